@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// clock.h - monotonic time for durations, UTC for records.
+#ifndef ASSAY_BASE_CLOCK_H
+#define ASSAY_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t assay_clock_ms(void); // CLOCK_MONOTONIC
+uint64_t assay_clock_us(void);
+
+// RFC 3339 UTC with milliseconds, "2026-11-24T07:00:00.123Z".
+#define ASSAY_TIME_TEXT_BYTES 32
+void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES]);
+
+// Milliseconds left until `deadline_ms` (on assay_clock_ms()'s scale), 0 when past.
+uint64_t assay_clock_left_ms(uint64_t deadline_ms);
+
+#endif
