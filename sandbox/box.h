@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// box.h - run one untrusted command in a fresh box: namespaces, limits, seccomp, certain death.
+//
+// A sandbox is the spawner process (assay-box) and what this host permits; one
+// per assay process, started before any other thread. It may be used from many
+// threads: each assay_box_run() is one box, from creation to the death of
+// everything in it.
+//
+// The sandbox knows processes, mounts and limits. It does not know what a test is.
+#ifndef ASSAY_SANDBOX_BOX_H
+#define ASSAY_SANDBOX_BOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+// What isolation this host gives. A is the strongest. facts: docs/sandbox.md.
+enum assay_tier {
+    ASSAY_TIER_A, // all namespaces, fresh /proc, overlay, seccomp
+    ASSAY_TIER_B, // user namespace but no fresh /proc
+    ASSAY_TIER_C, // root without user namespaces: pooled uids, pid, mount and net namespaces
+    ASSAY_TIER_D, // no namespaces: Landlock, seccomp, rlimits
+    ASSAY_TIER_NONE,
+};
+const char *assay_tier_name(enum assay_tier tier); // "A".."D", "none"
+
+// How limits are kept and usage is counted on this host.
+enum assay_cgroup_shape {
+    ASSAY_CGROUP_V2,
+    ASSAY_CGROUP_HYBRID, // v1 controllers beside a v2 tree without controllers
+    ASSAY_CGROUP_V1,
+    ASSAY_CGROUP_NONE,
+};
+const char *assay_cgroup_shape_name(enum assay_cgroup_shape shape);
+
+struct assay_sandbox; // opaque; owned by whoever called assay_sandbox_start()
+
+struct assay_sandbox_options {
+    // The assay-box program. NULL: beside the running executable.
+    const char *box_program;
+    // Refuse to start when the probed tier is weaker (ASSAY_EREFUSED).
+    enum assay_tier tier_min;
+    // Pretend that cgroups or user namespaces are missing: for tests of the other host shapes.
+    bool hide_cgroups;
+};
+
+// Probe the host (cached in the process), exec the spawner, connect to it.
+ASSAY_MUST_USE enum assay_status assay_sandbox_start(struct assay_sandbox **out,
+        const struct assay_sandbox_options *options, struct assay_error *err);
+enum assay_tier assay_sandbox_tier(const struct assay_sandbox *sandbox);
+enum assay_cgroup_shape assay_sandbox_cgroup_shape(const struct assay_sandbox *sandbox);
+pid_t assay_sandbox_spawner_pid(const struct assay_sandbox *sandbox);
+// Is the spawner alive? After its death every run fails with ASSAY_EIO until
+// assay_sandbox_restart(); boxes it had are dead.
+ASSAY_MUST_USE enum assay_status assay_sandbox_restart(
+        struct assay_sandbox *sandbox, struct assay_error *err);
+// Kills what runs, waits for the spawner. NULL is allowed.
+void assay_sandbox_stop(struct assay_sandbox *sandbox);
+
+// The uid and gid that own what boxes may read and write: files of the depot
+// must belong to them. As root a dedicated non-zero uid, else the caller's.
+void assay_sandbox_store_ids(uid_t *uid, gid_t *gid);
+
+// One directory or file of the host that the box sees.
+enum assay_mount_kind {
+    ASSAY_MOUNT_BIND_RO, // `lowers[0]`, read-only with all below it, nosuid, nodev
+    ASSAY_MOUNT_OVERLAY, // `lowers`, topmost first, writable through `upper`
+    ASSAY_MOUNT_TMPFS,   // empty, private, charged to the box
+};
+
+struct assay_mount {
+    enum assay_mount_kind kind;
+    const char *target;        // absolute path in the box; made if missing
+    const char *const *lowers; // host paths, borrowed; directories (a file only for BIND_RO)
+    size_t lower_count;        // at most ASSAY_MOUNT_LOWERS_MAX
+    // OVERLAY: host directory that receives what the box writes and stays the
+    // caller's, with a fresh sibling `work`; NULL: a tmpfs that dies with the box.
+    const char *upper;
+    const char *work;
+    uint64_t bytes_max;  // TMPFS, and OVERLAY without upper; 0: the box's disk_bytes_max
+    uint64_t inodes_max; // likewise
+    bool optional;       // BIND_RO: a missing source is skipped
+};
+#define ASSAY_MOUNT_LOWERS_MAX 32
+
+struct assay_box_limits {
+    uint64_t wall_ms_max;       // > 0; from the payload's exec
+    uint64_t cpu_ms_max;        // > 0; user + system, over the process tree
+    uint64_t idle_ms_max;       // 0: none; no byte of output for so long
+    uint64_t memory_bytes_max;  // > 0; includes tmpfs
+    uint64_t disk_bytes_max;    // > 0; each tmpfs and tmpfs upper
+    uint64_t inodes_max;        // > 0; each tmpfs and tmpfs upper
+    uint64_t output_bytes_max;  // > 0; stdout and stderr together; beyond it: output_limit
+    uint32_t process_count_max; // > 0
+    uint32_t open_file_count_max; // > 0
+};
+// 600 s wall, 300 s cpu, 2 GiB, 1 GiB disk, 512 processes, 64 MiB output, ...
+void assay_box_limits_default(struct assay_box_limits *limits);
+
+enum assay_profile { ASSAY_PROFILE_STRICT, ASSAY_PROFILE_COMPAT };
+enum assay_network {
+    ASSAY_NETWORK_NONE, // an empty network namespace with loopback
+    ASSAY_NETWORK_HOST, // shares the host's: set-up steps only; stored with what it made
+};
+
+// Everything about one box. All pointers are borrowed for the call.
+struct assay_box_plan {
+    const char *name; // for logs and cgroup names; [A-Za-z0-9_.-]
+    // The box's root: an overlay of these host directories, topmost first,
+    // with `root_upper` as for a mount. None: an empty tmpfs.
+    const char *const *root_lowers;
+    size_t root_lower_count;
+    const char *root_upper;
+    const char *root_work;
+    bool host_usr; // host's /usr read-only (with /bin, /lib... links; /usr/local empty), synthetic /etc
+    const struct assay_mount *mounts; // in order
+    size_t mount_count;
+    // A directory in the box (tmpfs, made by assay, owned by the box's user)
+    // whose content can be read after death through result->out_dir_fd; NULL: none.
+    const char *out_dir;
+
+    const char *const *argv; // NULL-terminated; argv[0] is searched in PATH of `env`
+    const char *const *env;  // NULL-terminated "NAME=value"; the whole environment
+    const char *cwd;         // absolute, in the box
+    const char *stdin_bytes; // NULL: /dev/null
+    size_t stdin_len;
+    int report_fd; // number of the descriptor on which the payload finds the report pipe; 0: none
+
+    struct assay_box_limits limits;
+    enum assay_profile profile;
+    enum assay_network network;
+
+    // How the output is kept: the first head_bytes and the last tail_bytes are
+    // stored, all of it is counted. 0 and 0: 1 MiB each.
+    uint64_t head_bytes_max, tail_bytes_max;
+    uint64_t report_bytes_max; // report pipe; 0: 64 MiB. Beyond it the run ends: output_limit
+
+    // Called from the running thread with each piece of output as it comes; may be NULL.
+    void (*on_output)(void *user, const char *bytes, size_t len);
+    void *user;
+    // Set by another thread to end the run (cause ASSAY_BOX_CANCELLED); may be NULL.
+    const volatile bool *cancel;
+};
+void assay_box_plan_default(struct assay_box_plan *plan);
+
+// Why the box ended. Exactly one.
+enum assay_box_cause {
+    ASSAY_BOX_EXITED, // exit_code tells
+    ASSAY_BOX_SIGNALLED,
+    ASSAY_BOX_SYSCALL_DENIED, // death by SIGSYS
+    ASSAY_BOX_CPU_LIMIT,
+    ASSAY_BOX_WALL_LIMIT,
+    ASSAY_BOX_IDLE_LIMIT,
+    ASSAY_BOX_MEMORY_LIMIT,
+    ASSAY_BOX_PIDS_LIMIT, // the payload failed and the process limit was hit
+    ASSAY_BOX_DISK_LIMIT, // the payload failed and a tmpfs of the box was full
+    ASSAY_BOX_OUTPUT_LIMIT,
+    ASSAY_BOX_CANCELLED,
+    ASSAY_BOX_SETUP_FAILED, // `step` and sys_errno tell; the payload never ran
+    ASSAY_BOX_INFRA_ERROR,  // the spawner or the init died: not the payload's doing
+};
+const char *assay_box_cause_name(enum assay_box_cause cause); // "exited", "cpu_limit", ...
+
+struct assay_box_usage {
+    uint64_t wall_ms; // exec to end of the payload
+    uint64_t cpu_user_us, cpu_system_us;
+    uint64_t memory_bytes_peak; // 0: not measured on this host
+    uint32_t pids_peak;         // 0: not measured
+    uint64_t output_bytes;      // written, kept or not
+    uint64_t setup_us;          // request to exec
+    uint64_t teardown_us;       // end of the payload to everything reaped
+};
+
+struct assay_box_result {
+    enum assay_box_cause cause;
+    int exit_code;   // EXITED: 0..255
+    int signal;      // SIGNALLED
+    char step[32];   // SETUP_FAILED: "mount overlay", "exec", ...
+    int sys_errno;   // SETUP_FAILED, INFRA_ERROR
+    enum assay_tier tier;
+    struct assay_box_usage usage;
+    struct assay_buf output; // owned; head, then "\n[assay: N bytes left out]\n", then tail
+    bool output_truncated;
+    struct assay_buf report; // owned; what the payload wrote to the report pipe
+    int out_dir_fd;          // owned; the out_dir after death, -1: none
+    char denied[256];        // comma-separated syscalls refused, where known
+};
+
+// Run plan->argv to its end, in a fresh box, and kill what is left of it. A
+// command that fails, crashes or runs out of a limit is a result, not an error.
+// On ASSAY_OK *result is the caller's to release. ASSAY_EINVAL: the plan is
+// wrong (a limit is 0, a path is not absolute); ASSAY_EIO: no spawner.
+ASSAY_MUST_USE enum assay_status assay_box_run(struct assay_sandbox *sandbox,
+        const struct assay_box_plan *plan, struct assay_box_result *result,
+        struct assay_error *err);
+void assay_box_result_release(struct assay_box_result *result);
+
+#endif
