@@ -19,6 +19,8 @@ struct evaluation {
     const struct assay_instance **instances; // selected, in suite order
     const struct assay_prediction **predictions; // beside instances[]; NULL: none
     size_t count;
+    const char **selected_ids; // all of the suite that the command covers, predicted or not
+    size_t selected_count;
     const struct assay_instance **pending;
     const struct assay_prediction **pending_predictions;
     struct assay_progress *progress;
@@ -86,8 +88,8 @@ static enum assay_status select_predictions(struct evaluation *e, struct assay_e
             status = add_problem(e, p->error);
         else if (!instance)
             status = add_problem(e, assay_arena_printf(e->arena,
-                    "%s: suite %s has no instance '%s'", p->error, o->suite->name,
-                    p->instance_id));
+                    "%s:%zu: suite %s has no instance '%s'", o->predictions_path, p->line,
+                    o->suite->name, p->instance_id));
         else if (wanted(e, p->instance_id)) {
             e->instances[e->count] = instance;
             e->predictions[e->count++] = p;
@@ -110,15 +112,19 @@ static enum assay_status select_instances(struct evaluation *e, struct assay_err
     e->predictions = assay_arena_array(e->arena, room, sizeof(*e->predictions));
     e->pending = assay_arena_array(e->arena, room, sizeof(*e->pending));
     e->pending_predictions = assay_arena_array(e->arena, room, sizeof(*e->pending_predictions));
-    if (!e->instances || !e->predictions || !e->pending || !e->pending_predictions)
+    e->selected_ids =
+            assay_arena_array(e->arena, o->suite->instance_count, sizeof(*e->selected_ids));
+    if (!e->instances || !e->predictions || !e->pending || !e->pending_predictions ||
+            !e->selected_ids)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    if (o->predictions)
-        return select_predictions(e, err);
     for (size_t i = 0; i < o->suite->instance_count; i++) {
-        if (wanted(e, o->suite->instances[i].instance_id))
+        if (!wanted(e, o->suite->instances[i].instance_id))
+            continue;
+        e->selected_ids[e->selected_count++] = o->suite->instances[i].instance_id;
+        if (!o->predictions)
             e->instances[e->count++] = &o->suite->instances[i];
     }
-    return ASSAY_OK;
+    return o->predictions ? select_predictions(e, err) : ASSAY_OK;
 }
 
 static const char *model_of(const struct assay_evaluate_options *o)
@@ -149,10 +155,11 @@ static enum assay_status make_identity(struct evaluation *e, char hex[65], struc
     assay_sha256_field_text(sha, o->predictions ? o->predictions->sha256 : NULL);
     assay_sha256_field(sha, &o->wall_ms_max, sizeof(o->wall_ms_max));
     assay_sha256_field_text(sha, assay_tier_name(assay_sandbox_tier(assay_context_sandbox(e->context))));
-    for (size_t i = 0; i < e->count; i++) {
+    for (size_t i = 0; i < e->selected_count; i++) {
         char instance_hash[65];
 
-        status = assay_instance_hash(instance_hash, o->suite, e->instances[i], err);
+        status = assay_instance_hash(
+                instance_hash, o->suite, assay_suite_find(o->suite, e->selected_ids[i]), err);
         if (status != ASSAY_OK)
             break;
         assay_sha256_field_text(sha, instance_hash);
@@ -166,7 +173,6 @@ static enum assay_status open_run(struct evaluation *e, struct assay_error *err)
 {
     const struct assay_evaluate_options *o = e->options;
     char identity[65], new_id[ASSAY_ID_BYTES];
-    const char **ids = assay_arena_array(e->arena, e->count, sizeof(*ids));
     struct assay_run wanted_run = {.run_id = o->run_id,
             .suite = o->suite->name,
             .identity = identity,
@@ -175,18 +181,14 @@ static enum assay_status open_run(struct evaluation *e, struct assay_error *err)
     struct assay_run run;
     enum assay_status status = make_identity(e, identity, err);
 
-    if (status == ASSAY_OK && !ids)
-        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status == ASSAY_OK && !wanted_run.run_id) {
         status = assay_id_new(new_id, err);
         wanted_run.run_id = new_id;
     }
     if (status != ASSAY_OK)
         return status;
-    for (size_t i = 0; i < e->count; i++)
-        ids[i] = e->instances[i]->instance_id;
-    status = assay_store_open_run(assay_context_store(e->context), &wanted_run, ids, e->count,
-            o->again, e->arena, &run, &e->result->resumed, err);
+    status = assay_store_open_run(assay_context_store(e->context), &wanted_run, e->selected_ids,
+            e->selected_count, o->again, e->arena, &run, &e->result->resumed, err);
     if (status == ASSAY_OK)
         e->run_id = e->result->run_id = run.run_id;
     return status;
@@ -224,7 +226,7 @@ static enum assay_status find_pending(
             continue;
         }
         if (index == e->count)
-            continue; // a foreign instance cannot be in a run of the same identity
+            continue; // selected, but not predicted
         e->pending[*count] = e->instances[index];
         e->pending_predictions[(*count)++] = e->predictions[index];
     }
@@ -329,7 +331,8 @@ enum assay_status assay_evaluate(struct assay_evaluate_result *out, struct assay
     memset(out, 0, sizeof(*out));
     pthread_mutex_init(&e.lock, NULL);
     status = select_instances(&e, err);
-    out->selected = e.count;
+    out->selected = e.selected_count;
+    out->submitted = e.count;
     if (status == ASSAY_OK)
         status = open_run(&e, err);
     if (status == ASSAY_OK)

@@ -18,6 +18,7 @@ struct assay_evaluate_options {
     const struct assay_suite *suite;
     enum assay_candidate candidate; // GOLD, NONE, or PATCH with `predictions`
     const struct assay_predictions *predictions;
+    const char *predictions_path; // for messages
     const char *const *instance_ids; // NULL: all that the candidate covers
     size_t instance_count;
     size_t threads;       // >= 1
@@ -35,7 +36,9 @@ struct assay_evaluate_options {
 struct assay_evaluate_result {
     const char *run_id;
     bool resumed;
-    size_t selected, executed;
+    size_t selected;  // the denominator: instances of the suite that the command covers
+    size_t submitted; // of these, with a prediction
+    size_t executed;  // gradings done now, not answered from the cache
     const char **problems; // bad rows, unknown ids
     size_t problem_count;
 };
