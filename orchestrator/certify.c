@@ -288,7 +288,7 @@ static enum assay_status run_items(struct certification *c, struct assay_error *
     if (total == 0)
         return ASSAY_OK;
     snprintf(label, sizeof(label), "certify %.100s", c->options->suite->name);
-    status = assay_progress_start(&c->progress, label, total, 0, 0, err);
+    status = assay_progress_start(&c->progress, label, "resolved", total, 0, 0, err);
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(c->context, assay_progress_around, c->progress);

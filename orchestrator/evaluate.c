@@ -306,7 +306,8 @@ static enum assay_status work_through(struct evaluation *e, struct assay_error *
         return status;
     if (count > 0) {
         snprintf(label, sizeof(label), "eval %.100s", e->options->suite->name);
-        status = assay_progress_start(&e->progress, label, e->count, e->count - count, good, err);
+        status = assay_progress_start(&e->progress, label, "resolved", e->count,
+                e->count - count, good, err);
         if (status != ASSAY_OK)
             return status;
         assay_context_log_around(e->context, assay_progress_around, e->progress);

@@ -18,7 +18,7 @@ struct assay_progress {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    const char *label;
+    const char *label, *good_word;
     size_t total, done, done_before, good, unscored, running;
     uint64_t started_ms, line_due_ms;
     bool terminal, shown, stopping;
@@ -67,8 +67,8 @@ static void describe(const struct assay_progress *p, char *out, size_t size)
         assay_duration_text(left, elapsed * (p->total - p->done) / fresh);
     if (p->unscored)
         snprintf(unscored, sizeof(unscored), ", %zu without verdict", p->unscored);
-    snprintf(out, size, "%zu/%zu done, %zu resolved%s, %zu running, %.1f/min, %s, left %s", p->done,
-            p->total, p->good, unscored, p->running,
+    snprintf(out, size, "%zu/%zu done, %zu %s%s, %zu running, %.1f/min, %s, left %s", p->done,
+            p->total, p->good, p->good_word, unscored, p->running,
             elapsed ? (double)fresh * 60000.0 / (double)elapsed : 0.0, spent, left);
 }
 
@@ -145,6 +145,7 @@ enum assay_status assay_progress_start(struct assay_progress **out, const char *
     if (!p)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     p->label = label;
+    p->good_word = good_word;
     p->total = total;
     p->done = p->done_before = done;
     p->good = good_before;
