@@ -33,6 +33,8 @@ ASSAY_MUST_USE enum assay_status assay_depot_open(
         struct assay_depot **out, const char *home, uid_t uid, gid_t gid, struct assay_error *err);
 void assay_depot_close(struct assay_depot *depot); // NULL is allowed
 const char *assay_depot_home(const struct assay_depot *depot); // absolute, borrowed
+// Who owns its files: what assay_depot_open() was given.
+void assay_depot_ids(const struct assay_depot *depot, uid_t *uid, gid_t *gid);
 
 // Import a tree. hash: over sorted (path, kind, executable, content). Globs in
 // `ignore` (may be empty) are left out. Sockets, devices, FIFOs, absolute or
