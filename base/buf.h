@@ -14,11 +14,11 @@
 #include "base/error.h"
 
 struct assay_buf {
-    char *data;   // owned; borrow it between appends
-    size_t len;   // bytes held
-    size_t cap;   // bytes allocated
-    size_t max;   // bytes that may ever be held
-    bool failed;  // an append did not fit, or memory ran out
+    char *data;  // owned; borrow it between appends
+    size_t len;  // bytes held
+    size_t cap;  // bytes allocated
+    size_t max;  // bytes that may ever be held
+    bool failed; // an append did not fit, or memory ran out
 };
 
 void assay_buf_init(struct assay_buf *buf, size_t max);

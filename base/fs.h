@@ -38,9 +38,9 @@ ASSAY_MUST_USE enum assay_status assay_fs_replace_file(
 // One entry of a walk. `path` is relative to the root, without a leading "./".
 struct assay_fs_entry {
     const char *path;
-    const char *name;   // last component
-    int dir_fd;         // of the directory that holds it; borrowed
-    struct stat stat;   // lstat
+    const char *name; // last component
+    int dir_fd;       // of the directory that holds it; borrowed
+    struct stat stat; // lstat
 };
 
 typedef enum assay_status (*assay_fs_visit)(
@@ -60,7 +60,8 @@ ASSAY_MUST_USE enum assay_status assay_fs_remove_tree(
 // Copy a regular tree (files, directories, links; modes; other kinds are
 // ASSAY_EINVAL) from src_fd into the existing directory dst_fd. Reflinks where
 // the file system can.
-ASSAY_MUST_USE enum assay_status assay_fs_copy_tree(int src_fd, int dst_fd, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_fs_copy_tree(
+        int src_fd, int dst_fd, struct assay_error *err);
 
 // Is `path` a plain relative path: not empty, no leading '/', no empty, "." or ".." component,
 // no NUL or control byte?
