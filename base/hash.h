@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// hash.h - SHA-256 for content addresses (OpenSSL EVP), XXH3-128 for in-memory tables.
+// hash.h - SHA-256 for content addresses (OpenSSL EVP), XXH3 for in-memory tables.
 #ifndef ASSAY_BASE_HASH_H
 #define ASSAY_BASE_HASH_H
 

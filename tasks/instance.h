@@ -23,8 +23,9 @@ struct assay_strings {
 };
 
 enum assay_base_kind {
-    ASSAY_BASE_GIT,     // `where` a repository (bare or not, a tarball of one, or a URL), at `commit`
-    ASSAY_BASE_ARCHIVE, // `where` a tar or zip file or URL whose SHA-256 is `sha256`; one top folder is stripped
+    ASSAY_BASE_GIT, // `where` a repository (bare or not, a tarball of one, or a URL), at `commit`
+    ASSAY_BASE_ARCHIVE, // `where` a tar or zip file or URL whose SHA-256 is `sha256`; one top
+                        // folder is stripped
     ASSAY_BASE_DIR,     // `where` a directory
 };
 
@@ -39,7 +40,8 @@ enum assay_task_kind { ASSAY_TASK_REPAIR, ASSAY_TASK_LOCALIZE, ASSAY_TASK_WRITE_
 // Whose rules read the lists: they differ in how an id may be cut off.
 enum assay_rules {
     ASSAY_RULES_NATIVE,   // an id is equal or it is another test
-    ASSAY_RULES_SWEBENCH, // ids cut inside a "[...]" match by prefix; "name (module.Class)" is unittest's id
+    ASSAY_RULES_SWEBENCH, // ids cut inside a "[...]" match by prefix; "name (module.Class)" is
+                          // unittest's id
 };
 
 struct assay_instance_limits {
@@ -53,32 +55,35 @@ struct assay_instance {
     const char *instance_id; // [A-Za-z0-9_.-]{1,200}
     const char *repo;        // "owner/name"
     struct assay_base base;
-    char tree[65];           // hash of the base tree in the depot; "" until imported
-    const char *recipe;      // name of a recipe of the suite
+    char tree[65];                 // hash of the base tree in the depot; "" until imported
+    const char *recipe;            // name of a recipe of the suite
     struct assay_strings test_cmd; // argv
-    const char *framework;   // name of a row of rewards/framework.h
+    const char *framework;         // name of a row of rewards/framework.h
     enum assay_rules rules;
-    bool fail_only;          // only an explicit failure counts against a test (SWE-bench eval_type)
+    bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
     struct assay_strings fail_to_pass, pass_to_pass;
     enum assay_task_kind task;
-    struct assay_strings protected_allowed; // globs of protected files that a model patch may change
+    struct assay_strings
+            protected_allowed; // globs of protected files that a model patch may change
     struct assay_instance_limits limits;
     struct assay_strings tags;
     struct assay_bytes problem, gold_patch, test_patch;
+    const char *framework_at; // "file:line" of the framework when a reader found it, for messages
 };
 
 struct assay_recipe {
     const char *name;
-    const char *base;  // "host", "oci:PATH", "dir:PATH"
+    const char *base;           // "host", "oci:PATH", "dir:PATH"
     struct assay_strings setup; // shell commands, run in order, once
     struct assay_strings env;   // "NAME=value"
-    const char *workdir; // absolute path in the box, "/testbed"
+    const char *workdir;        // absolute path in the box, "/testbed"
 };
 
 bool assay_instance_id_valid(const char *id);
 const char *assay_task_kind_name(enum assay_task_kind kind); // "repair", "localize", "write_tests"
 
-// Does path match glob? '*' and '?' stay inside one component, "**" crosses them.
+// Does path match glob? '*' and '?' stay inside one component, "**" crosses them, "**/" also
+// stands for nothing at all. Every other character stands for itself.
 bool assay_glob_match(const char *glob, const char *path);
 
 #endif

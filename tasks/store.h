@@ -31,8 +31,8 @@ void assay_store_close(struct assay_store *store); // finishes what was handed i
 // content hash is left as it is and ASSAY_OK. Verdicts stay: their key is content.
 ASSAY_MUST_USE enum assay_status assay_store_add_suite(struct assay_store *store,
         const struct assay_suite *suite, bool replace, struct assay_error *err);
-ASSAY_MUST_USE enum assay_status assay_store_load_suite(struct assay_store *store,
-        const char *name, struct assay_suite **out, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_load_suite(struct assay_store *store, const char *name,
+        struct assay_suite **out, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_store_remove_suite(
         struct assay_store *store, const char *name, struct assay_error *err);
 
@@ -49,10 +49,10 @@ struct assay_certificate {
     const char *suite, *instance_id;
     char instance_hash[65];
     bool holds;
-    unsigned runs;        // gold and empty runs each
-    const char *details;  // JSON: what was run, what came out
-    const char *reason;   // "" when it holds
-    const char *made_at;  // set by the store
+    unsigned runs;       // gold and empty runs each
+    const char *details; // JSON: what was run, what came out
+    const char *reason;  // "" when it holds
+    const char *made_at; // set by the store
 };
 ASSAY_MUST_USE enum assay_status assay_store_put_certificate(struct assay_store *store,
         const struct assay_certificate *certificate, struct assay_error *err);
@@ -72,7 +72,7 @@ struct assay_run {
     const char *command;  // as typed, for people
     enum assay_run_state state;
     const char *started_at, *finished_at; // set by the store
-    size_t total, done;   // evaluations
+    size_t total, done;                   // evaluations
 };
 
 // Open a run with one evaluation per instance id. With `again` false an
@@ -83,18 +83,16 @@ ASSAY_MUST_USE enum assay_status assay_store_open_run(struct assay_store *store,
         struct assay_arena *arena, struct assay_run *out, bool *resumed, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_store_finish_run(
         struct assay_store *store, const char *run_id, struct assay_error *err);
-ASSAY_MUST_USE enum assay_status assay_store_get_run(struct assay_store *store,
-        const char *run_id, struct assay_arena *arena, struct assay_run *out,
-        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_get_run(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_run *out, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_store_list_runs(struct assay_store *store,
         struct assay_arena *arena, struct assay_run **rows, size_t *count,
         struct assay_error *err); // newest first
 
 // --- verdicts ---------------------------------------------------------------
 // Ids of the run's instances that have no verdict yet (never started, or cut off).
-ASSAY_MUST_USE enum assay_status assay_store_pending(struct assay_store *store,
-        const char *run_id, struct assay_arena *arena, struct assay_strings *out,
-        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_pending(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_strings *out, struct assay_error *err);
 
 // Record the one verdict of (run, instance), its per-test rows and where its log
 // lies, and, when `cacheable`, make it the verdict of its key. A second verdict
@@ -121,8 +119,8 @@ struct assay_evaluation_row {
     const char *instance_id, *repo, *log_path;
     struct assay_bytes model_patch;
 };
-ASSAY_MUST_USE enum assay_status assay_store_run_rows(struct assay_store *store,
-        const char *run_id, struct assay_arena *arena, struct assay_evaluation_row **rows,
-        size_t *count, struct assay_error *err); // by instance_id
+ASSAY_MUST_USE enum assay_status assay_store_run_rows(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_evaluation_row **rows, size_t *count,
+        struct assay_error *err); // by instance_id
 
 #endif

@@ -55,10 +55,11 @@ struct assay_release_pair {
     struct assay_strings tests; // globs; what matches is the test part
     struct assay_strings test_cmd;
     struct assay_instance_limits limits;
-    size_t fail_to_pass_expected, pass_to_pass_expected; // as measured when the pair was listed; 0: not told
+    size_t fail_to_pass_expected,
+            pass_to_pass_expected; // as measured when the pair was listed; 0: not told
 };
 struct assay_release_plan {
-    struct assay_suite *suite; // owned; name, version, recipes; no instances yet
+    struct assay_suite *suite;   // owned; name, version, recipes; no instances yet
     struct assay_strings ignore; // globs removed from both trees
     struct assay_release_pair *pairs;
     size_t pair_count;
@@ -78,7 +79,8 @@ ASSAY_MUST_USE enum assay_status assay_suite_detect(
 
 // What every reader ends with: ids unique and valid, recipes known, FAIL_TO_PASS
 // and PASS_TO_PASS without duplicates and disjoint, limits > 0, test_cmd not
-// empty; sorts instances. `framework_known` may be NULL.
+// empty; sorts instances. `framework_known` may be NULL: only whoever knows the table of frameworks
+// can ask for that. Readers find all but the framework themselves, with file and line.
 ASSAY_MUST_USE enum assay_status assay_suite_check(struct assay_suite *suite,
         bool (*framework_known)(const char *name), struct assay_error *err);
 
@@ -89,11 +91,20 @@ const struct assay_recipe *assay_suite_recipe(
 
 // Content hash of everything that can change a verdict of this instance: its
 // fields, its patches, its base tree, its recipe. instance->tree must be set.
-ASSAY_MUST_USE enum assay_status assay_instance_hash(char hex[65],
-        const struct assay_suite *suite, const struct assay_instance *instance,
-        struct assay_error *err);
+// Labels (repo, problem, tags, the recipe's name) are not in it.
+ASSAY_MUST_USE enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *suite,
+        const struct assay_instance *instance, struct assay_error *err);
 
-// The instance without its patches as one JSON object, and back (native keys).
+// Content hash of the whole suite, its problem texts and labels among them. Instances sorted, trees
+// set.
+ASSAY_MUST_USE enum assay_status assay_suite_hash(
+        char hex[65], const struct assay_suite *suite, struct assay_error *err);
+
+// The instance without its texts and tree as one JSON object (instance.json), and back: texts stay
+// empty and base.where stays as written. `file` names the text in messages. Beside the keys of the
+// native format the object carries "rules" and "fail_only" when a SWE-bench row had them.
 void assay_instance_write(struct assay_buf *out, const struct assay_instance *instance);
+ASSAY_MUST_USE enum assay_status assay_instance_read(struct assay_instance *out, const char *text,
+        size_t len, const char *file, struct assay_arena *arena, struct assay_error *err);
 
 #endif

@@ -23,17 +23,18 @@ struct assay_usage {
 // What the patch engine did with one hunk, or with a file that has none.
 struct assay_hunk_record {
     const char *path;
-    size_t hunk_index; // from 0 in its file
-    int64_t offset;    // lines from where the header said
-    const char *tolerance; // "exact", "offset", "recount", "whitespace", "bare", "strip", "newline", "crlf"
+    size_t hunk_index;     // from 0 in its file
+    int64_t offset;        // lines from where the header said
+    const char *tolerance; // "exact", "offset", "recount", "whitespace", "bare", "strip",
+                           // "newline", "crlf"
 };
 
 struct assay_verdict {
     const char *run_id;
     const char *instance_id;
-    bool scored;      // false: resolved and reward are null (infrastructure)
+    bool scored; // false: resolved and reward are null (infrastructure)
     bool resolved;
-    double reward;    // 0 or 1 here; shaping comes later
+    double reward;      // 0 or 1 here; shaping comes later
     const char *reason; // one sentence for people
     enum assay_cause cause;
     enum assay_resolution resolution;
@@ -44,7 +45,7 @@ struct assay_verdict {
     struct assay_strings patch_dropped; // protected files whose changes were left out
     struct assay_hunk_record *hunks;
     size_t hunk_count;
-    const char *tier;  // "A".."D"
+    const char *tier; // "A".."D"
     enum assay_evidence_kind evidence;
     struct assay_usage usage;
     char key[65];
