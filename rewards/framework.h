@@ -45,15 +45,19 @@ struct assay_evidence {
     size_t file_count;
 };
 
-// What a reader made of it.
+// What a reader made of it. Both outcomes are finished (sorted). What a hostile
+// run can write is never an error of read(): it is a problem here.
 struct assay_reading {
     struct assay_outcome channel; // from the private channel; empty when the framework has none
-    struct assay_outcome log;     // from the log
-    bool has_channel;  // the channel was written at all
-    bool begun, ended; // the channel's own first and last record came
-    bool interrupted;  // the framework said that it stopped early
-    bool build_failed; // the log shows a failed build
-    int exit_expected; // exit status that the channel's results call for; -1: not known
+    struct assay_outcome log;     // from the log; results whose line could mean another test are left out
+    bool has_channel;    // the channel was written at all
+    bool begun, ended;   // the channel's own first and last record came
+    bool interrupted;    // the framework said that it stopped early
+    bool none_collected; // the framework found no test to run
+    bool build_failed;   // the log shows a failed build
+    bool failed;         // some test failed in a way that the framework's exit status must show
+    bool failed_outside; // so did something that is no test (bad plan, coverage below its bound)
+    int exit_expected;   // exit status that the channel's last record names; -1: none
     struct assay_strings problems; // malformed records, contradictions inside the channel
 };
 
@@ -62,11 +66,15 @@ struct assay_framework {
     const char *about; // one line for `assay suite show` and the docs table
     enum assay_evidence_kind evidence; // with its channel present
     bool channel_required; // no channel, no positive evidence
+    bool exit_tells;       // exit status is 0 exactly when nothing failed
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
     const char *const *out_files; // names to read from ASSAY_OUT_DIR after death; NULL-terminated
     // argv of the suite -> argv to run; NULL: unchanged. All in the arena.
     enum assay_status (*command)(const struct assay_strings *argv, struct assay_strings *out,
             struct assay_arena *arena, struct assay_error *err);
+    // Does this argv lead to a channel? NULL: every argv does. Where it does not, evidence is
+    // weak and comes from the log, whatever channel_required says.
+    bool (*channel_applies)(const struct assay_strings *argv);
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
 };

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""assay_pytest_main: what `python -m pytest` does, without trusting the current directory.
+
+`-m` puts the current directory first on sys.path, and a file of the repository
+named assay_pytest.py would be loaded in place of ours. Here ours and pytest are
+imported first; the directory takes its place afterwards.
+"""
+import os
+import runpy
+import sys
+
+import assay_pytest  # noqa: F401  stays in sys.modules, where PYTEST_PLUGINS finds it
+
+if __name__ == "__main__":
+    sys.path[0] = os.getcwd()
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
