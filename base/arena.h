@@ -12,7 +12,8 @@
 
 struct assay_arena; // opaque; owned by whoever called assay_arena_create()
 
-// bytes_max > 0 bounds the sum of all allocations.
+// bytes_max > 0 bounds the sum of all allocations, each rounded up to the alignment.
+// Errors: ASSAY_EINVAL (bytes_max is 0), ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_arena_create(
         struct assay_arena **out, size_t bytes_max, struct assay_error *err);
 
@@ -28,6 +29,7 @@ char *assay_arena_strdup(struct assay_arena *arena, const char *text);
 char *assay_arena_memdup(struct assay_arena *arena, const void *bytes, size_t size); // adds a NUL
 char *assay_arena_printf(struct assay_arena *arena, const char *fmt, ...) ASSAY_PRINTF(2, 3);
 
+// The sum that bytes_max bounds.
 size_t assay_arena_bytes(const struct assay_arena *arena);
 
 // NULL is allowed.

@@ -17,14 +17,14 @@
 
 enum assay_status {
     ASSAY_OK = 0,
-    ASSAY_EINVAL,    // the caller or its input broke the contract
-    ASSAY_ENOTFOUND, // the named thing does not exist
-    ASSAY_ENOMEM,    // memory, or a bound that the caller set, ran out
-    ASSAY_EIO,       // a system call failed; sys_errno says how
-    ASSAY_EPATCH,    // the patch does not parse or does not apply
-    ASSAY_ETIMEOUT,  // a wall-clock or CPU budget ran out
-    ASSAY_ECONFLICT, // exists already, or is in use
-    ASSAY_EREFUSED,  // a rule of ours forbids it (tier too low, path escape)
+    ASSAY_EINVAL,       // the caller or its input broke the contract
+    ASSAY_ENOTFOUND,    // the named thing does not exist
+    ASSAY_ENOMEM,       // memory, or a bound that the caller set, ran out
+    ASSAY_EIO,          // a system call failed; sys_errno says how
+    ASSAY_EPATCH,       // the patch does not parse or does not apply
+    ASSAY_ETIMEOUT,     // a wall-clock or CPU budget ran out
+    ASSAY_ECONFLICT,    // exists already, or is in use
+    ASSAY_EREFUSED,     // a rule of ours forbids it (tier too low, path escape)
     ASSAY_EINTERRUPTED, // the user asked to stop
     ASSAY_ECUDA,
 };

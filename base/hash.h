@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// hash.h - SHA-256 for content addresses (OpenSSL EVP), XXH3-128 for in-memory tables.
+// hash.h - SHA-256 for content addresses (OpenSSL EVP), XXH3 for in-memory tables.
 #ifndef ASSAY_BASE_HASH_H
 #define ASSAY_BASE_HASH_H
 
@@ -17,12 +17,13 @@ ASSAY_MUST_USE enum assay_status assay_sha256_create(
 void assay_sha256_add(struct assay_sha256 *sha, const void *bytes, size_t size);
 // Add a field: its length as 8 little-endian bytes, then the bytes. Fields cannot run together.
 void assay_sha256_field(struct assay_sha256 *sha, const void *bytes, size_t size);
-void assay_sha256_field_text(struct assay_sha256 *sha, const char *text); // NULL as length UINT64_MAX
+void assay_sha256_field_text(
+        struct assay_sha256 *sha, const char *text); // NULL as length UINT64_MAX
 void assay_sha256_hex(struct assay_sha256 *sha, char hex[ASSAY_SHA256_HEX_BYTES]); // ends it
 void assay_sha256_destroy(struct assay_sha256 *sha); // NULL is allowed
 
-ASSAY_MUST_USE enum assay_status assay_sha256_bytes(char hex[ASSAY_SHA256_HEX_BYTES],
-        const void *bytes, size_t size, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_sha256_bytes(
+        char hex[ASSAY_SHA256_HEX_BYTES], const void *bytes, size_t size, struct assay_error *err);
 // Whole content of an open file, from its start; the offset is not moved.
 ASSAY_MUST_USE enum assay_status assay_sha256_fd(
         char hex[ASSAY_SHA256_HEX_BYTES], int fd, struct assay_error *err);

@@ -18,7 +18,7 @@
 struct assay_json; // one value inside a document (borrowed) or a whole document (owned)
 
 struct assay_json_limits {
-    size_t bytes_max; // > 0
+    size_t bytes_max;   // > 0
     unsigned depth_max; // > 0
 };
 
@@ -55,8 +55,8 @@ double assay_json_number(const struct assay_json *json); // NAN for other types
 // Typed reads of a member. A missing member or a wrong type is ASSAY_EINVAL
 // whose message names the field; the optional forms leave *out alone when the
 // member is missing or null.
-ASSAY_MUST_USE enum assay_status assay_json_read_text(
-        const char **out, const struct assay_json *object, const char *key, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_json_read_text(const char **out,
+        const struct assay_json *object, const char *key, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_json_read_u64(uint64_t *out, const struct assay_json *object,
         const char *key, uint64_t min, uint64_t max, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_json_read_bool(
@@ -65,8 +65,8 @@ ASSAY_MUST_USE enum assay_status assay_json_read_array(const struct assay_json *
         const struct assay_json *object, const char *key, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_json_read_object(const struct assay_json **out,
         const struct assay_json *object, const char *key, struct assay_error *err);
-ASSAY_MUST_USE enum assay_status assay_json_opt_text(
-        const char **out, const struct assay_json *object, const char *key, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_json_opt_text(const char **out,
+        const struct assay_json *object, const char *key, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_json_opt_u64(uint64_t *out, const struct assay_json *object,
         const char *key, uint64_t min, uint64_t max, struct assay_error *err);
 
@@ -83,8 +83,8 @@ size_t assay_json_line(const char *text, size_t len, size_t first_line, const ch
 struct assay_json_writer {
     struct assay_buf *buf; // borrowed
     unsigned depth;
-    unsigned indent;      // spaces a level; 0 writes one line
-    bool comma;           // a value stands before on this level
+    unsigned indent; // spaces a level; 0 writes one line
+    bool comma;      // a value stands before on this level
     bool after_key;
 };
 
@@ -94,13 +94,15 @@ void assay_json_begin_object(struct assay_json_writer *w, const char *key);
 void assay_json_end_object(struct assay_json_writer *w);
 void assay_json_begin_array(struct assay_json_writer *w, const char *key);
 void assay_json_end_array(struct assay_json_writer *w);
-void assay_json_put_text(struct assay_json_writer *w, const char *key, const char *text); // NULL: null
+void assay_json_put_text(
+        struct assay_json_writer *w, const char *key, const char *text); // NULL: null
 // Bytes that may not be UTF-8: invalid sequences become U+FFFD.
 void assay_json_put_bytes(
         struct assay_json_writer *w, const char *key, const char *bytes, size_t len);
 void assay_json_put_u64(struct assay_json_writer *w, const char *key, uint64_t value);
 void assay_json_put_i64(struct assay_json_writer *w, const char *key, int64_t value);
-void assay_json_put_double(struct assay_json_writer *w, const char *key, double value); // finite; else null
+void assay_json_put_double(
+        struct assay_json_writer *w, const char *key, double value); // finite; else null
 void assay_json_put_bool(struct assay_json_writer *w, const char *key, bool value);
 void assay_json_put_null(struct assay_json_writer *w, const char *key);
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <time.h>
+
+uint64_t assay_clock_us(void)
+{
+    struct timespec now = {0};
+    const int rc = clock_gettime(CLOCK_MONOTONIC, &now);
+
+    assert(rc == 0); // the clock exists on every Linux
+    (void)rc;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t assay_clock_ms(void)
+{
+    return assay_clock_us() / 1000;
+}
+
+void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES])
+{
+    struct timespec now = {0};
+    struct tm utc = {0};
+    char seconds[ASSAY_TIME_TEXT_BYTES];
+    const int rc = clock_gettime(CLOCK_REALTIME, &now);
+
+    assert(rc == 0);
+    (void)rc;
+    (void)gmtime_r(&now.tv_sec, &utc);
+    (void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
+    (void)snprintf(
+            out, ASSAY_TIME_TEXT_BYTES, "%.19s.%03dZ", seconds, (int)(now.tv_nsec / 1000000));
+}
+
+uint64_t assay_clock_left_ms(uint64_t deadline_ms)
+{
+    const uint64_t now_ms = assay_clock_ms();
+
+    return deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+}
