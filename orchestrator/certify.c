@@ -17,9 +17,9 @@
 // One run of one instance, boiled down.
 struct cell {
     bool scored, resolved;
-    size_t before_passed;  // NONE: FAIL_TO_PASS tests that passed although nothing was fixed
+    size_t before_passed;   // NONE: FAIL_TO_PASS tests that passed although nothing was fixed
     char first_passed[200]; // one of them
-    char vector[65];       // hash over the statuses of the expected tests
+    char vector[65];        // hash over the statuses of the expected tests
     char reason[200];
     uint64_t wall_ms;
 };
@@ -103,8 +103,8 @@ static void find_fault(char *out, size_t size, const struct certified *item, uns
     }
 }
 
-static void write_cells(struct assay_json_writer *w, const char *key, const struct cell *cells,
-        unsigned runs)
+static void write_cells(
+        struct assay_json_writer *w, const char *key, const struct cell *cells, unsigned runs)
 {
     assay_json_begin_array(w, key);
     for (unsigned i = 0; i < runs; i++) {
@@ -149,8 +149,7 @@ static enum assay_status describe(struct certification *c, const struct certifie
     return status;
 }
 
-static enum assay_status finish_item(
-        struct certification *c, size_t index, struct assay_error *err)
+static enum assay_status finish_item(struct certification *c, size_t index, struct assay_error *err)
 {
     struct assay_certificate *certificate = &c->certificates[c->slots[index]];
     enum assay_status status = describe(c, &c->items[index], certificate, err);
@@ -269,8 +268,8 @@ static enum assay_status select_items(
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (size_t i = 0; i < o->instance_count; i++) {
         if (!assay_suite_find(o->suite, o->instance_ids[i]))
-            return assay_fail(err, ASSAY_ENOTFOUND, "suite %s has no instance '%s'",
-                    o->suite->name, o->instance_ids[i]);
+            return assay_fail(err, ASSAY_ENOTFOUND, "suite %s has no instance '%s'", o->suite->name,
+                    o->instance_ids[i]);
     }
     for (size_t i = 0; i < room && status == ASSAY_OK; i++) {
         if (wanted(o, o->suite->instances[i].instance_id))
@@ -292,8 +291,8 @@ static enum assay_status run_items(struct certification *c, struct assay_error *
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(c->context, assay_progress_around, c->progress);
-    status = assay_pool_run(c->options->threads, total, certify_one, c,
-            assay_context_interrupted(c->context), err);
+    status = assay_pool_run(
+            c->options->threads, total, certify_one, c, assay_context_interrupted(c->context), err);
     assay_context_log_around(c->context, NULL, NULL);
     assay_progress_stop(c->progress);
     return status;

@@ -19,9 +19,9 @@ struct assay_certify_options {
     const struct assay_suite *suite;
     const char *const *instance_ids; // NULL: all
     size_t instance_count;
-    unsigned runs;  // of gold, and of the base tree as it is
+    unsigned runs; // of gold, and of the base tree as it is
     size_t threads;
-    bool again;     // also what holds a certificate of as many runs
+    bool again; // also what holds a certificate of as many runs
 };
 
 // certificates[i] belongs to the i-th selected instance. Written to the store

@@ -16,7 +16,8 @@
 #define GIVEN_MAX 4096
 
 static const struct assay_option common_options[] = {
-        {"home", 0, "DIR", "where suites, layers and verdicts are kept (ASSAY_HOME; ~/.assay)", false},
+        {"home", 0, "DIR", "where suites, layers and verdicts are kept (ASSAY_HOME; ~/.assay)",
+                false},
         {"log-level", 0, "LEVEL", "error, warn, info (default) or debug", false},
         {"log-format", 0, "FORMAT", "text (default) or json, on stderr", false},
         {"help", 'h', NULL, "show this help", false},
@@ -94,8 +95,10 @@ enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation 
 
 void assay_cli_quote(FILE *out, const char *text)
 {
-    if (*text && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                              "_-./=:,+@%") == strlen(text)) {
+    if (*text &&
+            strspn(text,
+                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                    "_-./=:,+@%") == strlen(text)) {
         fputs(text, out);
         return;
     }
@@ -326,7 +329,7 @@ static bool parse_options(struct parse_state *state, struct assay_invocation *in
         given[invocation->given_count++] =
                 (struct assay_given){option, option->value ? optarg : NULL};
     }
-    invocation->arguments = (const char **)&argv[optind];
+    invocation->arguments = &argv[optind];
     invocation->argument_count = (size_t)(argc - optind);
     return true;
 }

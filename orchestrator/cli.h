@@ -13,7 +13,7 @@
 
 // What main() returns.
 enum assay_exit {
-    ASSAY_EXIT_OK = 0,         // did its job; an unresolved patch is a result
+    ASSAY_EXIT_OK = 0, // did its job; an unresolved patch is a result
     ASSAY_EXIT_FAILED = 1,
     ASSAY_EXIT_USAGE = 2,
     ASSAY_EXIT_INCOMPLETE = 3, // finished, but some instances have no verdict (listed)
@@ -25,16 +25,16 @@ struct assay_option {
     char letter;       // 0: none
     const char *value; // placeholder of its value; NULL: a flag
     const char *help;
-    bool repeats;      // may be given more than once
+    bool repeats; // may be given more than once
 };
 
 struct assay_invocation;
 
 struct assay_command {
-    const char *name;      // "eval", "suite add"
-    const char *arguments; // "SUITE", for the usage line
-    const char *summary;   // one line
-    const char *example;   // real lines, each starting with "assay"
+    const char *name;                   // "eval", "suite add"
+    const char *arguments;              // "SUITE", for the usage line
+    const char *summary;                // one line
+    const char *example;                // real lines, each starting with "assay"
     const struct assay_option *options; // ends with a NULL name; the common ones are added
     size_t argument_min, argument_max;
     enum assay_exit (*run)(struct assay_invocation *invocation);
@@ -43,12 +43,12 @@ struct assay_command {
 // A parsed command line. Borrows argv.
 struct assay_invocation {
     const struct assay_command *command;
-    const char **arguments; // positional
+    char *const *arguments; // positional, borrowed from argv
     size_t argument_count;
     const struct assay_given {
         const struct assay_option *option;
         const char *value; // NULL for flags
-    } *given;
+    } * given;
     size_t given_count;
     struct assay_log log;
     const volatile bool *interrupted; // set when the user asked to stop

@@ -19,8 +19,11 @@ static void print_text(const struct assay_probes *probes)
     for (size_t i = 0; i < probes->count; i++) {
         const struct assay_probe *p = &probes->items[i];
 
-        printf("%-4s  %-32s  %s", p->passed ? "ok" : p->required ? "FAIL" : "no", p->name,
-                p->detail);
+        printf("%-4s  %-32s  %s",
+                p->passed             ? "ok"
+                        : p->required ? "FAIL"
+                                      : "no",
+                p->name, p->detail);
         if (p->sys_errno)
             printf(" (errno %d)", p->sys_errno);
         fputc('\n', stdout);

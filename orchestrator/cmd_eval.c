@@ -23,7 +23,8 @@ const struct assay_option assay_eval_options[] = {
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
-        {"json", 0, NULL, "print each verdict as a line of JSON, and the report as the last", false},
+        {"json", 0, NULL, "print each verdict as a line of JSON, and the report as the last",
+                false},
         {NULL, 0, NULL, NULL, false},
 };
 
@@ -77,8 +78,8 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
     uint64_t threads = assay_pool_default_threads(), seconds = 0;
     const char *retry = assay_cli_value(e->invocation, "retry");
     const char **ids = assay_arena_array(e->arena, e->invocation->given_count, sizeof(*ids));
-    enum assay_status status = assay_cli_number(
-            &threads, e->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
+    enum assay_status status =
+            assay_cli_number(&threads, e->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
 
     if (status == ASSAY_OK)
         status = assay_cli_number(&seconds, e->invocation, "timeout", 1, 1000000, err);
@@ -89,7 +90,7 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
     if (status != ASSAY_OK)
         return status;
     while ((ids[o->instance_count] =
-                           assay_cli_value_at(e->invocation, "instance", o->instance_count)))
+                    assay_cli_value_at(e->invocation, "instance", o->instance_count)))
         o->instance_count++;
     o->instance_ids = ids;
     o->threads = (size_t)threads;
@@ -111,8 +112,8 @@ static enum assay_status warn_uncertified(struct eval *e, struct assay_error *er
     struct assay_suite_row *rows = NULL;
     size_t count = 0;
     char text[64];
-    enum assay_status status = assay_store_list_suites(
-            assay_context_store(e->context), e->arena, &rows, &count, err);
+    enum assay_status status =
+            assay_store_list_suites(assay_context_store(e->context), e->arena, &rows, &count, err);
 
     for (size_t i = 0; status == ASSAY_OK && i < count; i++) {
         if (strcmp(rows[i].name, e->suite->name) != 0 ||
@@ -159,9 +160,8 @@ static enum assay_status print_report(
     return status;
 }
 
-static enum assay_status finish(
-        struct eval *e, const struct assay_evaluate_result *result, enum assay_exit *code,
-        struct assay_error *err)
+static enum assay_status finish(struct eval *e, const struct assay_evaluate_result *result,
+        enum assay_exit *code, struct assay_error *err)
 {
     struct assay_report report;
     enum assay_status status = assay_report_load(
@@ -192,8 +192,8 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
     }
     status = assay_context_open(&e->context, e->invocation, true, err);
     if (status == ASSAY_OK)
-        status = assay_store_load_suite(assay_context_store(e->context),
-                e->invocation->arguments[0], &e->suite, err);
+        status = assay_store_load_suite(
+                assay_context_store(e->context), e->invocation->arguments[0], &e->suite, err);
     if (status == ASSAY_OK)
         status = warn_uncertified(e, err);
     if (status != ASSAY_OK)

@@ -86,7 +86,7 @@ static void print_list(const char *title, const struct assay_strings *ids)
 static void print_text(const struct assay_verdict *v, const char *home, const char *log_path)
 {
     printf("%s: %s (%s)\n%s\n", v->instance_id,
-            !v->scored         ? "no verdict"
+            !v->scored            ? "no verdict"
                     : v->resolved ? "resolved"
                                   : "not resolved",
             assay_cause_name(v->cause), v->reason);
@@ -153,7 +153,8 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
     return status;
 }
 
-static enum assay_status run(struct grade_command *g, enum assay_exit *code, struct assay_error *err)
+static enum assay_status run(
+        struct grade_command *g, enum assay_exit *code, struct assay_error *err)
 {
     struct assay_grade_request request = {0};
     struct assay_grade grade;
@@ -161,8 +162,8 @@ static enum assay_status run(struct grade_command *g, enum assay_exit *code, str
     enum assay_status status = assay_context_open(&g->context, g->invocation, true, err);
 
     if (status == ASSAY_OK)
-        status = assay_store_load_suite(assay_context_store(g->context),
-                g->invocation->arguments[0], &g->suite, err);
+        status = assay_store_load_suite(
+                assay_context_store(g->context), g->invocation->arguments[0], &g->suite, err);
     if (status == ASSAY_OK)
         status = make_request(g, &request, err);
     if (status == ASSAY_OK)

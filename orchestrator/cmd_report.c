@@ -22,8 +22,8 @@ struct report_command {
     struct assay_arena *arena;
 };
 
-static enum assay_status load_runs(struct report_command *c, struct assay_run **runs, size_t *count,
-        struct assay_error *err)
+static enum assay_status load_runs(
+        struct report_command *c, struct assay_run **runs, size_t *count, struct assay_error *err)
 {
     return assay_store_list_runs(assay_context_store(c->context), c->arena, runs, count, err);
 }
@@ -88,8 +88,7 @@ static enum assay_status run(struct report_command *c, struct assay_error *err)
     if (status == ASSAY_OK)
         status = choose_run(c, &run_id, err);
     if (status == ASSAY_OK)
-        status = assay_report_load(
-                &report, assay_context_store(c->context), run_id, c->arena, err);
+        status = assay_report_load(&report, assay_context_store(c->context), run_id, c->arena, err);
     if (status == ASSAY_OK && dir)
         status = assay_report_save_swebench(&report, dir, err);
     if (status == ASSAY_OK && html)

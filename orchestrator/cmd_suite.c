@@ -74,8 +74,8 @@ static enum assay_status read_threads(
         size_t *out, const struct suite_command *command, struct assay_error *err)
 {
     uint64_t threads = assay_pool_default_threads();
-    enum assay_status status = assay_cli_number(
-            &threads, command->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
+    enum assay_status status =
+            assay_cli_number(&threads, command->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
 
     *out = (size_t)threads;
     return status;
@@ -92,7 +92,8 @@ static enum assay_status print_json(struct assay_buf *text, struct assay_error *
     return status;
 }
 
-// --- add ------------------------------------------------------------------------------------------
+// --- add
+// ------------------------------------------------------------------------------------------
 
 static void print_added(const struct assay_suite_add_result *result)
 {
@@ -162,7 +163,8 @@ enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation)
     return run_suite_command(invocation, true, work_add);
 }
 
-// --- list, show, remove ---------------------------------------------------------------------------
+// --- list, show, remove
+// ---------------------------------------------------------------------------
 
 static enum assay_status print_list_json(
         const struct assay_suite_row *rows, size_t count, struct assay_error *err)
@@ -207,8 +209,8 @@ static enum assay_status work_list(struct suite_command *command, struct assay_e
     else
         printf("%-20s %-10s %9s %9s  %s\n", "suite", "version", "instances", "certified", "source");
     for (size_t i = 0; i < count; i++)
-        printf("%-20s %-10s %9zu %9zu  %s\n", rows[i].name, rows[i].version,
-                rows[i].instance_count, rows[i].certified_count, rows[i].source);
+        printf("%-20s %-10s %9zu %9zu  %s\n", rows[i].name, rows[i].version, rows[i].instance_count,
+                rows[i].certified_count, rows[i].source);
     return ASSAY_OK;
 }
 
@@ -266,8 +268,8 @@ static enum assay_status print_suite_json(
 static enum assay_status work_show(struct suite_command *command, struct assay_error *err)
 {
     struct assay_suite *suite = NULL;
-    enum assay_status status = assay_store_load_suite(assay_context_store(command->context),
-            command->invocation->arguments[0], &suite, err);
+    enum assay_status status = assay_store_load_suite(
+            assay_context_store(command->context), command->invocation->arguments[0], &suite, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -294,8 +296,8 @@ enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation)
 
 static enum assay_status work_remove(struct suite_command *command, struct assay_error *err)
 {
-    return assay_store_remove_suite(assay_context_store(command->context),
-            command->invocation->arguments[0], err);
+    return assay_store_remove_suite(
+            assay_context_store(command->context), command->invocation->arguments[0], err);
 }
 
 enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation)
@@ -303,7 +305,8 @@ enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation)
     return run_suite_command(invocation, false, work_remove);
 }
 
-// --- certify --------------------------------------------------------------------------------------
+// --- certify
+// --------------------------------------------------------------------------------------
 
 static enum assay_status print_certificates_json(
         const struct assay_certificate *certificates, size_t count, struct assay_error *err)
@@ -329,8 +332,8 @@ static enum assay_status print_certificates_json(
     return print_json(&text, err);
 }
 
-static enum assay_status read_certify_options(
-        struct assay_certify_options *options, struct suite_command *command, struct assay_error *err)
+static enum assay_status read_certify_options(struct assay_certify_options *options,
+        struct suite_command *command, struct assay_error *err)
 {
     const struct assay_invocation *in = command->invocation;
     const char **ids = assay_arena_array(command->arena, in->given_count, sizeof(*ids));
@@ -344,7 +347,7 @@ static enum assay_status read_certify_options(
     if (status != ASSAY_OK)
         return status;
     while ((ids[options->instance_count] =
-                           assay_cli_value_at(in, "instance", options->instance_count)))
+                    assay_cli_value_at(in, "instance", options->instance_count)))
         options->instance_count++;
     options->instance_ids = ids;
     options->runs = (unsigned)runs;

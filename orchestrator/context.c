@@ -53,8 +53,8 @@ static enum assay_status find_home(
     return ASSAY_OK;
 }
 
-static enum assay_status read_min_tier(enum assay_tier *out,
-        const struct assay_invocation *invocation, struct assay_error *err)
+static enum assay_status read_min_tier(
+        enum assay_tier *out, const struct assay_invocation *invocation, struct assay_error *err)
 {
     const char *text = assay_cli_value(invocation, "min-tier");
 
@@ -92,8 +92,7 @@ static enum assay_status lay_trusted_files(struct assay_context *context, struct
     if (!laid)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (size_t i = 0; i < count; i++)
-        laid[i] = (struct assay_runner_file){
-                files[i].path, files[i].content, files[i].executable};
+        laid[i] = (struct assay_runner_file){files[i].path, files[i].content, files[i].executable};
     status = assay_runner_lay_files(context->depot, laid, count, context->trusted_dir, err);
     free(laid);
     return status;

@@ -16,7 +16,7 @@ struct evaluation {
     const struct assay_evaluate_options *options;
     struct assay_arena *arena;
     const char *run_id;
-    const struct assay_instance **instances; // selected, in suite order
+    const struct assay_instance **instances;     // selected, in suite order
     const struct assay_prediction **predictions; // beside instances[]; NULL: none
     size_t count;
     const char **selected_ids; // all of the suite that the command covers, predicted or not
@@ -66,8 +66,8 @@ static enum assay_status check_wanted_ids(struct evaluation *e, struct assay_err
 
     for (size_t i = 0; o->instance_ids && i < o->instance_count; i++) {
         if (!assay_suite_find(o->suite, o->instance_ids[i]))
-            return assay_fail(err, ASSAY_ENOTFOUND, "suite %s has no instance '%s'",
-                    o->suite->name, o->instance_ids[i]);
+            return assay_fail(err, ASSAY_ENOTFOUND, "suite %s has no instance '%s'", o->suite->name,
+                    o->instance_ids[i]);
     }
     return ASSAY_OK;
 }
@@ -87,9 +87,9 @@ static enum assay_status select_predictions(struct evaluation *e, struct assay_e
         if (p->state == ASSAY_PREDICTION_BAD_ROW)
             status = add_problem(e, p->error);
         else if (!instance)
-            status = add_problem(e, assay_arena_printf(e->arena,
-                    "%s:%zu: suite %s has no instance '%s'", o->predictions_path, p->line,
-                    o->suite->name, p->instance_id));
+            status = add_problem(e,
+                    assay_arena_printf(e->arena, "%s:%zu: suite %s has no instance '%s'",
+                            o->predictions_path, p->line, o->suite->name, p->instance_id));
         else if (wanted(e, p->instance_id)) {
             e->instances[e->count] = instance;
             e->predictions[e->count++] = p;
@@ -154,7 +154,8 @@ static enum assay_status make_identity(struct evaluation *e, char hex[65], struc
     assay_sha256_field(sha, &o->candidate, sizeof(o->candidate));
     assay_sha256_field_text(sha, o->predictions ? o->predictions->sha256 : NULL);
     assay_sha256_field(sha, &o->wall_ms_max, sizeof(o->wall_ms_max));
-    assay_sha256_field_text(sha, assay_tier_name(assay_sandbox_tier(assay_context_sandbox(e->context))));
+    assay_sha256_field_text(
+            sha, assay_tier_name(assay_sandbox_tier(assay_context_sandbox(e->context))));
     for (size_t i = 0; i < e->selected_count; i++) {
         char instance_hash[65];
 
@@ -209,8 +210,8 @@ static enum assay_status find_pending(
 {
     struct assay_evaluation_row *rows = NULL;
     size_t row_count = 0;
-    enum assay_status status = assay_store_run_rows(assay_context_store(e->context), e->run_id,
-            e->arena, &rows, &row_count, err);
+    enum assay_status status = assay_store_run_rows(
+            assay_context_store(e->context), e->run_id, e->arena, &rows, &row_count, err);
 
     *count = *good = 0;
     if (status != ASSAY_OK)
@@ -306,8 +307,8 @@ static enum assay_status work_through(struct evaluation *e, struct assay_error *
         return status;
     if (count > 0) {
         snprintf(label, sizeof(label), "eval %.100s", e->options->suite->name);
-        status = assay_progress_start(&e->progress, label, "resolved", e->count,
-                e->count - count, good, err);
+        status = assay_progress_start(
+                &e->progress, label, "resolved", e->count, e->count - count, good, err);
         if (status != ASSAY_OK)
             return status;
         assay_context_log_around(e->context, assay_progress_around, e->progress);
@@ -325,8 +326,7 @@ enum assay_status assay_evaluate(struct assay_evaluate_result *out, struct assay
         const struct assay_evaluate_options *options, struct assay_arena *arena,
         struct assay_error *err)
 {
-    struct evaluation e = {
-            .context = context, .options = options, .arena = arena, .result = out};
+    struct evaluation e = {.context = context, .options = options, .arena = arena, .result = out};
     enum assay_status status;
 
     memset(out, 0, sizeof(*out));

@@ -18,27 +18,26 @@ struct assay_evaluate_options {
     const struct assay_suite *suite;
     enum assay_candidate candidate; // GOLD, NONE, or PATCH with `predictions`
     const struct assay_predictions *predictions;
-    const char *predictions_path; // for messages
+    const char *predictions_path;    // for messages
     const char *const *instance_ids; // NULL: all that the candidate covers
     size_t instance_count;
     size_t threads;       // >= 1
     uint64_t wall_ms_max; // 0: each instance's own
     const char *run_id;   // NULL: a new one, or that of the same command
     bool again, no_cache;
-    bool retry_infra;     // also run again what ended without a verdict
+    bool retry_infra; // also run again what ended without a verdict
     const char *command_line;
     // Called under a lock with each verdict as it becomes known; may be NULL.
     void (*on_verdict)(void *user, const struct assay_verdict *verdict);
     void *user;
 };
 
-
 struct assay_evaluate_result {
     const char *run_id;
     bool resumed;
-    size_t selected;  // the denominator: instances of the suite that the command covers
-    size_t submitted; // of these, with a prediction
-    size_t executed;  // gradings done now, not answered from the cache
+    size_t selected;       // the denominator: instances of the suite that the command covers
+    size_t submitted;      // of these, with a prediction
+    size_t executed;       // gradings done now, not answered from the cache
     const char **problems; // bad rows, unknown ids
     size_t problem_count;
 };

@@ -149,8 +149,8 @@ static enum assay_status make_log_path(struct grading *g, struct assay_error *er
                       : NULL;
     if (!g->log_path)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    home_fd = open(assay_depot_home(assay_context_depot(g->context)),
-            O_PATH | O_DIRECTORY | O_CLOEXEC);
+    home_fd = open(
+            assay_depot_home(assay_context_depot(g->context)), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (home_fd < 0)
         return assay_fail_errno(err, errno, "open the home");
     status = assay_fs_mkdirs(home_fd, dir, 0755, err);
@@ -180,8 +180,8 @@ static enum assay_status run_box(
         status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
     if (status != ASSAY_OK)
         return status;
-    job.log_path = assay_arena_printf(g->arena, "%s/%s",
-            assay_depot_home(assay_context_depot(g->context)), g->log_path);
+    job.log_path = assay_arena_printf(
+            g->arena, "%s/%s", assay_depot_home(assay_context_depot(g->context)), g->log_path);
     if (!job.log_path)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     return assay_runner_run(assay_context_sandbox(g->context), &job, result, err);
@@ -251,8 +251,8 @@ static enum assay_status judge_result(struct grading *g, struct assay_grade *out
                         result->step[0] ? result->step : "box", strerror(result->sys_errno)));
         return ASSAY_OK;
     }
-    status = assay_judge(verdict, &judgement, g->request->instance, g->framework, &evidence,
-            g->arena, err);
+    status = assay_judge(
+            verdict, &judgement, g->request->instance, g->framework, &evidence, g->arena, err);
     if (status == ASSAY_OK)
         out->outcome = judgement.outcome;
     return status;
@@ -338,8 +338,8 @@ static enum assay_status grade_prepared(
     if (status != ASSAY_OK)
         return status;
     if (!g->request->no_cache) {
-        status = assay_store_cached_verdict(assay_context_store(g->context), out->verdict.key,
-                g->arena, &cached, NULL);
+        status = assay_store_cached_verdict(
+                assay_context_store(g->context), out->verdict.key, g->arena, &cached, NULL);
         if (status == ASSAY_OK) {
             copy_cached(&out->verdict, &cached);
             return ASSAY_OK;

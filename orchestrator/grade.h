@@ -46,8 +46,8 @@ struct assay_grade {
 // A verdict comes back for everything that is not a bug or an interrupt:
 // trouble of ours is a verdict with scored = false. Strings live in the arena.
 // ASSAY_EINTERRUPTED: the user asked to stop; there is no verdict.
-ASSAY_MUST_USE enum assay_status assay_grade(struct assay_grade *out,
-        struct assay_context *context, const struct assay_grade_request *request,
-        struct assay_arena *arena, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,
+        const struct assay_grade_request *request, struct assay_arena *arena,
+        struct assay_error *err);
 
 #endif

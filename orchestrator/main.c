@@ -8,7 +8,8 @@
 static const struct assay_option no_options[] = {{NULL, 0, NULL, NULL, false}};
 
 static const struct assay_command commands[] = {
-        {"doctor", "", "Show what this host permits, the isolation tier, and how to mend what is missing",
+        {"doctor", "",
+                "Show what this host permits, the isolation tier, and how to mend what is missing",
                 "assay doctor", assay_doctor_options, 0, 0, assay_cmd_doctor},
         {"suite add", "PATH", "Add a suite: a native folder, SWE-bench rows, or package releases",
                 "assay suite add tasks/data/quick\n"

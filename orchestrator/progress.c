@@ -136,8 +136,9 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-enum assay_status assay_progress_start(struct assay_progress **out, const char *label, size_t total,
-        size_t done, size_t good_before, struct assay_error *err)
+enum assay_status assay_progress_start(struct assay_progress **out, const char *label,
+        const char *good_word, size_t total, size_t done, size_t good_before,
+        struct assay_error *err)
 {
     struct assay_progress *p = calloc(1, sizeof(*p));
     pthread_condattr_t attributes;

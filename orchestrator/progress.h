@@ -15,10 +15,11 @@
 struct assay_progress; // opaque, owned
 
 // `total` things, `done` of them finished before (a resumed run). `label`
-// ("eval quick") and `good_word` ("resolved") are borrowed. A bar needs a terminal, and NO_COLOR, TERM=dumb and CI unset.
+// ("eval quick") and `good_word` ("resolved") are borrowed. A bar needs a terminal, and NO_COLOR,
+// TERM=dumb and CI unset.
 ASSAY_MUST_USE enum assay_status assay_progress_start(struct assay_progress **out,
-        const char *label, const char *good_word, size_t total, size_t done,
-        size_t good_before, struct assay_error *err);
+        const char *label, const char *good_word, size_t total, size_t done, size_t good_before,
+        struct assay_error *err);
 // One is about to run / has ended. `good`: resolved, certified...
 void assay_progress_begin(struct assay_progress *progress);
 void assay_progress_end(struct assay_progress *progress, bool good, bool scored);

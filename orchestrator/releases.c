@@ -59,8 +59,8 @@ static enum assay_status fetch(struct build *b, const struct assay_release_pair 
     if (download_path(b, release, dir, path))
         return ASSAY_OK;
     snprintf(requirement, sizeof(requirement), "%s==%s", pair->package, release->version);
-    return assay_fetch_run(assay_context_depot(b->context), assay_context_sandbox(b->context),
-            argv, release->file, dir, err);
+    return assay_fetch_run(assay_context_depot(b->context), assay_context_sandbox(b->context), argv,
+            release->file, dir, err);
 }
 
 static enum assay_status import(struct build *b, const struct assay_release_pair *pair,
@@ -71,8 +71,8 @@ static enum assay_status import(struct build *b, const struct assay_release_pair
 
     if (status != ASSAY_OK)
         return status;
-    return assay_depot_add_archive(assay_context_depot(b->context), path, release->sha256,
-            &b->plan->ignore, tree, err);
+    return assay_depot_add_archive(
+            assay_context_depot(b->context), path, release->sha256, &b->plan->ignore, tree, err);
 }
 
 struct part {
@@ -92,8 +92,8 @@ static bool path_in_part(void *user, const char *path)
 }
 
 // The suite's arena is shared by the threads that build its instances.
-static enum assay_status keep(
-        struct build *b, struct assay_bytes *out, const struct assay_buf *text, struct assay_error *err)
+static enum assay_status keep(struct build *b, struct assay_bytes *out,
+        const struct assay_buf *text, struct assay_error *err)
 {
     pthread_mutex_lock(&b->lock);
     out->data = assay_arena_memdup(b->suite->arena, text->data, text->len);
@@ -111,8 +111,8 @@ static enum assay_status diff_part(struct build *b, const struct assay_release_p
     enum assay_status status;
 
     assay_buf_init(&text, DIFF_BYTES_MAX);
-    status = assay_depot_diff(assay_context_depot(b->context), old_tree, new_tree, path_in_part,
-            &part, &text, err);
+    status = assay_depot_diff(
+            assay_context_depot(b->context), old_tree, new_tree, path_in_part, &part, &text, err);
     if (status == ASSAY_OK)
         status = keep(b, out, &text, err);
     assay_buf_free(&text);
@@ -139,8 +139,7 @@ static enum assay_status make_instance(
     if (status == ASSAY_OK)
         status = import(b, pair, &pair->new_release, new_tree, err);
     if (status == ASSAY_OK)
-        status = diff_part(
-                b, pair, instance->tree, new_tree, false, &instance->gold_patch, err);
+        status = diff_part(b, pair, instance->tree, new_tree, false, &instance->gold_patch, err);
     if (status == ASSAY_OK)
         status = diff_part(b, pair, instance->tree, new_tree, true, &instance->test_patch, err);
     return status;
@@ -309,8 +308,7 @@ static enum assay_status make_suite(
     suite->source = plan->suite->source;
     status = copy_text(suite, &suite->version) | copy_text(suite, &suite->source);
     suite->recipe_count = plan->suite->recipe_count;
-    suite->recipes =
-            assay_arena_array(suite->arena, suite->recipe_count, sizeof(*suite->recipes));
+    suite->recipes = assay_arena_array(suite->arena, suite->recipe_count, sizeof(*suite->recipes));
     suite->instances = assay_arena_array(suite->arena, plan->pair_count, sizeof(*suite->instances));
     if (!suite->recipes || !suite->instances)
         status = ASSAY_ENOMEM;

@@ -21,7 +21,7 @@ struct assay_release_loss {
 };
 
 struct assay_release_result {
-    struct assay_suite *suite; // owned: assay_suite_free(); instances that were measured
+    struct assay_suite *suite;         // owned: assay_suite_free(); instances that were measured
     struct assay_release_loss *losses; // in the arena
     size_t loss_count;
 };

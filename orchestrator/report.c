@@ -91,8 +91,7 @@ static const struct {
         {"infra_failure_instances", "infra_failure_ids", IN(ASSAY_REPORT_NO_VERDICT)},
         {"ambiguous_failure_instances", "ambiguous_failure_ids", 0},
         {"empty_patch_instances", "empty_patch_ids", IN(ASSAY_REPORT_EMPTY)},
-        {"error_instances", "error_ids",
-                IN(ASSAY_REPORT_REJECTED) | IN(ASSAY_REPORT_NO_VERDICT)},
+        {"error_instances", "error_ids", IN(ASSAY_REPORT_REJECTED) | IN(ASSAY_REPORT_NO_VERDICT)},
         {NULL, "incomplete_ids", IN(ASSAY_REPORT_INCOMPLETE)},
 };
 #define LIST_COUNT (sizeof(swebench_lists) / sizeof(swebench_lists[0]))
@@ -165,7 +164,8 @@ void assay_report_print(FILE *out, const struct assay_report *report)
     assay_wilson(&low, &high, resolved, report->count);
     fprintf(out, "run %s  suite %s  model %s\n", report->run.run_id, report->run.suite,
             report->run.model);
-    fprintf(out, "resolved %zu of %zu selected (%.1f %%, 95 %% interval %.1f to %.1f), of %zu scored\n",
+    fprintf(out,
+            "resolved %zu of %zu selected (%.1f %%, 95 %% interval %.1f to %.1f), of %zu scored\n",
             resolved, report->count,
             report->count ? 100.0 * (double)resolved / (double)report->count : 0.0, 100.0 * low,
             100.0 * high, scored);

@@ -40,15 +40,14 @@ ASSAY_MUST_USE enum assay_status assay_report_load(struct assay_report *out,
 void assay_wilson(double *low, double *high, size_t k, size_t n);
 
 // SWE-bench's run report, schema_version 2, keys and sorted lists as that harness writes them.
-void assay_report_write_swebench(struct assay_buf *out, const struct assay_report *report,
-        unsigned indent);
+void assay_report_write_swebench(
+        struct assay_buf *out, const struct assay_report *report, unsigned indent);
 // For people: rate with its counts, interval, causes, what has no verdict and why.
 void assay_report_print(FILE *out, const struct assay_report *report);
 // One self-contained page; no script is needed to read it, nothing is loaded.
 // home: where the logs lie (their tail is shown).
 ASSAY_MUST_USE enum assay_status assay_report_write_html(struct assay_buf *out,
         const struct assay_report *report, const char *home, struct assay_error *err);
-
 
 // <model with / as __>.<run id>.json in `dir`, as SWE-bench names it.
 ASSAY_MUST_USE enum assay_status assay_report_save_swebench(

@@ -76,8 +76,7 @@ static enum assay_status add_read_suite(struct assay_suite_add_result *out,
     if (status == ASSAY_OK)
         status = import_trees(context, suite, options->threads, err);
     if (status == ASSAY_OK)
-        status = assay_store_add_suite(
-                assay_context_store(context), suite, options->replace, err);
+        status = assay_store_add_suite(assay_context_store(context), suite, options->replace, err);
     if (status != ASSAY_OK)
         return status;
     out->name = assay_arena_strdup(arena, suite->name);
@@ -96,8 +95,8 @@ static void drop_refused(struct assay_suite *suite, const struct assay_certifica
             suite->instances[kept++] = suite->instances[i];
             continue;
         }
-        built->losses[built->loss_count++] = (struct assay_release_loss){
-                certificates[i].instance_id, certificates[i].reason};
+        built->losses[built->loss_count++] =
+                (struct assay_release_loss){certificates[i].instance_id, certificates[i].reason};
     }
     suite->instance_count = kept;
 }
@@ -119,9 +118,8 @@ static enum assay_status certify_built(struct assay_suite_add_result *out,
         struct assay_context *context, const struct assay_suite_add_options *options,
         struct assay_release_result *built, struct assay_arena *arena, struct assay_error *err)
 {
-    const struct assay_certify_options certify = {.suite = built->suite,
-            .runs = options->runs,
-            .threads = options->threads};
+    const struct assay_certify_options certify = {
+            .suite = built->suite, .runs = options->runs, .threads = options->threads};
     struct assay_certificate *certificates = NULL;
     size_t count = 0;
     enum assay_status status = assay_suite_check(built->suite, assay_framework_known, err);
@@ -171,9 +169,9 @@ static enum assay_status add_releases(struct assay_suite_add_result *out,
     return status;
 }
 
-enum assay_status assay_suite_add(struct assay_suite_add_result *out,
-        struct assay_context *context, const struct assay_suite_add_options *options,
-        struct assay_arena *arena, struct assay_error *err)
+enum assay_status assay_suite_add(struct assay_suite_add_result *out, struct assay_context *context,
+        const struct assay_suite_add_options *options, struct assay_arena *arena,
+        struct assay_error *err)
 {
     enum assay_suite_format format;
     struct assay_suite *suite = NULL;
