@@ -2,7 +2,6 @@
 // fields.c - typed reads over base/json.h with the messages that suite files need.
 #include "tasks/fields.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +145,13 @@ enum assay_status assay_fields_text(const char **out, const struct assay_fields 
     return status != ASSAY_OK ? status : assay_fields_text_or(out, fields, key, err);
 }
 
+static bool is_whole(double number)
+{
+    const double bound = (double)ASSAY_JSON_INTEGER_MAX;
+
+    return number >= -bound && number <= bound && (double)(int64_t)number == number;
+}
+
 enum assay_status assay_fields_u64_or(uint64_t *out, const struct assay_fields *fields,
         const char *key, uint64_t min, uint64_t max, struct assay_error *err)
 {
@@ -155,7 +161,7 @@ enum assay_status assay_fields_u64_or(uint64_t *out, const struct assay_fields *
     if (member == NULL)
         return ASSAY_OK;
     number = assay_json_number(member);
-    if (assay_json_type(member) != ASSAY_JSON_NUMBER || floor(number) != number)
+    if (assay_json_type(member) != ASSAY_JSON_NUMBER || !is_whole(number))
         return assay_fields_fail(fields, key, err, "expected a whole number");
     if (number < (double)min || number > (double)max) {
         if (min == max)
