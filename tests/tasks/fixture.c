@@ -9,9 +9,11 @@
 
 #include "base/fs.h"
 
+#define TEMP_ROOT "/tmp"
+
 int temp_setup(void **state)
 {
-    char path[] = "/tmp/assay-tasks-XXXXXX";
+    char path[] = TEMP_ROOT "/assay-tasks-XXXXXX";
 
     *state = mkdtemp(path) == NULL ? NULL : strdup(path);
     return *state == NULL;
@@ -20,9 +22,11 @@ int temp_setup(void **state)
 int temp_teardown(void **state)
 {
     char *path = *state;
-    enum assay_status status;
+    const int root_fd = open(TEMP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const enum assay_status status =
+            assay_fs_remove_tree(root_fd, path + sizeof(TEMP_ROOT), NULL); // behind the slash
 
-    status = assay_fs_remove_tree(AT_FDCWD, path, NULL);
+    close(root_fd);
     free(path);
     return status != ASSAY_OK;
 }
@@ -37,21 +41,33 @@ const char *in_dir(const char *dir, const char *path)
     return text;
 }
 
+static void make_folders(const char *dir, const char *path)
+{
+    const int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_int_equal(assay_fs_mkdirs(dir_fd, path, 0755, NULL), ASSAY_OK);
+    close(dir_fd);
+}
+
 void write_bytes(const char *dir, const char *path, const char *content, size_t len)
 {
-    const char *full = in_dir(dir, path);
     char parent[512];
+    char *slash;
 
-    snprintf(parent, sizeof(parent), "%s", full);
-    *strrchr(parent, '/') = '\0';
-    assert_int_equal(assay_fs_mkdirs(AT_FDCWD, parent, 0755, NULL), ASSAY_OK);
-    assert_int_equal(assay_fs_replace_file(full, content, len, 0644, NULL), ASSAY_OK);
+    snprintf(parent, sizeof(parent), "%s", path);
+    slash = strrchr(parent, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+        make_folders(dir, parent);
+    }
+    assert_int_equal(
+            assay_fs_replace_file(in_dir(dir, path), content, len, 0644, NULL), ASSAY_OK);
 }
 
 void write_file(const char *dir, const char *path, const char *content)
 {
     if (content == NULL)
-        assert_int_equal(assay_fs_mkdirs(AT_FDCWD, in_dir(dir, path), 0755, NULL), ASSAY_OK);
+        make_folders(dir, path);
     else
         write_bytes(dir, path, content, strlen(content));
 }
