@@ -123,8 +123,8 @@ static void every_kind_of_test_has_its_status(void **state)
             {"test_all.py::test_xfail", ASSAY_TEST_XFAIL},
             {"test_all.py::test_xpass", ASSAY_TEST_XPASS},
             {"test_all.py::test_xfail_norun", ASSAY_TEST_XFAIL},
-            {"test_all.py::test_skip", ASSAY_TEST_SKIPPED},
-            {"test_all.py::test_skip_inside", ASSAY_TEST_SKIPPED},
+            {"test_all.py::test_skip", ASSAY_EXIT_SKIPPED},
+            {"test_all.py::test_skip_inside", ASSAY_EXIT_SKIPPED},
             {"test_all.py::test_fork", ASSAY_TEST_PASSED},
             {"test_all.py::test_fork_falls_through", ASSAY_TEST_PASSED},
             {"test_all.py::test_hidden", ASSAY_TEST_PASSED},
@@ -132,7 +132,7 @@ static void every_kind_of_test_has_its_status(void **state)
             {"test_all.py::TestClass::test_method", ASSAY_TEST_PASSED},
             {"test_all.py::TestUnit::test_unit", ASSAY_TEST_PASSED},
             {"test_all.py::TestUnit::test_expected", ASSAY_TEST_XFAIL},
-            {"test_all.py::TestUnit::test_unit_skip", ASSAY_TEST_SKIPPED},
+            {"test_all.py::TestUnit::test_unit_skip", ASSAY_EXIT_SKIPPED},
             {"test_bad.py::test_fail", ASSAY_TEST_FAILED},
             {"test_bad.py::test_setup", ASSAY_TEST_ERROR},
             {"test_bad.py::test_teardown", ASSAY_TEST_ERROR},
@@ -346,7 +346,7 @@ int main(void)
 
     if (!live_has("/usr/bin/pytest")) {
         print_message("SKIP: no /usr/bin/pytest\n");
-        return ASSAY_TEST_SKIPPED;
+        return ASSAY_EXIT_SKIPPED;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
