@@ -38,7 +38,11 @@ ASSAY_MUST_USE enum assay_status assay_reader_begin(struct assay_reader *reader,
 ASSAY_MUST_USE enum assay_status assay_reader_end(
         struct assay_reader *reader, struct assay_error *err);
 
-// Note what is wrong with the channel; %s arguments that are foreign go through assay_reader_show().
+// Add a result; more than an outcome holds is a problem, not an error.
+void assay_reader_add(struct assay_reader *reader, struct assay_outcome *outcome,
+        struct assay_text id, enum assay_test_status status);
+
+// Note what is wrong with the channel; %s arguments that are foreign go through assay_show().
 void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...) ASSAY_PRINTF(2, 3);
 // A short printable copy of foreign text for messages; never NULL.
 const char *assay_show(struct assay_arena *arena, const char *text, size_t len);
@@ -98,6 +102,15 @@ typedef void (*assay_junit_visit)(
 // Each <testcase> of a document. Not XML, too deep, entities of its own: a problem named after `source`.
 void assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
         assay_junit_visit visit, void *user);
+
+// --- Python commands ------------------------------------------------------------------------------
+
+// Index of "-m" in `[env A=B...] python [flags] -m MODULE ...`; 0 when argv is not of that shape.
+size_t assay_python_module_at(const struct assay_strings *argv, const char *module);
+// Such an argv with the two words replaced by a file of ours; any other argv unchanged.
+enum assay_status assay_python_replace_module(const struct assay_strings *argv,
+        const char *module, const char *file, struct assay_strings *out,
+        struct assay_arena *arena, struct assay_error *err);
 
 // --- the readers and rewriters of the table -------------------------------------------------------
 

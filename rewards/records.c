@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // records.c - the record channel: numbered JSON lines between a begin and an end.
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 
 #include "rewards/reader.h"
@@ -25,7 +24,7 @@ bool assay_record_count(struct assay_reader *reader, const struct assay_json *re
     const double number = assay_json_number(assay_json_get(record, key));
 
     // Written so that NAN, which stands for "no number", is refused too.
-    if (!(number >= 0 && number <= INT_MAX && number == floor(number))) {
+    if (!(number >= 0 && number <= INT_MAX && number == (double)(int)number)) {
         assay_reader_problem(reader, "a record of the private channel has no count \"%s\"", key);
         return false;
     }
