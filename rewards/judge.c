@@ -281,7 +281,7 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
         verdict->cause = ASSAY_CAUSE_INCONSISTENT;
         verdict->reason = assay_arena_printf(judge->arena, "the evidence disagrees: %s",
                 judge->tamper[0]);
-    } else if (reading->build_failed && judge->evidence->exit_code != 0 && !full) {
+    } else if (reading->build_failed && judge->outcome->count == 0) {
         verdict->cause = ASSAY_CAUSE_BUILD_FAILED;
         verdict->reason = "the build failed, so the tests did not run";
     } else if (reading->none_collected || judge->outcome->count == 0) {
