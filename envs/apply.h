@@ -94,9 +94,10 @@ enum assay_status assay_file_read_dir(void *user, const char *path, struct assay
 enum assay_status assay_dir_list_dir(void *user, const char *path, struct assay_arena *arena,
         struct assay_strings *out, struct assay_error *err);
 
-// Modification time of everything in a layer, in seconds: 2033-05-18. Later than
-// any tree and anything built in it, so that make, cargo and Python's .pyc check
-// all see that a patched source is newer; and always the same.
+// Modification time of everything in a layer, in seconds: a minute after that of
+// every base tree, so that make, cargo and Python's .pyc check see that a patched
+// source is newer than what the tree carries. Never in the future: make warns of
+// clock skew then, and ninja regenerates without end.
 #define ASSAY_LAYER_MTIME INT64_C(1000000060)
 
 // Write the edits into the empty directory layer_fd in overlay form: new
