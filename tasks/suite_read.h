@@ -28,6 +28,11 @@ bool assay_commit_valid(const char *commit); // 40 or 64 lower-case hex digits
 bool assay_recipe_fault(struct assay_fault *out, const struct assay_recipe *recipe);
 bool assay_instance_fault(struct assay_fault *out, const struct assay_instance *instance);
 
+// True, and *line (0: none in particular) and reason are set, when the patch does not parse.
+#define ASSAY_PATCH_REASON_BYTES 200
+bool assay_patch_fault(size_t *line, char reason[ASSAY_PATCH_REASON_BYTES],
+        const struct assay_bytes *patch, bool may_be_empty);
+
 // The keys of instance.json into *instance; base.where stays as written. Unknown keys are refused.
 ASSAY_MUST_USE enum assay_status assay_instance_fields(struct assay_instance *instance,
         const struct assay_fields *fields, struct assay_error *err);

@@ -29,6 +29,20 @@ static enum assay_status bytes_field(struct assay_bytes *out, const struct assay
     return status;
 }
 
+static enum assay_status patch_field(struct assay_bytes *out, const struct assay_fields *fields,
+        const char *key, bool may_be_empty, struct assay_error *err)
+{
+    char reason[ASSAY_PATCH_REASON_BYTES];
+    size_t line = 0;
+    const enum assay_status status = bytes_field(out, fields, key, err);
+
+    if (status != ASSAY_OK || !assay_patch_fault(&line, reason, out, may_be_empty))
+        return status;
+    if (line > 0)
+        return assay_fields_fail(fields, key, err, "line %zu: %s", line, reason);
+    return assay_fields_fail(fields, key, err, "%s", reason);
+}
+
 static enum assay_status row_fields(struct assay_instance *instance,
         const struct assay_fields *fields, const struct assay_swebench_options *options,
         struct assay_error *err)
@@ -46,9 +60,9 @@ static enum assay_status row_fields(struct assay_instance *instance,
     if (status == ASSAY_OK)
         status = bytes_field(&instance->problem, fields, "problem_statement", err);
     if (status == ASSAY_OK)
-        status = bytes_field(&instance->gold_patch, fields, "patch", err);
+        status = patch_field(&instance->gold_patch, fields, "patch", false, err);
     if (status == ASSAY_OK)
-        status = bytes_field(&instance->test_patch, fields, "test_patch", err);
+        status = patch_field(&instance->test_patch, fields, "test_patch", true, err);
     if (status == ASSAY_OK)
         status = assay_swebench_tests(
                 &instance->fail_to_pass, fields, "FAIL_TO_PASS", "fail_to_pass", err);

@@ -1,55 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include "tests/tasks/fixture.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 
-#define TEMP_ROOT "/tmp"
-
-int temp_setup(void **state)
-{
-    char path[] = TEMP_ROOT "/assay-tasks-XXXXXX";
-
-    *state = mkdtemp(path) == NULL ? NULL : strdup(path);
-    return *state == NULL;
-}
-
-int temp_teardown(void **state)
-{
-    char *path = *state;
-    const int root_fd = open(TEMP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const enum assay_status status =
-            assay_fs_remove_tree(root_fd, path + sizeof(TEMP_ROOT), NULL); // behind the slash
-
-    close(root_fd);
-    free(path);
-    return status != ASSAY_OK;
-}
-
-const char *in_dir(const char *dir, const char *path)
+const char *in_dir(void *const *state, const char *path)
 {
     static char texts[8][512];
     static unsigned next;
+    const struct assay_temp *temp = *state;
     char *text = texts[next++ % 8];
 
-    snprintf(text, sizeof(texts[0]), "%s/%s", dir, path);
+    snprintf(text, sizeof(texts[0]), "%s/%s", temp->path, path);
     return text;
 }
 
-static void make_folders(const char *dir, const char *path)
+void make_folder(void *const *state, const char *path)
 {
-    const int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct assay_temp *temp = *state;
 
-    assert_int_equal(assay_fs_mkdirs(dir_fd, path, 0755, NULL), ASSAY_OK);
-    close(dir_fd);
+    assert_int_equal(assay_fs_mkdirs(temp->fd, path, 0755, NULL), ASSAY_OK);
 }
 
-void write_bytes(const char *dir, const char *path, const char *content, size_t len)
+void write_bytes(void *const *state, const char *path, const char *bytes, size_t len)
 {
     char parent[512];
     char *slash;
@@ -58,18 +33,14 @@ void write_bytes(const char *dir, const char *path, const char *content, size_t 
     slash = strrchr(parent, '/');
     if (slash != NULL) {
         *slash = '\0';
-        make_folders(dir, parent);
+        make_folder(state, parent);
     }
-    assert_int_equal(
-            assay_fs_replace_file(in_dir(dir, path), content, len, 0644, NULL), ASSAY_OK);
+    assert_int_equal(assay_fs_replace_file(in_dir(state, path), bytes, len, 0644, NULL), ASSAY_OK);
 }
 
-void write_file(const char *dir, const char *path, const char *content)
+void write_file(void *const *state, const char *path, const char *text)
 {
-    if (content == NULL)
-        make_folders(dir, path);
-    else
-        write_bytes(dir, path, content, strlen(content));
+    write_bytes(state, path, text, strlen(text));
 }
 
 struct assay_arena *make_arena(void)
@@ -89,8 +60,8 @@ static struct assay_strings strings_of(struct assay_arena *arena, const char *on
     return (struct assay_strings){items, two == NULL ? 1 : 2};
 }
 
-static void fill_instance(struct assay_suite *suite, struct assay_instance *instance, size_t number,
-        const char *salt)
+static void fill_instance(
+        struct assay_suite *suite, struct assay_instance *instance, size_t number, const char *salt)
 {
     struct assay_arena *arena = suite->arena;
 
@@ -162,7 +133,8 @@ void make_verdict(
             .hunk_count = 2,
             .tier = "A",
             .evidence = ASSAY_EVIDENCE_STRONG,
-            .usage = {.wall_ms = 1234, .cpu_ms = 1000, .memory_bytes_peak = 1 << 30, .pids_peak = 7}};
+            .usage = {
+                    .wall_ms = 1234, .cpu_ms = 1000, .memory_bytes_peak = 1 << 30, .pids_peak = 7}};
     snprintf(verdict->key, sizeof(verdict->key), "%064x", resolved ? 1u : 2u);
 }
 

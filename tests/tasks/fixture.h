@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
-// fixture.h - temporary folders and small things to put into the store.
+// fixture.h - files in a test's folder, and small things to put into the store.
 #ifndef ASSAY_TESTS_TASKS_FIXTURE_H
 #define ASSAY_TESTS_TASKS_FIXTURE_H
 
 #include "tasks/store.h"
 #include "tests/support/harness.h"
+#include "tests/support/temp.h"
 
-// A fresh folder; both are the test's setup and teardown, *state is its path.
-int temp_setup(void **state);
-int temp_teardown(void **state);
-
-// `dir`/`path` with its folders; content NULL makes a folder.
-void write_file(const char *dir, const char *path, const char *content);
-void write_bytes(const char *dir, const char *path, const char *content, size_t len);
-// "<dir>/<path>" in one of a few static buffers.
-const char *in_dir(const char *dir, const char *path);
+// A file below the folder that assay_temp_setup() put into *state, with its folders.
+void write_file(void *const *state, const char *path, const char *text);
+void write_bytes(void *const *state, const char *path, const char *bytes, size_t len);
+void make_folder(void *const *state, const char *path);
+// "<folder>/<path>" in one of a few static buffers.
+const char *in_dir(void *const *state, const char *path);
 
 struct assay_arena *make_arena(void);
 
@@ -22,7 +20,7 @@ struct assay_arena *make_arena(void);
 // caller frees it. `salt` makes the content of two suites differ.
 struct assay_suite *make_suite(size_t count, const char *salt);
 
-// A scored verdict in static memory of the calling test's `verdict`.
+// A scored verdict; what it points to is static.
 void make_verdict(
         struct assay_verdict *verdict, const char *run_id, const char *instance_id, bool resolved);
 

@@ -9,12 +9,12 @@
 
 #include "tests/tasks/fixture.h"
 
-static struct assay_store *open_store(const char *dir)
+static struct assay_store *open_store(void *const *state)
 {
     struct assay_store *store = NULL;
     struct assay_error err = {0};
 
-    if (assay_store_open(&store, in_dir(dir, "assay.db"), &err) != ASSAY_OK)
+    if (assay_store_open(&store, in_dir(state, "assay.db"), &err) != ASSAY_OK)
         fail_msg("%s", err.message);
     return store;
 }
@@ -32,9 +32,9 @@ static void a_new_store_is_private_and_opens_again(void **state)
 {
     struct stat stat_file;
 
-    assay_store_close(open_store(*state));
-    assay_store_close(open_store(*state));
-    assert_int_equal(stat(in_dir(*state, "assay.db"), &stat_file), 0);
+    assay_store_close(open_store(state));
+    assay_store_close(open_store(state));
+    assert_int_equal(stat(in_dir(state, "assay.db"), &stat_file), 0);
     assert_int_equal(stat_file.st_mode & 0777, 0600);
     assay_store_close(NULL);
 }
@@ -44,19 +44,19 @@ static void a_newer_or_foreign_database_is_refused_and_untouched(void **state)
     struct assay_store *store = NULL;
     struct assay_error err;
 
-    assay_store_close(open_store(*state));
-    sql(in_dir(*state, "assay.db"), "PRAGMA user_version = 99");
-    assert_fails(assay_store_open(&store, in_dir(*state, "assay.db"), &err), &err, ASSAY_EREFUSED,
+    assay_store_close(open_store(state));
+    sql(in_dir(state, "assay.db"), "PRAGMA user_version = 99");
+    assert_fails(assay_store_open(&store, in_dir(state, "assay.db"), &err), &err, ASSAY_EREFUSED,
             "store: written by a newer assay (schema 99; this program knows 1)");
-    sql(in_dir(*state, "other.db"), "CREATE TABLE theirs (x)");
-    assert_fails(assay_store_open(&store, in_dir(*state, "other.db"), &err), &err, ASSAY_EREFUSED,
+    sql(in_dir(state, "other.db"), "CREATE TABLE theirs (x)");
+    assert_fails(assay_store_open(&store, in_dir(state, "other.db"), &err), &err, ASSAY_EREFUSED,
             "store: this database is not one of assay's");
-    write_file(*state, "text.db", "this is text, and long enough to be read as a header of 100 bytes"
-                                  " ....................................................");
-    assert_int_equal(
-            assay_store_open(&store, in_dir(*state, "text.db"), &err), ASSAY_EREFUSED);
+    write_file(state, "text.db",
+            "this is text, and long enough to be read as a header of 100 bytes"
+            " ....................................................");
+    assert_int_equal(assay_store_open(&store, in_dir(state, "text.db"), &err), ASSAY_EREFUSED);
     assert_non_null(strstr(err.message, "file is not a database"));
-    assert_int_equal(assay_store_open(&store, in_dir(*state, "no/where.db"), &err), ASSAY_EIO);
+    assert_int_equal(assay_store_open(&store, in_dir(state, "no/where.db"), &err), ASSAY_EIO);
     assert_null(store); // out parameters are untouched
 }
 
@@ -70,7 +70,7 @@ static void assert_bytes(struct assay_bytes actual, struct assay_bytes expected)
 
 static void a_suite_comes_back_as_it_went_in(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_suite *suite = make_suite(3, "t::two");
     struct assay_suite *loaded = NULL;
     struct assay_error err;
@@ -99,7 +99,7 @@ static void a_suite_comes_back_as_it_went_in(void **state)
 
 static void a_suite_is_replaced_only_on_demand(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_suite *suite = make_suite(2, "t::two");
     struct assay_suite *other = make_suite(1, "t::two");
     struct assay_suite *loaded = NULL;
@@ -127,7 +127,7 @@ static void a_suite_is_replaced_only_on_demand(void **state)
 
 static void a_bad_instance_leaves_nothing_of_its_suite(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_suite *suite = make_suite(2, "t::two");
     struct assay_arena *arena = make_arena();
     struct assay_suite_row *rows = NULL;
@@ -146,7 +146,7 @@ static void a_bad_instance_leaves_nothing_of_its_suite(void **state)
 
 static void the_newest_certificate_of_a_content_counts(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_suite *suite = make_suite(2, "t::two");
     struct assay_arena *arena = make_arena();
     struct assay_certificate certificate = {.suite = "demo",
@@ -161,8 +161,8 @@ static void the_newest_certificate_of_a_content_counts(void **state)
     size_t count = 0;
 
     assert_int_equal(assay_store_add_suite(store, suite, false, &err), ASSAY_OK);
-    assert_int_equal(assay_instance_hash(
-                             certificate.instance_hash, suite, &suite->instances[0], &err),
+    assert_int_equal(
+            assay_instance_hash(certificate.instance_hash, suite, &suite->instances[0], &err),
             ASSAY_OK);
     assert_fails(assay_store_get_certificate(store, "demo", "demo__thing-00001",
                          certificate.instance_hash, arena, &found, &err),
@@ -187,7 +187,8 @@ static void the_newest_certificate_of_a_content_counts(void **state)
     assay_store_close(store);
 }
 
-// --- runs -----------------------------------------------------------------------------------------
+// --- runs
+// -----------------------------------------------------------------------------------------
 
 static const char *const ids[] = {"demo__thing-00002", "demo__thing-00001"};
 
@@ -209,7 +210,7 @@ static struct assay_run open_run(struct assay_store *store, const char *run_id,
 
 static void the_same_command_is_the_same_run(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
     struct assay_error err;
     struct assay_run *rows = NULL;
@@ -245,7 +246,7 @@ static void the_same_command_is_the_same_run(void **state)
 
 static void a_run_id_belongs_to_one_command(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
     struct assay_run wanted = {.run_id = "mine", .suite = "demo", .identity = "other"};
     struct assay_run run = {0};
@@ -253,19 +254,16 @@ static void a_run_id_belongs_to_one_command(void **state)
     bool resumed;
 
     (void)open_run(store, "mine", "one", false, arena, &resumed);
-    assert_fails(assay_store_open_run(
-                         store, &wanted, ids, 2, false, arena, &run, &resumed, &err),
+    assert_fails(assay_store_open_run(store, &wanted, ids, 2, false, arena, &run, &resumed, &err),
             &err, ASSAY_ECONFLICT, "run mine belongs to another command: assay eval demo --gold");
     wanted.run_id = "yours";
     wanted.identity = "one";
-    assert_fails(assay_store_open_run(
-                         store, &wanted, ids, 2, false, arena, &run, &resumed, &err),
+    assert_fails(assay_store_open_run(store, &wanted, ids, 2, false, arena, &run, &resumed, &err),
             &err, ASSAY_ECONFLICT, "run yours: the same command is open under another run id");
     assert_int_equal(assay_store_finish_run(store, "mine", &err), ASSAY_OK);
     wanted.run_id = "mine";
-    assert_fails(
-            assay_store_open_run(store, &wanted, ids, 2, true, arena, &run, &resumed, &err), &err,
-            ASSAY_ECONFLICT, "run mine is finished: running again needs a new run id");
+    assert_fails(assay_store_open_run(store, &wanted, ids, 2, true, arena, &run, &resumed, &err),
+            &err, ASSAY_ECONFLICT, "run mine is finished: running again needs a new run id");
     assert_fails(assay_store_finish_run(store, "nobody", &err), &err, ASSAY_ENOTFOUND,
             "no run nobody in the store");
     assert_fails(assay_store_get_run(store, "nobody", arena, &run, &err), &err, ASSAY_ENOTFOUND,
@@ -275,15 +273,15 @@ static void a_run_id_belongs_to_one_command(void **state)
     assay_store_close(store);
 }
 
-// --- verdicts -------------------------------------------------------------------------------------
+// --- verdicts
+// -------------------------------------------------------------------------------------
 
 static void a_verdict_is_recorded_once(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
-    struct assay_evaluation evaluation = {.log_path = "runs/mine/1.log",
-            .model_patch = {"diff\r\n\0x", 8},
-            .cacheable = true};
+    struct assay_evaluation evaluation = {
+            .log_path = "runs/mine/1.log", .model_patch = {"diff\r\n\0x", 8}, .cacheable = true};
     struct assay_evaluation_row *rows = NULL;
     struct assay_outcome outcome;
     struct assay_outcome found;
@@ -331,7 +329,7 @@ static void a_verdict_is_recorded_once(void **state)
 
 static void a_null_verdict_is_retried_and_never_cached(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
     struct assay_evaluation evaluation = {.cacheable = true};
     struct assay_verdict verdict;
@@ -362,7 +360,7 @@ static void a_null_verdict_is_retried_and_never_cached(void **state)
 
 static void the_newest_cacheable_verdict_answers_for_its_key(void **state)
 {
-    struct assay_store *store = open_store(*state);
+    struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
     struct assay_verdict verdict;
     struct assay_evaluation evaluation = {.verdict = &verdict, .cacheable = true};
@@ -389,7 +387,7 @@ static void the_newest_cacheable_verdict_answers_for_its_key(void **state)
     assay_store_close(store);
 }
 
-#define ROOM(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
+#define ROOM(test) cmocka_unit_test_setup_teardown(test, assay_temp_setup, assay_temp_teardown)
 
 int main(void)
 {
