@@ -19,8 +19,12 @@ struct assay_json; // one value inside a document (borrowed) or a whole document
 
 struct assay_json_limits {
     size_t bytes_max;   // > 0
-    unsigned depth_max; // > 0
+    unsigned depth_max; // > 0: arrays and objects inside each other; at most ASSAY_JSON_DEPTH_MAX
 };
+
+#define ASSAY_JSON_DEPTH_MAX 512
+// The largest integer that a JSON number carries exactly, 2^53 - 1.
+#define ASSAY_JSON_INTEGER_MAX UINT64_C(9007199254740991)
 
 enum assay_json_type {
     ASSAY_JSON_NULL,
@@ -33,6 +37,7 @@ enum assay_json_type {
 
 // Parse text[0..len). `first_line` is the number of its first line in the
 // source, for messages. *out is owned: assay_json_free().
+// Errors: ASSAY_EINVAL ("source:line: reason"), ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_json_parse(struct assay_json **out, const char *text,
         size_t len, struct assay_json_limits limits, const char *source, size_t first_line,
         struct assay_error *err);
@@ -80,12 +85,13 @@ size_t assay_json_line(const char *text, size_t len, size_t first_line, const ch
 
 // Writing: straight into a buffer, commas and indentation kept by the writer.
 // One object or array a call; the caller balances begin and end (asserted).
+// After the outermost value the writer is ready for the next document; what
+// stands between two (a line feed) is the caller's.
 struct assay_json_writer {
     struct assay_buf *buf; // borrowed
     unsigned depth;
     unsigned indent; // spaces a level; 0 writes one line
     bool comma;      // a value stands before on this level
-    bool after_key;
 };
 
 void assay_json_writer_init(struct assay_json_writer *w, struct assay_buf *buf, unsigned indent);
@@ -96,9 +102,11 @@ void assay_json_begin_array(struct assay_json_writer *w, const char *key);
 void assay_json_end_array(struct assay_json_writer *w);
 void assay_json_put_text(
         struct assay_json_writer *w, const char *key, const char *text); // NULL: null
-// Bytes that may not be UTF-8: invalid sequences become U+FFFD.
+// Bytes that may not be UTF-8: a NUL, and each byte that is no part of a
+// character, become U+FFFD. put_text does the same.
 void assay_json_put_bytes(
         struct assay_json_writer *w, const char *key, const char *bytes, size_t len);
+// Beyond ASSAY_JSON_INTEGER_MAX either way is a bug (asserted): such values are text.
 void assay_json_put_u64(struct assay_json_writer *w, const char *key, uint64_t value);
 void assay_json_put_i64(struct assay_json_writer *w, const char *key, int64_t value);
 void assay_json_put_double(
