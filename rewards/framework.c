@@ -12,6 +12,9 @@ static const char *const pytest_env[] = {
         "PYTHONPATH=" ASSAY_TRUSTED_DIR "/python", "PYTEST_PLUGINS=assay_pytest", NULL};
 static const char *const python_env[] = {"PYTHONPATH=" ASSAY_TRUSTED_DIR "/python", NULL};
 
+static const char *const wrapper_env[] = {"PATH=" ASSAY_TRUSTED_DIR "/bin", NULL};
+static const char *const junit_files[] = {"*.xml", NULL};
+
 static const struct assay_framework table[] = {
         {.name = "pytest",
                 .about = "pytest 6 to 8; a plugin reports each phase of each test",
@@ -43,6 +46,32 @@ static const struct assay_framework table[] = {
                 .env = no_names,
                 .out_files = no_names,
                 .read = assay_read_tap},
+        {.name = "ctest",
+                .about = "ctest 3.21 or later; the JUnit file that ctest itself writes",
+                .evidence = ASSAY_EVIDENCE_STRONG,
+                .channel_required = true,
+                .env = wrapper_env,
+                .out_files = no_names,
+                .read = assay_read_ctest},
+        {.name = "gotest",
+                .about = "go test, by its -json events; plain logs of -v otherwise",
+                .evidence = ASSAY_EVIDENCE_WEAK,
+                .env = wrapper_env,
+                .out_files = no_names,
+                .read = assay_read_gotest},
+        {.name = "cargo",
+                .about = "cargo test, by the lines and counts of each test binary",
+                .evidence = ASSAY_EVIDENCE_WEAK,
+                .env = no_names,
+                .out_files = no_names,
+                .read = assay_read_cargo},
+        {.name = "junit",
+                .about = "JUnit XML that the test command writes to $ASSAY_OUT_DIR/*.xml",
+                .evidence = ASSAY_EVIDENCE_WEAK,
+                .channel_required = true,
+                .env = no_names,
+                .out_files = junit_files,
+                .read = assay_read_junit},
         {.name = "exit",
                 .about = "plain exit status, as the one test exit_status",
                 .evidence = ASSAY_EVIDENCE_WEAK,

@@ -82,9 +82,15 @@ typedef void (*assay_record_visit)(struct assay_reader *reader, const char *even
 // ended, exit_expected and problems.
 void assay_reader_records(struct assay_reader *reader, const char *framework,
         assay_record_visit visit, void *user);
-// One record from its line; NULL and a problem when it is none. The caller frees it.
-struct assay_json *assay_reader_record(
-        struct assay_reader *reader, struct assay_text line, size_t index, const char **event);
+// The same one line at a time, for channels that carry other things between records.
+struct assay_records {
+    const char *framework;
+    size_t index; // of the next record
+};
+// The record on `line`, its order and that of begin and end checked. NULL when
+// it is none, and a problem says so. The caller frees it.
+struct assay_json *assay_records_next(struct assay_reader *reader, struct assay_records *records,
+        struct assay_text line, const char **event);
 // A member that must be there: text, or a number. False and a problem otherwise.
 bool assay_record_text(struct assay_reader *reader, const struct assay_json *record,
         const char *key, const char **out);
@@ -95,12 +101,14 @@ bool assay_record_count(struct assay_reader *reader, const struct assay_json *re
 
 struct assay_junit_case {
     const char *classname, *name, *status; // "" when absent; status is ctest's attribute
+    const char *message;                   // of its failure, error or skipped
     bool failure, error, skipped;
 };
 typedef void (*assay_junit_visit)(
         struct assay_reader *reader, const struct assay_junit_case *test, void *user);
-// Each <testcase> of a document. Not XML, too deep, entities of its own: a problem named after `source`.
-void assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
+// Each <testcase> of a document. False: it is not well formed (some cases may have been visited).
+// Too deep or with a document type is a problem too, named after `source`.
+bool assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
         assay_junit_visit visit, void *user);
 
 // --- Python commands ------------------------------------------------------------------------------
