@@ -52,19 +52,24 @@ static bool is_bytecode(const char *path)
     return false;
 }
 
+static bool matches_any(const struct assay_strings *globs, const char *path)
+{
+    for (size_t i = 0; i < globs->count; i++)
+        if (assay_glob_match(globs->items[i], path))
+            return true;
+    return false;
+}
+
 static bool is_protected(void *user, const char *path)
 {
     const struct making *making = user;
-    const struct assay_strings *allowed = &making->instance->protected_allowed;
 
     if (is_bytecode(path))
         return true;
-    if (!is_touched(making->test_patch, path))
+    if (!is_touched(making->test_patch, path) &&
+            !matches_any(&making->options->protected_globs, path))
         return false;
-    for (size_t i = 0; i < allowed->count; i++)
-        if (assay_glob_match(allowed->items[i], path))
-            return false;
-    return true;
+    return !matches_any(&making->instance->protected_allowed, path);
 }
 
 static bool is_edited_by_model(void *user, const char *path)

@@ -13,6 +13,7 @@
 #include "envs/runner.h"
 #include "envs/workspace.h"
 #include "rewards/framework.h"
+#include "rewards/protect.h"
 #include "tasks/patch.h"
 
 #define OUT_FILE_BYTES_MAX ((size_t)64 << 20)
@@ -76,8 +77,9 @@ static struct assay_bytes candidate_patch(const struct assay_grade_request *requ
 static enum assay_status make_workspace(struct grading *g, struct assay_error *err)
 {
     const struct assay_bytes text = candidate_patch(g->request);
-    struct assay_workspace_options options = {
-            .with_test_patch = true, .mode = ASSAY_APPLY_TOLERANT};
+    struct assay_workspace_options options = {.with_test_patch = true,
+            .mode = ASSAY_APPLY_TOLERANT,
+            .protected_globs = assay_protected_globs(g->request->instance->framework)};
     struct assay_patch *patch = NULL;
     enum assay_status status = ASSAY_OK;
 
