@@ -68,7 +68,8 @@ struct assay_framework {
     enum assay_evidence_kind evidence; // with its channel present
     bool channel_required; // no channel, no positive evidence
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
-    const char *const *out_files; // names to read from ASSAY_OUT_DIR after death; NULL-terminated
+    // Names to read from ASSAY_OUT_DIR after death, "*.xml" for every such file; NULL-terminated.
+    const char *const *out_files;
     // argv of the suite -> argv to run; NULL: unchanged. All in the arena.
     enum assay_status (*command)(const struct assay_strings *argv, struct assay_strings *out,
             struct assay_arena *arena, struct assay_error *err);

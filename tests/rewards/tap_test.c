@@ -139,7 +139,11 @@ static void forged_runs_are_never_resolved(void **state)
     } rows[] = {
             {". ./product.sh\n. ./tap.sh\nplan 2\nok 1 fixed\nok 0 kept\n", forged,
                     "channel is silent", ASSAY_CAUSE_INCONSISTENT},
-            {". ./tap.sh\nplan 2\n. ./product.sh\nok 1 fixed\nok 0 kept\n", forged, "never ended",
+            // prove sees the second plan, and fails by itself.
+            {". ./tap.sh\nplan 2\n. ./product.sh\nok 1 fixed\nok 0 kept\n", forged, NULL,
+                    ASSAY_CAUSE_TESTS_FAILED},
+            {". ./tap.sh\nplan 2\n. ./product.sh\nok 1 fixed\nok 0 kept\n",
+                    "echo ok 1 - fixed; echo ok 2 - kept; exit 0\n", "never ended",
                     ASSAY_CAUSE_INCONSISTENT},
             {". ./tap.sh\nplan 2\n. ./product.sh\nok 1 fixed\nok 0 kept\n",
                     "echo ok 1 - fixed; echo ok 2 - kept\n", NULL, ASSAY_CAUSE_TESTS_FAILED},
