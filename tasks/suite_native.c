@@ -65,8 +65,16 @@ out:
     return status;
 }
 
-// --- suite.json
-// -----------------------------------------------------------------------------------
+char *assay_dir_name(const char *dir)
+{
+    char *name = strdup(dir);
+
+    for (size_t len = name == NULL ? 0 : strlen(name); len > 1 && name[len - 1] == '/'; len--)
+        name[len - 1] = '\0';
+    return name;
+}
+
+// --- suite.json ----------------------------------------------------------------------------------
 
 // {"NAME": "value"} or ["NAME=value"].
 static enum assay_status env_field(
@@ -253,8 +261,7 @@ out:
     return status;
 }
 
-// --- one instance
-// ---------------------------------------------------------------------------------
+// --- one instance --------------------------------------------------------------------------------
 
 static bool is_url(const char *where)
 {
@@ -422,8 +429,7 @@ static enum assay_status read_instance(
     return status;
 }
 
-// --- the folder
-// -----------------------------------------------------------------------------------
+// --- the folder ----------------------------------------------------------------------------------
 
 static int name_compare(const void *left, const void *right)
 {
