@@ -5,6 +5,7 @@
 #     .ci/install.sh build    compile the programs
 #     .ci/install.sh test     ... and run the tests        (default)
 #     .ci/install.sh check    ... and everything of .ci/run
+#     .ci/install.sh conformance  ... and what make conformance needs
 #
 # Quiet, and without a look at the network, when everything is there already.
 set -euo pipefail
@@ -12,16 +13,18 @@ set -euo pipefail
 build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev libxxhash-dev libsqlite3-dev
     libgit2-dev libarchive-dev libpcre2-dev libexpat1-dev libseccomp-dev libcurl4-openssl-dev
     zlib1g-dev libzstd-dev libyaml-dev libcmocka-dev)
-# What the tests run besides our own programs.
-test=(git python3 python3-pytest util-linux)
+# What the tests, and the suites that ship, run besides our own programs.
+test=(git python3 python3-pytest util-linux perl procps findutils tar gzip)
+conformance=(python3-pip)
 check=(clang libclang-rt-dev clang-format-14 clang-tidy-14 cppcheck gcovr)
 
 case "${1:-test}" in
 build) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
 check) wanted=("${build[@]}" "${test[@]}" "${check[@]}") ;;
+conformance) wanted=("${build[@]}" "${test[@]}" "${conformance[@]}") ;;
 *)
-    echo "usage: .ci/install.sh [build|test|check]" >&2
+    echo "usage: .ci/install.sh [build|test|check|conformance]" >&2
     exit 2
     ;;
 esac

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// recipe.h - environment layers: a recipe's set-up commands, run once in a box, kept for all.
+#ifndef ASSAY_ENVS_RECIPE_H
+#define ASSAY_ENVS_RECIPE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "envs/depot.h"
+#include "sandbox/box.h"
+#include "tasks/instance.h"
+
+// A ready environment: what a box of this recipe has as its root.
+struct assay_environment {
+    char key[65];          // hash of recipe, host digest, variables, workdir; part of every verdict's key
+    bool host_usr;         // base "host"
+    char layer[PATH_MAX];  // root overlay left by the set-up commands; "" when there were none
+    char image[PATH_MAX];  // base "dir:" or "oci:": an unpacked root; "" for host
+    bool network_used;     // set-up shared the host's network
+};
+
+// Build the layer if it is missing: a fresh box for each set-up command, over
+// what the ones before it left (/tmp, too), as `sh -ec`, cwd /, network shared
+// with the host, package manager configuration (pip's index, proxies and
+// certificates) taken from the host's own at run time. Concurrent callers, also
+// in other processes, wait for one builder. A failing command is ASSAY_EIO with
+// the command, its status and where its log lies; nothing half built is kept.
+ASSAY_MUST_USE enum assay_status assay_recipe_prepare(struct assay_depot *depot,
+        struct assay_sandbox *sandbox, const struct assay_recipe *recipe,
+        struct assay_environment *out, struct assay_error *err);
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// runner.h - run a command of an instance in a fresh box over a workspace.
+#ifndef ASSAY_ENVS_RUNNER_H
+#define ASSAY_ENVS_RUNNER_H
+
+#include "envs/recipe.h"
+#include "envs/workspace.h"
+#include "sandbox/box.h"
+#include "tasks/instance.h"
+
+// A file to lay below /assay in every box: the caller's table (rewards/framework.h has it).
+struct assay_runner_file {
+    const char *path;
+    const char *content;
+    bool executable;
+};
+
+// Lay the files once below trusted/<hash> of the depot; path of that directory.
+ASSAY_MUST_USE enum assay_status assay_runner_lay_files(struct assay_depot *depot,
+        const struct assay_runner_file *files, size_t count, char path[PATH_MAX],
+        struct assay_error *err);
+
+struct assay_runner_job {
+    const struct assay_instance *instance; // limits, id
+    const struct assay_recipe *recipe;     // env, workdir
+    const struct assay_environment *environment;
+    const struct assay_workspace *workspace;
+    const char *trusted_dir;       // mounted read-only at /assay
+    struct assay_strings argv;
+    const char *const *env;        // "NAME=value", NULL-terminated, over the recipe's
+    int report_fd;                 // 0: none
+    const char *out_dir;           // "/run/assay"
+    const char *log_path;          // the log is written here as it comes, bounded; may be NULL
+    const volatile bool *cancel;
+};
+
+// Environment of the box, in this order: HOME, PATH=/assay/bin:/usr/bin:/bin,
+// TZ=UTC, LC_ALL=C.UTF-8, PYTHONHASHSEED=0, PYTHONDONTWRITEBYTECODE=1, CI
+// unset, then the recipe's, then the job's; PATH and PYTHONPATH of the job are
+// put before. argv, result: as assay_box_run().
+ASSAY_MUST_USE enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
+        const struct assay_runner_job *job, struct assay_box_result *result,
+        struct assay_error *err);
+
+// Read a regular file of at most bytes_max from an out_dir after death: no
+// links, no FIFOs, one link only. ASSAY_ENOTFOUND when it is not there.
+ASSAY_MUST_USE enum assay_status assay_runner_read_out(int out_dir_fd, const char *name,
+        size_t bytes_max, struct assay_arena *arena, struct assay_bytes *out,
+        struct assay_error *err);
+
+#endif

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: MIT
+#include "orchestrator/cli.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+#define OPTIONS_MAX 64
+#define GIVEN_MAX 4096
+
+static const struct assay_option common_options[] = {
+        {"home", 0, "DIR", "where suites, layers and verdicts are kept (ASSAY_HOME; ~/.assay)",
+                false},
+        {"log-level", 0, "LEVEL", "error, warn, info (default) or debug", false},
+        {"log-format", 0, "FORMAT", "text (default) or json, on stderr", false},
+        {"help", 'h', NULL, "show this help", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+// The options of a command followed by the common ones.
+struct option_list {
+    const struct assay_option *items[OPTIONS_MAX];
+    size_t count;
+};
+
+static void list_options(struct option_list *list, const struct assay_command *command)
+{
+    list->count = 0;
+    for (const struct assay_option *o = command->options; o && o->name; o++) {
+        assert(list->count < OPTIONS_MAX);
+        list->items[list->count++] = o;
+    }
+    for (const struct assay_option *o = common_options; o->name; o++) {
+        assert(list->count < OPTIONS_MAX);
+        list->items[list->count++] = o;
+    }
+}
+
+bool assay_cli_flag(const struct assay_invocation *invocation, const char *name)
+{
+    for (size_t i = 0; i < invocation->given_count; i++) {
+        if (strcmp(invocation->given[i].option->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+const char *assay_cli_value(const struct assay_invocation *invocation, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < invocation->given_count; i++) {
+        if (strcmp(invocation->given[i].option->name, name) == 0)
+            value = invocation->given[i].value;
+    }
+    return value;
+}
+
+const char *assay_cli_value_at(
+        const struct assay_invocation *invocation, const char *name, size_t index)
+{
+    for (size_t i = 0; i < invocation->given_count; i++) {
+        if (strcmp(invocation->given[i].option->name, name) != 0)
+            continue;
+        if (index == 0)
+            return invocation->given[i].value;
+        index--;
+    }
+    return NULL;
+}
+
+enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation *invocation,
+        const char *name, uint64_t min, uint64_t max, struct assay_error *err)
+{
+    const char *text = assay_cli_value(invocation, name);
+    char *end = NULL;
+
+    if (!text)
+        return ASSAY_OK;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
+        return assay_fail(err, ASSAY_EINVAL, "--%s: '%s' is not a whole number from %llu to %llu",
+                name, text, (unsigned long long)min, (unsigned long long)max);
+    *out = value;
+    return ASSAY_OK;
+}
+
+void assay_cli_quote(FILE *out, const char *text)
+{
+    if (*text &&
+            strspn(text,
+                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                    "_-./=:,+@%") == strlen(text)) {
+        fputs(text, out);
+        return;
+    }
+    fputc('\'', out);
+    for (const char *c = text; *c; c++) {
+        if (*c == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*c, out);
+    }
+    fputc('\'', out);
+}
+
+enum assay_exit assay_cli_fail(const struct assay_error *err)
+{
+    fprintf(stderr, "assay: %s\n", err->message);
+    return err->status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED : ASSAY_EXIT_FAILED;
+}
+
+static void print_options(FILE *out, const struct option_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct assay_option *o = list->items[i];
+        char left[64];
+
+        snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : "  ",
+                o->letter ? o->letter : ' ', o->letter ? ", " : " ", o->name, o->value ? " " : "",
+                o->value ? o->value : "");
+        if (strlen(left) > 26)
+            fprintf(out, "  %s\n  %-26s  %s", left, "", o->help);
+        else
+            fprintf(out, "  %-26s  %s", left, o->help);
+        fputs(o->repeats ? " (may be repeated)\n" : "\n", out);
+    }
+}
+
+static void print_command_help(FILE *out, const struct assay_command *command)
+{
+    struct option_list list;
+
+    list_options(&list, command);
+    fprintf(out, "usage: assay %s [options]%s%s\n\n%s.\n", command->name,
+            command->arguments[0] ? " " : "", command->arguments, command->summary);
+    fputs("\nexample:\n", out);
+    for (const char *line = command->example; *line;) {
+        const size_t len = strcspn(line, "\n");
+
+        fprintf(out, "  %.*s\n", (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+    fputs("\noptions:\n", out);
+    print_options(out, &list);
+}
+
+static void print_overview(FILE *out, const struct assay_command *commands)
+{
+    fputs("assay tests what a code patch is really worth.\n\n"
+          "usage: assay COMMAND [options] [arguments]\n\ncommands:\n",
+            out);
+    for (const struct assay_command *c = commands; c->name; c++)
+        fprintf(out, "  %-16s  %s\n", c->name, c->summary);
+    fputs("\n'assay COMMAND --help' shows its options and an example.\n"
+          "exit status: 0 did its job, 1 failed, 2 usage, 3 some instances have no verdict, "
+          "130 interrupted\n",
+            out);
+}
+
+// Edit distance for "did you mean"; names are short, so the quadratic table is small.
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { N = 32 };
+    size_t row[N + 1];
+    const size_t m = strnlen(a, N), n = strnlen(b, N);
+
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= m; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
+
+            diagonal = row[j];
+            row[j] = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
+            if (change < row[j])
+                row[j] = change;
+        }
+    }
+    return row[n];
+}
+
+static enum assay_exit unknown_command(const struct assay_command *commands, const char *typed)
+{
+    const char *best = NULL;
+    size_t best_distance = 4;
+
+    for (const struct assay_command *c = commands; c->name; c++) {
+        const size_t distance = edit_distance(typed, c->name);
+
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = c->name;
+        }
+    }
+    fprintf(stderr, "assay: unknown command '%s'", typed);
+    if (best)
+        fprintf(stderr, "; did you mean '%s'?", best);
+    fputs("\n'assay --help' lists the commands\n", stderr);
+    return ASSAY_EXIT_USAGE;
+}
+
+// The command whose words open argv[1..]; *words tells how many it took.
+static const struct assay_command *find_command(
+        const struct assay_command *commands, int argc, char **argv, int *words)
+{
+    char two[64] = "";
+
+    if (argc > 2)
+        snprintf(two, sizeof(two), "%s %s", argv[1], argv[2]);
+    for (const struct assay_command *c = commands; c->name; c++) {
+        if (strcmp(c->name, two) == 0) {
+            *words = 2;
+            return c;
+        }
+    }
+    for (const struct assay_command *c = commands; c->name; c++) {
+        if (strcmp(c->name, argv[1]) == 0) {
+            *words = 1;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+// A word like "suite" that only opens longer names: list them.
+static bool print_family(FILE *out, const struct assay_command *commands, const char *word)
+{
+    const size_t len = strlen(word);
+    bool any = false;
+
+    for (const struct assay_command *c = commands; c->name; c++) {
+        if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
+            continue;
+        if (!any)
+            fprintf(out, "usage: assay %s COMMAND\n\n", word);
+        any = true;
+        fprintf(out, "  %-16s  %s\n", c->name, c->summary);
+    }
+    return any;
+}
+
+struct parse_state {
+    struct option longs[OPTIONS_MAX + 1];
+    char letters[2 * OPTIONS_MAX + 2];
+    struct option_list list;
+};
+
+static void prepare_getopt(struct parse_state *state, const struct assay_command *command)
+{
+    size_t l = 0;
+
+    list_options(&state->list, command);
+    memset(state->longs, 0, sizeof(state->longs));
+    state->letters[l++] = ':';
+    for (size_t i = 0; i < state->list.count; i++) {
+        const struct assay_option *o = state->list.items[i];
+
+        state->longs[i].name = o->name;
+        state->longs[i].has_arg = o->value ? required_argument : no_argument;
+        state->longs[i].val = 256 + (int)i;
+        if (o->letter) {
+            state->letters[l++] = o->letter;
+            if (o->value)
+                state->letters[l++] = ':';
+        }
+    }
+    state->letters[l] = '\0';
+}
+
+static const struct assay_option *option_of(const struct parse_state *state, int code)
+{
+    if (code >= 256)
+        return state->list.items[code - 256];
+    for (size_t i = 0; i < state->list.count; i++) {
+        if (state->list.items[i]->letter == code)
+            return state->list.items[i];
+    }
+    return NULL;
+}
+
+static bool given_before(
+        const struct assay_given *given, size_t count, const struct assay_option *option)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (given[i].option == option)
+            return true;
+    }
+    return false;
+}
+
+// Fill given[] and the positional arguments; false after a message.
+static bool parse_options(struct parse_state *state, struct assay_invocation *invocation,
+        struct assay_given *given, int argc, char **argv)
+{
+    const char *name = invocation->command->name;
+    int code;
+
+    optind = 1;
+    opterr = 0;
+    while ((code = getopt_long(argc, argv, state->letters, state->longs, NULL)) != -1) {
+        const struct assay_option *option = option_of(state, code);
+
+        if (code == ':' || code == '?' || !option) {
+            fprintf(stderr, "assay %s: %s '%s'\n'assay %s --help' lists the options\n", name,
+                    code == ':' ? "a value is missing after" : "unknown option", argv[optind - 1],
+                    name);
+            return false;
+        }
+        if (!option->repeats && given_before(given, invocation->given_count, option)) {
+            fprintf(stderr, "assay %s: --%s is given twice\n", name, option->name);
+            return false;
+        }
+        if (invocation->given_count == GIVEN_MAX) {
+            fprintf(stderr, "assay %s: more than %d options\n", name, GIVEN_MAX);
+            return false;
+        }
+        given[invocation->given_count++] =
+                (struct assay_given){option, option->value ? optarg : NULL};
+    }
+    invocation->arguments = &argv[optind];
+    invocation->argument_count = (size_t)(argc - optind);
+    return true;
+}
+
+static bool check_arguments(const struct assay_invocation *invocation)
+{
+    const struct assay_command *c = invocation->command;
+
+    if (invocation->argument_count >= c->argument_min &&
+            invocation->argument_count <= c->argument_max)
+        return true;
+    if (invocation->argument_count > c->argument_max)
+        fprintf(stderr, "assay %s: unexpected argument '%s'\n", c->name,
+                invocation->arguments[c->argument_max]);
+    else
+        fprintf(stderr, "assay %s: an argument is missing\n", c->name);
+    fprintf(stderr, "usage: assay %s [options] %s\n", c->name, c->arguments);
+    return false;
+}
+
+static bool read_log_options(struct assay_invocation *invocation)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    const char *level = assay_cli_value(invocation, "log-level");
+    const char *format = assay_cli_value(invocation, "log-format");
+
+    invocation->log.fd = STDERR_FILENO;
+    invocation->log.level_max = ASSAY_LOG_INFO;
+    if (level) {
+        size_t i = 0;
+
+        while (i < 4 && strcmp(levels[i], level) != 0)
+            i++;
+        if (i == 4) {
+            fprintf(stderr, "assay: --log-level: '%s' is not error, warn, info or debug\n", level);
+            return false;
+        }
+        invocation->log.level_max = (enum assay_log_level)i;
+    }
+    if (format && strcmp(format, "json") != 0 && strcmp(format, "text") != 0) {
+        fprintf(stderr, "assay: --log-format: '%s' is not text or json\n", format);
+        return false;
+    }
+    if (format && strcmp(format, "json") == 0)
+        invocation->log.format = ASSAY_LOG_JSON;
+    return true;
+}
+
+// SIGINT and SIGTERM are blocked in every thread and taken by this one: the
+// first asks the command to stop, the second ends the process at once (boxes
+// die with it: their spawner sees its socket close).
+static void *take_signals(void *flag)
+{
+    volatile bool *interrupted = flag;
+    sigset_t set;
+    int signal_number;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    for (;;) {
+        if (sigwait(&set, &signal_number) != 0)
+            continue;
+        if (*interrupted)
+            _exit(ASSAY_EXIT_INTERRUPTED);
+        *interrupted = true;
+    }
+    return NULL;
+}
+
+static void start_signal_thread(volatile bool *interrupted)
+{
+    pthread_t thread;
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    // The flag outlives the thread: it is main()'s, and main() ends the process.
+    if (pthread_create(&thread, NULL, take_signals, (void *)(uintptr_t)interrupted) == 0)
+        pthread_detach(thread);
+    else
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static char *join_command_line(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    fputs("assay", out);
+    for (int i = 1; i < argc; i++) {
+        fputc(' ', out);
+        assay_cli_quote(out, argv[i]);
+    }
+    fclose(out);
+    return text;
+}
+
+static enum assay_exit run_command(
+        const struct assay_command *command, int argc, char **argv, const char *command_line)
+{
+    struct assay_given *given = calloc(GIVEN_MAX, sizeof(*given));
+    struct parse_state *state = calloc(1, sizeof(*state));
+    struct assay_invocation invocation = {.command = command, .command_line = command_line};
+    volatile bool interrupted = false;
+    enum assay_exit code = ASSAY_EXIT_FAILED;
+
+    if (!given || !state) {
+        fputs("assay: out of memory\n", stderr);
+        goto out;
+    }
+    invocation.given = given;
+    invocation.interrupted = &interrupted;
+    prepare_getopt(state, command);
+    code = ASSAY_EXIT_USAGE;
+    if (!parse_options(state, &invocation, given, argc, argv))
+        goto out;
+    if (assay_cli_flag(&invocation, "help")) {
+        print_command_help(stdout, command);
+        code = ASSAY_EXIT_OK;
+        goto out;
+    }
+    if (!check_arguments(&invocation) || !read_log_options(&invocation))
+        goto out;
+    start_signal_thread(&interrupted);
+    code = command->run(&invocation);
+    if (fflush(stdout) != 0 && code == ASSAY_EXIT_OK) {
+        fprintf(stderr, "assay: write to stdout: %s\n", strerror(errno));
+        code = ASSAY_EXIT_FAILED;
+    }
+    if (interrupted)
+        code = ASSAY_EXIT_INTERRUPTED;
+
+out:
+    free(state);
+    free(given);
+    return code;
+}
+
+enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, char **argv)
+{
+    const struct assay_command *command;
+    int words = 0;
+
+    if (argc < 2) {
+        print_overview(stderr, commands);
+        return ASSAY_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+            strcmp(argv[1], "help") == 0) {
+        print_overview(stdout, commands);
+        return ASSAY_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] = (char *)(uintptr_t) "version";
+    command = find_command(commands, argc, argv, &words);
+    if (!command) {
+        const bool help = argc == 2 || strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0;
+
+        if (help && print_family(argc == 2 ? stderr : stdout, commands, argv[1]))
+            return argc == 2 ? ASSAY_EXIT_USAGE : ASSAY_EXIT_OK;
+        return unknown_command(commands, argv[1]);
+    }
+
+    char *line = join_command_line(argc, argv);
+    const enum assay_exit code = run_command(command, argc - words, argv + words, line);
+
+    free(line);
+    return code;
+}

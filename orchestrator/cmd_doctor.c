@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "orchestrator/commands.h"
+#include "sandbox/probe.h"
+
+const struct assay_option assay_doctor_options[] = {
+        {"json", 0, NULL, "print one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+#define JSON_BYTES_MAX ((size_t)1 << 20)
+
+static void print_text(const struct assay_probes *probes)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < probes->count; i++) {
+        const struct assay_probe *p = &probes->items[i];
+
+        printf("%-4s  %-32s  %s",
+                p->passed             ? "ok"
+                        : p->required ? "FAIL"
+                                      : "no",
+                p->name, p->detail);
+        if (p->sys_errno)
+            printf(" (errno %d)", p->sys_errno);
+        fputc('\n', stdout);
+        if (!p->passed && p->remedy[0])
+            printf("      %-32s  remedy: %s\n", "", p->remedy);
+        failed += !p->passed && p->required;
+    }
+    printf("\ntier %s, cgroups %s", assay_tier_name(probes->tier),
+            assay_cgroup_shape_name(probes->cgroup_shape));
+    if (failed)
+        printf(", %zu required probe%s failed\n", failed, failed == 1 ? "" : "s");
+    else
+        fputs(": boxes are fully isolated here\n", stdout);
+}
+
+static enum assay_status print_json(const struct assay_probes *probes, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, JSON_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "tier", assay_tier_name(probes->tier));
+    assay_json_put_text(&w, "cgroups", assay_cgroup_shape_name(probes->cgroup_shape));
+    assay_json_begin_array(&w, "probes");
+    for (size_t i = 0; i < probes->count; i++) {
+        const struct assay_probe *p = &probes->items[i];
+
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "name", p->name);
+        assay_json_put_bool(&w, "passed", p->passed);
+        assay_json_put_bool(&w, "required", p->required);
+        assay_json_put_i64(&w, "errno", p->sys_errno);
+        assay_json_put_text(&w, "detail", p->detail);
+        assay_json_put_text(&w, "remedy", p->remedy);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    status = assay_buf_check(&text, "doctor's report", err);
+    if (status == ASSAY_OK)
+        printf("%s\n", text.data);
+    assay_buf_free(&text);
+    return status;
+}
+
+enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)
+{
+    struct assay_error err = {0};
+    const struct assay_sandbox_options options = {.box_program = getenv("ASSAY_BOX_PROGRAM")};
+    struct assay_probes probes;
+    enum assay_status status = assay_probe_host(&probes, &options, &err);
+
+    if (status == ASSAY_OK && assay_cli_flag(invocation, "json"))
+        status = print_json(&probes, &err);
+    else if (status == ASSAY_OK)
+        print_text(&probes);
+    if (status != ASSAY_OK)
+        return assay_cli_fail(&err);
+    return probes.tier == ASSAY_TIER_NONE ? ASSAY_EXIT_FAILED : ASSAY_EXIT_OK;
+}

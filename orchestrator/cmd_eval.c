@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "orchestrator/commands.h"
+#include "orchestrator/evaluate.h"
+#include "orchestrator/pool.h"
+#include "orchestrator/report.h"
+
+const struct assay_option assay_eval_options[] = {
+        {"predictions", 'p', "FILE", "model patches: .jsonl lines, .json list or object", false},
+        {"gold", 0, NULL, "evaluate the gold patches", false},
+        {"empty", 0, NULL, "run the tests on the unchanged trees", false},
+        {"instance", 'i', "ID", "only this instance", true},
+        {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        {"timeout", 't', "SECONDS", "wall time of each test run (each instance's own)", false},
+        {"run-id", 0, "NAME", "name of the run", false},
+        {"again", 0, NULL, "start a new run although this one is finished", false},
+        {"no-cache", 0, NULL, "ignore stored verdicts: run every instance", false},
+        {"retry", 0, "infra", "run again what ended without a verdict", false},
+        {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
+        {"html", 0, "FILE", "also write the HTML report", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"json", 0, NULL, "print each verdict as a line of JSON, and the report as the last",
+                false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+#define EVAL_ARENA_BYTES ((size_t)8 << 30)
+#define REPORT_BYTES_MAX ((size_t)1 << 30)
+
+// All that one `assay eval` holds.
+struct eval {
+    struct assay_invocation *invocation;
+    struct assay_context *context;
+    struct assay_arena *arena;
+    struct assay_suite *suite;
+    struct assay_predictions *predictions;
+    struct assay_evaluate_options options;
+};
+
+static void print_verdict(void *user, const struct assay_verdict *verdict)
+{
+    struct assay_buf line;
+
+    (void)user;
+    assay_buf_init(&line, REPORT_BYTES_MAX);
+    assay_verdict_write(&line, verdict, 0);
+    if (!line.failed) {
+        printf("%s\n", line.data);
+        fflush(stdout);
+    }
+    assay_buf_free(&line);
+}
+
+static enum assay_status choose_candidate(struct eval *e, struct assay_error *err)
+{
+    const char *file = assay_cli_value(e->invocation, "predictions");
+    const bool gold = assay_cli_flag(e->invocation, "gold");
+    const bool empty = assay_cli_flag(e->invocation, "empty");
+
+    if ((file != NULL) + gold + empty != 1)
+        return assay_fail(err, ASSAY_EINVAL, "give one of --predictions FILE, --gold, --empty");
+    e->options.candidate = gold ? ASSAY_CANDIDATE_GOLD
+            : empty             ? ASSAY_CANDIDATE_NONE
+                                : ASSAY_CANDIDATE_PATCH;
+    if (!file)
+        return ASSAY_OK;
+    e->options.predictions_path = file;
+    return assay_predictions_read(&e->predictions, file, err);
+}
+
+static enum assay_status read_options(struct eval *e, struct assay_error *err)
+{
+    struct assay_evaluate_options *o = &e->options;
+    uint64_t threads = assay_pool_default_threads(), seconds = 0;
+    const char *retry = assay_cli_value(e->invocation, "retry");
+    const char **ids = assay_arena_array(e->arena, e->invocation->given_count, sizeof(*ids));
+    enum assay_status status =
+            assay_cli_number(&threads, e->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
+
+    if (status == ASSAY_OK)
+        status = assay_cli_number(&seconds, e->invocation, "timeout", 1, 1000000, err);
+    if (status == ASSAY_OK && retry && strcmp(retry, "infra") != 0)
+        status = assay_fail(err, ASSAY_EINVAL, "--retry: '%s' is not infra", retry);
+    if (status == ASSAY_OK && !ids)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (status != ASSAY_OK)
+        return status;
+    while ((ids[o->instance_count] =
+                    assay_cli_value_at(e->invocation, "instance", o->instance_count)))
+        o->instance_count++;
+    o->instance_ids = ids;
+    o->threads = (size_t)threads;
+    o->wall_ms_max = seconds * 1000;
+    o->run_id = assay_cli_value(e->invocation, "run-id");
+    o->again = assay_cli_flag(e->invocation, "again");
+    o->no_cache = assay_cli_flag(e->invocation, "no-cache");
+    o->retry_infra = retry != NULL;
+    o->command_line = e->invocation->command_line;
+    if (assay_cli_flag(e->invocation, "json"))
+        o->on_verdict = print_verdict;
+    if (o->run_id && !assay_instance_id_valid(o->run_id))
+        return assay_fail(err, ASSAY_EINVAL, "--run-id: '%s' is not [A-Za-z0-9_.-]", o->run_id);
+    return choose_candidate(e, err);
+}
+
+static enum assay_status warn_uncertified(struct eval *e, struct assay_error *err)
+{
+    struct assay_suite_row *rows = NULL;
+    size_t count = 0;
+    char text[64];
+    enum assay_status status =
+            assay_store_list_suites(assay_context_store(e->context), e->arena, &rows, &count, err);
+
+    for (size_t i = 0; status == ASSAY_OK && i < count; i++) {
+        if (strcmp(rows[i].name, e->suite->name) != 0 ||
+                rows[i].certified_count == rows[i].instance_count)
+            continue;
+        snprintf(text, sizeof(text), "%zu of %zu", rows[i].certified_count, rows[i].instance_count);
+        assay_log(assay_context_log(e->context), ASSAY_LOG_WARN, "orchestrator",
+                "suite is not fully certified", "suite", rows[i].name, "certified", text, NULL);
+    }
+    return status;
+}
+
+static enum assay_status write_report_files(
+        struct eval *e, const struct assay_report *report, struct assay_error *err)
+{
+    const char *dir = assay_cli_value(e->invocation, "report-dir");
+    const char *html = assay_cli_value(e->invocation, "html");
+    enum assay_status status = ASSAY_OK;
+
+    if (dir)
+        status = assay_report_save_swebench(report, dir, err);
+    if (status == ASSAY_OK && html)
+        status = assay_report_save_html(
+                report, assay_depot_home(assay_context_depot(e->context)), html, err);
+    return status;
+}
+
+static enum assay_status print_report(
+        struct eval *e, const struct assay_report *report, struct assay_error *err)
+{
+    struct assay_buf line;
+    enum assay_status status;
+
+    if (!e->options.on_verdict) {
+        assay_report_print(stdout, report);
+        return ASSAY_OK;
+    }
+    assay_buf_init(&line, REPORT_BYTES_MAX);
+    assay_report_write_swebench(&line, report, 0);
+    status = assay_buf_check(&line, "report", err);
+    if (status == ASSAY_OK)
+        printf("%s\n", line.data);
+    assay_buf_free(&line);
+    return status;
+}
+
+static enum assay_status finish(struct eval *e, const struct assay_evaluate_result *result,
+        enum assay_exit *code, struct assay_error *err)
+{
+    struct assay_report report;
+    enum assay_status status = assay_report_load(
+            &report, assay_context_store(e->context), result->run_id, e->arena, err);
+
+    if (status == ASSAY_OK)
+        status = write_report_files(e, &report, err);
+    if (status == ASSAY_OK)
+        status = print_report(e, &report, err);
+    if (status != ASSAY_OK)
+        return status;
+    for (size_t i = 0; i < result->problem_count; i++)
+        fprintf(stderr, "assay: %s\n", result->problems[i]);
+    if (result->problem_count || report.group_counts[ASSAY_REPORT_NO_VERDICT])
+        *code = ASSAY_EXIT_INCOMPLETE;
+    return ASSAY_OK;
+}
+
+static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay_error *err)
+{
+    struct assay_evaluate_result result;
+    char text[64];
+    enum assay_status status = read_options(e, err);
+
+    if (status != ASSAY_OK) {
+        *code = ASSAY_EXIT_USAGE;
+        return status;
+    }
+    status = assay_context_open(&e->context, e->invocation, true, err);
+    if (status == ASSAY_OK)
+        status = assay_store_load_suite(
+                assay_context_store(e->context), e->invocation->arguments[0], &e->suite, err);
+    if (status == ASSAY_OK)
+        status = warn_uncertified(e, err);
+    if (status != ASSAY_OK)
+        return status;
+    e->options.suite = e->suite;
+    e->options.predictions = e->predictions;
+    status = assay_evaluate(&result, e->context, &e->options, e->arena, err);
+    if (status == ASSAY_EINTERRUPTED)
+        return assay_fail(
+                err, status, "interrupted; the same command goes on where this one stopped");
+    if (status != ASSAY_OK)
+        return status;
+    snprintf(text, sizeof(text), "%zu", result.executed);
+    assay_log(assay_context_log(e->context), ASSAY_LOG_INFO, "orchestrator",
+            result.resumed ? "run continued or reported" : "run finished", "run", result.run_id,
+            "executed", text, NULL);
+    return finish(e, &result, code, err);
+}
+
+enum assay_exit assay_cmd_eval(struct assay_invocation *invocation)
+{
+    struct eval e = {.invocation = invocation};
+    struct assay_error err = {0};
+    enum assay_exit code = ASSAY_EXIT_OK;
+    enum assay_status status = assay_arena_create(&e.arena, EVAL_ARENA_BYTES, &err);
+
+    if (status == ASSAY_OK)
+        status = run(&e, &code, &err);
+    if (status != ASSAY_OK) {
+        const enum assay_exit failed = assay_cli_fail(&err);
+
+        code = code == ASSAY_EXIT_USAGE ? code : failed;
+    }
+    assay_context_close(e.context);
+    assay_predictions_free(e.predictions);
+    assay_suite_free(e.suite);
+    assay_arena_destroy(e.arena);
+    return code;
+}

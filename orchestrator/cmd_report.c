@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+
+#include "orchestrator/commands.h"
+#include "orchestrator/context.h"
+#include "orchestrator/report.h"
+
+const struct assay_option assay_report_options[] = {
+        {"html", 0, "FILE", "write one self-contained HTML page", false},
+        {"report-dir", 0, "DIR", "write SWE-bench's <model>.<run>.json there", false},
+        {"json", 0, NULL, "print SWE-bench's report (schema_version 2)", false},
+        {"list", 0, NULL, "list the runs, newest first", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+#define REPORT_ARENA_BYTES ((size_t)8 << 30)
+#define REPORT_BYTES_MAX ((size_t)1 << 30)
+
+struct report_command {
+    struct assay_invocation *invocation;
+    struct assay_context *context;
+    struct assay_arena *arena;
+};
+
+static enum assay_status load_runs(
+        struct report_command *c, struct assay_run **runs, size_t *count, struct assay_error *err)
+{
+    return assay_store_list_runs(assay_context_store(c->context), c->arena, runs, count, err);
+}
+
+static enum assay_status print_runs(struct report_command *c, struct assay_error *err)
+{
+    struct assay_run *runs = NULL;
+    size_t count = 0;
+    enum assay_status status = load_runs(c, &runs, &count, err);
+
+    for (size_t i = 0; status == ASSAY_OK && i < count; i++)
+        printf("%-27s %-9s %5zu/%-5zu %-20s %-20s %s\n", runs[i].run_id,
+                runs[i].state == ASSAY_RUN_FINISHED ? "finished" : "open", runs[i].done,
+                runs[i].total, runs[i].suite, runs[i].model, runs[i].started_at);
+    return status;
+}
+
+// The run that was named, or the newest.
+static enum assay_status choose_run(
+        struct report_command *c, const char **run_id, struct assay_error *err)
+{
+    struct assay_run *runs = NULL;
+    size_t count = 0;
+    enum assay_status status = ASSAY_OK;
+
+    if (c->invocation->argument_count > 0) {
+        *run_id = c->invocation->arguments[0];
+        return ASSAY_OK;
+    }
+    status = load_runs(c, &runs, &count, err);
+    if (status == ASSAY_OK && count == 0)
+        status = assay_fail(err, ASSAY_ENOTFOUND, "no runs yet: assay eval SUITE --gold");
+    if (status == ASSAY_OK)
+        *run_id = runs[0].run_id;
+    return status;
+}
+
+static enum assay_status print_json(const struct assay_report *report, struct assay_error *err)
+{
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, REPORT_BYTES_MAX);
+    assay_report_write_swebench(&text, report, 4);
+    status = assay_buf_check(&text, "report", err);
+    if (status == ASSAY_OK)
+        printf("%s\n", text.data);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status run(struct report_command *c, struct assay_error *err)
+{
+    const struct assay_invocation *in = c->invocation;
+    const char *html = assay_cli_value(in, "html"), *dir = assay_cli_value(in, "report-dir");
+    const char *run_id = NULL;
+    struct assay_report report;
+    enum assay_status status = assay_context_open(&c->context, in, false, err);
+
+    if (status == ASSAY_OK && assay_cli_flag(in, "list"))
+        return print_runs(c, err);
+    if (status == ASSAY_OK)
+        status = choose_run(c, &run_id, err);
+    if (status == ASSAY_OK)
+        status = assay_report_load(&report, assay_context_store(c->context), run_id, c->arena, err);
+    if (status == ASSAY_OK && dir)
+        status = assay_report_save_swebench(&report, dir, err);
+    if (status == ASSAY_OK && html)
+        status = assay_report_save_html(
+                &report, assay_depot_home(assay_context_depot(c->context)), html, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (assay_cli_flag(in, "json"))
+        return print_json(&report, err);
+    assay_report_print(stdout, &report);
+    return ASSAY_OK;
+}
+
+enum assay_exit assay_cmd_report(struct assay_invocation *invocation)
+{
+    struct report_command c = {.invocation = invocation};
+    struct assay_error err = {0};
+    enum assay_exit code = ASSAY_EXIT_OK;
+    enum assay_status status = assay_arena_create(&c.arena, REPORT_ARENA_BYTES, &err);
+
+    if (status == ASSAY_OK)
+        status = run(&c, &err);
+    if (status != ASSAY_OK)
+        code = assay_cli_fail(&err);
+    assay_context_close(c.context);
+    assay_arena_destroy(c.arena);
+    return code;
+}

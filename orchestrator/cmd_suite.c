@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "orchestrator/certify.h"
+#include "orchestrator/commands.h"
+#include "orchestrator/context.h"
+#include "orchestrator/pool.h"
+#include "orchestrator/suite_add.h"
+
+#define SUITE_ARENA_BYTES ((size_t)4 << 30)
+#define JSON_BYTES_MAX ((size_t)256 << 20)
+
+const struct assay_option assay_suite_add_options[] = {
+        {"name", 0, "NAME", "name of the suite (its own, or the file's)", false},
+        {"replace", 0, NULL, "replace a suite of that name", false},
+        {"repos", 0, "DIR|URL", "where SWE-bench rows find their repositories", false},
+        {"test-cmd", 0, "COMMAND", "test command of rows that bring none", false},
+        {"framework", 0, "NAME", "test framework of rows that bring none", false},
+        {"runs", 0, "N", "releases: runs that measure and certify each pair (3)", false},
+        {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"json", 0, NULL, "print one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+const struct assay_option assay_suite_list_options[] = {
+        {"json", 0, NULL, "print one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+const struct assay_option assay_suite_certify_options[] = {
+        {"runs", 0, "N", "runs of gold and of the unchanged tree each (5)", false},
+        {"instance", 'i', "ID", "only this instance", true},
+        {"again", 0, NULL, "also what is certified already", false},
+        {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"json", 0, NULL, "print one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+// What every suite command opens and closes around its work.
+struct suite_command {
+    struct assay_invocation *invocation;
+    struct assay_context *context;
+    struct assay_arena *arena;
+    enum assay_exit code;
+};
+
+static enum assay_exit run_suite_command(struct assay_invocation *invocation, bool with_sandbox,
+        enum assay_status (*work)(struct suite_command *command, struct assay_error *err))
+{
+    struct suite_command command = {.invocation = invocation, .code = ASSAY_EXIT_OK};
+    struct assay_error err = {0};
+    enum assay_status status = assay_arena_create(&command.arena, SUITE_ARENA_BYTES, &err);
+
+    if (status == ASSAY_OK)
+        status = assay_context_open(&command.context, invocation, with_sandbox, &err);
+    if (status == ASSAY_OK)
+        status = work(&command, &err);
+    if (status != ASSAY_OK) {
+        const enum assay_exit failed = assay_cli_fail(&err);
+
+        if (command.code == ASSAY_EXIT_OK)
+            command.code = failed;
+    }
+    assay_context_close(command.context);
+    assay_arena_destroy(command.arena);
+    return command.code;
+}
+
+static enum assay_status read_threads(
+        size_t *out, const struct suite_command *command, struct assay_error *err)
+{
+    uint64_t threads = assay_pool_default_threads();
+    enum assay_status status =
+            assay_cli_number(&threads, command->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
+
+    *out = (size_t)threads;
+    return status;
+}
+
+// Print what `fill` wrote as the command's one JSON object.
+static enum assay_status print_json(struct assay_buf *text, struct assay_error *err)
+{
+    enum assay_status status = assay_buf_check(text, "output", err);
+
+    if (status == ASSAY_OK)
+        printf("%s\n", text->data);
+    assay_buf_free(text);
+    return status;
+}
+
+// --- add
+// ------------------------------------------------------------------------------------------
+
+static void print_added(const struct assay_suite_add_result *result)
+{
+    printf("suite %s: %zu instance%s added", result->name, result->instance_count,
+            result->instance_count == 1 ? "" : "s");
+    if (result->certified_count)
+        printf(", %zu certified", result->certified_count);
+    fputc('\n', stdout);
+    for (size_t i = 0; i < result->loss_count; i++)
+        printf("  left out: %s: %s\n", result->losses[i].instance_id, result->losses[i].reason);
+}
+
+static enum assay_status print_added_json(
+        const struct assay_suite_add_result *result, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    assay_buf_init(&text, JSON_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "name", result->name);
+    assay_json_put_u64(&w, "instance_count", result->instance_count);
+    assay_json_put_u64(&w, "certified_count", result->certified_count);
+    assay_json_begin_array(&w, "left_out");
+    for (size_t i = 0; i < result->loss_count; i++) {
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "instance_id", result->losses[i].instance_id);
+        assay_json_put_text(&w, "reason", result->losses[i].reason);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    return print_json(&text, err);
+}
+
+static enum assay_status work_add(struct suite_command *command, struct assay_error *err)
+{
+    const struct assay_invocation *in = command->invocation;
+    struct assay_suite_add_result result;
+    struct assay_suite_add_options options = {.path = in->arguments[0],
+            .name = assay_cli_value(in, "name"),
+            .swebench = {.name = assay_cli_value(in, "name"),
+                    .repos = assay_cli_value(in, "repos"),
+                    .test_cmd = assay_cli_value(in, "test-cmd"),
+                    .framework = assay_cli_value(in, "framework")},
+            .replace = assay_cli_flag(in, "replace")};
+    uint64_t runs = 3;
+    enum assay_status status = read_threads(&options.threads, command, err);
+
+    if (status == ASSAY_OK)
+        status = assay_cli_number(&runs, in, "runs", 1, ASSAY_CERTIFY_RUNS_MAX, err);
+    options.runs = (unsigned)runs;
+    if (status == ASSAY_OK)
+        status = assay_suite_add(&result, command->context, &options, command->arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (assay_cli_flag(in, "json"))
+        return print_added_json(&result, err);
+    print_added(&result);
+    return ASSAY_OK;
+}
+
+enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation)
+{
+    return run_suite_command(invocation, true, work_add);
+}
+
+// --- list, show, remove
+// ---------------------------------------------------------------------------
+
+static enum assay_status print_list_json(
+        const struct assay_suite_row *rows, size_t count, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    assay_buf_init(&text, JSON_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_begin_array(&w, "suites");
+    for (size_t i = 0; i < count; i++) {
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "name", rows[i].name);
+        assay_json_put_text(&w, "version", rows[i].version);
+        assay_json_put_u64(&w, "instance_count", rows[i].instance_count);
+        assay_json_put_u64(&w, "certified_count", rows[i].certified_count);
+        assay_json_put_text(&w, "source", rows[i].source);
+        assay_json_put_text(&w, "hash", rows[i].hash);
+        assay_json_put_text(&w, "added_at", rows[i].added_at);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    return print_json(&text, err);
+}
+
+static enum assay_status work_list(struct suite_command *command, struct assay_error *err)
+{
+    struct assay_suite_row *rows = NULL;
+    size_t count = 0;
+    enum assay_status status = assay_store_list_suites(
+            assay_context_store(command->context), command->arena, &rows, &count, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (assay_cli_flag(command->invocation, "json"))
+        return print_list_json(rows, count, err);
+    if (count == 0)
+        puts("no suites yet: assay suite add PATH");
+    else
+        printf("%-20s %-10s %9s %9s  %s\n", "suite", "version", "instances", "certified", "source");
+    for (size_t i = 0; i < count; i++)
+        printf("%-20s %-10s %9zu %9zu  %s\n", rows[i].name, rows[i].version, rows[i].instance_count,
+                rows[i].certified_count, rows[i].source);
+    return ASSAY_OK;
+}
+
+enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation)
+{
+    return run_suite_command(invocation, false, work_list);
+}
+
+// "certified", "refused: reason" or "not certified" of one instance.
+static const char *certificate_text(struct suite_command *command, const struct assay_suite *suite,
+        const struct assay_instance *instance)
+{
+    struct assay_certificate certificate;
+    char hash[65];
+
+    if (assay_instance_hash(hash, suite, instance, NULL) != ASSAY_OK ||
+            assay_store_get_certificate(assay_context_store(command->context), suite->name,
+                    instance->instance_id, hash, command->arena, &certificate, NULL) != ASSAY_OK)
+        return "not certified";
+    if (certificate.holds)
+        return "certified";
+    return assay_arena_printf(command->arena, "refused: %s", certificate.reason);
+}
+
+static enum assay_status print_suite_json(
+        struct suite_command *command, const struct assay_suite *suite, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    assay_buf_init(&text, JSON_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "name", suite->name);
+    assay_json_put_text(&w, "version", suite->version);
+    assay_json_begin_array(&w, "instances");
+    for (size_t i = 0; i < suite->instance_count; i++) {
+        const struct assay_instance *instance = &suite->instances[i];
+
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "instance_id", instance->instance_id);
+        assay_json_put_text(&w, "repo", instance->repo);
+        assay_json_put_text(&w, "framework", instance->framework);
+        assay_json_put_u64(&w, "fail_to_pass_count", instance->fail_to_pass.count);
+        assay_json_put_u64(&w, "pass_to_pass_count", instance->pass_to_pass.count);
+        assay_json_put_text(&w, "certificate", certificate_text(command, suite, instance));
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    return print_json(&text, err);
+}
+
+static enum assay_status work_show(struct suite_command *command, struct assay_error *err)
+{
+    struct assay_suite *suite = NULL;
+    enum assay_status status = assay_store_load_suite(
+            assay_context_store(command->context), command->invocation->arguments[0], &suite, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (assay_cli_flag(command->invocation, "json")) {
+        status = print_suite_json(command, suite, err);
+    } else {
+        printf("%-44s %-9s %5s %5s  %s\n", suite->name, "framework", "F2P", "P2P", "certificate");
+        for (size_t i = 0; i < suite->instance_count; i++) {
+            const struct assay_instance *instance = &suite->instances[i];
+
+            printf("%-44s %-9s %5zu %5zu  %s\n", instance->instance_id, instance->framework,
+                    instance->fail_to_pass.count, instance->pass_to_pass.count,
+                    certificate_text(command, suite, instance));
+        }
+    }
+    assay_suite_free(suite);
+    return status;
+}
+
+enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation)
+{
+    return run_suite_command(invocation, false, work_show);
+}
+
+static enum assay_status work_remove(struct suite_command *command, struct assay_error *err)
+{
+    return assay_store_remove_suite(
+            assay_context_store(command->context), command->invocation->arguments[0], err);
+}
+
+enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation)
+{
+    return run_suite_command(invocation, false, work_remove);
+}
+
+// --- certify
+// --------------------------------------------------------------------------------------
+
+static enum assay_status print_certificates_json(
+        const struct assay_certificate *certificates, size_t count, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    assay_buf_init(&text, JSON_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_begin_array(&w, "certificates");
+    for (size_t i = 0; i < count; i++) {
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "instance_id", certificates[i].instance_id);
+        assay_json_put_bool(&w, "holds", certificates[i].holds);
+        assay_json_put_u64(&w, "runs", certificates[i].runs);
+        assay_json_put_text(&w, "reason", certificates[i].reason);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    return print_json(&text, err);
+}
+
+static enum assay_status read_certify_options(struct assay_certify_options *options,
+        struct suite_command *command, struct assay_error *err)
+{
+    const struct assay_invocation *in = command->invocation;
+    const char **ids = assay_arena_array(command->arena, in->given_count, sizeof(*ids));
+    uint64_t runs = ASSAY_CERTIFY_RUNS_DEFAULT;
+    enum assay_status status = read_threads(&options->threads, command, err);
+
+    if (status == ASSAY_OK)
+        status = assay_cli_number(&runs, in, "runs", 1, ASSAY_CERTIFY_RUNS_MAX, err);
+    if (status == ASSAY_OK && !ids)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (status != ASSAY_OK)
+        return status;
+    while ((ids[options->instance_count] =
+                    assay_cli_value_at(in, "instance", options->instance_count)))
+        options->instance_count++;
+    options->instance_ids = ids;
+    options->runs = (unsigned)runs;
+    options->again = assay_cli_flag(in, "again");
+    return ASSAY_OK;
+}
+
+static void print_certificates(const struct assay_certificate *certificates, size_t count)
+{
+    size_t held = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        held += certificates[i].holds;
+        if (!certificates[i].holds)
+            printf("refused: %s: %s\n", certificates[i].instance_id, certificates[i].reason);
+    }
+    printf("%zu of %zu instances certified\n", held, count);
+}
+
+static enum assay_status work_certify(struct suite_command *command, struct assay_error *err)
+{
+    struct assay_suite *suite = NULL;
+    struct assay_certificate *certificates = NULL;
+    struct assay_certify_options options = {0};
+    size_t count = 0;
+    enum assay_status status = read_certify_options(&options, command, err);
+
+    if (status == ASSAY_OK)
+        status = assay_store_load_suite(assay_context_store(command->context),
+                command->invocation->arguments[0], &suite, err);
+    options.suite = suite;
+    if (status == ASSAY_OK)
+        status = assay_certify(
+                &certificates, &count, command->context, &options, true, command->arena, err);
+    if (status == ASSAY_OK && assay_cli_flag(command->invocation, "json"))
+        status = print_certificates_json(certificates, count, err);
+    else if (status == ASSAY_OK)
+        print_certificates(certificates, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!certificates[i].holds)
+            command->code = ASSAY_EXIT_INCOMPLETE;
+    }
+    assay_suite_free(suite);
+    return status;
+}
+
+enum assay_exit assay_cmd_suite_certify(struct assay_invocation *invocation)
+{
+    return run_suite_command(invocation, true, work_certify);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// commands.h - one function per command; the table that names them is in main.c.
+#ifndef ASSAY_ORCHESTRATOR_COMMANDS_H
+#define ASSAY_ORCHESTRATOR_COMMANDS_H
+
+#include "orchestrator/cli.h"
+
+extern const struct assay_option assay_doctor_options[];
+extern const struct assay_option assay_suite_add_options[];
+extern const struct assay_option assay_suite_list_options[];
+extern const struct assay_option assay_suite_certify_options[];
+extern const struct assay_option assay_eval_options[];
+extern const struct assay_option assay_grade_options[];
+extern const struct assay_option assay_report_options[];
+
+enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_certify(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_eval(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_grade(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_report(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
+
+#endif

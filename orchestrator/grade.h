@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// grade.h - one model patch on one instance: workspace, fresh box, evidence, verdict.
+#ifndef ASSAY_ORCHESTRATOR_GRADE_H
+#define ASSAY_ORCHESTRATOR_GRADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "orchestrator/context.h"
+#include "rewards/judge.h"
+#include "tasks/suite.h"
+#include "tasks/verdict.h"
+
+#define ASSAY_GRADE_ARENA_BYTES ((size_t)1 << 30)
+#define ASSAY_GRADE_TRIES 3 // of a run that infrastructure spoiled
+
+// What is judged.
+enum assay_candidate {
+    ASSAY_CANDIDATE_PATCH, // `patch` as a model wrote it
+    ASSAY_CANDIDATE_GOLD,  // the instance's own gold patch
+    ASSAY_CANDIDATE_NONE,  // the base tree as it is: runs the tests, must not resolve
+    ASSAY_CANDIDATE_EMPTY, // a prediction without a patch: empty_patch, nothing is run
+    ASSAY_CANDIDATE_TOO_BIG,
+};
+
+struct assay_grade_request {
+    const struct assay_suite *suite;
+    const struct assay_instance *instance;
+    enum assay_candidate candidate;
+    struct assay_bytes patch;
+    const char *run_id;   // names the folder of the log
+    const char *attempt;  // names the log when one run grades an instance often; may be NULL
+    uint64_t wall_ms_max; // 0: the instance's own
+    bool no_cache;        // neither read nor feed the verdict cache
+};
+
+struct assay_grade {
+    struct assay_verdict verdict;
+    struct assay_outcome outcome; // every test seen, combined status
+    const char *log_path;         // relative to the home; NULL when nothing ran
+    bool cacheable;
+};
+
+// A verdict comes back for everything that is not a bug or an interrupt:
+// trouble of ours is a verdict with scored = false. Strings live in the arena.
+// ASSAY_EINTERRUPTED: the user asked to stop; there is no verdict.
+ASSAY_MUST_USE enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,
+        const struct assay_grade_request *request, struct assay_arena *arena,
+        struct assay_error *err);
+
+#endif

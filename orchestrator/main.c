@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// main.c - the command table. What a command does is in cmd_<name>.c.
+#include <stdio.h>
+
+#include "orchestrator/commands.h"
+#include "tasks/verdict.h"
+
+static const struct assay_option no_options[] = {{NULL, 0, NULL, NULL, false}};
+
+static const struct assay_command commands[] = {
+        {"doctor", "",
+                "Show what this host permits, the isolation tier, and how to mend what is missing",
+                "assay doctor", assay_doctor_options, 0, 0, assay_cmd_doctor},
+        {"suite add", "PATH", "Add a suite: a native folder, SWE-bench rows, or package releases",
+                "assay suite add tasks/data/quick\n"
+                "assay suite add rows.jsonl --repos ~/repos --name mine",
+                assay_suite_add_options, 1, 1, assay_cmd_suite_add},
+        {"suite list", "", "List the suites and how many of their instances are certified",
+                "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list},
+        {"suite show", "SUITE", "Show the instances of a suite", "assay suite show quick",
+                assay_suite_list_options, 1, 1, assay_cmd_suite_show},
+        {"suite remove", "SUITE", "Remove a suite; its runs and verdicts stay",
+                "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove},
+        {"suite certify", "SUITE",
+                "Run gold and the unchanged tree N times each and certify what measures true",
+                "assay suite certify quick --runs 5", assay_suite_certify_options, 1, 1,
+                assay_cmd_suite_certify},
+        {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
+                "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
+                "assay eval quick --gold",
+                assay_eval_options, 1, 1, assay_cmd_eval},
+        {"grade", "SUITE INSTANCE [PATCH]", "Grade one patch file (- or none: standard input)",
+                "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
+                assay_cmd_grade},
+        {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
+                "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report},
+        {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version},
+        {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};
+
+enum assay_exit assay_cmd_version(struct assay_invocation *invocation)
+{
+    (void)invocation;
+    printf("assay %s (grader %s)\n", ASSAY_VERSION, ASSAY_GRADER_VERSION);
+    return ASSAY_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    return (int)assay_cli_main(commands, argc, argv);
+}

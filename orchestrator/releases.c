@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT
+#include "orchestrator/releases.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "envs/fetch.h"
+#include "orchestrator/grade.h"
+#include "orchestrator/pool.h"
+#include "orchestrator/progress.h"
+
+#define DIFF_BYTES_MAX ((size_t)64 << 20)
+
+struct pair_work {
+    const struct assay_release_pair *pair;
+    struct assay_instance instance; // what came of it
+    bool built;
+    const char *loss; // why not
+};
+
+struct build {
+    struct assay_context *context;
+    const struct assay_release_plan *plan;
+    unsigned runs;
+    struct pair_work *work;
+    struct assay_suite *suite; // lends name and recipes while measuring
+    struct assay_progress *progress;
+    pthread_mutex_t lock; // around the suite's arena
+};
+
+// downloads/<file> below the home, and whether it is there already.
+static bool download_path(const struct build *b, const struct assay_release_file *release,
+        char dir[PATH_MAX], char path[PATH_MAX])
+{
+    const char *home = assay_depot_home(assay_context_depot(b->context));
+
+    if (snprintf(dir, PATH_MAX, "%s/downloads/%s", home, release->sha256) >= PATH_MAX ||
+            snprintf(path, PATH_MAX, "%s/downloads/%s/%s", home, release->sha256, release->file) >=
+                    PATH_MAX)
+        return false;
+    return access(path, R_OK) == 0;
+}
+
+// One sdist, by pip in a box. No build of the package itself is asked for, but
+// pip runs the project's metadata hook: that is why this is not done outside.
+static enum assay_status fetch(struct build *b, const struct assay_release_pair *pair,
+        const struct assay_release_file *release, char path[PATH_MAX], struct assay_error *err)
+{
+    char requirement[256], dir[PATH_MAX];
+    const char *const argv[] = {"/usr/bin/python3", "-m", "pip", "download", "--no-deps",
+            "--no-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check",
+            "--progress-bar", "off", "--dest", ASSAY_FETCH_DIR, requirement, NULL};
+
+    if (download_path(b, release, dir, path))
+        return ASSAY_OK;
+    snprintf(requirement, sizeof(requirement), "%s==%s", pair->package, release->version);
+    return assay_fetch_run(assay_context_depot(b->context), assay_context_sandbox(b->context), argv,
+            release->file, dir, err);
+}
+
+static enum assay_status import(struct build *b, const struct assay_release_pair *pair,
+        const struct assay_release_file *release, char tree[65], struct assay_error *err)
+{
+    char path[PATH_MAX];
+    enum assay_status status = fetch(b, pair, release, path, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    return assay_depot_add_archive(
+            assay_context_depot(b->context), path, release->sha256, &b->plan->ignore, tree, err);
+}
+
+struct part {
+    const struct assay_strings *globs;
+    bool tests; // the paths that match, or all the others
+};
+
+static bool path_in_part(void *user, const char *path)
+{
+    const struct part *part = user;
+
+    for (size_t i = 0; i < part->globs->count; i++) {
+        if (assay_glob_match(part->globs->items[i], path))
+            return part->tests;
+    }
+    return !part->tests;
+}
+
+// The suite's arena is shared by the threads that build its instances.
+static enum assay_status keep(struct build *b, struct assay_bytes *out,
+        const struct assay_buf *text, struct assay_error *err)
+{
+    pthread_mutex_lock(&b->lock);
+    out->data = assay_arena_memdup(b->suite->arena, text->data, text->len);
+    pthread_mutex_unlock(&b->lock);
+    out->len = text->len;
+    return out->data ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+}
+
+static enum assay_status diff_part(struct build *b, const struct assay_release_pair *pair,
+        const char *old_tree, const char *new_tree, bool tests, struct assay_bytes *out,
+        struct assay_error *err)
+{
+    struct part part = {&pair->tests, tests};
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, DIFF_BYTES_MAX);
+    status = assay_depot_diff(
+            assay_context_depot(b->context), old_tree, new_tree, path_in_part, &part, &text, err);
+    if (status == ASSAY_OK)
+        status = keep(b, out, &text, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status make_instance(
+        struct build *b, struct pair_work *work, struct assay_error *err)
+{
+    const struct assay_release_pair *pair = work->pair;
+    struct assay_instance *instance = &work->instance;
+    char new_tree[65];
+    enum assay_status status;
+
+    *instance = (struct assay_instance){.instance_id = pair->instance_id,
+            .repo = pair->repo,
+            .base = {ASSAY_BASE_ARCHIVE, pair->old_release.file, NULL, pair->old_release.sha256},
+            .recipe = pair->recipe,
+            .test_cmd = pair->test_cmd,
+            .framework = pair->framework,
+            .limits = pair->limits,
+            .problem = {pair->problem, strlen(pair->problem)}};
+    status = import(b, pair, &pair->old_release, instance->tree, err);
+    if (status == ASSAY_OK)
+        status = import(b, pair, &pair->new_release, new_tree, err);
+    if (status == ASSAY_OK)
+        status = diff_part(b, pair, instance->tree, new_tree, false, &instance->gold_patch, err);
+    if (status == ASSAY_OK)
+        status = diff_part(b, pair, instance->tree, new_tree, true, &instance->test_patch, err);
+    return status;
+}
+
+// The statuses of one run. The lists are still empty, so only the outcome counts.
+static enum assay_status measure_once(struct build *b, const struct pair_work *work, bool gold,
+        unsigned run, struct assay_outcome *out, struct assay_arena *arena, struct assay_error *err)
+{
+    char attempt[32], run_id[128];
+    const struct assay_grade_request request = {.suite = b->suite,
+            .instance = &work->instance,
+            .candidate = gold ? ASSAY_CANDIDATE_GOLD : ASSAY_CANDIDATE_NONE,
+            .run_id = run_id,
+            .attempt = attempt,
+            .no_cache = true};
+    struct assay_grade grade;
+    enum assay_status status;
+
+    snprintf(attempt, sizeof(attempt), "measure.%s.%u", gold ? "after" : "before", run + 1);
+    snprintf(run_id, sizeof(run_id), "add-%.100s", b->suite->name);
+    status = assay_grade(&grade, b->context, &request, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (!grade.verdict.scored)
+        return assay_fail(err, ASSAY_EIO, "no verdict: %s", grade.verdict.reason);
+    if (gold && grade.verdict.cause != ASSAY_CAUSE_OK &&
+            grade.verdict.cause != ASSAY_CAUSE_TESTS_FAILED)
+        return assay_fail(err, ASSAY_EINVAL, "the newer release's run ended with %s: %s",
+                assay_cause_name(grade.verdict.cause), grade.verdict.reason);
+    *out = grade.outcome;
+    return ASSAY_OK;
+}
+
+static bool counts_as_passed(enum assay_test_status status)
+{
+    return status == ASSAY_TEST_PASSED || status == ASSAY_TEST_XFAIL;
+}
+
+// Passed in all runs (1), in none (0), or sometimes (-1).
+static int stable(const struct assay_outcome *outcomes, unsigned runs, const char *id)
+{
+    unsigned passed = 0;
+
+    for (unsigned i = 0; i < runs; i++)
+        passed += counts_as_passed(assay_outcome_find(&outcomes[i], id));
+    return passed == runs ? 1 : passed == 0 ? 0 : -1;
+}
+
+static enum assay_status fill_lists(struct build *b, struct pair_work *work,
+        const struct assay_outcome *before, const struct assay_outcome *after,
+        struct assay_error *err)
+{
+    struct assay_instance *instance = &work->instance;
+    const char **f2p, **p2p;
+
+    pthread_mutex_lock(&b->lock);
+    f2p = assay_arena_array(b->suite->arena, after[0].count, sizeof(*f2p));
+    p2p = assay_arena_array(b->suite->arena, after[0].count, sizeof(*p2p));
+    for (size_t i = 0; f2p && p2p && i < after[0].count; i++) {
+        const char *id = after[0].results[i].id;
+        const int was = stable(before, b->runs, id);
+
+        if (stable(after, b->runs, id) != 1 || was < 0)
+            continue;
+        char *kept = assay_arena_strdup(b->suite->arena, id);
+
+        if (was == 0)
+            f2p[instance->fail_to_pass.count++] = kept;
+        else
+            p2p[instance->pass_to_pass.count++] = kept;
+    }
+    pthread_mutex_unlock(&b->lock);
+    if (!f2p || !p2p)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    instance->fail_to_pass.items = f2p;
+    instance->pass_to_pass.items = p2p;
+    if (instance->fail_to_pass.count == 0)
+        return assay_fail(err, ASSAY_EINVAL, "no test fails before and passes after");
+    return ASSAY_OK;
+}
+
+static enum assay_status measure(struct build *b, struct pair_work *work, struct assay_error *err)
+{
+    struct assay_arena *arena = NULL;
+    struct assay_outcome *before = NULL, *after = NULL;
+    enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    before = assay_arena_array(arena, b->runs, sizeof(*before));
+    after = assay_arena_array(arena, b->runs, sizeof(*after));
+    if (!before || !after)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (unsigned run = 0; run < b->runs && status == ASSAY_OK; run++) {
+        status = measure_once(b, work, false, run, &before[run], arena, err);
+        if (status == ASSAY_OK)
+            status = measure_once(b, work, true, run, &after[run], arena, err);
+    }
+    if (status == ASSAY_OK)
+        status = fill_lists(b, work, before, after, err);
+    assay_arena_destroy(arena);
+    return status;
+}
+
+static enum assay_status build_one(void *user, size_t index, struct assay_error *err)
+{
+    struct build *b = user;
+    struct pair_work *work = &b->work[index];
+    struct assay_error why = {0};
+    enum assay_status status;
+
+    assay_progress_begin(b->progress);
+    status = make_instance(b, work, &why);
+    if (status == ASSAY_OK)
+        status = measure(b, work, &why);
+    work->built = status == ASSAY_OK;
+    assay_progress_end(b->progress, work->built, true);
+    if (status == ASSAY_EINTERRUPTED) {
+        if (err)
+            *err = why;
+        return status;
+    }
+    if (status != ASSAY_OK) {
+        pthread_mutex_lock(&b->lock);
+        work->loss = assay_arena_strdup(b->suite->arena, why.message);
+        pthread_mutex_unlock(&b->lock);
+        assay_log(assay_context_log(b->context), ASSAY_LOG_WARN, "orchestrator", "pair left out",
+                "instance", work->pair->instance_id, "reason", why.message, NULL);
+    }
+    return ASSAY_OK;
+}
+
+// A suite of its own with copies of name, version and recipes: strings are the
+// plan's, which outlives the build, but for the instances, which get copies.
+static enum assay_status copy_text(struct assay_suite *suite, const char **text)
+{
+    *text = *text ? assay_arena_strdup(suite->arena, *text) : NULL;
+    return *text ? ASSAY_OK : ASSAY_ENOMEM;
+}
+
+static enum assay_status copy_strings(struct assay_suite *suite, struct assay_strings *strings)
+{
+    const char **items = assay_arena_array(suite->arena, strings->count, sizeof(*items));
+
+    if (!items)
+        return ASSAY_ENOMEM;
+    for (size_t i = 0; i < strings->count; i++) {
+        items[i] = assay_arena_strdup(suite->arena, strings->items[i]);
+        if (!items[i])
+            return ASSAY_ENOMEM;
+    }
+    strings->items = items;
+    return ASSAY_OK;
+}
+
+static enum assay_status make_suite(
+        struct assay_suite **out, const struct assay_release_plan *plan, struct assay_error *err)
+{
+    struct assay_suite *suite = NULL;
+    enum assay_status status = assay_suite_create(&suite, plan->suite->name, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    suite->version = plan->suite->version;
+    suite->source = plan->suite->source;
+    status = copy_text(suite, &suite->version) | copy_text(suite, &suite->source);
+    suite->recipe_count = plan->suite->recipe_count;
+    suite->recipes = assay_arena_array(suite->arena, suite->recipe_count, sizeof(*suite->recipes));
+    suite->instances = assay_arena_array(suite->arena, plan->pair_count, sizeof(*suite->instances));
+    if (!suite->recipes || !suite->instances)
+        status = ASSAY_ENOMEM;
+    for (size_t i = 0; status == ASSAY_OK && i < suite->recipe_count; i++) {
+        struct assay_recipe *r = &suite->recipes[i];
+
+        *r = plan->suite->recipes[i];
+        if (copy_text(suite, &r->name) || copy_text(suite, &r->base) ||
+                copy_text(suite, &r->workdir) || copy_strings(suite, &r->setup) ||
+                copy_strings(suite, &r->env))
+            status = ASSAY_ENOMEM;
+    }
+    if (status != ASSAY_OK) {
+        assay_suite_free(suite);
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
+    *out = suite;
+    return ASSAY_OK;
+}
+
+static enum assay_status add_instance(
+        struct assay_suite *suite, const struct pair_work *work, struct assay_error *err)
+{
+    struct assay_instance *instance = &suite->instances[suite->instance_count];
+
+    *instance = work->instance;
+    if (copy_text(suite, &instance->instance_id) || copy_text(suite, &instance->repo) ||
+            copy_text(suite, &instance->base.where) || copy_text(suite, &instance->base.sha256) ||
+            copy_text(suite, &instance->recipe) || copy_text(suite, &instance->framework) ||
+            copy_text(suite, &instance->problem.data) || copy_strings(suite, &instance->test_cmd))
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    suite->instance_count++;
+    return ASSAY_OK;
+}
+
+static enum assay_status collect(struct build *b, struct assay_release_result *out,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    out->losses = assay_arena_array(arena, b->plan->pair_count, sizeof(*out->losses));
+    if (!out->losses)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < b->plan->pair_count && status == ASSAY_OK; i++) {
+        if (b->work[i].built)
+            status = add_instance(b->suite, &b->work[i], err);
+        else
+            out->losses[out->loss_count++] = (struct assay_release_loss){
+                    assay_arena_strdup(arena, b->work[i].pair->instance_id),
+                    assay_arena_strdup(arena, b->work[i].loss ? b->work[i].loss : "")};
+    }
+    return status;
+}
+
+enum assay_status assay_releases_build(struct assay_release_result *out,
+        struct assay_context *context, const struct assay_release_plan *plan, unsigned runs,
+        size_t threads, struct assay_arena *arena, struct assay_error *err)
+{
+    struct build b = {.context = context, .plan = plan, .runs = runs};
+    char label[128];
+    enum assay_status status = make_suite(&b.suite, plan, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    memset(out, 0, sizeof(*out));
+    pthread_mutex_init(&b.lock, NULL);
+    b.work = assay_arena_array(arena, plan->pair_count, sizeof(*b.work));
+    if (!b.work) {
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < plan->pair_count; i++)
+        b.work[i].pair = &plan->pairs[i];
+    snprintf(label, sizeof(label), "add %.100s", plan->suite->name);
+    status = assay_progress_start(&b.progress, label, "measured", plan->pair_count, 0, 0, err);
+    if (status != ASSAY_OK)
+        goto out;
+    assay_context_log_around(context, assay_progress_around, b.progress);
+    status = assay_pool_run(
+            threads, plan->pair_count, build_one, &b, assay_context_interrupted(context), err);
+    assay_context_log_around(context, NULL, NULL);
+    assay_progress_stop(b.progress);
+    if (status == ASSAY_OK)
+        status = collect(&b, out, arena, err);
+
+out:
+    pthread_mutex_destroy(&b.lock);
+    if (status == ASSAY_OK)
+        out->suite = b.suite;
+    else
+        assay_suite_free(b.suite);
+    return status;
+}

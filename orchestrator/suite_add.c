@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "orchestrator/suite_add.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "orchestrator/certify.h"
+#include "orchestrator/pool.h"
+#include "orchestrator/progress.h"
+#include "rewards/framework.h"
+
+struct import {
+    struct assay_context *context;
+    struct assay_suite *suite;
+    struct assay_progress *progress;
+};
+
+static enum assay_status import_one(void *user, size_t index, struct assay_error *err)
+{
+    struct import *import = user;
+    struct assay_instance *instance = &import->suite->instances[index];
+    enum assay_status status;
+
+    assay_progress_begin(import->progress);
+    status = assay_depot_add_base(
+            assay_context_depot(import->context), &instance->base, instance->tree, err);
+    assay_progress_end(import->progress, status == ASSAY_OK, true);
+    if (status == ASSAY_OK)
+        return ASSAY_OK;
+    if (!err)
+        return status;
+    assay_wrap(err, "%s: base", instance->instance_id);
+    return status;
+}
+
+// The base trees of all instances. Equal ones meet in the depot.
+static enum assay_status import_trees(struct assay_context *context, struct assay_suite *suite,
+        size_t threads, struct assay_error *err)
+{
+    struct import import = {context, suite, NULL};
+    char label[128];
+    enum assay_status status;
+
+    snprintf(label, sizeof(label), "import %.100s", suite->name);
+    status = assay_progress_start(
+            &import.progress, label, "imported", suite->instance_count, 0, 0, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_context_log_around(context, assay_progress_around, import.progress);
+    status = assay_pool_run(threads, suite->instance_count, import_one, &import,
+            assay_context_interrupted(context), err);
+    assay_context_log_around(context, NULL, NULL);
+    assay_progress_stop(import.progress);
+    return status;
+}
+
+static enum assay_status set_name(
+        struct assay_suite *suite, const char *name, struct assay_error *err)
+{
+    if (!name)
+        return ASSAY_OK;
+    if (!assay_instance_id_valid(name) || strlen(name) > 100)
+        return assay_fail(err, ASSAY_EINVAL, "--name: '%s' is not [A-Za-z0-9_.-]{1,100}", name);
+    suite->name = assay_arena_strdup(suite->arena, name);
+    return suite->name ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+}
+
+static enum assay_status add_read_suite(struct assay_suite_add_result *out,
+        struct assay_context *context, const struct assay_suite_add_options *options,
+        struct assay_suite *suite, struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status = set_name(suite, options->name, err);
+
+    if (status == ASSAY_OK)
+        status = assay_suite_check(suite, assay_framework_known, err);
+    if (status == ASSAY_OK)
+        status = import_trees(context, suite, options->threads, err);
+    if (status == ASSAY_OK)
+        status = assay_store_add_suite(assay_context_store(context), suite, options->replace, err);
+    if (status != ASSAY_OK)
+        return status;
+    out->name = assay_arena_strdup(arena, suite->name);
+    out->instance_count = suite->instance_count;
+    return out->name ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+}
+
+// Instances whose certificate does not hold leave the suite and become losses.
+static void drop_refused(struct assay_suite *suite, const struct assay_certificate *certificates,
+        struct assay_release_result *built)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < suite->instance_count; i++) {
+        if (certificates[i].holds) {
+            suite->instances[kept++] = suite->instances[i];
+            continue;
+        }
+        built->losses[built->loss_count++] =
+                (struct assay_release_loss){certificates[i].instance_id, certificates[i].reason};
+    }
+    suite->instance_count = kept;
+}
+
+static enum assay_status record_certificates(struct assay_context *context,
+        const struct assay_certificate *certificates, size_t count, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        if (certificates[i].holds)
+            status = assay_store_put_certificate(
+                    assay_context_store(context), &certificates[i], err);
+    }
+    return status;
+}
+
+static enum assay_status certify_built(struct assay_suite_add_result *out,
+        struct assay_context *context, const struct assay_suite_add_options *options,
+        struct assay_release_result *built, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_certify_options certify = {
+            .suite = built->suite, .runs = options->runs, .threads = options->threads};
+    struct assay_certificate *certificates = NULL;
+    size_t count = 0;
+    enum assay_status status = assay_suite_check(built->suite, assay_framework_known, err);
+
+    if (status == ASSAY_OK)
+        status = assay_certify(&certificates, &count, context, &certify, false, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    drop_refused(built->suite, certificates, built);
+    if (built->suite->instance_count == 0)
+        return assay_fail(err, ASSAY_EINVAL, "%s: no pair gave a certified instance (%s: %s)",
+                options->path, built->losses[0].instance_id, built->losses[0].reason);
+    status = assay_store_add_suite(
+            assay_context_store(context), built->suite, options->replace, err);
+    if (status == ASSAY_OK)
+        status = record_certificates(context, certificates, count, err);
+    if (status != ASSAY_OK)
+        return status;
+    out->instance_count = out->certified_count = built->suite->instance_count;
+    out->losses = built->losses;
+    out->loss_count = built->loss_count;
+    out->name = assay_arena_strdup(arena, built->suite->name);
+    for (size_t i = 0; i < out->loss_count; i++) {
+        out->losses[i].instance_id = assay_arena_strdup(arena, out->losses[i].instance_id);
+        out->losses[i].reason = assay_arena_strdup(arena, out->losses[i].reason);
+    }
+    return ASSAY_OK;
+}
+
+static enum assay_status add_releases(struct assay_suite_add_result *out,
+        struct assay_context *context, const struct assay_suite_add_options *options,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_release_plan *plan = NULL;
+    struct assay_release_result built = {0};
+    enum assay_status status = assay_release_plan_read(&plan, options->path, err);
+
+    if (status == ASSAY_OK)
+        status = set_name(plan->suite, options->name, err);
+    if (status == ASSAY_OK)
+        status = assay_releases_build(
+                &built, context, plan, options->runs, options->threads, arena, err);
+    if (status == ASSAY_OK)
+        status = certify_built(out, context, options, &built, arena, err);
+    assay_suite_free(built.suite);
+    assay_release_plan_free(plan);
+    return status;
+}
+
+enum assay_status assay_suite_add(struct assay_suite_add_result *out, struct assay_context *context,
+        const struct assay_suite_add_options *options, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    enum assay_suite_format format;
+    struct assay_suite *suite = NULL;
+    enum assay_status status = assay_suite_detect(&format, options->path, err);
+
+    memset(out, 0, sizeof(*out));
+    if (status != ASSAY_OK)
+        return status;
+    if (format == ASSAY_SUITE_RELEASES)
+        return add_releases(out, context, options, arena, err);
+    if (format == ASSAY_SUITE_NATIVE)
+        status = assay_suite_read_native(&suite, options->path, err);
+    else
+        status = assay_suite_read_swebench(&suite, options->path, &options->swebench, err);
+    if (status == ASSAY_OK)
+        status = add_read_suite(out, context, options, suite, arena, err);
+    assay_suite_free(suite);
+    return status;
+}

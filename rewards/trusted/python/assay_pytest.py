@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""assay_pytest: a pytest plugin that reports each phase of each test on the private channel.
+
+Loaded by PYTEST_PLUGINS; works with pytest 6 to 8, with and without xdist
+(whose workers are not given the channel: the controller reports for them).
+Only the first configuration of the process reports, so a suite that runs
+pytest inside its tests does not report those. PYTEST_DONT_REWRITE
+"""
+import pytest
+
+from assay_report import leave_environment, open_channel
+
+_channels = [open_channel()]
+
+
+class Recorder:
+    def __init__(self, channel):
+        self.channel = channel
+        self.session = None
+        self.ids = set()
+        self.failed = 0  # failures that went through here
+        self.counted = 0  # failures that the session had counted by then
+
+    def note(self, report, when, seen):
+        # The same condition by which the session counts what sets its exit status.
+        if report.failed and not hasattr(report, "wasxfail"):
+            self.failed += 1
+        if self.session is not None:
+            self.counted = self.session.testsfailed
+        if seen:
+            self.ids.add(report.nodeid)
+        self.channel.write(
+            "phase",
+            id=report.nodeid,
+            when=when,
+            outcome=report.outcome,
+            xfail=hasattr(report, "wasxfail"),
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session):
+        self.session = session
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session):
+        self.channel.write("collected", count=len(session.items))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collectreport(self, report):
+        if not report.passed:
+            self.note(report, "collect", False)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report):
+        self.note(report, report.when or "?", True)
+
+    def end(self):
+        if self.session is None:
+            return  # --help, --version: nothing was run
+        counted = self.session.testsfailed
+        try:
+            status = int(self.session.exitstatus)
+        except (TypeError, ValueError):
+            return
+        self.channel.write(
+            "end",
+            exit=status,
+            tests=len(self.ids),
+            failed=self.failed,
+            counted=self.counted,
+            outside=max(counted - self.counted, 0),  # such as coverage below its bound
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    channel = _channels.pop() if _channels else None
+    if channel is None:
+        return
+    leave_environment()  # not earlier: pytest reads it after a first import of this file
+    recorder = Recorder(channel)
+    # Clean-ups run last come, first served: this one sees the final exit status.
+    config.add_cleanup(recorder.end)
+    channel.write("begin", framework="pytest", version=pytest.__version__)
+    config.pluginmanager.register(recorder, "assay-recorder")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""assay_unittest: `python -m unittest` with each test's result on the private channel.
+
+One record a test, when it stops, with the worst that was said of it; one more
+for each failure that belongs to no test (setUpClass, tearDownModule). Started
+as a file, so that nothing in the current directory can take its place.
+"""
+import os
+import sys
+import unittest
+
+_SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
+if _SAFE:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from assay_report import leave_environment, open_channel  # noqa: E402
+
+__unittest = True  # keeps these frames out of tracebacks, as unittest does
+
+_SUB_TEST = getattr(unittest.case, "_SubTest", ())
+_ORDER = ("passed", "xfail", "xpass", "skipped", "failed", "error")  # worst last
+
+
+class Recorder(unittest.TextTestResult):
+    channel = None
+    tests = 0
+    finished = False
+
+    _current = None
+    _status = None
+
+    def _note(self, test, status):
+        if self.channel is None:
+            return
+        # A part of a test (subTest) speaks for the test it belongs to.
+        if isinstance(test, _SUB_TEST):
+            test = test.test_case
+        if self._current is None or test is not self._current:
+            self.channel.write("result", id=test.id(), status=status, when="outside")
+        elif self._status is None or _ORDER.index(status) > _ORDER.index(self._status):
+            self._status = status
+
+    def startTest(self, test):
+        self._current, self._status = test, None
+        super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        if self.channel is not None and self._status is not None:
+            Recorder.tests += 1
+            self.channel.write("result", id=test.id(), status=self._status, when="test")
+        self._current, self._status = None, None
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self._note(test, "passed")
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._note(test, "error")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._note(test, "failed")
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._note(test, "skipped")
+
+    def addExpectedFailure(self, test, err):
+        super().addExpectedFailure(test, err)
+        self._note(test, "xfail")
+
+    def addUnexpectedSuccess(self, test):
+        super().addUnexpectedSuccess(test)
+        self._note(test, "xpass")
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._note(test, "failed" if issubclass(err[0], test.failureException) else "error")
+
+
+class Runner(unittest.TextTestRunner):
+    resultclass = Recorder
+
+    def run(self, test):
+        result = super().run(test)
+        Recorder.finished = True
+        return result
+
+
+def main():
+    channel = Recorder.channel = open_channel()
+    leave_environment()
+    version = "%d.%d.%d" % sys.version_info[:3]
+    if channel is not None:
+        channel.write("begin", framework="unittest", version=version)
+    try:
+        unittest.main(module=None, testRunner=Runner)
+    except SystemExit as stop:
+        # A test module that exits while it is loaded gets no end record.
+        if channel is not None and Recorder.finished:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+            channel.write("end", exit=int(code), tests=Recorder.tests)
+        raise
+
+
+if __name__ == "__main__":
+    # From here on the path is that of `-m unittest`.
+    sys.path[:1] = [] if _SAFE else [os.getcwd()]
+    sys.argv[0] = os.path.basename(sys.executable) + " -m unittest"
+    main()

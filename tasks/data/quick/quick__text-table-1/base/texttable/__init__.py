@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+from .render import render
+
+__all__ = ["render"]

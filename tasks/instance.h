@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// instance.h - one task: a repository at a state, what is wrong with it, and how its tests are run.
+//
+// All pointers of an instance live in the arena of the suite that holds it.
+#ifndef ASSAY_TASKS_INSTANCE_H
+#define ASSAY_TASKS_INSTANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+// Bytes that need not be text: patches are kept byte for byte, CRLF and all.
+struct assay_bytes {
+    const char *data; // followed by a NUL that is not counted; NULL when absent
+    size_t len;
+};
+
+struct assay_strings {
+    const char *const *items;
+    size_t count;
+};
+
+enum assay_base_kind {
+    ASSAY_BASE_GIT, // `where` a repository (bare or not, a tarball of one, or a URL), at `commit`
+    ASSAY_BASE_ARCHIVE, // `where` a tar or zip file or URL whose SHA-256 is `sha256`; one top
+                        // folder is stripped
+    ASSAY_BASE_DIR,     // `where` a directory
+};
+
+struct assay_base {
+    enum assay_base_kind kind;
+    const char *where; // absolute once a reader has resolved it
+    const char *commit, *sha256;
+};
+
+enum assay_task_kind { ASSAY_TASK_REPAIR, ASSAY_TASK_LOCALIZE, ASSAY_TASK_WRITE_TESTS };
+
+// Whose rules read the lists: they differ in how an id may be cut off.
+enum assay_rules {
+    ASSAY_RULES_NATIVE,   // an id is equal or it is another test
+    ASSAY_RULES_SWEBENCH, // ids cut inside a "[...]" match by prefix; "name (module.Class)" is
+                          // unittest's id
+};
+
+struct assay_instance_limits {
+    uint64_t wall_ms, cpu_ms, memory_bytes; // > 0
+};
+// 1,800 s wall, 1,800 s cpu, 4 GiB: SWE-bench's default time.
+#define ASSAY_INSTANCE_WALL_MS 1800000u
+#define ASSAY_INSTANCE_MEMORY_BYTES (UINT64_C(4) << 30)
+
+struct assay_instance {
+    const char *instance_id; // [A-Za-z0-9_.-]{1,200}
+    const char *repo;        // "owner/name"
+    struct assay_base base;
+    char tree[65];                 // hash of the base tree in the depot; "" until imported
+    const char *recipe;            // name of a recipe of the suite
+    struct assay_strings test_cmd; // argv
+    const char *framework;         // name of a row of rewards/framework.h
+    enum assay_rules rules;
+    bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
+    struct assay_strings fail_to_pass, pass_to_pass;
+    enum assay_task_kind task;
+    struct assay_strings
+            protected_allowed; // globs of protected files that a model patch may change
+    struct assay_instance_limits limits;
+    struct assay_strings tags;
+    struct assay_bytes problem, gold_patch, test_patch;
+    const char *framework_at; // "file:line" of the framework when a reader found it, for messages
+};
+
+struct assay_recipe {
+    const char *name;
+    const char *base;           // "host", "oci:PATH", "dir:PATH"
+    struct assay_strings setup; // shell commands, run in order, once
+    struct assay_strings env;   // "NAME=value"
+    const char *workdir;        // absolute path in the box, "/testbed"
+};
+
+bool assay_instance_id_valid(const char *id);
+const char *assay_task_kind_name(enum assay_task_kind kind); // "repair", "localize", "write_tests"
+
+// Does path match glob? '*' and '?' stay inside one component, "**" crosses them, "**/" also
+// stands for nothing at all. Every other character stands for itself.
+bool assay_glob_match(const char *glob, const char *path);
+
+#endif

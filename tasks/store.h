@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// store.h - durable state: suites, runs, verdicts (SQLite, WAL, STRICT, one writer thread).
+//
+// Thread-safe. Writes go through one writer thread that commits them in groups
+// (FULL durability); a write call returns once its commit is on disk. Reads use
+// their own connection under a lock. Nothing is ever half written: each call is
+// one transaction.
+#ifndef ASSAY_TASKS_STORE_H
+#define ASSAY_TASKS_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "tasks/suite.h"
+#include "tasks/verdict.h"
+
+struct assay_store; // opaque; owned by whoever called assay_store_open()
+
+// Open or make the database at `path`, bring it to the newest schema. A newer
+// schema than this program knows is ASSAY_EREFUSED.
+ASSAY_MUST_USE enum assay_status assay_store_open(
+        struct assay_store **out, const char *path, struct assay_error *err);
+void assay_store_close(struct assay_store *store); // finishes what was handed in; NULL is allowed
+
+// --- suites --------------------------------------------------------------------------------------
+// Add the whole suite or nothing. Every instance has its tree. A suite of that
+// name: replaced when `replace`, else ASSAY_ECONFLICT; a suite with the same
+// content hash is left as it is and ASSAY_OK. Verdicts stay: their key is content.
+ASSAY_MUST_USE enum assay_status assay_store_add_suite(struct assay_store *store,
+        const struct assay_suite *suite, bool replace, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_load_suite(struct assay_store *store, const char *name,
+        struct assay_suite **out, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_remove_suite(
+        struct assay_store *store, const char *name, struct assay_error *err);
+
+struct assay_suite_row {
+    const char *name, *version, *source, *hash, *added_at;
+    size_t instance_count, certified_count; // instances whose newest certificate holds
+};
+ASSAY_MUST_USE enum assay_status assay_store_list_suites(struct assay_store *store,
+        struct assay_arena *arena, struct assay_suite_row **rows, size_t *count,
+        struct assay_error *err);
+
+// --- certificates --------------------------------------------------------------------------------
+struct assay_certificate {
+    const char *suite, *instance_id;
+    char instance_hash[65];
+    bool holds;
+    unsigned runs;       // gold and empty runs each
+    const char *details; // JSON: what was run, what came out
+    const char *reason;  // "" when it holds
+    const char *made_at; // set by the store
+};
+ASSAY_MUST_USE enum assay_status assay_store_put_certificate(struct assay_store *store,
+        const struct assay_certificate *certificate, struct assay_error *err);
+// The newest one for this content; ASSAY_ENOTFOUND when there is none.
+ASSAY_MUST_USE enum assay_status assay_store_get_certificate(struct assay_store *store,
+        const char *suite, const char *instance_id, const char *instance_hash,
+        struct assay_arena *arena, struct assay_certificate *out, struct assay_error *err);
+
+// --- runs ----------------------------------------------------------------------------------------
+enum assay_run_state { ASSAY_RUN_OPEN, ASSAY_RUN_FINISHED };
+
+struct assay_run {
+    const char *run_id;
+    const char *suite;
+    const char *identity; // hash of everything the command said; the same command, the same run
+    const char *model;    // model_name_or_path of the predictions, "gold", "empty"
+    const char *command;  // as typed, for people
+    enum assay_run_state state;
+    const char *started_at, *finished_at; // set by the store
+    size_t total, done;                   // evaluations
+};
+
+// Open a run with one evaluation per instance id, or return the one that the same command opened
+// before: *resumed is true then.
+//   - wanted->run_id given: the run of that id. Another identity's, or a finished one with `again`,
+//     is ASSAY_ECONFLICT; so is a new id while the same command is open under another one.
+//   - run_id NULL: the run of that identity, open before finished, newest first. With `again` a
+//     finished one is passed over (an open one is not: typing a command again resumes it).
+// A new run without run_id gets a fresh id. Atomic among all processes on the store.
+ASSAY_MUST_USE enum assay_status assay_store_open_run(struct assay_store *store,
+        const struct assay_run *wanted, const char *const *instance_ids, size_t count, bool again,
+        struct assay_arena *arena, struct assay_run *out, bool *resumed, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_finish_run(
+        struct assay_store *store, const char *run_id, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_get_run(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_run *out, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_list_runs(struct assay_store *store,
+        struct assay_arena *arena, struct assay_run **rows, size_t *count,
+        struct assay_error *err); // newest first
+
+// --- verdicts ------------------------------------------------------------------------------------
+// Ids of the run's instances that have no verdict yet (never started, or cut off), in the order
+// in which the run was opened with them.
+ASSAY_MUST_USE enum assay_status assay_store_pending(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_strings *out, struct assay_error *err);
+
+// Record the one verdict of (run, instance), its per-test rows and where its log
+// lies, and, when `cacheable` and scored, make it the verdict of its key. A second verdict
+// for the same (run, instance) is ASSAY_ECONFLICT unless `retry`, which only
+// replaces a verdict that was null.
+struct assay_evaluation {
+    const struct assay_verdict *verdict;
+    const struct assay_outcome *outcome; // may be NULL
+    const char *log_path;                // relative to ASSAY_HOME; may be NULL
+    struct assay_bytes model_patch;      // kept for reports
+    bool cacheable, retry;
+};
+ASSAY_MUST_USE enum assay_status assay_store_put_verdict(struct assay_store *store,
+        const struct assay_evaluation *evaluation, struct assay_error *err);
+// The stored, scored verdict of this key, with `cached` set; ASSAY_ENOTFOUND when there is none.
+ASSAY_MUST_USE enum assay_status assay_store_cached_verdict(struct assay_store *store,
+        const char *key, struct assay_arena *arena, struct assay_verdict *out,
+        struct assay_error *err);
+
+// The per-test rows of (run, instance) into *out, which assay_outcome_init() made; finished, so
+// that assay_outcome_find() works. ASSAY_ENOTFOUND when none were recorded.
+ASSAY_MUST_USE enum assay_status assay_store_get_outcome(struct assay_store *store,
+        const char *run_id, const char *instance_id, struct assay_outcome *out,
+        struct assay_error *err);
+
+// Everything a report needs about one evaluation.
+struct assay_evaluation_row {
+    struct assay_verdict verdict; // valid when has_verdict
+    bool has_verdict;
+    const char *instance_id, *repo, *log_path;
+    struct assay_bytes model_patch;
+};
+ASSAY_MUST_USE enum assay_status assay_store_run_rows(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_evaluation_row **rows, size_t *count,
+        struct assay_error *err); // by instance_id
+
+#endif

@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# make soak: the full counts of what `make test` only samples. Writes docs/soak.md, dated.
+set -eu
+cd "$(dirname "$0")/../.."
+build=build/soak
+mkdir -p build/soak
+table=build/soak/table.md
+: >"$table"
+code=0
+
+# row NAME BOUND COMMAND...: run it, keep its log, write its row.
+row() {
+    name=$1
+    bound=$2
+    shift 2
+    start=$(date +%s)
+    if "$@" >"build/soak/$(echo "$name" | tr ' /' '__').log" 2>&1; then
+        result=passed
+    else
+        result=FAILED
+        code=1
+    fi
+    echo "| $name | $bound | $result | $(($(date +%s) - start)) s |" >>"$table"
+}
+
+row "kill -9 of assay, spawner, box" "50 rounds, one verdict each, nothing left" \
+    env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" sh tests/integration/kill.sh
+if [ -x "$build/tests/envs_apply_oracle_test" ]; then
+    row "patch engine against git apply" "10,000 mutated diffs, no unexplained difference" \
+        env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_ORACLE_COUNT="${ASSAY_ORACLE_COUNT:-10000}" \
+        "$build/tests/envs_apply_oracle_test"
+fi
+if [ -d build/fuzz/fuzz ]; then
+    for target in build/fuzz/fuzz/*_fuzz; do
+        name=$(basename "$target" _fuzz)
+        mkdir -p "build/fuzz/fuzz/found/$name"
+        row "fuzz $name" "${ASSAY_FUZZ_SECONDS:-60} s, no finding" "$target" \
+            -max_total_time="${ASSAY_FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 \
+            "build/fuzz/fuzz/found/$name" "tests/fuzz/corpus/$name"
+    done
+fi
+{
+    echo "# Soak"
+    echo
+    echo "Written by \`make soak\` on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD); $(uname -sr), $(nproc) CPUs."
+    echo
+    echo "| what | bound | result | time |"
+    echo "| --- | --- | --- | --- |"
+    cat "$table"
+} >docs/soak.md
+cat docs/soak.md
+exit "$code"
