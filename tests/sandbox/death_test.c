@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 static void assert_nothing_is_left(void)
 {
@@ -74,8 +74,8 @@ static void a_stopped_and_deaf_herd_is_reaped_in_half_a_second(void **state)
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     boxes_assert_output(&result, "500\n");
     assert_true(result.usage.teardown_us < 500000);
-    print_message("500 processes dead and reaped in %lu us\n",
-            (unsigned long)result.usage.teardown_us);
+    print_message(
+            "500 processes dead and reaped in %lu us\n", (unsigned long)result.usage.teardown_us);
     assay_box_result_release(&result);
     assert_nothing_is_left();
 }
@@ -91,7 +91,8 @@ static void the_init_cannot_be_killed_from_inside(void **state)
     assay_box_result_release(&result);
 }
 
-// --- deaths of ours -------------------------------------------------------------------------------
+// --- deaths of ours
+// -------------------------------------------------------------------------------
 
 static void *kill_spawner_soon(void *unused)
 {
@@ -191,7 +192,8 @@ static void a_killed_init_is_an_infra_error(void **state)
     if (helper == 0) {
         char command[128];
 
-        (void)snprintf(command, sizeof(command), "sleep 0.3; kill -9 $(cat /proc/%d/task/%d/children)",
+        (void)snprintf(command, sizeof(command),
+                "sleep 0.3; kill -9 $(cat /proc/%d/task/%d/children)",
                 (int)assay_sandbox_spawner_pid(boxes_sandbox),
                 (int)assay_sandbox_spawner_pid(boxes_sandbox));
         _exit(system(command) == 0 ? 0 : 1);
