@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -18,6 +19,7 @@
 
 #define ENTRIES_MAX 1000000
 #define BYTES_MAX (UINT64_C(16) << 30)
+#define LOCK_POLL_MS 50
 
 enum assay_status assay_depot_path(
         char out[PATH_MAX], const char *a, const char *b, struct assay_error *err)
@@ -89,6 +91,30 @@ static enum assay_status open_places(struct assay_depot *depot, struct assay_err
         status = open_place(depot->home_fd, "trees", &depot->trees_fd, err);
     for (size_t i = 0; status == ASSAY_OK && i < sizeof(plain) / sizeof(plain[0]); i++)
         status = open_place(depot->home_fd, plain[i], NULL, err);
+    return status;
+}
+
+void assay_depot_set_cancel(struct assay_depot *depot, const volatile bool *cancel)
+{
+    depot->cancel = cancel;
+}
+
+bool assay_depot_cancelled(const struct assay_depot *depot)
+{
+    return depot->cancel != NULL && *depot->cancel;
+}
+
+enum assay_status assay_depot_lock(
+        const struct assay_depot *depot, int *fd_out, const char *path, struct assay_error *err)
+{
+    const struct timespec moment = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+    enum assay_status status;
+
+    while ((status = assay_fs_lock(fd_out, path, false, err)) == ASSAY_ECONFLICT) {
+        if (assay_depot_cancelled(depot))
+            return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+        nanosleep(&moment, NULL);
+    }
     return status;
 }
 

@@ -176,7 +176,7 @@ static enum assay_status lock_copy(struct assay_depot *depot, const char *key, c
     status = assay_depot_path(lock, depot->home, name, err);
     if (status != ASSAY_OK)
         return status;
-    return assay_fs_lock(lock_fd, lock, true, err);
+    return assay_depot_lock(depot, lock_fd, lock, err);
 }
 
 static enum assay_status clone_url(

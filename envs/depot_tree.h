@@ -42,7 +42,13 @@ struct assay_depot {
     gid_t gid;
     atomic_uint_fast64_t tmp_next; // names inside the scratch
     struct assay_depot_bounds bounds;
+    const volatile bool *cancel; // NULL: never
 };
+
+bool assay_depot_cancelled(const struct assay_depot *depot);
+// assay_fs_lock() that waits, unless cancelled: ASSAY_EINTERRUPTED.
+ASSAY_MUST_USE enum assay_status assay_depot_lock(
+        const struct assay_depot *depot, int *fd_out, const char *path, struct assay_error *err);
 
 // Every file, link and directory of the depot has this time: equal for all, so
 // make sees nothing as newer, and late enough for zip (1980).

@@ -51,6 +51,8 @@ static enum assay_status judge(const struct assay_box_result *result, struct ass
         return ASSAY_OK;
     if (result->cause == ASSAY_BOX_EXITED)
         return assay_fail(err, ASSAY_EIO, "exit status %d: %.*s", result->exit_code, len, line);
+    if (result->cause == ASSAY_BOX_CANCELLED)
+        return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (result->cause == ASSAY_BOX_SETUP_FAILED)
         return assay_fail_errno(err, result->sys_errno, "box: %s", result->step);
     return assay_fail(err, ASSAY_EIO, "%s: %.*s", assay_box_cause_name(result->cause), len, line);
@@ -174,6 +176,7 @@ enum assay_status assay_setup_run(struct assay_depot *depot, struct assay_sandbo
     plan.network = ASSAY_NETWORK_HOST;
     plan.on_output = write_log;
     plan.user = &log_fd;
+    plan.cancel = depot->cancel;
     status = assay_box_run(sandbox, &plan, &result, err);
     if (status != ASSAY_OK)
         goto out;

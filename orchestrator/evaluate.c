@@ -199,6 +199,18 @@ static size_t index_of(const struct evaluation *e, const char *instance_id)
     return e->count;
 }
 
+static enum assay_status tell(
+        struct evaluation *e, const struct assay_verdict *verdict, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    pthread_mutex_lock(&e->lock);
+    if (e->options->on_verdict)
+        status = e->options->on_verdict(e->options->user, verdict, err);
+    pthread_mutex_unlock(&e->lock);
+    return status;
+}
+
 // pending[] = what has no verdict yet, and, when asked, what ended as null.
 static enum assay_status find_pending(
         struct evaluation *e, size_t *count, size_t *good, struct assay_error *err)
@@ -217,8 +229,9 @@ static enum assay_status find_pending(
 
         if (rows[i].has_verdict && !again) {
             *good += rows[i].verdict.resolved;
-            if (e->options->on_verdict)
-                e->options->on_verdict(e->options->user, &rows[i].verdict);
+            status = tell(e, &rows[i].verdict, err);
+            if (status != ASSAY_OK)
+                return status;
             continue;
         }
         if (index == e->count)
@@ -265,29 +278,59 @@ static enum assay_status record(struct evaluation *e, const struct assay_grade_r
     return assay_store_put_verdict(assay_context_store(e->context), &evaluation, err);
 }
 
+// The verdict that another process working on the same run recorded in the meantime, if any.
+static bool done_by_another(struct evaluation *e, const char *instance_id,
+        struct assay_verdict *out, struct assay_arena *arena)
+{
+    return assay_store_get_verdict(assay_context_store(e->context), e->run_id, instance_id, arena,
+                   out, NULL) == ASSAY_OK &&
+            (out->scored || !e->options->retry_infra);
+}
+
+// *out: the one verdict of this instance in this run, whoever came to it.
+static enum assay_status reach_verdict(struct evaluation *e,
+        const struct assay_grade_request *request, struct assay_verdict *out,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const char *instance_id = request->instance->instance_id;
+    struct assay_grade grade;
+    enum assay_status status;
+
+    if (done_by_another(e, instance_id, out, arena))
+        return ASSAY_OK;
+    status = assay_grade(&grade, e->context, request, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (grade.executed) {
+        pthread_mutex_lock(&e->lock);
+        e->result->executed++;
+        pthread_mutex_unlock(&e->lock);
+    }
+    status = record(e, request, &grade, err);
+    if (status == ASSAY_ECONFLICT && done_by_another(e, instance_id, out, arena))
+        return ASSAY_OK;
+    *out = grade.verdict;
+    return status;
+}
+
 static enum assay_status evaluate_one(void *user, size_t index, struct assay_error *err)
 {
     struct evaluation *e = user;
     const struct assay_grade_request request = make_request(e, index);
     struct assay_arena *arena = NULL;
-    struct assay_grade grade;
+    struct assay_verdict verdict = {0};
     enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
 
     if (status != ASSAY_OK)
         return status;
     assay_progress_begin(e->progress);
-    status = assay_grade(&grade, e->context, &request, arena, err);
+    status = reach_verdict(e, &request, &verdict, arena, err);
     if (status == ASSAY_OK)
-        status = record(e, &request, &grade, err);
-    if (status == ASSAY_OK) {
-        pthread_mutex_lock(&e->lock);
-        e->result->executed += !grade.verdict.cached;
-        if (e->options->on_verdict)
-            e->options->on_verdict(e->options->user, &grade.verdict);
-        pthread_mutex_unlock(&e->lock);
-    }
-    assay_progress_end(e->progress, status == ASSAY_OK && grade.verdict.resolved,
-            status == ASSAY_OK && grade.verdict.scored);
+        assay_progress_end(e->progress, verdict.resolved, verdict.scored);
+    else
+        assay_progress_drop(e->progress);
+    if (status == ASSAY_OK)
+        status = tell(e, &verdict, err);
     assay_arena_destroy(arena);
     return status;
 }

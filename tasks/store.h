@@ -112,6 +112,10 @@ struct assay_evaluation {
 };
 ASSAY_MUST_USE enum assay_status assay_store_put_verdict(struct assay_store *store,
         const struct assay_evaluation *evaluation, struct assay_error *err);
+// The verdict of (run, instance); ASSAY_ENOTFOUND when it has none yet.
+ASSAY_MUST_USE enum assay_status assay_store_get_verdict(struct assay_store *store,
+        const char *run_id, const char *instance_id, struct assay_arena *arena,
+        struct assay_verdict *out, struct assay_error *err);
 // The stored, scored verdict of this key, with `cached` set; ASSAY_ENOTFOUND when there is none.
 ASSAY_MUST_USE enum assay_status assay_store_cached_verdict(struct assay_store *store,
         const char *key, struct assay_arena *arena, struct assay_verdict *out,
