@@ -31,7 +31,7 @@ struct assay_depot; // opaque; owned by whoever called assay_depot_open()
 // `home` is made if missing (0755 below a private 0700 parent stays fine: boxes get descriptors).
 ASSAY_MUST_USE enum assay_status assay_depot_open(
         struct assay_depot **out, const char *home, uid_t uid, gid_t gid, struct assay_error *err);
-void assay_depot_close(struct assay_depot *depot); // NULL is allowed
+void assay_depot_close(struct assay_depot *depot);             // NULL is allowed
 const char *assay_depot_home(const struct assay_depot *depot); // absolute, borrowed
 // Who owns its files: what assay_depot_open() was given.
 void assay_depot_ids(const struct assay_depot *depot, uid_t *uid, gid_t *gid);
@@ -56,8 +56,8 @@ ASSAY_MUST_USE enum assay_status assay_depot_add_base(struct assay_depot *depot,
         const struct assay_base *base, char hash[65], struct assay_error *err);
 
 // Absolute path of a tree that is there; ASSAY_ENOTFOUND otherwise.
-ASSAY_MUST_USE enum assay_status assay_depot_tree(struct assay_depot *depot, const char *hash,
-        char path[PATH_MAX], struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_depot_tree(
+        struct assay_depot *depot, const char *hash, char path[PATH_MAX], struct assay_error *err);
 
 // A fresh empty directory below tmp/, owned by the store's uid; removed by assay_depot_drop_tmp().
 ASSAY_MUST_USE enum assay_status assay_depot_tmp(

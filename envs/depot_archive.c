@@ -104,15 +104,19 @@ static enum assay_status add_hard_link(struct assay_tree_builder *builder, const
 static enum assay_status add_regular(struct assay_tree_builder *builder, struct archive *archive,
         struct archive_entry *entry, const char *path, struct assay_error *err)
 {
-    const uint64_t left = builder->depot->bounds.bytes_max - builder->bytes;
+    enum assay_status status = ASSAY_OK;
 
     // Said before it is read: a hole of an exabyte takes no room in the archive.
-    if (archive_entry_size_is_set(entry) &&
-            (archive_entry_size(entry) < 0 || (uint64_t)archive_entry_size(entry) > left))
-        return assay_fail(err, ASSAY_ENOMEM, "%.150s: more than %llu bytes in all", path,
-                (unsigned long long)builder->depot->bounds.bytes_max);
-    return assay_tree_add_file(
-            builder, path, (archive_entry_perm(entry) & S_IXUSR) != 0, read_data, archive, err);
+    if (archive_entry_size_is_set(entry))
+        status = assay_blob_bound(builder->depot, builder->bytes,
+                archive_entry_size(entry) < 0 ? UINT64_MAX : (uint64_t)archive_entry_size(entry),
+                err);
+    if (status == ASSAY_OK)
+        status = assay_tree_add_file(
+                builder, path, (archive_entry_perm(entry) & S_IXUSR) != 0, read_data, archive, err);
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "%.120s", path);
+    return status;
 }
 
 static enum assay_status add_entry(struct assay_tree_builder *builder, struct archive *archive,
