@@ -314,14 +314,31 @@ static enum assay_status resolve_base(const struct native_reader *reader,
     return status;
 }
 
+static enum assay_status check_patch(const struct assay_bytes *patch, const char *shown,
+        bool may_be_empty, struct assay_error *err)
+{
+    char reason[ASSAY_PATCH_REASON_BYTES];
+    char file[ASSAY_PATH_SHORT_BYTES];
+    size_t line = 0;
+
+    if (!assay_patch_fault(&line, reason, patch, may_be_empty))
+        return ASSAY_OK;
+    assay_path_short(file, shown);
+    if (line > 0)
+        return assay_fail(err, ASSAY_EINVAL, "%s:%zu: %s", file, line, reason);
+    return assay_fail(err, ASSAY_EINVAL, "%s: %s", file, reason);
+}
+
 static enum assay_status read_texts(const struct native_reader *reader,
         struct assay_instance *instance, const char *id, struct assay_error *err)
 {
     const struct {
         const char *name;
         struct assay_bytes *out;
-    } files[] = {{"problem.md", &instance->problem}, {"gold.patch", &instance->gold_patch},
-            {"test.patch", &instance->test_patch}};
+        bool is_patch, may_be_empty;
+    } files[] = {{"problem.md", &instance->problem, false, true},
+            {"gold.patch", &instance->gold_patch, true, false},
+            {"test.patch", &instance->test_patch, true, true}};
     struct assay_arena *arena = reader->suite->arena;
     enum assay_status status = ASSAY_OK;
 
@@ -333,6 +350,8 @@ static enum assay_status read_texts(const struct native_reader *reader,
             return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", id);
         status = assay_suite_file(
                 files[i].out, reader->dir_fd, path, shown, ASSAY_SUITE_TEXT_BYTES_MAX, arena, err);
+        if (status == ASSAY_OK && files[i].is_patch)
+            status = check_patch(files[i].out, shown, files[i].may_be_empty, err);
     }
     return status;
 }
