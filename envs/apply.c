@@ -18,6 +18,13 @@ enum {
     MODE_EXECUTABLE = 0100755,
 };
 
+// Does the file patch take its old path away for all file patches? A rename that
+// is only implied does, too, but git keeps no book of it.
+static bool takes_away(const struct assay_patch_file *file)
+{
+    return file->op == ASSAY_PATCH_DELETE || (file->op == ASSAY_PATCH_RENAME && !file->implied);
+}
+
 // A file patch with its paths as they are in this tree.
 struct target {
     const struct assay_patch_file *file;
@@ -218,8 +225,7 @@ static enum assay_status prepare(struct applier *applier, struct assay_error *er
             entry->made = true;
         target->skipped = applier->options->skip != NULL && skips(applier, target->old_path) &&
                 skips(applier, target->new_path);
-        if (!target->skipped && target->file->op != ASSAY_PATCH_DELETE &&
-                target->file->op != ASSAY_PATCH_RENAME)
+        if (!target->skipped && !takes_away(target->file))
             continue;
         status = paths_get(&entry, applier->paths,
                 target->old_path != NULL ? target->old_path : target->new_path, err);
@@ -258,7 +264,8 @@ static enum assay_status load(struct assay_file *old, bool *creates, struct appl
         const struct target *target, struct assay_error *err)
 {
     const enum assay_patch_op op = target->file->op;
-    const bool in_order = op == ASSAY_PATCH_MODIFY || op == ASSAY_PATCH_DELETE;
+    const bool in_order =
+            op == ASSAY_PATCH_MODIFY || op == ASSAY_PATCH_DELETE || target->file->implied;
     struct path_entry *entry = NULL;
     enum assay_status status = ASSAY_OK;
 
@@ -383,7 +390,9 @@ static enum assay_status note_outcome(struct applier *applier, const struct targ
         // Made by this patch and deleted by it: git would leave the file.
         if (op == ASSAY_PATCH_DELETE && entry->state == PATH_PATCHED)
             entry->written = false;
-        entry->state = PATH_GONE;
+        if (takes_away(target->file))
+            entry->state = PATH_GONE;
+        entry->keeps_folder = target->file->implied;
         entry->removed = true;
     }
     if (target->new_path == NULL)

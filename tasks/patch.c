@@ -139,7 +139,8 @@ static enum assay_patch_op operation(const struct patch_head *head)
 
 static bool says_something(const struct patch_head *head, const struct assay_patch_file *file)
 {
-    return file->hunk_count > 0 || file->binary || file->op != ASSAY_PATCH_MODIFY ||
+    return file->hunk_count > 0 || file->binary ||
+            (file->op != ASSAY_PATCH_MODIFY && !file->implied) ||
             (head->old_mode != 0 && head->new_mode != 0 && head->old_mode != head->new_mode);
 }
 
@@ -194,6 +195,7 @@ static enum assay_status read_file(
     file->new_raw = head->new_raw;
     file->old_mode = head->old_mode;
     file->new_mode = head->new_mode;
+    file->implied = file->op == ASSAY_PATCH_RENAME && !head->is_rename;
     file->may_create = head->is_new < 0;
     memcpy(file->old_blob, head->old_blob, sizeof(file->old_blob));
     memcpy(file->new_blob, head->new_blob, sizeof(file->new_blob));
