@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ours() {
-    git ls-files -co --exclude-standard -- "$@" ':!tests/**/fixtures/**' ':!tests/fuzz/corpus/**' |
+    git ls-files -co --exclude-standard -- "$@" ':!tests/**/fixtures/**' ':!tests/fuzz/corpus/**' \
+        ':!tasks/data/**' |
         while read -r file; do [ ! -f "$file" ] || echo "$file"; done
 }
 

@@ -9,7 +9,7 @@
 # Quiet, and without a look at the network, when everything is there already.
 set -euo pipefail
 
-build=(gcc make cmake ninja-build pkg-config libcjson-dev libssl-dev libxxhash-dev libsqlite3-dev
+build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev libxxhash-dev libsqlite3-dev
     libgit2-dev libarchive-dev libpcre2-dev libexpat1-dev libseccomp-dev libcurl4-openssl-dev
     zlib1g-dev libzstd-dev libyaml-dev libcmocka-dev)
 # What the tests run besides our own programs.
