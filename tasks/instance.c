@@ -113,8 +113,7 @@ bool assay_glob_match(const char *glob, const char *path)
     return reach[len];
 }
 
-// --- what must hold
-// -------------------------------------------------------------------------------
+// --- what must hold ------------------------------------------------------------------------------
 
 // Always true, so that a check reads `return fault(...)`.
 static bool ASSAY_PRINTF(3, 4)

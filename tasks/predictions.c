@@ -58,8 +58,7 @@ static enum assay_status append_bad(struct predictions_reader *reader,
     return bad.error == NULL ? no_memory(reader, err) : append(reader, &bad, err);
 }
 
-// --- one row
-// --------------------------------------------------------------------------------------
+// --- one row -------------------------------------------------------------------------------------
 
 static enum assay_status read_id(struct assay_prediction *prediction,
         const struct assay_fields *fields, const char *key, struct assay_error *err)
@@ -183,8 +182,7 @@ static enum assay_status take_row(
     return append(reader, &prediction, err);
 }
 
-// --- the file
-// -------------------------------------------------------------------------------------
+// --- the file ------------------------------------------------------------------------------------
 
 // Rows until the end, or until what stands between them is broken: that is the last row then.
 static enum assay_status take_rows(

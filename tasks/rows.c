@@ -39,8 +39,7 @@ struct assay_rows {
     char sha256[65];
 };
 
-// --- bytes
-// ----------------------------------------------------------------------------------------
+// --- bytes ---------------------------------------------------------------------------------------
 
 // Fill the window from its start. False at the end of the file.
 static bool rows_fill(struct assay_rows *rows)
@@ -103,8 +102,7 @@ static enum assay_status rows_fail(
     return assay_fail(err, ASSAY_EINVAL, "%s:%zu: %s", file, rows->line, reason);
 }
 
-// --- layout
-// ---------------------------------------------------------------------------------------
+// --- layout --------------------------------------------------------------------------------------
 
 // Where the JSON value at text[at] ends, or len when it does not end in the text.
 static size_t value_end(const char *text, size_t at, size_t len)
@@ -174,8 +172,7 @@ static enum rows_layout rows_detect(const struct assay_rows *rows)
     return ROWS_SEQUENCE;
 }
 
-// --- rows
-// -----------------------------------------------------------------------------------------
+// --- rows ----------------------------------------------------------------------------------------
 
 static void row_add(struct assay_rows *rows, struct assay_row *row, int c)
 {

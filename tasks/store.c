@@ -42,8 +42,7 @@ struct assay_store {
     pthread_t thread;
 };
 
-// --- the writer
-// -----------------------------------------------------------------------------------
+// --- the writer ----------------------------------------------------------------------------------
 
 static void job_fail(struct store_job *job, const struct assay_error *error)
 {
@@ -168,8 +167,7 @@ enum assay_status assay_store_read(
     return status;
 }
 
-// --- opening and closing
-// --------------------------------------------------------------------------
+// --- opening and closing -------------------------------------------------------------------------
 
 // Signals are the main thread's: the writer must not be the one that handles Ctrl-C.
 static enum assay_status writer_start(struct assay_store *store, struct assay_error *err)

@@ -25,7 +25,7 @@ ASSAY_MUST_USE enum assay_status assay_store_open(
         struct assay_store **out, const char *path, struct assay_error *err);
 void assay_store_close(struct assay_store *store); // finishes what was handed in; NULL is allowed
 
-// --- suites -----------------------------------------------------------------
+// --- suites --------------------------------------------------------------------------------------
 // Add the whole suite or nothing. Every instance has its tree. A suite of that
 // name: replaced when `replace`, else ASSAY_ECONFLICT; a suite with the same
 // content hash is left as it is and ASSAY_OK. Verdicts stay: their key is content.
@@ -44,7 +44,7 @@ ASSAY_MUST_USE enum assay_status assay_store_list_suites(struct assay_store *sto
         struct assay_arena *arena, struct assay_suite_row **rows, size_t *count,
         struct assay_error *err);
 
-// --- certificates -----------------------------------------------------------
+// --- certificates --------------------------------------------------------------------------------
 struct assay_certificate {
     const char *suite, *instance_id;
     char instance_hash[65];
@@ -61,7 +61,7 @@ ASSAY_MUST_USE enum assay_status assay_store_get_certificate(struct assay_store 
         const char *suite, const char *instance_id, const char *instance_hash,
         struct assay_arena *arena, struct assay_certificate *out, struct assay_error *err);
 
-// --- runs -------------------------------------------------------------------
+// --- runs ----------------------------------------------------------------------------------------
 enum assay_run_state { ASSAY_RUN_OPEN, ASSAY_RUN_FINISHED };
 
 struct assay_run {
@@ -93,7 +93,7 @@ ASSAY_MUST_USE enum assay_status assay_store_list_runs(struct assay_store *store
         struct assay_arena *arena, struct assay_run **rows, size_t *count,
         struct assay_error *err); // newest first
 
-// --- verdicts ---------------------------------------------------------------
+// --- verdicts ------------------------------------------------------------------------------------
 // Ids of the run's instances that have no verdict yet (never started, or cut off), in the order
 // in which the run was opened with them.
 ASSAY_MUST_USE enum assay_status assay_store_pending(struct assay_store *store, const char *run_id,

@@ -15,8 +15,7 @@
 
 #define ASSAY_STORE_BUSY_MS 60000 // how long another process may hold the database
 
-// --- the two ways in
-// ------------------------------------------------------------------------------
+// --- the two ways in -----------------------------------------------------------------------------
 
 // A piece of work on one connection, inside a transaction. `args` is the caller's.
 typedef enum assay_status (*assay_store_work)(sqlite3 *db, void *args, struct assay_error *err);
@@ -28,8 +27,7 @@ ASSAY_MUST_USE enum assay_status assay_store_write(
 ASSAY_MUST_USE enum assay_status assay_store_read(
         struct assay_store *store, assay_store_work work, void *args, struct assay_error *err);
 
-// --- statements
-// -----------------------------------------------------------------------------------
+// --- statements ----------------------------------------------------------------------------------
 
 // One statement with its error kept: after a failed call the later ones do
 // nothing, and assay_query_end() tells. Parameters are bound in order.
@@ -68,8 +66,7 @@ enum assay_status assay_store_fail(
 ASSAY_MUST_USE enum assay_status assay_store_exec(
         sqlite3 *db, const char *sql, const char *what, struct assay_error *err);
 
-// --- opening (store_open.c)
-// -----------------------------------------------------------------------
+// --- opening (store_open.c) ----------------------------------------------------------------------
 
 // A connection as every part uses it: WAL, foreign keys, FULL, busy timeout.
 ASSAY_MUST_USE enum assay_status assay_store_connect(

@@ -46,8 +46,7 @@ static enum assay_status find_run(struct assay_run *out, bool *known, sqlite3 *d
     return assay_query_end(&query, "find run", err);
 }
 
-// --- opening
-// --------------------------------------------------------------------------------------
+// --- opening -------------------------------------------------------------------------------------
 
 struct open_args {
     const struct assay_run *wanted;
@@ -176,8 +175,7 @@ enum assay_status assay_store_open_run(struct assay_store *store, const struct a
     return status;
 }
 
-// --- the rest of a run's life
-// ---------------------------------------------------------------------
+// --- the rest of a run's life --------------------------------------------------------------------
 
 struct run_args {
     const char *run_id;

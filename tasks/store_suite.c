@@ -8,8 +8,7 @@
 #include "tasks/store_db.h"
 #include "tasks/suite_read.h"
 
-// --- adding
-// ---------------------------------------------------------------------------------------
+// --- adding --------------------------------------------------------------------------------------
 
 struct add_args {
     const struct assay_suite *suite;
@@ -164,8 +163,7 @@ enum assay_status assay_store_add_suite(struct assay_store *store, const struct 
     return status != ASSAY_OK ? status : assay_store_write(store, add_work, &args, err);
 }
 
-// --- loading
-// --------------------------------------------------------------------------------------
+// --- loading -------------------------------------------------------------------------------------
 
 struct load_args {
     const char *name;
@@ -312,8 +310,7 @@ enum assay_status assay_store_load_suite(struct assay_store *store, const char *
     return status;
 }
 
-// --- removing and listing
-// -------------------------------------------------------------------------
+// --- removing and listing ------------------------------------------------------------------------
 
 struct remove_args {
     const char *name;

@@ -11,8 +11,7 @@
 #define RESULT_HEAD_BYTES 5 // status, length of the id
 #define ZSTD_LEVEL 3
 
-// --- per-test rows
-// --------------------------------------------------------------------------------
+// --- per-test rows -------------------------------------------------------------------------------
 
 struct results_frame {
     struct assay_buf frame; // owned
@@ -107,8 +106,7 @@ static enum assay_status results_unpack(struct assay_outcome *out, struct assay_
     return status;
 }
 
-// --- recording
-// ------------------------------------------------------------------------------------
+// --- recording -----------------------------------------------------------------------------------
 
 struct put_args {
     const struct assay_evaluation *evaluation;
@@ -252,8 +250,7 @@ enum assay_status assay_store_put_verdict(struct assay_store *store,
     return status;
 }
 
-// --- reading
-// --------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 struct cached_args {
     const char *key;

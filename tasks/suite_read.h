@@ -49,6 +49,9 @@ ASSAY_MUST_USE enum assay_status assay_suite_file(struct assay_bytes *out, int d
         const char *path, const char *shown, size_t bytes_max, struct assay_arena *arena,
         struct assay_error *err);
 
+// A copy of `dir` without the slashes at its end, owned by the caller; NULL when memory ran out.
+char *assay_dir_name(const char *dir);
+
 // suite.json into a new suite without instances.
 ASSAY_MUST_USE enum assay_status assay_suite_read_head(
         struct assay_suite **out, int dir_fd, const char *dir, struct assay_error *err);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -233,27 +234,38 @@ enum assay_status assay_release_plan_read(
     char shown[ASSAY_PATH_SHORT_BYTES];
     struct assay_release_plan *plan = NULL;
     struct assay_suite *suite = NULL;
+    char *name = assay_dir_name(dir);
     enum assay_status status;
-    const int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir_fd = -1;
 
-    assay_path_short(shown, dir);
-    if (dir_fd < 0)
-        return assay_fail(err, ASSAY_ENOTFOUND, "%s: %s", shown, strerror(errno));
-    status = assay_suite_read_head(&suite, dir_fd, dir, err);
-    if (status == ASSAY_OK) {
-        plan = assay_arena_alloc(suite->arena, sizeof(*plan));
-        if (plan == NULL)
-            status = assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", shown);
+    if (name == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "suite: out of memory");
+    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        status = assay_fail(
+                err, ASSAY_ENOTFOUND, "%s: %s", assay_path_short(shown, name), strerror(errno));
+        goto out;
     }
-    if (status == ASSAY_OK) {
-        plan->suite = suite;
-        status = read_releases(plan, dir_fd, dir, err);
+    status = assay_suite_read_head(&suite, dir_fd, name, err);
+    if (status != ASSAY_OK)
+        goto out;
+    plan = assay_arena_alloc(suite->arena, sizeof(*plan));
+    if (plan == NULL) {
+        status = assay_fail(err, ASSAY_ENOMEM, "suite %s: out of memory", suite->name);
+        goto out;
     }
-    if (status == ASSAY_OK)
+    plan->suite = suite;
+    status = read_releases(plan, dir_fd, name, err);
+    if (status == ASSAY_OK) {
         *out = plan;
-    else
-        assay_suite_free(suite);
-    close(dir_fd);
+        suite = NULL;
+    }
+
+out:
+    assay_suite_free(suite);
+    free(name);
+    if (dir_fd >= 0)
+        close(dir_fd);
     return status;
 }
 

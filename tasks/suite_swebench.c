@@ -152,8 +152,7 @@ static enum assay_status read_rows(
     return status;
 }
 
-// --- the suite around the rows
-// --------------------------------------------------------------------
+// --- the suite around the rows -------------------------------------------------------------------
 
 // The file's name without folders and ending.
 static const char *base_name(char *out, size_t size, const char *file)

@@ -62,8 +62,7 @@ static const char *framework_of(const char *parser)
     return NULL;
 }
 
-// --- eval_script
-// ----------------------------------------------------------------------------------
+// --- eval_script ---------------------------------------------------------------------------------
 
 struct script_line {
     const char *text;
@@ -182,8 +181,7 @@ static const char *script_command(struct assay_buf *out, const char *script)
     return NULL;
 }
 
-// --- the command
-// ----------------------------------------------------------------------------------
+// --- the command ---------------------------------------------------------------------------------
 
 static enum assay_status set_command(struct assay_instance *instance,
         const struct assay_fields *fields, const char *text, struct assay_error *err)

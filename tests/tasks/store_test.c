@@ -187,8 +187,7 @@ static void the_newest_certificate_of_a_content_counts(void **state)
     assay_store_close(store);
 }
 
-// --- runs
-// -----------------------------------------------------------------------------------------
+// --- runs ----------------------------------------------------------------------------------------
 
 static const char *const ids[] = {"demo__thing-00002", "demo__thing-00001"};
 
@@ -273,8 +272,7 @@ static void a_run_id_belongs_to_one_command(void **state)
     assay_store_close(store);
 }
 
-// --- verdicts
-// -------------------------------------------------------------------------------------
+// --- verdicts ------------------------------------------------------------------------------------
 
 static void a_verdict_is_recorded_once(void **state)
 {
