@@ -196,7 +196,8 @@ static void hear_oom(struct spawner *spawner, struct box *box)
     struct assay_cgroup_usage usage = {0};
     uint64_t count = 0;
 
-    (void)read(box->group.oom_fd, &count, sizeof(count));
+    if (read(box->group.oom_fd, &count, sizeof(count)) < 0)
+        return;
     assay_cgroup_read(&box->group, &spawner->cgroups, &usage);
     if (usage.oom) {
         box->facts.oom = true;
