@@ -163,7 +163,8 @@ static void merge_layer(const struct fixture *f)
 static void our_engine_applies_the_difference(void **state)
 {
     struct fixture *f = *state;
-    const struct assay_apply_options options = {.mode = ASSAY_APPLY_EXACT};
+    const struct assay_apply_options options = {
+            .mode = ASSAY_APPLY_EXACT, .list = assay_dir_list_dir};
     struct assay_rng rng;
 
     assay_rng_seed(&rng, 2, 0);
