@@ -137,8 +137,12 @@ static enum assay_patch_op operation(const struct patch_head *head)
                                                                           : ASSAY_PATCH_MODIFY;
 }
 
-static bool says_something(const struct patch_head *head, const struct assay_patch_file *file)
+static bool says_something(const struct patch_reader *reader, const struct patch_head *head,
+        const struct assay_patch_file *file)
 {
+    // git takes "---" and "+++" without any hunk for a change of nothing.
+    if (head->is_delete < 0 && !reader->tolerant)
+        return true;
     return file->hunk_count > 0 || file->binary ||
             (file->op != ASSAY_PATCH_MODIFY && !file->implied) ||
             (head->old_mode != 0 && head->new_mode != 0 && head->old_mode != head->new_mode);
@@ -200,7 +204,7 @@ static enum assay_status read_file(
     memcpy(file->old_blob, head->old_blob, sizeof(file->old_blob));
     memcpy(file->new_blob, head->new_blob, sizeof(file->new_blob));
     file->patch_line = head->line + 1;
-    if (!says_something(head, file))
+    if (!says_something(reader, head, file))
         return patch_fail(reader, head->line, "a file header without any change below it");
     status = check_path(reader, head, file->old_path);
     if (status == ASSAY_OK)
