@@ -17,7 +17,7 @@ struct assay_workspace {
     const char *lowers[3]; // topmost first, into paths[]
     size_t lower_count;
     char paths[3][PATH_MAX];
-    char scratch[PATH_MAX];  // owned: removed by release
+    char scratch[PATH_MAX];          // owned: removed by release
     struct assay_edits *model_edits; // what the model patch became; NULL without one; in the arena
 };
 
