@@ -42,8 +42,8 @@ static bool path_is_sound(const char *path)
         return false;
     for (const char *part = path;; part += len + 1) {
         len = strcspn(part, "/");
-        if (len == 0 || len > NAME_MAX || (len == 1 && part[0] == '.') ||
-                (len == 2 && memcmp(part, "..", 2) == 0))
+        // Empty, too long, "." or "..".
+        if (len == 0 || len > NAME_MAX || (len <= 2 && strspn(part, ".") == len))
             return false;
         if (part[len] == '\0')
             return true;
@@ -475,10 +475,10 @@ enum assay_status assay_tree_hash(
     assay_sha256_field_text(sha, "assay tree 1");
     for (size_t i = 0; i < builder->count; i++) {
         const struct assay_tree_entry *entry = &builder->items[i];
-        const char kind = entry->executable ? 'x' : (char)entry->kind;
+        const char kind[2] = {(char)entry->kind, '\0'};
 
         assay_sha256_field_text(sha, entry->path);
-        assay_sha256_field(sha, &kind, 1);
+        assay_sha256_field_text(sha, entry->executable ? "x" : kind);
         if (entry->kind == ASSAY_TREE_FILE)
             assay_sha256_field_text(sha, entry->size == 0 ? EMPTY_SHA256 : entry->blob);
         else

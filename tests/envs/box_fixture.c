@@ -8,6 +8,7 @@
 
 bool box_fixture_start(struct assay_sandbox **out)
 {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     const char *build = getenv("ASSAY_BUILD_DIR");
     char program[512], note[512];
     const struct assay_sandbox_options options = {.box_program = program, .tier_min = ASSAY_TIER_C};

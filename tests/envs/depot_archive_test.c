@@ -62,6 +62,9 @@ static void add(struct fixture *f, const char *name, char hash[65])
 static void every_kind_of_archive_gives_the_tree_that_was_packed(void **state)
 {
     struct fixture *f = *state;
+    static const char python[] =
+            "/usr/bin/python3 -c \"import shutil; shutil.make_archive('y', 'zip', '.', 'project')\"; "
+            "mv y.zip x";
     static const char *const commands[] = {
             "tar -cf x project",
             "tar -czf x project",
@@ -71,8 +74,7 @@ static void every_kind_of_archive_gives_the_tree_that_was_packed(void **state)
             "tar --format=ustar -czf x project",
             "tar --format=gnu -czf x project",
             "tar -C project -czf x .",
-            "/usr/bin/python3 -c \"import shutil; shutil.make_archive('y', 'zip', '.', 'project')\"; mv "
-            "y.zip x",
+            python,
     };
     char wanted[65], hash[65];
 

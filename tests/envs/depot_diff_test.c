@@ -60,6 +60,8 @@ static size_t random_text(struct assay_rng *rng, char text[TEXT_BYTES], bool bin
 
 static void mutate_text(struct assay_rng *rng, char text[TEXT_BYTES], size_t *len)
 {
+    static const char insertion[] = {'n', 'e', 'w', '\n', '+'};
+
     for (uint64_t n = assay_rng_below(rng, 4); n > 0 && *len > 1 && *len < TEXT_BYTES - 64; n--) {
         const size_t at = assay_rng_below(rng, *len);
 
@@ -67,9 +69,9 @@ static void mutate_text(struct assay_rng *rng, char text[TEXT_BYTES], size_t *le
             memmove(text + at, text + at + 1, *len - at - 1);
             (*len)--;
         } else {
-            memmove(text + at + 5, text + at, *len - at);
-            memcpy(text + at, "new\n+", 5);
-            *len += 5;
+            memmove(text + at + sizeof(insertion), text + at, *len - at);
+            memcpy(text + at, insertion, sizeof(insertion));
+            *len += sizeof(insertion);
         }
     }
 }

@@ -12,13 +12,13 @@
 
 // libgit2 1.5 loses the match data of every pattern of its configuration that does not match
 // (src/util/regexp.c): 20 KB a clone, none of it ours.
-// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): LeakSanitizer's name
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming)
 const char *__lsan_default_suppressions(void);
-// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): LeakSanitizer's name
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libpcre2-8.so\n";
 }
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming)
 
 // Two commits, tagged one and two, with all that could make a checkout differ from the objects.
 static void make_repository(const struct fixture *f)

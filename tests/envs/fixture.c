@@ -17,15 +17,19 @@ int fixture_setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     void *temp = NULL;
 
-    if (f == NULL || assay_temp_setup(&temp) != 0)
+    if (f == NULL)
         return -1;
+    if (assay_temp_setup(&temp) != 0) {
+        free(f);
+        return -1;
+    }
+    *state = f;
     f->temp = temp;
     snprintf(f->home, sizeof(f->home), "%s/home", f->temp->path);
     if (assay_depot_open(&f->depot, f->home, getuid(), getgid(), &f->err) != ASSAY_OK) {
         print_error("%s\n", f->err.message);
         return -1;
     }
-    *state = f;
     return 0;
 }
 
@@ -51,6 +55,7 @@ static int run(const struct fixture *f, const char *script)
             "GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a "
             "GIT_COMMITTER_EMAIL=a@example.org; %s",
             f->temp->path, script);
+    // NOLINTNEXTLINE(cert-env33-c,concurrency-mt-unsafe): a shell is what it is for; one thread
     status = system(command);
     free(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 255;

@@ -194,20 +194,9 @@ static void a_fetched_file_arrives_whole_or_not_at_all(void **state)
 // --- the host's configuration
 // ---------------------------------------------------------------------
 
-static void what_the_host_says_about_registries_reaches_a_set_up_box(void **state)
+// NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs now
+static void set_environment(const struct fixture *f)
 {
-    struct fixture *f = *state;
-    static const char *const setup[] = {
-            "{ env | grep -E '^(PIP_|SSL_|some_proxy|SECRET)' | sort; cat $SSL_CERT_FILE; cat "
-            "/home/box/.config/pip/pip.conf; cat $PIP_EXTRA_PLACE/inside; } > /env/seen"};
-    const struct assay_recipe recipe = make_recipe(setup, 1);
-    struct assay_environment environment;
-    char *text = NULL;
-
-    fixture_shell(f,
-            "mkdir -p config/pip place; echo '[global]' > config/pip/pip.conf; echo bundle > "
-            "bundle; echo inside > place/inside; chmod 600 bundle config/pip/pip.conf; chmod 755 "
-            ". place");
     for (char **pair = environ; *pair != NULL;) {
         char name[128];
 
@@ -224,6 +213,24 @@ static void what_the_host_says_about_registries_reaches_a_set_up_box(void **stat
     setenv("PIP_INDEX_URL", "http://index.example/simple", 1);
     setenv("some_proxy", "http://proxy.example:1", 1);
     setenv("SECRET", "stays", 1);
+}
+// NOLINTEND(concurrency-mt-unsafe)
+
+static void what_the_host_says_about_registries_reaches_a_set_up_box(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const setup[] = {
+            "{ env | grep -E '^(PIP_|SSL_|some_proxy|SECRET)' | sort; cat $SSL_CERT_FILE; cat "
+            "/home/box/.config/pip/pip.conf; cat $PIP_EXTRA_PLACE/inside; } > /env/seen"};
+    const struct assay_recipe recipe = make_recipe(setup, 1);
+    struct assay_environment environment;
+    char *text = NULL;
+
+    fixture_shell(f,
+            "mkdir -p config/pip place; echo '[global]' > config/pip/pip.conf; echo bundle > "
+            "bundle; echo inside > place/inside; chmod 600 bundle config/pip/pip.conf; chmod 755 "
+            ". place");
+    set_environment(f);
     if (assay_recipe_prepare(f->depot, sandbox, &recipe, &environment, &f->err) != ASSAY_OK)
         fail_msg("%s", f->err.message);
     text = fixture_read(f, "cat %s/env/seen", environment.layer);
