@@ -59,7 +59,7 @@ enum assay_status assay_wrap(struct assay_error *err, const char *fmt, ...)
     va_list args;
     size_t room = 0;
     size_t len = 0;
-    char context[sizeof(err->message)];
+    char context[ASSAY_ERROR_MESSAGE_BYTES];
 
     if (err == NULL)
         return ASSAY_EIO;

@@ -31,10 +31,11 @@ enum assay_status {
 
 // A plain 256-byte value, so that assay-box can write() one whole record to
 // its parent.
+#define ASSAY_ERROR_MESSAGE_BYTES 248
 struct assay_error {
     enum assay_status status;
-    int sys_errno;     // 0 when no system call was involved
-    char message[248]; // always NUL-terminated, outermost context first
+    int sys_errno;                           // 0 when no system call was involved
+    char message[ASSAY_ERROR_MESSAGE_BYTES]; // always NUL-terminated, outermost context first
 };
 
 // Fill *err and return `status`, so a failing path reads as one statement.
