@@ -11,12 +11,20 @@
 enum {
     FILE_BYTES_DEFAULT = 64 << 20,
     TOTAL_BYTES_DEFAULT = 256 << 20,
-    STEPS_MAX = 100 * 1000 * 1000, // line comparisons: a fraction of a second
+    STEPS_MAX = 60 * 1000 * 1000, // line comparisons: a fraction of a second
+    APPLIED_BYTES_MAX = 32 << 20, // looked through to tell that a patch is already applied
     MODE_TYPE = 0170000,
     MODE_LINK = 0120000,
     MODE_REGULAR = 0100644,
     MODE_EXECUTABLE = 0100755,
 };
+
+// Does the file patch take its old path away for all file patches? A rename that
+// is only implied does, too, but git keeps no book of it.
+static bool takes_away(const struct assay_patch_file *file)
+{
+    return file->op == ASSAY_PATCH_DELETE || (file->op == ASSAY_PATCH_RENAME && !file->implied);
+}
 
 // A file patch with its paths as they are in this tree.
 struct target {
@@ -218,8 +226,7 @@ static enum assay_status prepare(struct applier *applier, struct assay_error *er
             entry->made = true;
         target->skipped = applier->options->skip != NULL && skips(applier, target->old_path) &&
                 skips(applier, target->new_path);
-        if (!target->skipped && target->file->op != ASSAY_PATCH_DELETE &&
-                target->file->op != ASSAY_PATCH_RENAME)
+        if (!target->skipped && !takes_away(target->file))
             continue;
         status = paths_get(&entry, applier->paths,
                 target->old_path != NULL ? target->old_path : target->new_path, err);
@@ -258,7 +265,8 @@ static enum assay_status load(struct assay_file *old, bool *creates, struct appl
         const struct target *target, struct assay_error *err)
 {
     const enum assay_patch_op op = target->file->op;
-    const bool in_order = op == ASSAY_PATCH_MODIFY || op == ASSAY_PATCH_DELETE;
+    const bool in_order =
+            op == ASSAY_PATCH_MODIFY || op == ASSAY_PATCH_DELETE || target->file->implied;
     struct path_entry *entry = NULL;
     enum assay_status status = ASSAY_OK;
 
@@ -383,7 +391,9 @@ static enum assay_status note_outcome(struct applier *applier, const struct targ
         // Made by this patch and deleted by it: git would leave the file.
         if (op == ASSAY_PATCH_DELETE && entry->state == PATH_PATCHED)
             entry->written = false;
-        entry->state = PATH_GONE;
+        if (takes_away(target->file))
+            entry->state = PATH_GONE;
+        entry->keeps_folder = target->file->implied;
         entry->removed = true;
     }
     if (target->new_path == NULL)
@@ -454,6 +464,9 @@ static bool file_is_applied(struct applier *applier, const struct target *target
             (new->tree.kind != ASSAY_FILE_REGULAR &&new->tree.kind != ASSAY_FILE_LINK))
         return false;
     job.text = new->tree.content;
+    if (job.text.len > applier->bytes_left)
+        return false;
+    applier->bytes_left -= job.text.len;
     if (target->file->new_mode != 0 && target->file->new_mode != mode_of(&new->tree))
         return false;
     return hunks_are_applied(&job);
@@ -461,6 +474,7 @@ static bool file_is_applied(struct applier *applier, const struct target *target
 
 static bool is_applied(struct applier *applier)
 {
+    applier->bytes_left = APPLIED_BYTES_MAX;
     for (size_t i = 0; i < applier->patch->file_count; i++) {
         if (!file_is_applied(applier, &applier->targets[i]))
             return false;

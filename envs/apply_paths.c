@@ -352,7 +352,8 @@ static enum assay_status remove_all_emptied(struct paths *paths, struct assay_er
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const struct path_entry *entry = paths->order[i];
 
-        if (entry->removed && !entry->written && entry->tree.kind != ASSAY_FILE_NONE)
+        if (entry->removed && !entry->written && !entry->keeps_folder &&
+                entry->tree.kind != ASSAY_FILE_NONE)
             status = remove_emptied(paths, entry, err);
     }
     return status;

@@ -22,6 +22,7 @@ struct path_entry {
     struct assay_file now;  // in state PATCHED
     // The outcome. All removals come before all writes, whatever the patch's order.
     bool removed, written;
+    bool keeps_folder;       // when removed, its directory stays, even empty
     bool skipped;            // a file patch for it was left out
     bool holds_written;      // a directory that something is written below
     struct assay_file final; // when written

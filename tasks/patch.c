@@ -137,9 +137,14 @@ static enum assay_patch_op operation(const struct patch_head *head)
                                                                           : ASSAY_PATCH_MODIFY;
 }
 
-static bool says_something(const struct patch_head *head, const struct assay_patch_file *file)
+static bool says_something(const struct patch_reader *reader, const struct patch_head *head,
+        const struct assay_patch_file *file)
 {
-    return file->hunk_count > 0 || file->binary || file->op != ASSAY_PATCH_MODIFY ||
+    // git takes "---" and "+++" without any hunk for a change of nothing.
+    if (head->is_delete < 0 && !reader->tolerant)
+        return true;
+    return file->hunk_count > 0 || file->binary ||
+            (file->op != ASSAY_PATCH_MODIFY && !file->implied) ||
             (head->old_mode != 0 && head->new_mode != 0 && head->old_mode != head->new_mode);
 }
 
@@ -194,11 +199,12 @@ static enum assay_status read_file(
     file->new_raw = head->new_raw;
     file->old_mode = head->old_mode;
     file->new_mode = head->new_mode;
+    file->implied = file->op == ASSAY_PATCH_RENAME && !head->is_rename;
     file->may_create = head->is_new < 0;
     memcpy(file->old_blob, head->old_blob, sizeof(file->old_blob));
     memcpy(file->new_blob, head->new_blob, sizeof(file->new_blob));
     file->patch_line = head->line + 1;
-    if (!says_something(head, file))
+    if (!says_something(reader, head, file))
         return patch_fail(reader, head->line, "a file header without any change below it");
     status = check_path(reader, head, file->old_path);
     if (status == ASSAY_OK)

@@ -159,12 +159,15 @@ static enum assay_status take_index(
         return ASSAY_OK;
     memset(head->old_blob, 0, sizeof(head->old_blob));
     memcpy(head->old_blob, text.data, old_len);
-    while (rest + new_len < text.len && !isspace((unsigned char)text.data[rest + new_len]))
+    while (rest + new_len < text.len && text.data[rest + new_len] != ' ' &&
+            text.data[rest + new_len] != '\n')
         new_len++;
     if (new_len >= sizeof(head->new_blob))
         return ASSAY_OK;
     memset(head->new_blob, 0, sizeof(head->new_blob));
     memcpy(head->new_blob, text.data + rest, new_len);
+    if (reader->tolerant && new_len > 0 && head->new_blob[new_len - 1] == '\r')
+        head->new_blob[new_len - 1] = '\0';
     if (rest + new_len < text.len && text.data[rest + new_len] == ' ')
         return take_mode(reader, &head->old_mode,
                 (struct assay_bytes){.data = text.data + rest + new_len + 1,
@@ -318,8 +321,11 @@ static enum patch_found read_plain_header(struct patch_reader *reader, struct pa
         head->is_new = 0;
         head->is_delete = 1;
     }
-    head->old_name = head->is_new == 1 ? NULL : name;
-    head->new_name = head->is_delete == 1 ? NULL : name;
+    // A "diff --git" that was taken for prose leaves its names behind, and git stumbles over them.
+    if (head->is_new != 1 || reader->tolerant)
+        head->old_name = head->is_new == 1 ? NULL : name;
+    if (head->is_delete != 1 || reader->tolerant)
+        head->new_name = head->is_delete == 1 ? NULL : name;
     head->old_raw = raw;
     head->new_raw = raw;
     reader->at += 2;
