@@ -225,9 +225,10 @@ enum assay_status assay_fields_list(struct assay_strings *out, const struct assa
     for (const struct assay_json *element = assay_json_first(list); element != NULL;
             element = assay_json_next(element)) {
         const char *text = assay_json_text(element);
-        char path[PATH_BYTES];
 
         if (text == NULL || text[0] == '\0') {
+            char path[PATH_BYTES];
+
             snprintf(path, sizeof(path), "%s[%zu]", key, count);
             return assay_fields_fail(
                     fields, path, err, text == NULL ? "expected a string" : "must not be empty");

@@ -21,76 +21,77 @@ static struct assay_predictions *read_good(void *const *state, const char *file)
 
 #define ROW(id, patch) "{\"instance_id\": \"" id "\", \"model_patch\": " patch "}\n"
 
+static const struct {
+    const char *text, *id, *error;
+    enum assay_prediction_state state;
+} hostile_rows[] = {
+        {ROW("a-1", "\"--- a/x\\n+++ b/x\\n@@ -1 +1 @@\\n-a\\n+b\\n\""), "a-1", NULL,
+                ASSAY_PREDICTION_PATCH},
+        {ROW("a-2", "null"), "a-2", NULL, ASSAY_PREDICTION_EMPTY},
+        {ROW("a-3", "\"\""), "a-3", NULL, ASSAY_PREDICTION_EMPTY},
+        {ROW("a-4", "\" \\n\\t\""), "a-4", NULL, ASSAY_PREDICTION_EMPTY},
+        {"{\"instance_id\": \"a-5\", \"model_patch\": \"x\\r\\n\"}\r\n", "a-5", NULL,
+                ASSAY_PREDICTION_PATCH},
+        {"null\n", NULL, "6: expected an object", ASSAY_PREDICTION_BAD_ROW},
+        {"not json\n", NULL, "", ASSAY_PREDICTION_BAD_ROW},
+        {"{\"instance_id\": \"a-8\", \"model_patch\": \"cut\n", NULL, "", ASSAY_PREDICTION_BAD_ROW},
+        {ROW("a-9", "7"), "a-9", "9: model_patch: expected a string or null",
+                ASSAY_PREDICTION_BAD_ROW},
+        {ROW("../../etc", "\"x\""), NULL,
+                "10: instance_id: \"../../etc\" is not 1 to 200 of [A-Za-z0-9_.-]",
+                ASSAY_PREDICTION_BAD_ROW},
+        {"{\"model_patch\": \"x\"}\n", NULL, "11: instance_id: missing", ASSAY_PREDICTION_BAD_ROW},
+        {"{\"instance_id\": \"a-12\"}\n", "a-12", "12: model_patch: missing",
+                ASSAY_PREDICTION_BAD_ROW},
+        {ROW("a-1", "\"again\""), "a-1", "13: instance_id: \"a-1\" has a row already, in line 1",
+                ASSAY_PREDICTION_BAD_ROW},
+        {ROW("a-14", "\"a\\u0000b\""), NULL, "", ASSAY_PREDICTION_BAD_ROW},
+        {ROW("a-15", "\"\xff\""), NULL, "", ASSAY_PREDICTION_BAD_ROW},
+        {"{\"instance_id\": \"a-16\", \"instance_id\": \"b\", \"model_patch\": \"x\"}\n", NULL, "",
+                ASSAY_PREDICTION_BAD_ROW},
+        {"{\"instance_id\": \"a-17\", \"patch\": \"x\", \"extra\": [1], \"model_name_or_path\":"
+         " \"m/1\"}\n",
+                "a-17", NULL, ASSAY_PREDICTION_PATCH},
+        {"{\"instance_id\": \"a-18\", \"prediction\": \"x\", \"model_name_or_path\": 7}\n", "a-18",
+                "18: model_name_or_path: expected a string", ASSAY_PREDICTION_BAD_ROW},
+        {ROW("a-19", "\"last\""), "a-19", NULL, ASSAY_PREDICTION_PATCH},
+};
+
+static void assert_row(const struct assay_prediction *prediction, size_t i, const char *file)
+{
+    const size_t file_len = strlen(file);
+
+    assert_int_equal(prediction->state, hostile_rows[i].state);
+    assert_int_equal(prediction->line, i + 1);
+    if (hostile_rows[i].id == NULL)
+        assert_null(prediction->instance_id);
+    else
+        assert_string_equal(prediction->instance_id, hostile_rows[i].id);
+    if (hostile_rows[i].error == NULL) {
+        assert_null(prediction->error);
+        return;
+    }
+    assert_int_equal(strncmp(prediction->error, file, file_len), 0);
+    if (hostile_rows[i].error[0] != '\0')
+        assert_string_equal(prediction->error + file_len + 1, hostile_rows[i].error);
+    else // base/json's words
+        assert_int_equal(strtoul(prediction->error + file_len + 1, NULL, 10), i + 1);
+}
+
 static void the_hostile_file_gives_each_row_its_own_result(void **state)
 {
-    static const struct {
-        const char *text, *id, *error;
-        enum assay_prediction_state state;
-    } rows[] = {
-            {ROW("a-1", "\"--- a/x\\n+++ b/x\\n@@ -1 +1 @@\\n-a\\n+b\\n\""), "a-1", NULL,
-                    ASSAY_PREDICTION_PATCH},
-            {ROW("a-2", "null"), "a-2", NULL, ASSAY_PREDICTION_EMPTY},
-            {ROW("a-3", "\"\""), "a-3", NULL, ASSAY_PREDICTION_EMPTY},
-            {ROW("a-4", "\" \\n\\t\""), "a-4", NULL, ASSAY_PREDICTION_EMPTY},
-            {"{\"instance_id\": \"a-5\", \"model_patch\": \"x\\r\\n\"}\r\n", "a-5", NULL,
-                    ASSAY_PREDICTION_PATCH},
-            {"null\n", NULL, "6: expected an object", ASSAY_PREDICTION_BAD_ROW},
-            {"not json\n", NULL, "", ASSAY_PREDICTION_BAD_ROW},
-            {"{\"instance_id\": \"a-8\", \"model_patch\": \"cut\n", NULL, "",
-                    ASSAY_PREDICTION_BAD_ROW},
-            {ROW("a-9", "7"), "a-9", "9: model_patch: expected a string or null",
-                    ASSAY_PREDICTION_BAD_ROW},
-            {ROW("../../etc", "\"x\""), NULL,
-                    "10: instance_id: \"../../etc\" is not 1 to 200 of [A-Za-z0-9_.-]",
-                    ASSAY_PREDICTION_BAD_ROW},
-            {"{\"model_patch\": \"x\"}\n", NULL, "11: instance_id: missing",
-                    ASSAY_PREDICTION_BAD_ROW},
-            {"{\"instance_id\": \"a-12\"}\n", "a-12", "12: model_patch: missing",
-                    ASSAY_PREDICTION_BAD_ROW},
-            {ROW("a-1", "\"again\""), "a-1",
-                    "13: instance_id: \"a-1\" has a row already, in line 1",
-                    ASSAY_PREDICTION_BAD_ROW},
-            {ROW("a-14", "\"a\\u0000b\""), NULL, "", ASSAY_PREDICTION_BAD_ROW},
-            {ROW("a-15", "\"\xff\""), NULL, "", ASSAY_PREDICTION_BAD_ROW},
-            {"{\"instance_id\": \"a-16\", \"instance_id\": \"b\", \"model_patch\": \"x\"}\n", NULL,
-                    "", ASSAY_PREDICTION_BAD_ROW},
-            {"{\"instance_id\": \"a-17\", \"patch\": \"x\", \"extra\": [1], \"model_name_or_path\":"
-             " \"m/1\"}\n",
-                    "a-17", NULL, ASSAY_PREDICTION_PATCH},
-            {"{\"instance_id\": \"a-18\", \"prediction\": \"x\", \"model_name_or_path\": 7}\n",
-                    "a-18", "18: model_name_or_path: expected a string", ASSAY_PREDICTION_BAD_ROW},
-            {ROW("a-19", "\"last\""), "a-19", NULL, ASSAY_PREDICTION_PATCH},
-    };
     struct assay_predictions *predictions;
     struct assay_buf text;
 
     assay_buf_init(&text, 1 << 20);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assay_buf_adds(&text, rows[i].text);
+    for (size_t i = 0; i < sizeof(hostile_rows) / sizeof(hostile_rows[0]); i++)
+        assay_buf_adds(&text, hostile_rows[i].text);
     write_bytes(state, "preds.jsonl", text.data, text.len);
     predictions = read_good(state, "preds.jsonl");
-    assert_int_equal(predictions->count, sizeof(rows) / sizeof(rows[0]));
+    assert_int_equal(predictions->count, sizeof(hostile_rows) / sizeof(hostile_rows[0]));
     for (size_t i = 0; i < predictions->count; i++) {
-        const struct assay_prediction *prediction = &predictions->items[i];
-        char prefix[256];
-
         print_message("row %zu\n", i);
-        assert_int_equal(prediction->state, rows[i].state);
-        assert_int_equal(prediction->line, i + 1);
-        if (rows[i].id == NULL)
-            assert_null(prediction->instance_id);
-        else
-            assert_string_equal(prediction->instance_id, rows[i].id);
-        if (rows[i].error == NULL) {
-            assert_null(prediction->error);
-            continue;
-        }
-        snprintf(prefix, sizeof(prefix), "%s:", in_dir(state, "preds.jsonl"));
-        assert_int_equal(strncmp(prediction->error, prefix, strlen(prefix)), 0);
-        if (rows[i].error[0] != '\0')
-            assert_string_equal(prediction->error + strlen(prefix), rows[i].error);
-        else
-            assert_int_equal(strtoul(prediction->error + strlen(prefix), NULL, 10), i + 1);
+        assert_row(&predictions->items[i], i, in_dir(state, "preds.jsonl"));
     }
     assert_string_equal(predictions->items[4].patch.data, "x\r\n");
     assert_string_equal(predictions->items[16].model, "m/1");
@@ -105,8 +106,9 @@ static void the_hostile_file_gives_each_row_its_own_result(void **state)
 static void add_long_row(struct assay_buf *text, const char *id, size_t len)
 {
     assay_buf_addf(text, "{\"instance_id\": \"%s\", \"model_patch\": \"", id);
-    for (size_t i = 0; i < len; i++)
-        assay_buf_addc(text, 'x');
+    assert_true(assay_buf_reserve(text, len));
+    memset(text->data + text->len, 'x', len);
+    text->len += len;
     assay_buf_adds(text, "\"}\n");
 }
 

@@ -8,8 +8,8 @@
 #include "tasks/store.h"
 #include "tests/tasks/fixture.h"
 
-#define THREAD_COUNT 8
-#define WRITES_EACH 40
+#define THREAD_COUNT ((size_t)8)
+#define WRITES_EACH ((size_t)40)
 #define EVALUATIONS (THREAD_COUNT * WRITES_EACH)
 
 struct worker {
@@ -32,7 +32,7 @@ static void *write_verdicts(void *user)
         const char *id = worker->ids[worker->first + i];
         struct assay_verdict verdict;
         const struct assay_evaluation evaluation = {.verdict = &verdict, .cacheable = true};
-        struct assay_verdict found;
+        struct assay_verdict found = {0};
 
         make_verdict(&verdict, "run", id, i % 2 == 0);
         snprintf(verdict.key, sizeof(verdict.key), "key of %s", id);
