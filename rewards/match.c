@@ -42,8 +42,10 @@ static enum assay_test_status agreed(const struct assay_outcome *outcome, const 
             continue;
         if (*found && assay_status_passes(one->status) != assay_status_passes(status))
             return ASSAY_TEST_MISSING;
-        if (!*found || one->status != status)
-            status = *found && !assay_status_passes(status) ? ASSAY_TEST_FAILED : one->status;
+        if (!*found)
+            status = one->status;
+        else if (one->status != status)
+            status = assay_status_passes(status) ? ASSAY_TEST_PASSED : ASSAY_TEST_FAILED;
         *found = true;
     }
     return status;
