@@ -184,10 +184,19 @@ static void drain(struct live *live, int log_fd, int report_fd)
 static struct assay_strings words_of(struct live *live, const char *command)
 {
     const char *script = strstr(command, "sh -c ") == command ? command + strlen("sh -c ") : NULL;
+    const char *python = getenv("ASSAY_TEST_PYTHON");
     const char **items;
 
-    if (script == NULL)
-        return split(live, command, ' ');
+    if (script == NULL) {
+        const struct assay_strings words = split(live, command, ' ');
+
+        if (python == NULL || strcmp(words.items[0], "/usr/bin/python3") != 0)
+            return words;
+        items = assay_arena_array(live->arena, words.count, sizeof(*items));
+        memcpy(items, words.items, words.count * sizeof(*items));
+        items[0] = python;
+        return (struct assay_strings){items, words.count};
+    }
     items = assay_arena_array(live->arena, 3, sizeof(*items));
     items[0] = "sh";
     items[1] = "-c";

@@ -331,6 +331,64 @@ static void pytest_inside_a_test_does_not_report(void **state)
     live_close(&live);
 }
 
+static const char flaky[] =
+        "import os, time, unittest\n"
+        "def test_second_time():\n"
+        "    if not os.path.exists('seen'):\n"
+        "        open('seen', 'w').close()\n"
+        "        assert 0\n"
+        "def test_never(): assert 0\n"
+        "class TestSub(unittest.TestCase):\n"
+        "    def test_parts(self):\n"
+        "        for i in range(3):\n"
+        "            with self.subTest(i=i): self.assertNotEqual(i, 1)\n";
+
+// Needs plugins that few hosts have: run with $ASSAY_TEST_PYTHON.
+static void plugins_that_change_the_run_are_understood(void **state)
+{
+    static const struct {
+        const char *options;
+        enum assay_cause cause;
+    } rows[] = {
+            {"-n 2", ASSAY_CAUSE_OK},
+            {"-n 2 -v", ASSAY_CAUSE_OK},
+            {"-n 2 --dist=loadfile -rA -q", ASSAY_CAUSE_OK},
+            {"--reruns 2 -v", ASSAY_CAUSE_OK},
+            {"--reruns 2 -n 2 -rA", ASSAY_CAUSE_OK},
+            {"--cov=. --cov-fail-under=100 test_all.py", ASSAY_CAUSE_OK},
+            {"--cov=. -n 2", ASSAY_CAUSE_OK},
+            {"--timeout=20", ASSAY_CAUSE_OK},
+            {"-q -rP", ASSAY_CAUSE_OK},
+            {"-v -rA", ASSAY_CAUSE_OK},
+    };
+    struct live live;
+
+    (void)state;
+    live_open(&live, "exit");
+    live_run(&live,
+            "/usr/bin/python3 -c import\txdist,pytest_rerunfailures,pytest_cov,pytest_timeout");
+    live_close(&live);
+    if (live.evidence.exit_code != 0)
+        ASSAY_SKIP("no pytest-xdist, -rerunfailures, -cov or -timeout");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char command[200];
+
+        print_message("options \"%s\"\n", rows[i].options);
+        live_open(&live, "pytest");
+        live_file(&live, "test_all.py", every_kind);
+        live_file(&live, "test_flaky.py", flaky);
+        live_expect(&live, "test_all.py::test_pass", "test_all.py::test_ids[a b]");
+        (void)snprintf(command, sizeof(command), PYTEST " %s", rows[i].options);
+        live_run(&live, command);
+        live_check(&live, rows[i].cause, rows[i].cause == ASSAY_CAUSE_OK);
+        if (strstr(rows[i].options, "reruns") != NULL)
+            live_check_status(&live, "test_flaky.py::test_second_time", ASSAY_TEST_PASSED);
+        if (strstr(rows[i].options, "cov") == NULL)
+            live_check_status(&live, "test_flaky.py::TestSub::test_parts", ASSAY_TEST_FAILED);
+        live_close(&live);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +400,7 @@ int main(void)
             cmocka_unit_test(a_blocked_plugin_earns_nothing),
             cmocka_unit_test(a_failure_that_is_no_test_explains_the_exit_status),
             cmocka_unit_test(pytest_inside_a_test_does_not_report),
+            cmocka_unit_test(plugins_that_change_the_run_are_understood),
     };
 
     if (!live_has("/usr/bin/pytest")) {
