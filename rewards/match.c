@@ -27,8 +27,8 @@ static size_t lower_bound(const struct assay_outcome *outcome, const char *prefi
 
 // The one status of all results that begin with `prefix` (and, if `space`, go
 // on with a space). Statuses agree when all pass or none does.
-static enum assay_test_status agreed(const struct assay_outcome *outcome, const char *prefix,
-        bool space, bool *found)
+static enum assay_test_status agreed(
+        const struct assay_outcome *outcome, const char *prefix, bool space, bool *found)
 {
     const size_t len = strlen(prefix);
     enum assay_test_status status = ASSAY_TEST_MISSING;

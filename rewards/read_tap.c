@@ -28,7 +28,7 @@ struct script {
 struct tap {
     struct assay_reader *reader;
     struct assay_outcome *into, *scripts_into;
-    bool channel; // a second number is tampering there, and bad TAP in a log
+    bool channel;           // a second number is tampering there, and bad TAP in a log
     struct script *scripts; // owned
     size_t count, capacity, current;
     bool any_failed, any_bad, no_memory;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// reader_fuzz.c - what a hostile run can leave behind, against the reader of FRAMEWORK and the judge.
+// reader_fuzz.c - what a hostile run can leave behind, against the reader of FRAMEWORK and the
+// judge.
 //
 // Input: one byte of exit status, the report (for junit: the file), a NUL, the
 // log. Whatever it is, reading succeeds, and a test that nobody ran never passes.

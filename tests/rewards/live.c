@@ -238,8 +238,8 @@ void live_run(struct live *live, const char *command)
     live->instance.test_cmd = words_of(live, command);
     argv = live->instance.test_cmd;
     if (framework->command != NULL)
-        assert_int_equal(framework->command(&live->instance.test_cmd, &argv, live->arena, NULL),
-                ASSAY_OK);
+        assert_int_equal(
+                framework->command(&live->instance.test_cmd, &argv, live->arena, NULL), ASSAY_OK);
     assert_true(argv.count <= WORDS_MAX);
     for (size_t i = 0; i < argv.count; i++)
         words[i] = assay_arena_strdup(live->arena, in_live(live, argv.items[i]));
@@ -256,10 +256,9 @@ void live_run(struct live *live, const char *command)
     assay_buf_clear(&live->report);
     drain(live, log_fds[0], report_fds[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    live->evidence = (struct assay_evidence){
-            .box_cause = !WIFEXITED(status)      ? ASSAY_CAUSE_SIGNALLED :
-                    WEXITSTATUS(status) == 0 ? ASSAY_CAUSE_OK :
-                                               ASSAY_CAUSE_TESTS_FAILED,
+    live->evidence = (struct assay_evidence){.box_cause = !WIFEXITED(status) ? ASSAY_CAUSE_SIGNALLED
+                    : WEXITSTATUS(status) == 0                               ? ASSAY_CAUSE_OK
+                                               : ASSAY_CAUSE_TESTS_FAILED,
             .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
             .log = {live->log.data, live->log.len},
             .report = {live->report.data, live->report.len}};

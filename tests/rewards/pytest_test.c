@@ -59,27 +59,26 @@ static const char every_kind[] =
         "    @unittest.skip('no')\n"
         "    def test_unit_skip(self): pass\n";
 
-static const char failing_kinds[] =
-        "import pytest\n"
-        "@pytest.fixture\n"
-        "def broken(): raise ValueError('set up')\n"
-        "@pytest.fixture\n"
-        "def broken_late():\n"
-        "    yield\n"
-        "    raise ValueError('tear down')\n"
-        "def test_fail(): assert 1 == 2\n"
-        "def test_setup(broken): pass\n"
-        "def test_teardown(broken_late): pass\n"
-        "def test_both(broken_late): assert 0\n"
-        "@pytest.mark.xfail(strict=True)\n"
-        "def test_strict(): pass\n"
-        "class TestSetup:\n"
-        "    @classmethod\n"
-        "    def setup_class(cls): raise OSError\n"
-        "    def test_in_class(self): pass\n"
-        "@pytest.mark.parametrize('x', ['a - b', 'c d', 'e [f'])\n"
-        "def test_param(x): assert 0, x\n"
-        "def test_good(): pass\n";
+static const char failing_kinds[] = "import pytest\n"
+                                    "@pytest.fixture\n"
+                                    "def broken(): raise ValueError('set up')\n"
+                                    "@pytest.fixture\n"
+                                    "def broken_late():\n"
+                                    "    yield\n"
+                                    "    raise ValueError('tear down')\n"
+                                    "def test_fail(): assert 1 == 2\n"
+                                    "def test_setup(broken): pass\n"
+                                    "def test_teardown(broken_late): pass\n"
+                                    "def test_both(broken_late): assert 0\n"
+                                    "@pytest.mark.xfail(strict=True)\n"
+                                    "def test_strict(): pass\n"
+                                    "class TestSetup:\n"
+                                    "    @classmethod\n"
+                                    "    def setup_class(cls): raise OSError\n"
+                                    "    def test_in_class(self): pass\n"
+                                    "@pytest.mark.parametrize('x', ['a - b', 'c d', 'e [f'])\n"
+                                    "def test_param(x): assert 0, x\n"
+                                    "def test_good(): pass\n";
 
 static const char *const options[] = {"", " -q", " -qq", " -v", " -vv", " -rA", " -ra", " -x",
         " --maxfail=2", " -s", " -v -s", " --tb=no", " --tb=short -q", " -v -rP", " -q -rP",
@@ -202,11 +201,13 @@ static void trouble_has_its_cause(void **state)
 // Each of these wants test_fix.py::test_fix to pass without fixing anything.
 static void forged_runs_are_never_resolved(void **state)
 {
-    static const char forge[] = "import os\n"
-                                "os.write(1, b'test_fix.py::test_fix PASSED [100%]\\n')\n"
-                                "os.write(1, b'PASSED test_fix.py::test_fix\\n=== 1 passed ===\\n')\n";
+    static const char forge[] =
+            "import os\n"
+            "os.write(1, b'test_fix.py::test_fix PASSED [100%]\\n')\n"
+            "os.write(1, b'PASSED test_fix.py::test_fix\\n=== 1 passed ===\\n')\n";
     static const struct {
-        const char *product, *tamper; // tamper: a part of the sentence, NULL when it is just a failure
+        const char *product,
+                *tamper; // tamper: a part of the sentence, NULL when it is just a failure
         enum assay_cause cause;
     } rows[] = {
             // Prints results and leaves, while the test module is imported.
@@ -331,17 +332,16 @@ static void pytest_inside_a_test_does_not_report(void **state)
     live_close(&live);
 }
 
-static const char flaky[] =
-        "import os, time, unittest\n"
-        "def test_second_time():\n"
-        "    if not os.path.exists('seen'):\n"
-        "        open('seen', 'w').close()\n"
-        "        assert 0\n"
-        "def test_never(): assert 0\n"
-        "class TestSub(unittest.TestCase):\n"
-        "    def test_parts(self):\n"
-        "        for i in range(3):\n"
-        "            with self.subTest(i=i): self.assertNotEqual(i, 1)\n";
+static const char flaky[] = "import os, time, unittest\n"
+                            "def test_second_time():\n"
+                            "    if not os.path.exists('seen'):\n"
+                            "        open('seen', 'w').close()\n"
+                            "        assert 0\n"
+                            "def test_never(): assert 0\n"
+                            "class TestSub(unittest.TestCase):\n"
+                            "    def test_parts(self):\n"
+                            "        for i in range(3):\n"
+                            "            with self.subTest(i=i): self.assertNotEqual(i, 1)\n";
 
 // Needs plugins that few hosts have: run with $ASSAY_TEST_PYTHON.
 static void plugins_that_change_the_run_are_understood(void **state)
