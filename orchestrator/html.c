@@ -106,16 +106,19 @@ static size_t add_ascii(
         return 1;
     }
     if (form == ASSAY_HTML_LOG) {
-        if (bytes[0] == '\r' && left > 1 && bytes[1] == '\n')
-            return 1;
+        // A progress bar writes over its line; here the lines stand below each other.
+        if (bytes[0] == '\r') {
+            assay_buf_addc(out, '\n');
+            return left > 1 && bytes[1] == '\n' ? 2 : 1;
+        }
         if (bytes[0] == '\033')
             sequence = terminal_sequence_length(bytes, left);
         if (sequence > 0)
             return sequence;
     }
-    // The control pictures, U+2400 to U+2421.
-    assay_buf_adds(out, "\xe2\x90");
-    assay_buf_addc(out, bytes[0] == 0x7f ? '\xa1' : (char)(0x80 + bytes[0]));
+    // As less, git and cat -v write them. U+2400 and its like are in few fonts.
+    assay_buf_addc(out, '^');
+    assay_buf_addc(out, (char)(bytes[0] ^ 0x40));
     return 1;
 }
 

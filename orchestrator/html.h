@@ -3,7 +3,7 @@
 //
 // Whatever reaches a page from outside (patches, logs, ids, reasons, names) goes through here:
 // markup characters become references, invalid UTF-8 becomes U+FFFD, and what a reader could not
-// see (control characters, direction overrides, zero-width characters) gets a visible form. The
+// see gets a visible form: ^[ for a control character, [U+202E] for a direction override. The
 // result is safe as element content and inside a double-quoted attribute.
 #ifndef ASSAY_ORCHESTRATOR_HTML_H
 #define ASSAY_ORCHESTRATOR_HTML_H
@@ -16,7 +16,7 @@
 enum assay_html_form {
     ASSAY_HTML_LINE,  // newline and tab are made visible as well
     ASSAY_HTML_BLOCK, // for <pre>: newline and tab stay
-    ASSAY_HTML_LOG,   // as BLOCK; a terminal's control sequences are left out, and CR before LF
+    ASSAY_HTML_LOG,   // as BLOCK; a terminal's control sequences are left out, CR ends a line
 };
 
 // No form makes more than this many bytes of one.

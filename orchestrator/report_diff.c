@@ -169,31 +169,28 @@ size_t assay_report_diff_write(
     const size_t start = out->len;
     struct scan scan = {0};
     enum line_kind kind = LINE_CONTEXT;
-    size_t at = 0, room = 0;
+    bool cut = false;
+    size_t at = 0;
 
-    assay_buf_adds(out, tags[kind].open);
-    while (at < len && !out->failed) {
+    while (at < len && !cut && !out->failed) {
         const size_t line_len = line_length(patch + at, len - at);
         const size_t used = out->len - start + 2 * TAG_BYTES_MAX;
+        const size_t room = used < html_bytes_max ? (html_bytes_max - used) / ASSAY_HTML_GROWTH : 0;
+        const size_t shown = assay_html_cut(patch + at, line_len, room);
         const enum line_kind next = classify(&scan, patch + at, line_len);
 
-        room = used < html_bytes_max ? (html_bytes_max - used) / ASSAY_HTML_GROWTH : 0;
-        if (room == 0)
+        cut = shown < line_len;
+        if (shown == 0)
             break;
-        if (next != kind) {
+        if (at > 0 && next != kind)
             assay_buf_adds(out, tags[kind].close);
+        if (at == 0 || next != kind)
             assay_buf_adds(out, tags[next].open);
-            kind = next;
-        }
-        if (line_len > room) {
-            room = assay_html_cut(patch + at, line_len, room);
-            assay_html_bytes(out, patch + at, room, ASSAY_HTML_BLOCK);
-            at += room;
-            break;
-        }
-        assay_html_bytes(out, patch + at, line_len, ASSAY_HTML_BLOCK);
-        at += line_len;
+        kind = next;
+        assay_html_bytes(out, patch + at, shown, ASSAY_HTML_BLOCK);
+        at += shown;
     }
-    assay_buf_adds(out, tags[kind].close);
+    if (at > 0)
+        assay_buf_adds(out, tags[kind].close);
     return at;
 }

@@ -190,8 +190,8 @@ static void write_headline(const struct assay_report_page *page)
     assay_wilson(&low, &high, resolved, report->count);
     assay_buf_addf(out,
             "<section id=\"result\" aria-labelledby=\"h-result\">\n<h2 id=\"h-result\">Result</h2>\n"
-            "<p class=\"headline\"><strong>%zu of %zu</strong> selected resolved "
-            "<span class=\"rate\">",
+            "<p class=\"headline\"><strong>%zu of %zu</strong> selected instances "
+            "resolved <span class=\"rate\">",
             resolved, report->count);
     assay_html_percent(out, resolved, report->count);
     assay_buf_addf(out,

@@ -6,8 +6,10 @@
 #include "orchestrator/html.h"
 #include "orchestrator/report_page.h"
 
-// A part that is narrower holds no letters; the table below the chart has its count.
-#define LABEL_WIDTH_MIN 7.0
+// Per cent. A narrower part holds no letters, or none on a narrow screen; the table below the chart
+// has its count.
+#define LABEL_WIDTH_MIN 3.5
+#define LABEL_NARROW_WIDTH_MIN 9.0
 
 static double percent(size_t k, size_t n)
 {
@@ -29,9 +31,10 @@ static void write_parts(const struct assay_report_page *page)
                 width);
         if (width >= LABEL_WIDTH_MIN)
             assay_buf_addf(page->out,
-                    "<text class=\"on\" x=\"%.3f%%\" y=\"22\" text-anchor=\"middle\">%s %zu</text>",
-                    x + width / 2.0, assay_report_mark((enum assay_report_group)g),
-                    report->group_counts[g]);
+                    "<text class=\"on%s\" x=\"%.3f%%\" y=\"22\" text-anchor=\"middle\">%s "
+                    "%zu</text>",
+                    width < LABEL_NARROW_WIDTH_MIN ? " w" : "", x + width / 2.0,
+                    assay_report_mark((enum assay_report_group)g), report->group_counts[g]);
         assay_buf_addc(page->out, '\n');
         x += width;
     }
@@ -96,9 +99,9 @@ void assay_report_write_interval(const struct assay_report_page *page, size_t k,
 
     assay_wilson(&low, &high, k, n);
     assay_buf_adds(out,
-            "<svg class=\"spark\" width=\"100%\" height=\"14\" aria-hidden=\"true\">"
+            "<div><svg class=\"spark\" width=\"100%\" height=\"14\" aria-hidden=\"true\">"
             "<line class=\"tick\" x1=\"0\" x2=\"100%\" y1=\"7\" y2=\"7\"/>");
     write_whisker(out, 100.0 * low, percent(k, n), 100.0 * high, 7, 4);
-    assay_buf_addf(
-            out, "</svg><span class=\"q\">%.0f to %.0f&nbsp;%%</span>", 100.0 * low, 100.0 * high);
+    assay_buf_addf(out, "</svg><span class=\"q\">%.0f to %.0f&nbsp;%%</span></div>", 100.0 * low,
+            100.0 * high);
 }

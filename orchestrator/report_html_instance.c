@@ -88,7 +88,9 @@ static void put_facts(const struct assay_report_page *page, const struct assay_e
 
     assay_buf_adds(out, "<dl class=\"facts\">\n");
     put_fact(out, "Repository", row->repo);
-    put_fact(out, "Cause", assay_cause_name(v->cause));
+    begin_fact(out, "Cause");
+    assay_buf_addf(out, "<code>%s</code>", assay_cause_name(v->cause));
+    end_fact(out);
     put_fact(out, "Resolution", resolution_name(v->resolution));
     begin_fact(out, "FAIL_TO_PASS");
     assay_report_put_fraction(page, &v->f2p_success, &v->f2p_failure);
@@ -119,7 +121,12 @@ static void put_hunk(struct assay_buf *out, const struct assay_hunk_record *hunk
     assay_html_text(out, hunk->path);
     assay_buf_addf(out, "</code></th><td class=\"n\">%zu</td><td>", hunk->hunk_index + 1);
     assay_html_text(out, hunk->tolerance);
-    assay_buf_addf(out, "</td><td class=\"n\">%+lld</td></tr>\n", (long long)hunk->offset);
+    assay_buf_addf(out, "</td><td class=\"n\">%s%llu</td></tr>\n",
+            hunk->offset < 0           ? "&minus;"
+                    : hunk->offset > 0 ? "+"
+                                       : "",
+            hunk->offset < 0 ? 0 - (unsigned long long)hunk->offset
+                             : (unsigned long long)hunk->offset);
 }
 
 // Hunks that needed tolerance, one a row; the others are a number.

@@ -20,9 +20,11 @@ static void put_column(struct assay_buf *out, const char *class, const char *nam
     assay_buf_addf(out, "<th scope=\"col\"%s>%s</th>", class, name);
 }
 #define TEXT_COLUMN ""
+#define INTERVAL_COLUMN " class=\"iv\""
 #define NUMBER_COLUMN " class=\"n\""
-#define WIDE_COLUMN " class=\"w\""          // left out where the screen is narrow
-#define WIDE_NUMBER_COLUMN " class=\"n w\"" // its figures stand in the instance's own part too
+#define MEDIUM_NUMBER_COLUMN " class=\"n m\"" // left out on the narrowest screens
+#define WIDE_COLUMN " class=\"w\""            // left out where the screen is narrow
+#define WIDE_NUMBER_COLUMN " class=\"n w\""   // its figures stand in the instance's own part too
 
 static void put_causes(const struct assay_report_page *page, enum assay_report_group group)
 {
@@ -50,7 +52,7 @@ void assay_report_write_groups(const struct assay_report_page *page)
     begin_table(out, "groups", "Groups and their causes");
     put_column(out, TEXT_COLUMN, "Group");
     put_column(out, NUMBER_COLUMN, "Instances");
-    put_column(out, NUMBER_COLUMN, "Share");
+    put_column(out, MEDIUM_NUMBER_COLUMN, "Share");
     put_column(out, TEXT_COLUMN, "Causes");
     assay_buf_adds(out, "</tr></thead>\n<tbody>\n");
     for (unsigned g = 0; g < ASSAY_REPORT_GROUPS; g++) {
@@ -58,7 +60,7 @@ void assay_report_write_groups(const struct assay_report_page *page)
             continue;
         assay_buf_addf(out,
                 "<tr><th scope=\"row\" class=\"c%u\"><span aria-hidden=\"true\">%s</span> %s</th>"
-                "<td class=\"n\">%zu</td><td class=\"n\">",
+                "<td class=\"n\">%zu</td><td class=\"n m\">",
                 g, assay_report_mark((enum assay_report_group)g),
                 assay_report_group_name((enum assay_report_group)g), report->group_counts[g]);
         assay_html_percent(out, report->group_counts[g], report->count);
@@ -122,7 +124,7 @@ enum assay_status assay_report_write_repos(
     put_column(out, NUMBER_COLUMN, "Selected");
     put_column(out, NUMBER_COLUMN, "Resolved");
     put_column(out, NUMBER_COLUMN, "Rate");
-    put_column(out, TEXT_COLUMN, "95&nbsp;% interval");
+    put_column(out, INTERVAL_COLUMN, "95&nbsp;% interval");
     assay_buf_adds(out, "</tr></thead>\n<tbody>\n");
     for (size_t i = 0, end = 0; i < report->count; i = end) {
         size_t resolved = 0;
@@ -159,9 +161,9 @@ static void write_measures(const struct assay_report_page *page, const struct as
 {
     struct assay_buf *out = page->out;
 
-    assay_buf_addf(out, "<td><code>%s</code></td><td class=\"n\">", assay_cause_name(v->cause));
+    assay_buf_addf(out, "<td><code>%s</code></td><td class=\"n m\">", assay_cause_name(v->cause));
     assay_report_put_fraction(page, &v->f2p_success, &v->f2p_failure);
-    assay_buf_adds(out, "</td><td class=\"n\">");
+    assay_buf_adds(out, "</td><td class=\"n m\">");
     assay_report_put_fraction(page, &v->p2p_success, &v->p2p_failure);
     assay_buf_adds(out, "</td><td class=\"n w\">");
     assay_html_duration(out, v->usage.wall_ms);
@@ -190,8 +192,9 @@ static void write_row(const struct assay_report_page *page, size_t i)
     if (row->has_verdict)
         write_measures(page, &row->verdict);
     else
-        assay_buf_adds(
-                out, "<td colspan=\"3\">not run yet</td><td class=\"w\" colspan=\"5\"></td>");
+        assay_buf_adds(out,
+                "<td>not run yet</td><td class=\"m\" colspan=\"2\"></td>"
+                "<td class=\"w\" colspan=\"5\"></td>");
     assay_buf_adds(out, "</tr>\n");
 }
 
@@ -207,8 +210,10 @@ void assay_report_write_instances(const struct assay_report_page *page)
     put_column(out, TEXT_COLUMN, "Result");
     put_column(out, TEXT_COLUMN, "Instance");
     put_column(out, TEXT_COLUMN, "Cause");
-    put_column(out, NUMBER_COLUMN, "<abbr title=\"FAIL_TO_PASS tests that pass\">F2P</abbr>");
-    put_column(out, NUMBER_COLUMN, "<abbr title=\"PASS_TO_PASS tests that pass\">P2P</abbr>");
+    put_column(
+            out, MEDIUM_NUMBER_COLUMN, "<abbr title=\"FAIL_TO_PASS tests that pass\">F2P</abbr>");
+    put_column(
+            out, MEDIUM_NUMBER_COLUMN, "<abbr title=\"PASS_TO_PASS tests that pass\">P2P</abbr>");
     put_column(out, WIDE_NUMBER_COLUMN, "Wall");
     put_column(out, WIDE_NUMBER_COLUMN, "CPU");
     put_column(out, WIDE_NUMBER_COLUMN, "Memory");
