@@ -8,11 +8,13 @@
 
 #define CAUSE_COUNT ((size_t)ASSAY_CAUSE_INFRA_ERROR + 1)
 
+// A table wider than the screen scrolls in its own place, which the keyboard can reach.
 static void begin_table(struct assay_buf *out, const char *class, const char *caption)
 {
     assay_buf_addf(out,
-            "<div class=\"scroll\"><table class=\"%s\">\n<caption>%s</caption>\n<thead><tr>", class,
-            caption);
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">"
+            "<table class=\"%s\">\n<caption>%s</caption>\n<thead><tr>",
+            caption, class, caption);
 }
 
 static void put_column(struct assay_buf *out, const char *class, const char *name)
