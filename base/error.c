@@ -19,7 +19,7 @@ static void fill(struct assay_error *err, enum assay_status status, int sys_errn
     (void)vsnprintf(err->message, sizeof(err->message), fmt, args);
 }
 
-enum assay_status assay_fail(
+enum assay_status(assay_fail)(
         struct assay_error *err, enum assay_status status, const char *fmt, ...)
 {
     va_list args;
@@ -32,7 +32,7 @@ enum assay_status assay_fail(
     return status;
 }
 
-enum assay_status assay_fail_errno(struct assay_error *err, int sys_errno, const char *fmt, ...)
+enum assay_status(assay_fail_errno)(struct assay_error *err, int sys_errno, const char *fmt, ...)
 {
     va_list args;
     size_t len = 0;
@@ -59,7 +59,7 @@ enum assay_status assay_wrap(struct assay_error *err, const char *fmt, ...)
     va_list args;
     size_t room = 0;
     size_t len = 0;
-    char context[sizeof(err->message)];
+    char context[ASSAY_ERROR_MESSAGE_BYTES];
 
     if (err == NULL)
         return ASSAY_EIO;

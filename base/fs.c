@@ -330,12 +330,12 @@ out:
 enum assay_status assay_fs_lock(int *fd_out, const char *path, bool wait, struct assay_error *err)
 {
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-    int error = 0;
 
     if (fd < 0)
         return assay_fail_errno(err, errno, "open lock %s", path);
     while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) != 0) {
-        error = errno;
+        const int error = errno;
+
         if (error == EINTR)
             continue;
         close(fd);

@@ -213,7 +213,7 @@ static void show_key(char out[64], const char *key)
 {
     size_t len = 0;
 
-    while (key[len] != '\0' && len < 60) {
+    while (len < 60 && key[len] != '\0') {
         out[len] = key[len];
         if ((unsigned char)key[len] < 0x20 || key[len] == 0x7f)
             out[len] = '?';

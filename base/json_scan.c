@@ -25,6 +25,7 @@ enum {
 
 struct key {
     const char *at; // its opening quote in the text
+    size_t raw_len; // from there to behind the closing one
     size_t start;   // of its decoded bytes in key_text
     size_t len;
 };
@@ -313,13 +314,13 @@ static enum assay_status check_duplicates(const struct scan *scan, size_t first_
         return ASSAY_OK;
     qsort_r(keys, count, sizeof(*keys), by_decoded_bytes, text);
     for (size_t i = 1; i < count; i++) {
-        size_t shown = keys[i].len < SHOWN_BYTES_MAX ? keys[i].len : SHOWN_BYTES_MAX;
+        const size_t shown = keys[i].raw_len < SHOWN_BYTES_MAX ? keys[i].raw_len : SHOWN_BYTES_MAX;
 
         if (keys[i].len != keys[i - 1].len ||
                 memcmp(text + keys[i].start, text + keys[i - 1].start, keys[i].len) != 0)
             continue;
         // As it stands in the text: escaped, so that it cannot break a line of a log.
-        return refuse(scan, keys[i].at, "duplicate key %.*s", (int)shown + 2, keys[i].at);
+        return refuse(scan, keys[i].at, "duplicate key %.*s", (int)shown, keys[i].at);
     }
     return ASSAY_OK;
 }
@@ -334,6 +335,7 @@ static enum assay_status scan_key(struct scan *scan)
     if (status != ASSAY_OK)
         return status;
     key.len = scan->key_text.len - key.start;
+    key.raw_len = (size_t)(scan->at - key.at);
     if (scan->key_count == scan->key_cap) {
         const size_t cap = scan->key_cap == 0 ? 64 : 2 * scan->key_cap;
         struct key *keys = realloc(scan->keys, cap * sizeof(*keys));

@@ -25,7 +25,9 @@ struct assay_log {
 };
 
 // Keys and values alternate after `event` and end with NULL: all const char *.
-// Text values with spaces or quotes are quoted and escaped. log may be NULL.
+// Text values with spaces, quotes, "=" or anything but printable ASCII are quoted
+// and escaped, so no value can break a line or reach a terminal; a value beyond
+// 4 KiB is cut and ends in "...". A NULL value is empty text. log may be NULL.
 void assay_log(const struct assay_log *log, enum assay_log_level level, const char *room,
         const char *event, ...) __attribute__((sentinel));
 

@@ -50,7 +50,8 @@ uint64_t assay_rng_below(struct assay_rng *rng, uint64_t bound)
     uint64_t value = 0;
 
     assert(bound > 0);
-    threshold = -bound % bound; // 2^64 mod bound: values below it would favour small results
+    // 2^64 mod bound: values below it would favour small results.
+    threshold = (UINT64_MAX - bound + 1) % bound;
     do {
         value = assay_rng_next(rng);
     } while (value < threshold);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -32,19 +33,24 @@ struct assay_file {
 };
 
 // Read `path` (plain, relative) of the tree being patched. A path below a
-// symbolic link must give ASSAY_EREFUSED. ASSAY_FILE_NONE is not an error.
+// symbolic link must give ASSAY_EREFUSED. ASSAY_FILE_NONE is not an error, nor
+// is a path below a regular file.
 typedef enum assay_status (*assay_file_read)(void *user, const char *path,
         struct assay_arena *arena, struct assay_file *out, struct assay_error *err);
 
+// The names in the directory `path` ("" is the root), in any order, in the arena.
+typedef enum assay_status (*assay_dir_list)(void *user, const char *path, struct assay_arena *arena,
+        struct assay_strings *out, struct assay_error *err);
+
 struct assay_edit {
     const char *path;
-    enum assay_file_kind kind; // NONE: the file is removed
+    enum assay_file_kind kind; // NONE: the file, or the directory it was the last in, is removed
     bool executable;
     struct assay_bytes content;
 };
 
 struct assay_edits {
-    struct assay_edit *items; // sorted by path, one per path
+    struct assay_edit *items; // sorted by path, one per path; none below a removed path
     size_t count;
     struct assay_strings dropped; // paths whose changes were left out because `skip` said so
     struct assay_hunk_record *hunks;
@@ -52,33 +58,51 @@ struct assay_edits {
 };
 
 enum assay_apply_mode {
-    ASSAY_APPLY_EXACT,    // what `git apply` accepts: offsets, nothing else
-    ASSAY_APPLY_TOLERANT, // + recount, bare @@ with one match, prefix strip, whitespace, line ends, final newline
+    ASSAY_APPLY_EXACT, // what `git apply` accepts: offsets, nothing else
+    // What git accepts, and then: wrong counts, bare "@@", line ends, final newlines, white
+    // space, a wrong path prefix, hunks without context, up to two wrong lines at a hunk's
+    // edges. Each only where exactly one place matches.
+    ASSAY_APPLY_TOLERANT,
 };
 
 struct assay_apply_options {
     enum assay_apply_mode mode;
     // Leave out changes to paths for which this returns true (protected files); may be NULL.
+    // A file patch whose every path is left out need not even apply.
     bool (*skip)(void *user, const char *path);
     void *user;
+    // Lists a directory, with read_user; may be NULL: then a file cannot take the place of a
+    // directory, and a directory that loses its last file stays, empty (git removes it).
+    assay_dir_list list;
     size_t file_bytes_max;  // a file larger than this is refused; 0: 64 MiB
-    size_t total_bytes_max; // sum of new contents; 0: 256 MiB
+    size_t total_bytes_max; // sum of contents read and made on the way; 0: 256 MiB
 };
 
-// ASSAY_EPATCH with "line N: path: reason" when any part does not apply;
-// nothing is half done. All memory is the arena's.
+// ASSAY_EPATCH with "line N: path: reason" when any part does not apply, or
+// "the patch is already applied" when every part of it is; nothing is half done.
+// All memory is the arena's. Searching is bounded: a patch that asks for more
+// (repeated context without end) is refused too.
 ASSAY_MUST_USE enum assay_status assay_patch_apply(struct assay_edits **out,
         const struct assay_patch *patch, assay_file_read read, void *read_user,
         const struct assay_apply_options *options, struct assay_arena *arena,
         struct assay_error *err);
 
 // A reader over a directory: openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). user: &dir_fd (int).
+// A file larger than 64 MiB is ASSAY_ENOMEM.
 enum assay_status assay_file_read_dir(void *user, const char *path, struct assay_arena *arena,
         struct assay_file *out, struct assay_error *err);
+enum assay_status assay_dir_list_dir(void *user, const char *path, struct assay_arena *arena,
+        struct assay_strings *out, struct assay_error *err);
+
+// Modification time of everything in a layer, in seconds: a minute after that of
+// every base tree, so that make, cargo and Python's .pyc check see that a patched
+// source is newer than what the tree carries. Never in the future: make warns of
+// clock skew then, and ninja regenerates without end.
+#define ASSAY_LAYER_MTIME INT64_C(1000000060)
 
 // Write the edits into the empty directory layer_fd in overlay form: new
-// contents as files, removals as whiteouts (character device 0:0) where the
-// path exists in the lower tree. Everything is owned by uid:gid, times are fixed.
+// contents as files (0644, 0755) and links, removals as whiteouts (character
+// device 0:0). Directories are 0755. Everything is owned by uid:gid.
 ASSAY_MUST_USE enum assay_status assay_edits_write_layer(const struct assay_edits *edits,
         int layer_fd, uid_t uid, gid_t gid, struct assay_error *err);
 

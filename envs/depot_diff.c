@@ -359,11 +359,18 @@ static enum assay_status diff_lists(struct diff *diff, bool (*only)(void *user, 
     while (i < old_list->count || k < new_list->count) {
         const struct item *old_item = i < old_list->count ? old_list->items[i] : NULL;
         const struct item *new_item = k < new_list->count ? new_list->items[k] : NULL;
-        const int order = old_item == NULL ? 1
-                : new_item == NULL         ? -1
-                                           : strcmp(old_item->path, new_item->path);
-        const char *path = order <= 0 ? old_item->path : new_item->path;
         enum assay_status status = ASSAY_OK;
+        const char *path = NULL;
+        int order = 0; // below 0: only the old tree has the path, above: only the new one
+
+        if (old_item != NULL && new_item != NULL)
+            order = strcmp(old_item->path, new_item->path);
+        else
+            order = old_item != NULL ? -1 : 1;
+        if (old_item != NULL && order <= 0)
+            path = old_item->path;
+        else if (new_item != NULL)
+            path = new_item->path;
 
         i += order <= 0;
         k += order >= 0;

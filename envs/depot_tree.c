@@ -464,7 +464,7 @@ enum assay_status assay_tree_lay_out(
     return assay_depot_own(builder->depot, dir_fd, 0755, err);
 }
 
-static enum assay_status hash_entries(
+enum assay_status assay_tree_hash(
         const struct assay_tree_builder *builder, char hash[65], struct assay_error *err)
 {
     struct assay_sha256 *sha = NULL;
@@ -532,7 +532,7 @@ enum assay_status assay_tree_commit(
     enum assay_status status = assay_tree_settle(builder, err);
 
     if (status == ASSAY_OK)
-        status = hash_entries(builder, found, err);
+        status = assay_tree_hash(builder, found, err);
     if (status == ASSAY_OK && assay_depot_tree(builder->depot, found, path, NULL) != ASSAY_OK)
         status = place_tree(builder, found, err);
     if (status == ASSAY_OK)

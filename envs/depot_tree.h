@@ -132,6 +132,9 @@ void assay_tree_ignore(struct assay_tree_builder *builder, const struct assay_st
 // Lay a settled tree out in the empty directory dir_fd.
 ASSAY_MUST_USE enum assay_status assay_tree_lay_out(
         const struct assay_tree_builder *builder, int dir_fd, struct assay_error *err);
+// The hash of a settled tree.
+ASSAY_MUST_USE enum assay_status assay_tree_hash(
+        const struct assay_tree_builder *builder, char hash[65], struct assay_error *err);
 // Settled or not: into trees/<hash>, unless it is there.
 ASSAY_MUST_USE enum assay_status assay_tree_commit(
         struct assay_tree_builder *builder, char hash[65], struct assay_error *err);

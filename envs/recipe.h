@@ -12,19 +12,16 @@
 
 // A ready environment: what a box of this recipe has as its root.
 struct assay_environment {
-    char key[65];          // hash of recipe, host digest, parents; part of every verdict's key
+    char key[65];          // hash of recipe, host digest, variables, workdir; part of every verdict's key
     bool host_usr;         // base "host"
     char layer[PATH_MAX];  // root overlay left by the set-up commands; "" when there were none
     char image[PATH_MAX];  // base "dir:" or "oci:": an unpacked root; "" for host
     bool network_used;     // set-up shared the host's network
 };
 
-// Digest of the host's package list (dpkg-query -W, else os-release and the
-// mtimes of /usr): part of the key of "host" recipes. Computed once a process.
-ASSAY_MUST_USE enum assay_status assay_host_digest(char hex[65], struct assay_error *err);
-
-// Build the layer if it is missing: one box per set-up command list, network
-// shared with the host, package manager configuration (pip's index, proxies and
+// Build the layer if it is missing: a fresh box for each set-up command, over
+// what the ones before it left (/tmp, too), as `sh -ec`, cwd /, network shared
+// with the host, package manager configuration (pip's index, proxies and
 // certificates) taken from the host's own at run time. Concurrent callers, also
 // in other processes, wait for one builder. A failing command is ASSAY_EIO with
 // the command, its status and where its log lies; nothing half built is kept.

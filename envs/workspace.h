@@ -17,7 +17,7 @@ struct assay_workspace {
     const char *lowers[3]; // topmost first, into paths[]
     size_t lower_count;
     char paths[3][PATH_MAX];
-    char scratch[PATH_MAX];  // owned: removed by release
+    char scratch[PATH_MAX];          // owned: removed by release
     struct assay_edits *model_edits; // what the model patch became; NULL without one; in the arena
 };
 
@@ -25,11 +25,14 @@ struct assay_workspace_options {
     bool with_test_patch;
     const struct assay_patch *model_patch; // NULL: none (the empty run)
     enum assay_apply_mode mode;
+    // Globs of what the test framework reads as configuration: protected like the tests.
+    struct assay_strings protected_globs;
 };
 
 // ASSAY_EPATCH with a reason that starts "model patch: " or "test patch: ".
-// Changes of the model patch to protected files (what the test patch touches,
-// but for instance->protected_allowed) are dropped and listed.
+// Changes of the model patch to protected files (what the test patch touches and
+// what options->protected_globs match, but for instance->protected_allowed) are
+// dropped and listed.
 ASSAY_MUST_USE enum assay_status assay_workspace_make(struct assay_workspace *out,
         struct assay_depot *depot, const struct assay_instance *instance,
         const struct assay_workspace_options *options, struct assay_arena *arena,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 #include "orchestrator/commands.h"
@@ -76,8 +77,9 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)
 {
     struct assay_error err = {0};
+    const struct assay_sandbox_options options = {.box_program = getenv("ASSAY_BOX_PROGRAM")};
     struct assay_probes probes;
-    enum assay_status status = assay_probe_host(&probes, false, &err);
+    enum assay_status status = assay_probe_host(&probes, &options, &err);
 
     if (status == ASSAY_OK && assay_cli_flag(invocation, "json"))
         status = print_json(&probes, &err);

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "envs/runner.h"
@@ -30,7 +32,8 @@ struct assay_context {
     pthread_mutex_t environment_lock;
     struct environment_slot *environments;
     pthread_mutex_t mend_lock;
-    uint64_t generation;
+    pthread_rwlock_t run_lock; // read: a box runs; write: the spawner is replaced
+    uint64_t generation;       // of the spawner
 };
 
 static enum assay_status find_home(
@@ -111,6 +114,7 @@ enum assay_status assay_context_open(struct assay_context **out,
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     pthread_mutex_init(&context->environment_lock, NULL);
     pthread_mutex_init(&context->mend_lock, NULL);
+    pthread_rwlock_init(&context->run_lock, NULL);
     context->log = invocation->log;
     context->interrupted = invocation->interrupted;
     status = find_home(home, invocation, err);
@@ -155,6 +159,7 @@ void assay_context_close(struct assay_context *context)
     }
     pthread_mutex_destroy(&context->environment_lock);
     pthread_mutex_destroy(&context->mend_lock);
+    pthread_rwlock_destroy(&context->run_lock);
     free(context);
 }
 
@@ -257,12 +262,33 @@ out:
     return status;
 }
 
-uint64_t assay_context_generation(struct assay_context *context)
+uint64_t assay_context_enter(struct assay_context *context)
 {
-    pthread_mutex_lock(&context->mend_lock);
-    const uint64_t generation = context->generation;
-    pthread_mutex_unlock(&context->mend_lock);
-    return generation;
+    pthread_rwlock_rdlock(&context->run_lock);
+    return context->generation; // only written under the write lock
+}
+
+void assay_context_leave(struct assay_context *context)
+{
+    pthread_rwlock_unlock(&context->run_lock);
+}
+
+// A spawner that is dying may not be a zombie yet when its sockets close: look for a moment.
+static bool spawner_is_dead(const struct assay_context *context)
+{
+    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+
+    for (int look = 0; look < 10; look++) {
+        siginfo_t info = {0};
+
+        // WNOWAIT: the sandbox reaps it. ECHILD: somebody has.
+        if (waitid(P_PID, (id_t)assay_sandbox_spawner_pid(context->sandbox), &info,
+                    WEXITED | WNOHANG | WNOWAIT) != 0 ||
+                info.si_pid != 0)
+            return true;
+        nanosleep(&moment, NULL);
+    }
+    return false;
 }
 
 enum assay_status assay_context_mend(
@@ -271,12 +297,13 @@ enum assay_status assay_context_mend(
     enum assay_status status = ASSAY_OK;
 
     pthread_mutex_lock(&context->mend_lock);
-    if (context->generation == generation) {
+    if (context->generation == generation && spawner_is_dead(context)) {
+        pthread_rwlock_wrlock(&context->run_lock);
         status = assay_sandbox_restart(context->sandbox, err);
-        if (status == ASSAY_OK) {
-            context->generation++;
+        context->generation++;
+        pthread_rwlock_unlock(&context->run_lock);
+        if (status == ASSAY_OK)
             assay_log(&context->log, ASSAY_LOG_WARN, "orchestrator", "spawner restarted", NULL);
-        }
     }
     pthread_mutex_unlock(&context->mend_lock);
     return status;

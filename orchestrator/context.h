@@ -39,10 +39,14 @@ ASSAY_MUST_USE enum assay_status assay_context_environment(struct assay_context 
         const struct assay_recipe *recipe, const struct assay_environment **out,
         struct assay_error *err);
 
-// After an infrastructure error: start the spawner again if it is dead. Many
-// threads may call it; `generation` is what assay_context_generation() said
-// before the failed run, so one death is mended once.
-uint64_t assay_context_generation(struct assay_context *context);
+// Around each run of a box: many threads may be between enter and leave. *generation goes to
+// assay_context_mend() if the run was spoiled.
+uint64_t assay_context_enter(struct assay_context *context);
+void assay_context_leave(struct assay_context *context);
+
+// After an infrastructure error, outside enter and leave: if the spawner is
+// dead, wait for the runs that died with it and start a new one. Many threads
+// may call it; one death is mended once.
 ASSAY_MUST_USE enum assay_status assay_context_mend(
         struct assay_context *context, uint64_t generation, struct assay_error *err);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/rng.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
 
@@ -173,7 +172,7 @@ static enum assay_status make_identity(struct evaluation *e, char hex[65], struc
 static enum assay_status open_run(struct evaluation *e, struct assay_error *err)
 {
     const struct assay_evaluate_options *o = e->options;
-    char identity[65], new_id[ASSAY_ID_BYTES];
+    char identity[65];
     struct assay_run wanted_run = {.run_id = o->run_id,
             .suite = o->suite->name,
             .identity = identity,
@@ -182,10 +181,6 @@ static enum assay_status open_run(struct evaluation *e, struct assay_error *err)
     struct assay_run run;
     enum assay_status status = make_identity(e, identity, err);
 
-    if (status == ASSAY_OK && !wanted_run.run_id) {
-        status = assay_id_new(new_id, err);
-        wanted_run.run_id = new_id;
-    }
     if (status != ASSAY_OK)
         return status;
     status = assay_store_open_run(assay_context_store(e->context), &wanted_run, e->selected_ids,

@@ -13,6 +13,7 @@
 #include "envs/runner.h"
 #include "envs/workspace.h"
 #include "rewards/framework.h"
+#include "rewards/protect.h"
 #include "tasks/patch.h"
 
 #define OUT_FILE_BYTES_MAX ((size_t)64 << 20)
@@ -76,8 +77,9 @@ static struct assay_bytes candidate_patch(const struct assay_grade_request *requ
 static enum assay_status make_workspace(struct grading *g, struct assay_error *err)
 {
     const struct assay_bytes text = candidate_patch(g->request);
-    struct assay_workspace_options options = {
-            .with_test_patch = true, .mode = ASSAY_APPLY_TOLERANT};
+    struct assay_workspace_options options = {.with_test_patch = true,
+            .mode = ASSAY_APPLY_TOLERANT,
+            .protected_globs = assay_protected_globs(g->request->instance->framework)};
     struct assay_patch *patch = NULL;
     enum assay_status status = ASSAY_OK;
 
@@ -158,6 +160,26 @@ static enum assay_status make_log_path(struct grading *g, struct assay_error *er
     return status;
 }
 
+// The framework's variables, and where its report goes.
+static enum assay_status make_env(
+        struct grading *g, const char *const **out, struct assay_error *err)
+{
+    size_t count = 0;
+
+    while (g->framework->env && g->framework->env[count])
+        count++;
+    const char **env = assay_arena_array(g->arena, count + 3, sizeof(*env));
+
+    if (!env)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        env[i] = g->framework->env[i];
+    env[count] = assay_arena_printf(g->arena, "ASSAY_REPORT_FD=%d", ASSAY_REPORT_FD);
+    env[count + 1] = "ASSAY_OUT_DIR=" ASSAY_OUT_DIR;
+    *out = env;
+    return env[count] ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+}
+
 static enum assay_status run_box(
         struct grading *g, struct assay_box_result *result, struct assay_error *err)
 {
@@ -169,13 +191,14 @@ static enum assay_status run_box(
             .workspace = &g->workspace,
             .trusted_dir = assay_context_trusted_dir(g->context),
             .argv = instance->test_cmd,
-            .env = g->framework->env,
             .report_fd = ASSAY_REPORT_FD,
             .out_dir = ASSAY_OUT_DIR,
             .cancel = assay_context_interrupted(g->context)};
     enum assay_status status = make_log_path(g, err);
 
     limited.limits = limits_of(g->request);
+    if (status == ASSAY_OK)
+        status = make_env(g, &job.env, err);
     if (status == ASSAY_OK && g->framework->command)
         status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
     if (status != ASSAY_OK)
@@ -305,10 +328,11 @@ static enum assay_status run_with_retries(
     enum assay_status status = ASSAY_OK;
 
     for (unsigned tries = 0; tries < ASSAY_GRADE_TRIES; tries++) {
-        const uint64_t generation = assay_context_generation(g->context);
+        const uint64_t generation = assay_context_enter(g->context);
         struct assay_error trouble = {0};
 
         status = run_and_judge(g, out, &trouble);
+        assay_context_leave(g->context);
         if (status == ASSAY_EINTERRUPTED || *assay_context_interrupted(g->context))
             return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
         if (status == ASSAY_OK && out->verdict.scored)

@@ -57,6 +57,7 @@ struct assay_reading {
     bool build_failed;   // the log shows a failed build
     bool failed;         // some test failed in a way that the framework's exit status must show
     bool failed_outside; // so did something that is no test (bad plan, coverage below its bound)
+    bool exit_blind;     // this runner may exit 0 though tests failed
     int exit_expected;   // exit status that the channel's last record names; -1: none
     struct assay_strings problems; // malformed records, contradictions inside the channel
 };
@@ -66,9 +67,9 @@ struct assay_framework {
     const char *about; // one line for `assay suite show` and the docs table
     enum assay_evidence_kind evidence; // with its channel present
     bool channel_required; // no channel, no positive evidence
-    bool exit_tells;       // exit status is 0 exactly when nothing failed
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
-    const char *const *out_files; // names to read from ASSAY_OUT_DIR after death; NULL-terminated
+    // Names to read from ASSAY_OUT_DIR after death, "*.xml" for every such file; NULL-terminated.
+    const char *const *out_files;
     // argv of the suite -> argv to run; NULL: unchanged. All in the arena.
     enum assay_status (*command)(const struct assay_strings *argv, struct assay_strings *out,
             struct assay_arena *arena, struct assay_error *err);

@@ -5,31 +5,40 @@
 // FAIL_TO_PASS test that is missing, failed, in error or skipped is a failure;
 // a PASS_TO_PASS test that is skipped is maintained, missing is a failure. FULL:
 // all of both; PARTIAL: some but not all of FAIL_TO_PASS and all of
-// PASS_TO_PASS; else NO. Empty lists never resolve. resolved = FULL and evidence that agrees.
+// PASS_TO_PASS; else NO. An empty FAIL_TO_PASS never resolves. resolved = FULL
+// and evidence that agrees.
+//
+// Evidence that disagrees is the cause `inconsistent`, reward 0, and `tamper`
+// says what differed; docs/verdicts.md lists every way. Limits and signals come first:
+// a box that was killed has no honest exit status to compare.
 #ifndef ASSAY_REWARDS_JUDGE_H
 #define ASSAY_REWARDS_JUDGE_H
 
 #include "rewards/framework.h"
 #include "tasks/verdict.h"
 
-// Status that counts for each expected id, after the evidence was combined.
+// Every test that was seen, with the status that counts.
 struct assay_judgement {
-    struct assay_outcome outcome; // every test that was seen, combined status
-    size_t seen;
+    struct assay_outcome outcome; // sorted
 };
 
 // Fill cause, scored, resolved, reward, reason, resolution, the four test
-// lists, tamper and evidence of *verdict; leave its other fields alone.
+// lists, tamper and evidence of *verdict; leave its other fields alone. What
+// they point to is in the arena or the instance's. An error (ASSAY_ENOMEM) is
+// trouble of ours: the arena needs about 8 times the bytes of the evidence.
 ASSAY_MUST_USE enum assay_status assay_judge(struct assay_verdict *verdict,
         struct assay_judgement *judgement, const struct assay_instance *instance,
         const struct assay_framework *framework, const struct assay_evidence *evidence,
         struct assay_arena *arena, struct assay_error *err);
 
-// Only the counting: FULL, PARTIAL or NO from the statuses of both lists.
+// Only the counting: FULL, PARTIAL or NO from the statuses of both lists. fail_only: what is not
+// an explicit failure (failed or error) counts as passed.
 enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass, size_t f2p_count,
         const enum assay_test_status *pass_to_pass, size_t p2p_count, bool fail_only);
 
-// For runs that never came to tests: patch_rejected, empty_patch, setup_failed, infra_error.
+// For runs that never came to tests: patch_rejected, empty_patch, setup_failed, infra_error. All
+// expected tests are failures; with an infrastructure cause the lists are empty and nothing is
+// scored. `reason` is borrowed for the verdict's life.
 void assay_judge_unrun(struct assay_verdict *verdict, const struct assay_instance *instance,
         enum assay_cause cause, const char *reason);
 

@@ -15,7 +15,7 @@ enum {
     UNEXPECTED_PASS = 1 << 5,
     CALL_FAILED = 1 << 6,
     OTHER_FAILED = 1 << 7,
-    SEVERAL_CALLS = 1 << 8, // subtests: the log's line for the test tells only part
+    RAN = 1 << 8, // a phase of a test, not of a collected file
 };
 
 struct phase {
@@ -28,8 +28,8 @@ struct phases {
     struct phase *items; // owned
     size_t count, capacity;
     bool failed; // memory ran out
-    size_t collected, collect_trouble;
-    bool collected_known;
+    size_t collected, collect_trouble, tests;
+    bool collected_known, tests_known;
     struct assay_outcome ambiguous; // ids whose log lines are not compared
 };
 
@@ -86,7 +86,8 @@ static void phase_record(
         reader->reading->failed = true;
     if (strcmp(when, "collect") == 0)
         phases->collect_trouble++;
-    add_phase(phases, reader->arena, id, phase_said(when, outcome, xfail));
+    add_phase(phases, reader->arena, id,
+            phase_said(when, outcome, xfail) | (strcmp(when, "collect") == 0 ? 0 : RAN));
 }
 
 // The session counts failures as well; what it counted after the last test is no test's.
@@ -115,6 +116,7 @@ static void visit_record(struct assay_reader *reader, const char *event,
         phases->collected_known = assay_record_count(reader, record, "count", &phases->collected);
     } else if (strcmp(event, "end") == 0) {
         last_record(reader, record);
+        phases->tests_known = assay_record_count(reader, record, "tests", &phases->tests);
     } else {
         assay_reader_problem(reader, "the private channel has an unknown record \"%s\"",
                 assay_show(reader->arena, event, strlen(event)));
@@ -151,7 +153,7 @@ static enum assay_test_status status_of(unsigned said)
 
 static void combine(struct assay_reader *reader, struct phases *phases)
 {
-    size_t tests = 0;
+    size_t tests = 0, ran = 0;
 
     if (phases->count > 0)
         qsort(phases->items, phases->count, sizeof(*phases->items), compare_phases);
@@ -166,14 +168,18 @@ static void combine(struct assay_reader *reader, struct phases *phases)
             said |= one;
             calls += (one & (CALL_PASSED | CALL_FAILED | SOMETHING_SKIPPED)) != 0;
         }
+        ran += (said & RAN) != 0;
         status = status_of(said);
         if (status == ASSAY_TEST_MISSING)
             continue;
-        assay_outcome_add(&reader->reading->channel, id, strlen(id), status);
+        assay_reader_add(reader, &reader->reading->channel, assay_text_of(id), status);
         tests++;
         if (calls > 1)
-            assay_outcome_add(&phases->ambiguous, id, strlen(id), status);
+            assay_reader_add(reader, &phases->ambiguous, assay_text_of(id), status);
     }
+    if (phases->tests_known && phases->tests != ran)
+        assay_reader_problem(reader, "pytest ended with %zu tests, the private channel has %zu",
+                phases->tests, ran);
     // Only trouble with whole files: no test was found.
     reader->reading->none_collected = reader->reading->begun &&
             (tests == 0 || (phases->collected_known && phases->collected == 0 &&
@@ -232,7 +238,7 @@ static void log_line(struct assay_reader *reader, struct assay_text line)
             id = head;
         }
         if (assay_text_has(id, "::"))
-            assay_outcome_add(&reader->reading->log, id.data, id.len, words[i].status);
+            assay_reader_add(reader, &reader->reading->log, id, words[i].status);
         return;
     }
     drop_progress(&line);
@@ -242,7 +248,7 @@ static void log_line(struct assay_reader *reader, struct assay_text line)
         if (!assay_text_drop(&id, words[i].word) || !assay_text_drop(&id, " "))
             continue;
         if (assay_text_has(id, "::"))
-            assay_outcome_add(&reader->reading->log, id.data, id.len, words[i].status);
+            assay_reader_add(reader, &reader->reading->log, id, words[i].status);
         return;
     }
 }
@@ -304,4 +310,12 @@ enum assay_status assay_read_pytest(const struct assay_evidence *evidence,
 out:
     free(phases.items);
     return status;
+}
+
+// `python -m pytest` trusts the current directory; a pytest found in PATH does not.
+enum assay_status assay_command_pytest(const struct assay_strings *argv, struct assay_strings *out,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    return assay_python_replace_module(
+            argv, "pytest", ASSAY_TRUSTED_DIR "/python/assay_pytest_main.py", out, arena, err);
 }

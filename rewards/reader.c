@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define SHOWN_BYTES_MAX 160
 #define MESSAGE_BYTES_MAX 400
 
@@ -59,6 +61,15 @@ enum assay_status assay_reader_end(struct assay_reader *reader, struct assay_err
     return assay_outcome_finish(&reader->reading->log, err);
 }
 
+void assay_reader_add(struct assay_reader *reader, struct assay_outcome *outcome,
+        struct assay_text id, enum assay_test_status status)
+{
+    if (outcome->count < ASSAY_OUTCOME_TESTS_MAX)
+        assay_outcome_add(outcome, id.data, id.len, status);
+    else if (reader->reading->problems.count == 0)
+        assay_reader_problem(reader, "more than %zu test results", ASSAY_OUTCOME_TESTS_MAX);
+}
+
 void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...)
 {
     struct assay_strings *problems = &reader->reading->problems;
@@ -76,24 +87,6 @@ void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...)
     problems->count++;
 }
 
-// Bytes of the UTF-8 sequence at text[0..len), or 0 when there is none.
-static size_t utf8_length(const unsigned char *text, size_t len)
-{
-    const size_t need = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 :
-            text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
-
-    if (need == 0 || need > len)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if (need == 3 && ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f)))
-        return 0;
-    if (need == 4 && ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f)))
-        return 0;
-    return need;
-}
-
 const char *assay_show(struct assay_arena *arena, const char *text, size_t len)
 {
     char shown[SHOWN_BYTES_MAX + 4];
@@ -101,7 +94,7 @@ const char *assay_show(struct assay_arena *arena, const char *text, size_t len)
     const char *copy;
 
     while (at < len && used + 4 < SHOWN_BYTES_MAX) {
-        const size_t bytes = utf8_length((const unsigned char *)text + at, len - at);
+        const size_t bytes = assay_utf8_length(text + at, len - at);
 
         if (bytes == 0 || (unsigned char)text[at] < ' ' || text[at] == 0x7f) {
             shown[used++] = '?';

@@ -38,7 +38,11 @@ ASSAY_MUST_USE enum assay_status assay_reader_begin(struct assay_reader *reader,
 ASSAY_MUST_USE enum assay_status assay_reader_end(
         struct assay_reader *reader, struct assay_error *err);
 
-// Note what is wrong with the channel; %s arguments that are foreign go through assay_reader_show().
+// Add a result; more than an outcome holds is a problem, not an error.
+void assay_reader_add(struct assay_reader *reader, struct assay_outcome *outcome,
+        struct assay_text id, enum assay_test_status status);
+
+// Note what is wrong with the channel; %s arguments that are foreign go through assay_show().
 void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...) ASSAY_PRINTF(2, 3);
 // A short printable copy of foreign text for messages; never NULL.
 const char *assay_show(struct assay_arena *arena, const char *text, size_t len);
@@ -78,9 +82,15 @@ typedef void (*assay_record_visit)(struct assay_reader *reader, const char *even
 // ended, exit_expected and problems.
 void assay_reader_records(struct assay_reader *reader, const char *framework,
         assay_record_visit visit, void *user);
-// One record from its line; NULL and a problem when it is none. The caller frees it.
-struct assay_json *assay_reader_record(
-        struct assay_reader *reader, struct assay_text line, size_t index, const char **event);
+// The same one line at a time, for channels that carry other things between records.
+struct assay_records {
+    const char *framework;
+    size_t index; // of the next record
+};
+// The record on `line`, its order and that of begin and end checked. NULL when
+// it is none, and a problem says so. The caller frees it.
+struct assay_json *assay_records_next(struct assay_reader *reader, struct assay_records *records,
+        struct assay_text line, const char **event);
 // A member that must be there: text, or a number. False and a problem otherwise.
 bool assay_record_text(struct assay_reader *reader, const struct assay_json *record,
         const char *key, const char **out);
@@ -91,13 +101,24 @@ bool assay_record_count(struct assay_reader *reader, const struct assay_json *re
 
 struct assay_junit_case {
     const char *classname, *name, *status; // "" when absent; status is ctest's attribute
+    const char *message;                   // of its failure, error or skipped
     bool failure, error, skipped;
 };
 typedef void (*assay_junit_visit)(
         struct assay_reader *reader, const struct assay_junit_case *test, void *user);
-// Each <testcase> of a document. Not XML, too deep, entities of its own: a problem named after `source`.
-void assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
+// Each <testcase> of a document. False: it is not well formed (some cases may have been visited).
+// Too deep or with a document type is a problem too, named after `source`.
+bool assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
         assay_junit_visit visit, void *user);
+
+// --- Python commands ------------------------------------------------------------------------------
+
+// Index of "-m" in `[env A=B...] python [flags] -m MODULE ...`; 0 when argv is not of that shape.
+size_t assay_python_module_at(const struct assay_strings *argv, const char *module);
+// Such an argv with the two words replaced by a file of ours; any other argv unchanged.
+enum assay_status assay_python_replace_module(const struct assay_strings *argv,
+        const char *module, const char *file, struct assay_strings *out,
+        struct assay_arena *arena, struct assay_error *err);
 
 // --- the readers and rewriters of the table -------------------------------------------------------
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // records.c - the record channel: numbered JSON lines between a begin and an end.
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 
 #include "rewards/reader.h"
@@ -25,7 +24,7 @@ bool assay_record_count(struct assay_reader *reader, const struct assay_json *re
     const double number = assay_json_number(assay_json_get(record, key));
 
     // Written so that NAN, which stands for "no number", is refused too.
-    if (!(number >= 0 && number <= INT_MAX && number == floor(number))) {
+    if (!(number >= 0 && number <= INT_MAX && number == (double)(int)number)) {
         assay_reader_problem(reader, "a record of the private channel has no count \"%s\"", key);
         return false;
     }
@@ -33,7 +32,8 @@ bool assay_record_count(struct assay_reader *reader, const struct assay_json *re
     return true;
 }
 
-struct assay_json *assay_reader_record(
+// A JSON object with an event and the number that is due.
+static struct assay_json *parse_record(
         struct assay_reader *reader, struct assay_text line, size_t index, const char **event)
 {
     const struct assay_json_limits limits = {ASSAY_RECORD_BYTES_MAX, 8};
@@ -87,15 +87,35 @@ static void end_record(struct assay_reader *reader, const struct assay_json *rec
     reader->reading->exit_expected = (int)status;
 }
 
+struct assay_json *assay_records_next(struct assay_reader *reader, struct assay_records *records,
+        struct assay_text line, const char **event)
+{
+    struct assay_reading *reading = reader->reading;
+    struct assay_json *record = parse_record(reader, line, records->index++, event);
+
+    if (record == NULL)
+        return NULL;
+    if (strcmp(*event, "begin") == 0) {
+        begin_record(reader, records->framework, record);
+    } else if (!reading->begun || reading->ended) {
+        assay_reader_problem(reader, "the private channel has a record %s",
+                reading->ended ? "after its end" : "before its beginning");
+    } else if (strcmp(*event, "end") == 0) {
+        end_record(reader, record);
+    }
+    return record;
+}
+
 void assay_reader_records(struct assay_reader *reader, const char *framework,
         assay_record_visit visit, void *user)
 {
     const struct assay_bytes report = reader->evidence->report;
     struct assay_text rest = {report.data, report.len}, line;
+    struct assay_records records = {.framework = framework};
     struct assay_reading *reading = reader->reading;
 
     reading->has_channel = report.len > 0;
-    for (size_t index = 0; assay_text_line(&rest, &line); index++) {
+    while (assay_text_line(&rest, &line)) {
         struct assay_json *record;
         const char *event;
 
@@ -103,19 +123,11 @@ void assay_reader_records(struct assay_reader *reader, const char *framework,
         // missing end record says so.
         if (rest.len == 0 && report.data[report.len - 1] != '\n')
             return;
-        record = assay_reader_record(reader, line, index, &event);
+        record = assay_records_next(reader, &records, line, &event);
         if (record == NULL)
             return; // nothing after it can be trusted to be in order
-        if (strcmp(event, "begin") == 0) {
-            begin_record(reader, framework, record);
-        } else if (!reading->begun || reading->ended) {
-            assay_reader_problem(reader, "the private channel has a record %s",
-                    reading->ended ? "after its end" : "before its beginning");
-        } else {
-            if (strcmp(event, "end") == 0)
-                end_record(reader, record);
+        if (strcmp(event, "begin") != 0)
             visit(reader, event, record, user);
-        }
         assay_json_free(record);
         if (reading->problems.count == ASSAY_PROBLEMS_MAX)
             return;

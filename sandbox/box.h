@@ -38,6 +38,7 @@ enum assay_cgroup_shape {
 const char *assay_cgroup_shape_name(enum assay_cgroup_shape shape);
 
 struct assay_sandbox; // opaque; owned by whoever called assay_sandbox_start()
+struct assay_probes;  // sandbox/probe.h
 
 struct assay_sandbox_options {
     // The assay-box program. NULL: beside the running executable.
@@ -46,16 +47,19 @@ struct assay_sandbox_options {
     enum assay_tier tier_min;
     // Pretend that cgroups or user namespaces are missing: for tests of the other host shapes.
     bool hide_cgroups;
+    bool hide_user_namespaces;
 };
 
-// Probe the host (cached in the process), exec the spawner, connect to it.
+// Exec the spawner, let it probe the host, connect to it. ASSAY_EREFUSED: the
+// host offers less than tier_min, or a tier for which boxes are not built yet.
 ASSAY_MUST_USE enum assay_status assay_sandbox_start(struct assay_sandbox **out,
         const struct assay_sandbox_options *options, struct assay_error *err);
 enum assay_tier assay_sandbox_tier(const struct assay_sandbox *sandbox);
 enum assay_cgroup_shape assay_sandbox_cgroup_shape(const struct assay_sandbox *sandbox);
 pid_t assay_sandbox_spawner_pid(const struct assay_sandbox *sandbox);
-// Is the spawner alive? After its death every run fails with ASSAY_EIO until
-// assay_sandbox_restart(); boxes it had are dead.
+const struct assay_probes *assay_sandbox_probes(const struct assay_sandbox *sandbox); // borrowed
+// After the spawner's death every run fails with ASSAY_EIO until this: it starts
+// a new one, which removes what the dead one left. No run may be in flight.
 ASSAY_MUST_USE enum assay_status assay_sandbox_restart(
         struct assay_sandbox *sandbox, struct assay_error *err);
 // Kills what runs, waits for the spawner. NULL is allowed.
@@ -65,7 +69,9 @@ void assay_sandbox_stop(struct assay_sandbox *sandbox);
 // must belong to them. As root a dedicated non-zero uid, else the caller's.
 void assay_sandbox_store_ids(uid_t *uid, gid_t *gid);
 
-// One directory or file of the host that the box sees.
+// One directory or file of the host that the box sees. A target is resolved
+// inside the box's root, links and all: trusted content over a tree that
+// untrusted code wrote comes as a lower on top, never as a mount within it.
 enum assay_mount_kind {
     ASSAY_MOUNT_BIND_RO, // `lowers[0]`, read-only with all below it, nosuid, nodev
     ASSAY_MOUNT_OVERLAY, // `lowers`, topmost first, writable through `upper`
@@ -78,10 +84,13 @@ struct assay_mount {
     const char *const *lowers; // host paths, borrowed; directories (a file only for BIND_RO)
     size_t lower_count;        // at most ASSAY_MOUNT_LOWERS_MAX
     // OVERLAY: host directory that receives what the box writes and stays the
-    // caller's, with a fresh sibling `work`; NULL: a tmpfs that dies with the box.
+    // caller's, with a fresh sibling `work`; NULL: the box's own tmpfs. A kept
+    // upper is not synced (overlay's volatile): syncfs() before relying on it.
+    // Disk limits do not reach it.
     const char *upper;
     const char *work;
-    uint64_t bytes_max;  // TMPFS, and OVERLAY without upper; 0: the box's disk_bytes_max
+    // TMPFS: its own size; 0: a part of the box's tmpfs, under disk_bytes_max.
+    uint64_t bytes_max;
     uint64_t inodes_max; // likewise
     bool optional;       // BIND_RO: a missing source is skipped
 };
@@ -92,8 +101,11 @@ struct assay_box_limits {
     uint64_t cpu_ms_max;        // > 0; user + system, over the process tree
     uint64_t idle_ms_max;       // 0: none; no byte of output for so long
     uint64_t memory_bytes_max;  // > 0; includes tmpfs
-    uint64_t disk_bytes_max;    // > 0; each tmpfs and tmpfs upper
-    uint64_t inodes_max;        // > 0; each tmpfs and tmpfs upper
+    // > 0; the box's tmpfs: root, /tmp, home, uppers together; at most 3/4 of
+    // memory_bytes_max is given, so that a full disk is ENOSPC and not an OOM kill.
+    // Also the largest file anywhere. out_dir has a tmpfs of this size of its own.
+    uint64_t disk_bytes_max;
+    uint64_t inodes_max;        // > 0; likewise
     uint64_t output_bytes_max;  // > 0; stdout and stderr together; beyond it: output_limit
     uint32_t process_count_max; // > 0
     uint32_t open_file_count_max; // > 0
@@ -128,7 +140,7 @@ struct assay_box_plan {
     const char *cwd;         // absolute, in the box
     const char *stdin_bytes; // NULL: /dev/null
     size_t stdin_len;
-    int report_fd; // number of the descriptor on which the payload finds the report pipe; 0: none
+    int report_fd; // number (3..255) on which the payload finds the report pipe; 0: none
 
     struct assay_box_limits limits;
     enum assay_profile profile;
@@ -187,7 +199,7 @@ struct assay_box_result {
     bool output_truncated;
     struct assay_buf report; // owned; what the payload wrote to the report pipe
     int out_dir_fd;          // owned; the out_dir after death, -1: none
-    char denied[256];        // comma-separated syscalls refused, where known
+    char denied[256];        // comma-separated syscalls refused; empty until learning mode
 };
 
 // Run plan->argv to its end, in a fresh box, and kill what is left of it. A

@@ -9,7 +9,7 @@
 #include "sandbox/box.h"
 
 struct assay_probe {
-    const char *name;      // "user namespace", "overlay in user namespace", ...
+    char name[40];         // "user namespace", "overlay in user namespace", ...
     bool passed;
     bool required;         // for tier A
     int sys_errno;         // of the step that failed; 0 when none
@@ -17,15 +17,18 @@ struct assay_probe {
     char remedy[200];      // one command or setting; "" when nothing needs doing
 };
 
+#define ASSAY_PROBES_MAX 24
+
 struct assay_probes {
-    struct assay_probe items[32];
+    struct assay_probe items[ASSAY_PROBES_MAX];
     size_t count;
     enum assay_tier tier;
     enum assay_cgroup_shape cgroup_shape;
 };
 
-// Try everything, each in a short-lived child. Takes some milliseconds.
-ASSAY_MUST_USE enum assay_status assay_probe_host(
-        struct assay_probes *out, bool hide_cgroups, struct assay_error *err);
+// Exec assay-box once and let it try everything, each thing in a short-lived
+// child. Takes some milliseconds. tier_min is ignored: a weak host is a result.
+ASSAY_MUST_USE enum assay_status assay_probe_host(struct assay_probes *out,
+        const struct assay_sandbox_options *options, struct assay_error *err);
 
 #endif

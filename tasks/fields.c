@@ -2,7 +2,6 @@
 // fields.c - typed reads over base/json.h with the messages that suite files need.
 #include "tasks/fields.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +145,13 @@ enum assay_status assay_fields_text(const char **out, const struct assay_fields 
     return status != ASSAY_OK ? status : assay_fields_text_or(out, fields, key, err);
 }
 
+static bool is_whole(double number)
+{
+    const double bound = (double)ASSAY_JSON_INTEGER_MAX;
+
+    return number >= -bound && number <= bound && (double)(int64_t)number == number;
+}
+
 enum assay_status assay_fields_u64_or(uint64_t *out, const struct assay_fields *fields,
         const char *key, uint64_t min, uint64_t max, struct assay_error *err)
 {
@@ -155,7 +161,7 @@ enum assay_status assay_fields_u64_or(uint64_t *out, const struct assay_fields *
     if (member == NULL)
         return ASSAY_OK;
     number = assay_json_number(member);
-    if (assay_json_type(member) != ASSAY_JSON_NUMBER || floor(number) != number)
+    if (assay_json_type(member) != ASSAY_JSON_NUMBER || !is_whole(number))
         return assay_fields_fail(fields, key, err, "expected a whole number");
     if (number < (double)min || number > (double)max) {
         if (min == max)
@@ -196,22 +202,19 @@ enum assay_status assay_fields_bool(
     return status != ASSAY_OK ? status : assay_fields_bool_or(out, fields, key, err);
 }
 
-enum assay_status assay_fields_strings_or(struct assay_strings *out,
-        const struct assay_fields *fields, const char *key, struct assay_error *err)
+enum assay_status assay_fields_list(struct assay_strings *out, const struct assay_fields *fields,
+        const char *key, const struct assay_json *list, struct assay_error *err)
 {
-    const struct assay_json *member = member_or_null(fields, key);
     struct assay_arena *arena = fields->source->arena;
     const char **items;
     size_t count = 0;
 
-    if (member == NULL)
-        return ASSAY_OK;
-    if (assay_json_type(member) != ASSAY_JSON_ARRAY)
+    if (assay_json_type(list) != ASSAY_JSON_ARRAY)
         return assay_fields_fail(fields, key, err, "expected a list of strings");
-    items = assay_arena_array(arena, assay_json_count(member), sizeof(items[0]));
+    items = assay_arena_array(arena, assay_json_count(list), sizeof(items[0]));
     if (items == NULL)
         return out_of_memory(fields, err);
-    for (const struct assay_json *element = assay_json_first(member); element != NULL;
+    for (const struct assay_json *element = assay_json_first(list); element != NULL;
             element = assay_json_next(element)) {
         const char *text = assay_json_text(element);
         char path[PATH_BYTES];
@@ -227,6 +230,14 @@ enum assay_status assay_fields_strings_or(struct assay_strings *out,
     }
     *out = (struct assay_strings){items, count};
     return ASSAY_OK;
+}
+
+enum assay_status assay_fields_strings_or(struct assay_strings *out,
+        const struct assay_fields *fields, const char *key, struct assay_error *err)
+{
+    const struct assay_json *member = member_or_null(fields, key);
+
+    return member == NULL ? ASSAY_OK : assay_fields_list(out, fields, key, member, err);
 }
 
 enum assay_status assay_fields_strings(struct assay_strings *out, const struct assay_fields *fields,

@@ -68,6 +68,10 @@ ASSAY_MUST_USE enum assay_status assay_fields_bool_or(
 // An array of texts, none of them empty.
 ASSAY_MUST_USE enum assay_status assay_fields_strings(struct assay_strings *out,
         const struct assay_fields *fields, const char *key, struct assay_error *err);
+// The list `element` as one that stands under `key`.
+ASSAY_MUST_USE enum assay_status assay_fields_list(struct assay_strings *out,
+        const struct assay_fields *fields, const char *key, const struct assay_json *element,
+        struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_fields_strings_or(struct assay_strings *out,
         const struct assay_fields *fields, const char *key, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_fields_object(struct assay_fields *out,

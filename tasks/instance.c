@@ -113,8 +113,7 @@ bool assay_glob_match(const char *glob, const char *path)
     return reach[len];
 }
 
-// --- what must hold
-// -------------------------------------------------------------------------------
+// --- what must hold ------------------------------------------------------------------------------
 
 // Always true, so that a check reads `return fault(...)`.
 static bool ASSAY_PRINTF(3, 4)
@@ -202,7 +201,7 @@ static bool lists_fault(struct assay_fault *out, const struct assay_instance *in
     return found;
 }
 
-static bool repo_valid(const char *repo)
+bool assay_repo_valid(const char *repo)
 {
     const char *slash = strchr(repo, '/');
     char owner[NAME_BYTES_MAX + 2];
@@ -230,7 +229,7 @@ bool assay_instance_fault(struct assay_fault *out, const struct assay_instance *
 {
     if (!assay_instance_id_valid(instance->instance_id))
         return fault(out, "instance_id", "must be 1 to 200 of [A-Za-z0-9_.-]");
-    if (!repo_valid(instance->repo))
+    if (!assay_repo_valid(instance->repo))
         return fault(out, "repo", "expected \"owner/name\"");
     if (base_fault(out, &instance->base))
         return true;

@@ -25,7 +25,7 @@ ASSAY_MUST_USE enum assay_status assay_store_open(
         struct assay_store **out, const char *path, struct assay_error *err);
 void assay_store_close(struct assay_store *store); // finishes what was handed in; NULL is allowed
 
-// --- suites -----------------------------------------------------------------
+// --- suites --------------------------------------------------------------------------------------
 // Add the whole suite or nothing. Every instance has its tree. A suite of that
 // name: replaced when `replace`, else ASSAY_ECONFLICT; a suite with the same
 // content hash is left as it is and ASSAY_OK. Verdicts stay: their key is content.
@@ -44,7 +44,7 @@ ASSAY_MUST_USE enum assay_status assay_store_list_suites(struct assay_store *sto
         struct assay_arena *arena, struct assay_suite_row **rows, size_t *count,
         struct assay_error *err);
 
-// --- certificates -----------------------------------------------------------
+// --- certificates --------------------------------------------------------------------------------
 struct assay_certificate {
     const char *suite, *instance_id;
     char instance_hash[65];
@@ -61,7 +61,7 @@ ASSAY_MUST_USE enum assay_status assay_store_get_certificate(struct assay_store 
         const char *suite, const char *instance_id, const char *instance_hash,
         struct assay_arena *arena, struct assay_certificate *out, struct assay_error *err);
 
-// --- runs -------------------------------------------------------------------
+// --- runs ----------------------------------------------------------------------------------------
 enum assay_run_state { ASSAY_RUN_OPEN, ASSAY_RUN_FINISHED };
 
 struct assay_run {
@@ -75,9 +75,13 @@ struct assay_run {
     size_t total, done;                   // evaluations
 };
 
-// Open a run with one evaluation per instance id. With `again` false an
-// existing run of the same identity (or run_id, when given) is returned as it
-// is: *resumed is true. A run_id that belongs to another identity: ASSAY_ECONFLICT.
+// Open a run with one evaluation per instance id, or return the one that the same command opened
+// before: *resumed is true then.
+//   - wanted->run_id given: the run of that id. Another identity's, or a finished one with `again`,
+//     is ASSAY_ECONFLICT; so is a new id while the same command is open under another one.
+//   - run_id NULL: the run of that identity, open before finished, newest first. With `again` a
+//     finished one is passed over (an open one is not: typing a command again resumes it).
+// A new run without run_id gets a fresh id. Atomic among all processes on the store.
 ASSAY_MUST_USE enum assay_status assay_store_open_run(struct assay_store *store,
         const struct assay_run *wanted, const char *const *instance_ids, size_t count, bool again,
         struct assay_arena *arena, struct assay_run *out, bool *resumed, struct assay_error *err);
@@ -89,13 +93,14 @@ ASSAY_MUST_USE enum assay_status assay_store_list_runs(struct assay_store *store
         struct assay_arena *arena, struct assay_run **rows, size_t *count,
         struct assay_error *err); // newest first
 
-// --- verdicts ---------------------------------------------------------------
-// Ids of the run's instances that have no verdict yet (never started, or cut off).
+// --- verdicts ------------------------------------------------------------------------------------
+// Ids of the run's instances that have no verdict yet (never started, or cut off), in the order
+// in which the run was opened with them.
 ASSAY_MUST_USE enum assay_status assay_store_pending(struct assay_store *store, const char *run_id,
         struct assay_arena *arena, struct assay_strings *out, struct assay_error *err);
 
 // Record the one verdict of (run, instance), its per-test rows and where its log
-// lies, and, when `cacheable`, make it the verdict of its key. A second verdict
+// lies, and, when `cacheable` and scored, make it the verdict of its key. A second verdict
 // for the same (run, instance) is ASSAY_ECONFLICT unless `retry`, which only
 // replaces a verdict that was null.
 struct assay_evaluation {
@@ -107,9 +112,15 @@ struct assay_evaluation {
 };
 ASSAY_MUST_USE enum assay_status assay_store_put_verdict(struct assay_store *store,
         const struct assay_evaluation *evaluation, struct assay_error *err);
-// A stored, scored verdict of this key; ASSAY_ENOTFOUND when there is none.
+// The stored, scored verdict of this key, with `cached` set; ASSAY_ENOTFOUND when there is none.
 ASSAY_MUST_USE enum assay_status assay_store_cached_verdict(struct assay_store *store,
         const char *key, struct assay_arena *arena, struct assay_verdict *out,
+        struct assay_error *err);
+
+// The per-test rows of (run, instance) into *out, which assay_outcome_init() made; finished, so
+// that assay_outcome_find() works. ASSAY_ENOTFOUND when none were recorded.
+ASSAY_MUST_USE enum assay_status assay_store_get_outcome(struct assay_store *store,
+        const char *run_id, const char *instance_id, struct assay_outcome *out,
         struct assay_error *err);
 
 // Everything a report needs about one evaluation.

@@ -176,8 +176,7 @@ enum assay_status assay_suite_detect(
     return ASSAY_OK;
 }
 
-// --- content hash
-// ---------------------------------------------------------------------------------
+// --- content hash --------------------------------------------------------------------------------
 
 static void hash_number(struct assay_sha256 *sha, uint64_t number)
 {

@@ -65,8 +65,16 @@ out:
     return status;
 }
 
-// --- suite.json
-// -----------------------------------------------------------------------------------
+char *assay_dir_name(const char *dir)
+{
+    char *name = strdup(dir);
+
+    for (size_t len = name == NULL ? 0 : strlen(name); len > 1 && name[len - 1] == '/'; len--)
+        name[len - 1] = '\0';
+    return name;
+}
+
+// --- suite.json ----------------------------------------------------------------------------------
 
 // {"NAME": "value"} or ["NAME=value"].
 static enum assay_status env_field(
@@ -253,8 +261,7 @@ out:
     return status;
 }
 
-// --- one instance
-// ---------------------------------------------------------------------------------
+// --- one instance --------------------------------------------------------------------------------
 
 static bool is_url(const char *where)
 {
@@ -314,14 +321,31 @@ static enum assay_status resolve_base(const struct native_reader *reader,
     return status;
 }
 
+static enum assay_status check_patch(const struct assay_bytes *patch, const char *shown,
+        bool may_be_empty, struct assay_error *err)
+{
+    char reason[ASSAY_PATCH_REASON_BYTES];
+    char file[ASSAY_PATH_SHORT_BYTES];
+    size_t line = 0;
+
+    if (!assay_patch_fault(&line, reason, patch, may_be_empty))
+        return ASSAY_OK;
+    assay_path_short(file, shown);
+    if (line > 0)
+        return assay_fail(err, ASSAY_EINVAL, "%s:%zu: %s", file, line, reason);
+    return assay_fail(err, ASSAY_EINVAL, "%s: %s", file, reason);
+}
+
 static enum assay_status read_texts(const struct native_reader *reader,
         struct assay_instance *instance, const char *id, struct assay_error *err)
 {
     const struct {
         const char *name;
         struct assay_bytes *out;
-    } files[] = {{"problem.md", &instance->problem}, {"gold.patch", &instance->gold_patch},
-            {"test.patch", &instance->test_patch}};
+        bool is_patch, may_be_empty;
+    } files[] = {{"problem.md", &instance->problem, false, true},
+            {"gold.patch", &instance->gold_patch, true, false},
+            {"test.patch", &instance->test_patch, true, true}};
     struct assay_arena *arena = reader->suite->arena;
     enum assay_status status = ASSAY_OK;
 
@@ -333,6 +357,8 @@ static enum assay_status read_texts(const struct native_reader *reader,
             return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", id);
         status = assay_suite_file(
                 files[i].out, reader->dir_fd, path, shown, ASSAY_SUITE_TEXT_BYTES_MAX, arena, err);
+        if (status == ASSAY_OK && files[i].is_patch)
+            status = check_patch(files[i].out, shown, files[i].may_be_empty, err);
     }
     return status;
 }
@@ -403,8 +429,7 @@ static enum assay_status read_instance(
     return status;
 }
 
-// --- the folder
-// -----------------------------------------------------------------------------------
+// --- the folder ----------------------------------------------------------------------------------
 
 static int name_compare(const void *left, const void *right)
 {
@@ -476,18 +501,24 @@ static enum assay_status read_folders(const struct native_reader *reader, struct
 enum assay_status assay_suite_read_native(
         struct assay_suite **out, const char *dir, struct assay_error *err)
 {
+    struct native_reader reader = {.dir_fd = -1};
     char shown[ASSAY_PATH_SHORT_BYTES];
-    struct native_reader reader = {.dir = assay_path_short(shown, dir), .dir_fd = -1};
+    char *name = assay_dir_name(dir);
     enum assay_status status = ASSAY_OK;
 
+    if (name == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "suite: out of memory");
+    reader.dir = assay_path_short(shown, name);
     reader.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (reader.dir_fd < 0)
-        return assay_fail(err, ASSAY_ENOTFOUND, "%s: %s", shown, strerror(errno));
+    if (reader.dir_fd < 0) {
+        status = assay_fail(err, ASSAY_ENOTFOUND, "%s: %s", shown, strerror(errno));
+        goto out;
+    }
     reader.dir_real = realpath(dir, NULL);
     if (reader.dir_real == NULL)
         status = assay_fail_errno(err, errno, "%s", shown);
     if (status == ASSAY_OK)
-        status = assay_suite_read_head(&reader.suite, reader.dir_fd, dir, err);
+        status = assay_suite_read_head(&reader.suite, reader.dir_fd, name, err);
     if (status == ASSAY_OK)
         status = read_folders(&reader, err);
     if (status == ASSAY_OK)
@@ -496,8 +527,12 @@ enum assay_status assay_suite_read_native(
         *out = reader.suite;
         reader.suite = NULL;
     }
+
+out:
     assay_suite_free(reader.suite);
     free(reader.dir_real);
-    close(reader.dir_fd);
+    free(name);
+    if (reader.dir_fd >= 0)
+        close(reader.dir_fd);
     return status;
 }

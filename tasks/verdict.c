@@ -18,7 +18,6 @@ static const char *const evidence_names[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define JSON_INTEGER_MAX (UINT64_C(1) << 53)
 
 // Ids and paths come from logs and file systems: they need not be UTF-8.
 static void put_foreign(struct assay_json_writer *w, const char *key, const char *text)
@@ -66,12 +65,18 @@ static void put_patch(struct assay_json_writer *w, const struct assay_verdict *v
     assay_json_end_object(w);
 }
 
+// No measurement comes near the bound; one that does says "unknown" with ones.
+static uint64_t measure(uint64_t value)
+{
+    return value < ASSAY_JSON_INTEGER_MAX ? value : ASSAY_JSON_INTEGER_MAX;
+}
+
 static void put_usage(struct assay_json_writer *w, const struct assay_usage *usage)
 {
     assay_json_begin_object(w, "usage");
-    assay_json_put_u64(w, "wall_ms", usage->wall_ms);
-    assay_json_put_u64(w, "cpu_ms", usage->cpu_ms);
-    assay_json_put_u64(w, "memory_bytes_peak", usage->memory_bytes_peak);
+    assay_json_put_u64(w, "wall_ms", measure(usage->wall_ms));
+    assay_json_put_u64(w, "cpu_ms", measure(usage->cpu_ms));
+    assay_json_put_u64(w, "memory_bytes_peak", measure(usage->memory_bytes_peak));
     assay_json_put_u64(w, "pids_peak", usage->pids_peak);
     assay_json_end_object(w);
 }
@@ -239,7 +244,7 @@ static enum assay_status read_hunk(
     if (status == ASSAY_OK)
         status = assay_fields_text(&hunk->tolerance, fields, "tolerance", err);
     if (status == ASSAY_OK)
-        status = assay_fields_u64(&hunk_index, fields, "hunk", 0, JSON_INTEGER_MAX, err);
+        status = assay_fields_u64(&hunk_index, fields, "hunk", 0, ASSAY_JSON_INTEGER_MAX, err);
     if (status != ASSAY_OK)
         return status;
     if (offset == NULL || assay_json_type(offset) != ASSAY_JSON_NUMBER ||
@@ -289,12 +294,14 @@ static enum assay_status read_usage(
     enum assay_status status = assay_fields_object(&object, fields, "usage", err);
 
     if (status == ASSAY_OK)
-        status = assay_fields_u64(&usage->wall_ms, &object, "wall_ms", 0, JSON_INTEGER_MAX, err);
-    if (status == ASSAY_OK)
-        status = assay_fields_u64(&usage->cpu_ms, &object, "cpu_ms", 0, JSON_INTEGER_MAX, err);
-    if (status == ASSAY_OK)
         status = assay_fields_u64(
-                &usage->memory_bytes_peak, &object, "memory_bytes_peak", 0, JSON_INTEGER_MAX, err);
+                &usage->wall_ms, &object, "wall_ms", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        status =
+                assay_fields_u64(&usage->cpu_ms, &object, "cpu_ms", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_fields_u64(&usage->memory_bytes_peak, &object, "memory_bytes_peak", 0,
+                ASSAY_JSON_INTEGER_MAX, err);
     if (status == ASSAY_OK)
         status = assay_fields_u64(&pids_peak, &object, "pids_peak", 0, UINT32_MAX, err);
     usage->pids_peak = (uint32_t)pids_peak;

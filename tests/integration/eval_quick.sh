@@ -13,7 +13,7 @@ has out "$count of $count instances certified"
 run 0 assay eval quick --gold --json
 [ "$(json 'd["resolved_instances"]')" -eq "$count" ] || fail "gold: $(json d)"
 run 0 assay eval quick --empty --json
-[ "$(json 'd["resolved_instances"], d["unresolved_instances"]')" = "(0, $count)" ] || fail "empty: $(json d)"
+[ "$(json 'd["resolved_instances"], d["unresolved_instances"]')" = "0 $count" ] || fail "empty: $(json d)"
 
 run 0 assay eval quick --predictions "$ROOT/tasks/data/quick-predictions.jsonl" --json \
     --html "$WORK/report.html" --report-dir "$WORK"
@@ -39,10 +39,10 @@ run 0 assay eval quick --gold --again --no-cache --instance quick__ini-reader-1
 has err "executed=1"
 
 run 0 assay grade quick quick__ini-reader-1 "$ROOT/tasks/data/quick/quick__ini-reader-1/gold.patch" --json
-[ "$(json 'd["resolved"], d["reward"], d["cached"]')" = "(True, 1, True)" ] || fail "grade: $(json d)"
+[ "$(json 'd["resolved"], d["reward"], d["cached"]')" = "True 1 True" ] || fail "grade: $(json d)"
 run 1 assay eval nosuch --gold
 has err "nosuch"
 run 2 assay eval quick
 run 2 assay evil
 has err "did you mean 'eval'"
-no_leftovers "$WORK"
+no_leftovers

@@ -44,12 +44,10 @@ while [ "$i" -lt "$kills" ]; do
 import sqlite3, sys
 db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-rows = db.execute("SELECT instance_id, count(*) FROM evaluations WHERE run_id = ? AND verdict IS NOT NULL "
-                  "GROUP BY instance_id", (sys.argv[2],)).fetchall()
+rows = db.execute("SELECT instance_id, count(verdicts.evaluation_number) FROM runs JOIN evaluations USING (run_number) "
+                  "JOIN verdicts USING (evaluation_number) WHERE run_id = ? GROUP BY instance_id", (sys.argv[2],)).fetchall()
 assert len(rows) == 6 and all(n == 1 for _, n in rows), rows
 PY
-    "$ASSAY" report "$run_id" >/dev/null # opening the home clears what a dead process left
-    no_leftovers "$WORK"
+    run 0 assay report "$run_id" # opening the home clears what a dead process left
+    no_leftovers
 done
-pgrep -x assay-box >/dev/null 2>&1 && [ -z "${ASSAY_PARALLEL_TESTS:-}" ] &&
-    pgrep -ax assay-box >&2 || true

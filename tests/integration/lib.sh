@@ -63,15 +63,22 @@ json() {
     tail -n 1 "$WORK/out" | /usr/bin/python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"
 }
 
-# Nothing of this home may be left once no assay runs: processes, mounts, cgroups, scratch.
+# Nothing may be left once no assay of this script runs: no spawner or box without an assay above it,
+# no group of a spawner that is gone, no mount and no scratch of this home.
 no_leftovers() {
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
         left=""
-        pgrep -f "assay-box.*$1" >/dev/null 2>&1 && left="processes: $(pgrep -af "$1")"
-        grep -F -q "$WORK" /proc/self/mounts && left="mounts: $(grep -F "$WORK" /proc/self/mounts)"
-        if [ -d "$ASSAY_HOME/tmp" ] && [ -n "$(ls -A "$ASSAY_HOME/tmp")" ]; then
-            left="scratch: $(ls "$ASSAY_HOME/tmp")"
+        orphans=$(ps -eo pid=,ppid=,comm= | awk '$3 == "assay-box" && $2 == 1 { print $1 }')
+        [ -z "$orphans" ] || left="processes without an assay: $orphans"
+        for group in $(find /sys/fs/cgroup -type d -name 'assay-*-*' 2>/dev/null); do
+            pid=$(basename "$group" | cut -d- -f3)
+            [ -d "/proc/$pid" ] || left="control group: $group"
+        done
+        if grep -F -q "$WORK" /proc/self/mounts; then
+            left="mount: $(grep -F "$WORK" /proc/self/mounts)"
         fi
+        scratch=$(ls "$ASSAY_HOME/tmp" 2>/dev/null || true)
+        [ -z "$scratch" ] || left="scratch: $scratch"
         [ -z "$left" ] && return 0
         sleep 0.2
     done

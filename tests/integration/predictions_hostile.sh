@@ -54,4 +54,4 @@ for line in 5 10 12 13; do
     grep -q "preds.jsonl:$line:" "$WORK/problems" || fail "no error for line $line: $(cat "$WORK/problems")"
 done
 [ ! -e /tmp/assay-escaped ] || fail "a patch wrote outside its tree"
-no_leftovers "$WORK"
+no_leftovers

@@ -28,7 +28,7 @@ static enum assay_exit look(struct assay_invocation *invocation)
         assert_string_equal(assay_cli_value_at(invocation, "name", 1), "b c");
         assert_null(assay_cli_value_at(invocation, "name", 2));
         assert_string_equal(assay_cli_value(invocation, "name"), "b c");
-        assert_non_null(strstr(invocation->command_line, "'b c'"));
+        assert_non_null(strstr(invocation->command_line, "'--name=b c'"));
     } else {
         assert_int_equal(number, 7);
         assert_null(assay_cli_value(invocation, "name"));

@@ -3,7 +3,7 @@
 # make soak: the full counts of what `make test` only samples. Writes docs/soak.md, dated.
 set -eu
 cd "$(dirname "$0")/../.."
-build=build/release
+build=build/soak
 mkdir -p build/soak
 table=build/soak/table.md
 : >"$table"

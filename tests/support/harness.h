@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // harness.h - cmocka, with the headers it needs before it.
 //
-// Exit 77 from main() is a skip (ctest's SKIP_RETURN_CODE): print the reason as
-// "SKIP: <reason>" first; .ci/run lists it.
+// A whole program that cannot run here says why with ASSAY_SKIP_NOTE() and
+// returns ASSAY_EXIT_SKIPPED from main(); a single test calls ASSAY_SKIP().
+// .ci/run lists every such note.
 #ifndef ASSAY_TESTS_SUPPORT_HARNESS_H
 #define ASSAY_TESTS_SUPPORT_HARNESS_H
 
@@ -14,6 +15,13 @@
 #include <cmocka.h>
 // clang-format on
 
-#define ASSAY_TEST_SKIPPED 77
+#define ASSAY_EXIT_SKIPPED 77 // ctest's SKIP_RETURN_CODE
+
+#define ASSAY_SKIP_NOTE(reason) print_message("SKIP: %s\n", reason)
+#define ASSAY_SKIP(reason)                                                                         \
+    do {                                                                                           \
+        ASSAY_SKIP_NOTE(reason);                                                                   \
+        skip();                                                                                    \
+    } while (0)
 
 #endif

@@ -9,10 +9,12 @@
 
 struct assay_temp {
     char path[64]; // absolute, below /tmp
+    int parent_fd; // what it is in
     int fd;        // the folder, open
 };
 
 int assay_temp_setup(void **state);
+int assay_temp_setup_memory(void **state); // on tmpfs where there is one: for huge trees
 int assay_temp_teardown(void **state);
 
 // Write text to a new file below the folder; fails the test when it cannot.

@@ -11,7 +11,6 @@ import pytest
 from assay_report import leave_environment, open_channel
 
 _channels = [open_channel()]
-leave_environment()
 
 
 class Recorder:
@@ -78,6 +77,7 @@ def pytest_configure(config):
     channel = _channels.pop() if _channels else None
     if channel is None:
         return
+    leave_environment()  # not earlier: pytest reads it after a first import of this file
     recorder = Recorder(channel)
     # Clean-ups run last come, first served: this one sees the final exit status.
     config.add_cleanup(recorder.end)

@@ -9,8 +9,13 @@ import os
 import runpy
 import sys
 
-import assay_pytest  # noqa: F401  stays in sys.modules, where PYTEST_PLUGINS finds it
+_SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
+if _SAFE:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import assay_pytest  # noqa: E402,F401  stays in sys.modules, where PYTEST_PLUGINS finds it
 
 if __name__ == "__main__":
-    sys.path[0] = os.getcwd()
+    # From here on the path is that of `-m pytest`.
+    sys.path[:1] = [] if _SAFE else [os.getcwd()]
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)

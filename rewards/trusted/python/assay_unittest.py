@@ -9,7 +9,11 @@ import os
 import sys
 import unittest
 
-from assay_report import leave_environment, open_channel
+_SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
+if _SAFE:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from assay_report import leave_environment, open_channel  # noqa: E402
 
 __unittest = True  # keeps these frames out of tracebacks, as unittest does
 
@@ -103,6 +107,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.path[0] = os.getcwd()
+    # From here on the path is that of `-m unittest`.
+    sys.path[:1] = [] if _SAFE else [os.getcwd()]
     sys.argv[0] = os.path.basename(sys.executable) + " -m unittest"
     main()

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Run every program of bench/ with --json, keep the figures in build/bench.jsonl and write
+# docs/performance.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+shopt -s nullglob globstar
+programs=(build/release/benches/* bench/**/*.sh)
+if [ "${#programs[@]}" -eq 0 ]; then
+    echo "no benches yet"
+    exit 0
+fi
+: >build/bench.jsonl
+rc=0
+for program in "${programs[@]}"; do
+    echo "bench: $program" >&2
+    ASSAY_BUILD_DIR=$PWD/build/release "$program" --json </dev/null >>build/bench.jsonl || {
+        echo "bench: $program failed" >&2
+        rc=1
+    }
+done
+mkdir -p docs
+python3 .ci/bench_page.py build/bench.jsonl >docs/performance.md
+echo "docs/performance.md written" >&2
+exit "$rc"

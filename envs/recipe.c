@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+// recipe.c - environment layers: built once, in scratch, under a lock, and then renamed.
+//
+//   layers/<key>.lock        held by the one who builds
+//   tmp/.../layer/root       grows with every set-up command
+//   layers/<key>/            root, log, meta.json: appears when all of them are whole
+//   layers/<key>.failed.log  of the last build that failed
+#include "envs/recipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "envs/depot_tree.h"
+#include "envs/host.h"
+#include "envs/setup.h"
+
+#define META_BYTES_MAX ((size_t)4 << 20)
+
+struct building {
+    struct assay_depot *depot;
+    struct assay_sandbox *sandbox;
+    const struct assay_recipe *recipe;
+    const char *image; // "" for the host
+    char base_digest[ASSAY_SHA256_HEX_BYTES];
+    char key[ASSAY_SHA256_HEX_BYTES]; // of the layer
+    char scratch[PATH_MAX], dir[PATH_MAX], root[PATH_MAX], log[PATH_MAX];
+    int log_fd;
+};
+
+// --- what it is made of
+// ---------------------------------------------------------------------------
+
+// "host", or "dir:" / "oci:" and the absolute path of an unpacked root (or of a bundle that has
+// one).
+static enum assay_status find_base(const struct assay_recipe *recipe, struct assay_environment *out,
+        char digest[ASSAY_SHA256_HEX_BYTES], struct assay_error *err)
+{
+    const char *path = NULL;
+    char inner[PATH_MAX];
+    enum assay_status status = ASSAY_OK;
+    int fd = -1;
+
+    if (strcmp(recipe->base, "host") == 0) {
+        out->host_usr = true;
+        return assay_host_digest(digest, err);
+    }
+    if (strncmp(recipe->base, "dir:", 4) == 0 || strncmp(recipe->base, "oci:", 4) == 0)
+        path = recipe->base + 4;
+    if (path == NULL || path[0] != '/')
+        return assay_fail(err, ASSAY_EINVAL,
+                "base is neither host, dir:/PATH nor oci:/PATH: %.120s", recipe->base);
+    status = assay_depot_path(inner, path, "rootfs", err);
+    if (status != ASSAY_OK)
+        return status;
+    snprintf(out->image, sizeof(out->image), "%s", access(inner, F_OK) == 0 ? inner : path);
+    fd = open(out->image, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return assay_fail(err, ASSAY_ENOTFOUND, "no unpacked image at %.150s", out->image);
+    status = assay_image_digest(digest, fd, err);
+    close(fd);
+    return status;
+}
+
+static void add_list(struct assay_sha256 *sha, const struct assay_strings *list)
+{
+    assay_sha256_field(sha, &list->count, sizeof(list->count));
+    for (size_t i = 0; i < list->count; i++)
+        assay_sha256_field_text(sha, list->items[i]);
+}
+
+// The layer depends on what was run on what; the environment on its variables and workdir, too.
+static enum assay_status make_keys(
+        struct building *building, struct assay_environment *out, struct assay_error *err)
+{
+    struct assay_sha256 *sha = NULL;
+    enum assay_status status = assay_sha256_create(&sha, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_sha256_field_text(sha, "assay layer 1");
+    assay_sha256_field_text(sha, out->host_usr ? "host" : "image");
+    assay_sha256_field_text(sha, building->base_digest);
+    add_list(sha, &building->recipe->setup);
+    add_list(sha, &building->recipe->env);
+    assay_sha256_hex(sha, building->key);
+    assay_sha256_destroy(sha);
+
+    status = assay_sha256_create(&sha, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_sha256_field_text(sha, "assay environment 1");
+    assay_sha256_field_text(sha, building->key);
+    assay_sha256_field_text(sha, building->recipe->workdir);
+    assay_sha256_hex(sha, out->key);
+    assay_sha256_destroy(sha);
+    return ASSAY_OK;
+}
+
+// --- building
+// -------------------------------------------------------------------------------------
+
+static enum assay_status make_places(struct building *building, struct assay_error *err)
+{
+    static const char *const dirs[] = {"env", "home", "home/box"};
+    enum assay_status status = assay_depot_tmp(building->depot, building->scratch, err);
+    char path[PATH_MAX];
+
+    if (status == ASSAY_OK)
+        status = assay_depot_path(building->dir, building->scratch, "layer", err);
+    if (status == ASSAY_OK)
+        status = assay_depot_mkdir(building->depot, AT_FDCWD, building->dir, err);
+    if (status == ASSAY_OK)
+        status = assay_depot_path(building->root, building->dir, "root", err);
+    if (status == ASSAY_OK)
+        status = assay_depot_mkdir(building->depot, AT_FDCWD, building->root, err);
+    // /env is where recipes put what they install: the box's user has to own it.
+    for (size_t i = 0; status == ASSAY_OK && i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+        status = assay_depot_path(path, building->root, dirs[i], err);
+        if (status == ASSAY_OK)
+            status = assay_depot_mkdir(building->depot, AT_FDCWD, path, err);
+    }
+    if (status == ASSAY_OK)
+        status = assay_depot_path(building->log, building->dir, "log", err);
+    if (status != ASSAY_OK)
+        return status;
+    building->log_fd =
+            open(building->log, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (building->log_fd < 0)
+        return assay_fail_errno(err, errno, "create %.150s", building->log);
+    return ASSAY_OK;
+}
+
+static enum assay_status run_commands(struct building *building, struct assay_error *err)
+{
+    const struct assay_strings *commands = &building->recipe->setup;
+
+    for (size_t i = 0; i < commands->count; i++) {
+        const char *const argv[] = {"/bin/sh", "-ec", commands->items[i], NULL};
+        const struct assay_setup setup = {.name = "setup",
+                .argv = argv,
+                .env = &building->recipe->env,
+                .image = building->image[0] == '\0' ? NULL : building->image,
+                .root = building->root,
+                .log_fd = building->log_fd};
+        enum assay_status status = ASSAY_OK;
+
+        dprintf(building->log_fd, "+ %s\n", commands->items[i]);
+        status = assay_setup_run(building->depot, building->sandbox, &setup, err);
+        if (status != ASSAY_OK) {
+            (void)assay_wrap(err, "'%.60s'", commands->items[i]);
+            return status;
+        }
+    }
+    return ASSAY_OK;
+}
+
+// What boxes leave in a kept root though no command wrote it: where something
+// was mounted, how the host's network looked, and temporary files.
+static enum assay_status tidy_root(const struct building *building, struct assay_error *err)
+{
+    static const char *const paths[] = {"dev", "etc/hosts", "etc/pip.conf", "etc/resolv.conf",
+            "home/box/.config/pip", "home/box/.pip", "proc", "run", "sys", "tmp", "var/tmp"};
+    enum assay_status status = ASSAY_OK;
+    const int fd = open(building->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "open %.150s", building->root);
+    for (size_t i = 0; status == ASSAY_OK && i < sizeof(paths) / sizeof(paths[0]); i++)
+        status = assay_fs_remove_tree(fd, paths[i], err);
+    // The kept upper was mounted volatile: nothing of it is on the disk for sure yet.
+    if (status == ASSAY_OK && syncfs(fd) != 0)
+        status = assay_fail_errno(err, errno, "sync layer");
+    close(fd);
+    return status;
+}
+
+static enum assay_status write_meta(const struct building *building, struct assay_error *err)
+{
+    char path[PATH_MAX], now[ASSAY_TIME_TEXT_BYTES];
+    struct assay_buf text;
+    struct assay_json_writer w;
+    enum assay_status status = assay_depot_path(path, building->dir, "meta.json", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_clock_utc(now);
+    assay_buf_init(&text, META_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "key", building->key);
+    assay_json_put_text(&w, "base", building->recipe->base);
+    assay_json_put_text(&w, "base_digest", building->base_digest);
+    assay_json_begin_array(&w, "setup");
+    for (size_t i = 0; i < building->recipe->setup.count; i++)
+        assay_json_put_text(&w, NULL, building->recipe->setup.items[i]);
+    assay_json_end_array(&w);
+    assay_json_begin_array(&w, "env");
+    for (size_t i = 0; i < building->recipe->env.count; i++)
+        assay_json_put_text(&w, NULL, building->recipe->env.items[i]);
+    assay_json_end_array(&w);
+    assay_json_put_text(&w, "network", "host");
+    assay_json_put_text(&w, "made", now);
+    assay_json_end_object(&w);
+    assay_buf_addc(&text, '\n');
+    status = assay_buf_check(&text, "meta.json", err);
+    if (status == ASSAY_OK)
+        status = assay_fs_replace_file(path, text.data, text.len, 0644, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+// Where the log of a build that failed lies is part of the message.
+static void keep_log(struct building *building, struct assay_error *err)
+{
+    char path[PATH_MAX], name[96];
+
+    snprintf(name, sizeof(name), "layers/%s.failed.log", building->key);
+    if (building->log_fd < 0 ||
+            assay_depot_path(path, assay_depot_home(building->depot), name, NULL) != ASSAY_OK ||
+            rename(building->log, path) != 0)
+        return;
+    (void)assay_wrap(err, "set-up (log: %s)", name);
+}
+
+static enum assay_status build_layer(struct building *building, struct assay_error *err)
+{
+    char target[80];
+    bool moved = false;
+    enum assay_status status = make_places(building, err);
+
+    if (status == ASSAY_OK) {
+        status = run_commands(building, err);
+        if (status != ASSAY_OK)
+            keep_log(building, err);
+    }
+    if (status == ASSAY_OK)
+        status = tidy_root(building, err);
+    if (status == ASSAY_OK)
+        status = write_meta(building, err);
+    snprintf(target, sizeof(target), "layers/%s", building->key);
+    if (status == ASSAY_OK)
+        status = assay_depot_publish(building->depot, building->dir, target, &moved, err);
+    if (building->log_fd >= 0)
+        close(building->log_fd);
+    building->log_fd = -1;
+    assay_depot_drop_tmp(building->depot, building->scratch);
+    return status;
+}
+
+// Look, lock, look again: whoever waited finds what the builder made.
+static enum assay_status have_layer(
+        struct building *building, const char *layer, struct assay_error *err)
+{
+    char lock[PATH_MAX], name[96];
+    int lock_fd = -1;
+    enum assay_status status = ASSAY_OK;
+
+    if (access(layer, F_OK) == 0)
+        return ASSAY_OK;
+    snprintf(name, sizeof(name), "layers/%s.lock", building->key);
+    status = assay_depot_path(lock, assay_depot_home(building->depot), name, err);
+    if (status == ASSAY_OK)
+        status = assay_fs_lock(&lock_fd, lock, true, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (access(layer, F_OK) != 0)
+        status = build_layer(building, err);
+    close(lock_fd);
+    return status;
+}
+
+enum assay_status assay_recipe_prepare(struct assay_depot *depot, struct assay_sandbox *sandbox,
+        const struct assay_recipe *recipe, struct assay_environment *out, struct assay_error *err)
+{
+    struct assay_environment environment = {0};
+    struct building building = {.depot = depot, .sandbox = sandbox, .recipe = recipe, .log_fd = -1};
+    char name[96];
+    enum assay_status status = find_base(recipe, &environment, building.base_digest, err);
+
+    building.image = environment.image;
+    if (status == ASSAY_OK)
+        status = make_keys(&building, &environment, err);
+    if (status == ASSAY_OK && recipe->setup.count > 0) {
+        environment.network_used = true;
+        snprintf(name, sizeof(name), "layers/%s/root", building.key);
+        status = assay_depot_path(environment.layer, assay_depot_home(depot), name, err);
+        if (status == ASSAY_OK)
+            status = have_layer(&building, environment.layer, err);
+    }
+    if (status != ASSAY_OK) {
+        (void)assay_wrap(err, "recipe %s", recipe->name);
+        return status;
+    }
+    *out = environment;
+    return ASSAY_OK;
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+// runner.c - an instance's command, in a fresh box over its workspace.
+#include "envs/runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "envs/depot_tree.h"
+#include "envs/environ.h"
+
+#define ARENA_BYTES_MAX ((size_t)64 << 20)
+#define KEEP_BYTES (UINT64_C(8) << 20) // of the log's head and tail, in memory
+#define DISK_BYTES_MAX (UINT64_C(2) << 30)
+#define INODES_MAX 500000
+#define TRUSTED_TARGET "/assay"
+#define TRUSTED_BIN "/assay/bin"
+#define MOUNTS_MAX 2
+#define ROOT_LOWERS_MAX 2
+
+// --- assay's own files
+// ----------------------------------------------------------------------------
+
+enum assay_status assay_runner_lay_files(struct assay_depot *depot,
+        const struct assay_runner_file *files, size_t count, char path[PATH_MAX],
+        struct assay_error *err)
+{
+    struct assay_tree_builder builder = {0};
+    char hash[ASSAY_SHA256_HEX_BYTES], scratch[PATH_MAX] = "", target[80];
+    bool moved = false;
+    int fd = -1;
+    enum assay_status status = assay_tree_begin(&builder, depot, err);
+
+    for (size_t i = 0; status == ASSAY_OK && i < count; i++)
+        status = assay_tree_add_bytes(&builder, files[i].path, files[i].executable,
+                files[i].content, strlen(files[i].content), err);
+    if (status == ASSAY_OK)
+        status = assay_tree_settle(&builder, err);
+    if (status == ASSAY_OK)
+        status = assay_tree_hash(&builder, hash, err);
+    if (status != ASSAY_OK)
+        goto out;
+    snprintf(target, sizeof(target), "trusted/%s", hash);
+    status = assay_depot_path(path, assay_depot_home(depot), target, err);
+    if (status != ASSAY_OK || access(path, F_OK) == 0)
+        goto out;
+    status = assay_depot_tmp(depot, scratch, err);
+    if (status != ASSAY_OK)
+        goto out;
+    fd = open(scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        status = assay_fail_errno(err, errno, "open %.150s", scratch);
+    if (status == ASSAY_OK)
+        status = assay_tree_lay_out(&builder, fd, err);
+    if (status == ASSAY_OK)
+        status = assay_depot_publish(depot, scratch, target, &moved, err);
+    if (!moved)
+        assay_depot_drop_tmp(depot, scratch);
+
+out:
+    if (fd >= 0)
+        close(fd);
+    assay_tree_end(&builder);
+    return status;
+}
+
+// --- one run
+// --------------------------------------------------------------------------------------
+
+// The log as it comes, for people who watch. What is judged is in the result.
+struct log_sink {
+    int fd; // -1: none
+    uint64_t bytes_left;
+};
+
+static void write_log(void *user, const char *bytes, size_t len)
+{
+    struct log_sink *sink = user;
+    const size_t take = len < sink->bytes_left ? len : (size_t)sink->bytes_left;
+
+    if (sink->fd < 0 || take == 0)
+        return;
+    sink->bytes_left -= take;
+    // A full disk of ours must not end the run: the log stops here, the run goes on.
+    if (assay_fs_write_all(sink->fd, bytes, take, NULL) != ASSAY_OK)
+        sink->bytes_left = 0;
+}
+
+static enum assay_status open_log(
+        struct log_sink *sink, const char *path, uint64_t bytes_max, struct assay_error *err)
+{
+    *sink = (struct log_sink){.fd = -1, .bytes_left = bytes_max};
+    if (path == NULL)
+        return ASSAY_OK;
+    sink->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (sink->fd < 0)
+        return assay_fail_errno(err, errno, "open log %.150s", path);
+    return ASSAY_OK;
+}
+
+static bool is_path_list(const char *pair)
+{
+    return strncmp(pair, "PATH=", 5) == 0 || strncmp(pair, "PYTHONPATH=", 11) == 0;
+}
+
+static enum assay_status make_environ(
+        struct assay_environ *environ, const struct assay_runner_job *job, struct assay_error *err)
+{
+    const size_t bin_len = strlen(TRUSTED_BIN);
+    enum assay_status status = ASSAY_OK;
+    const char *path = NULL;
+
+    for (size_t i = 0; status == ASSAY_OK && i < job->recipe->env.count; i++)
+        status = assay_environ_set(environ, job->recipe->env.items[i], err);
+    for (size_t i = 0; status == ASSAY_OK && job->env != NULL && job->env[i] != NULL; i++)
+        status = is_path_list(job->env[i]) ? assay_environ_prepend(environ, job->env[i], err)
+                                           : assay_environ_set(environ, job->env[i], err);
+    // First whatever the others say: a recipe's PATH must not hide our wrappers.
+    path = assay_environ_get(environ, "PATH");
+    if (status == ASSAY_OK &&
+            (path == NULL || strncmp(path, TRUSTED_BIN, bin_len) != 0 ||
+                    (path[bin_len] != ':' && path[bin_len] != '\0')))
+        status = assay_environ_prepend(environ, "PATH=" TRUSTED_BIN, err);
+    return status;
+}
+
+// tmpfs is charged to the box: its own disk and the out_dir's, both of this
+// size, leave the processes a quarter of the memory when they are full.
+static uint64_t disk_bytes(uint64_t memory_bytes)
+{
+    const uint64_t share = memory_bytes / 8 * 3;
+
+    return share < DISK_BYTES_MAX ? share : DISK_BYTES_MAX;
+}
+
+static void set_limits(struct assay_box_limits *limits, const struct assay_instance_limits *wanted)
+{
+    limits->wall_ms_max = wanted->wall_ms;
+    limits->cpu_ms_max = wanted->cpu_ms;
+    limits->memory_bytes_max = wanted->memory_bytes;
+    limits->disk_bytes_max = disk_bytes(wanted->memory_bytes);
+    limits->inodes_max = INODES_MAX;
+}
+
+// A box's name, for cgroups and logs: a short form of the instance's.
+static void set_name(char out[48], const struct assay_instance *instance)
+{
+    snprintf(out, 48, "%.40s", instance->instance_id);
+}
+
+// The parts of a plan that need room of their own.
+struct plan_room {
+    char name[48];
+    const char *root_lowers[ROOT_LOWERS_MAX];
+    const char *trusted_lowers[1];
+    struct assay_mount mounts[MOUNTS_MAX];
+};
+
+static void set_mounts(
+        struct assay_box_plan *plan, struct plan_room *room, const struct assay_runner_job *job)
+{
+    const struct assay_environment *environment = job->environment;
+
+    if (environment->layer[0] != '\0')
+        room->root_lowers[plan->root_lower_count++] = environment->layer;
+    if (environment->image[0] != '\0')
+        room->root_lowers[plan->root_lower_count++] = environment->image;
+    plan->root_lowers = room->root_lowers;
+    plan->host_usr = environment->host_usr;
+
+    room->mounts[0] = (struct assay_mount){.kind = ASSAY_MOUNT_OVERLAY,
+            .target = job->recipe->workdir,
+            .lowers = job->workspace->lowers,
+            .lower_count = job->workspace->lower_count};
+    plan->mount_count = 1;
+    if (job->trusted_dir != NULL) {
+        room->trusted_lowers[0] = job->trusted_dir;
+        room->mounts[1] = (struct assay_mount){.kind = ASSAY_MOUNT_BIND_RO,
+                .target = TRUSTED_TARGET,
+                .lowers = room->trusted_lowers,
+                .lower_count = 1};
+        plan->mount_count = 2;
+    }
+    plan->mounts = room->mounts;
+}
+
+static enum assay_status copy_argv(const char ***out, const struct assay_strings *argv,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const char **copy = assay_arena_array(arena, argv->count + 1, sizeof(char *));
+
+    if (copy == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "argv");
+    for (size_t i = 0; i < argv->count; i++)
+        copy[i] = argv->items[i];
+    *out = copy; // the arena's memory is zero: NULL at its end
+    return ASSAY_OK;
+}
+
+enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
+        const struct assay_runner_job *job, struct assay_box_result *result,
+        struct assay_error *err)
+{
+    struct assay_arena *arena = NULL;
+    struct assay_environ environ = {0};
+    struct assay_box_plan plan;
+    struct plan_room room = {0};
+    struct log_sink sink = {.fd = -1};
+    const char **argv = NULL;
+    enum assay_status status = assay_arena_create(&arena, ARENA_BYTES_MAX, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_box_plan_default(&plan);
+    status = assay_environ_init(&environ, arena, err);
+    if (status == ASSAY_OK)
+        status = make_environ(&environ, job, err);
+    if (status == ASSAY_OK)
+        status = copy_argv(&argv, &job->argv, arena, err);
+    if (status != ASSAY_OK)
+        goto out;
+    set_limits(&plan.limits, &job->instance->limits);
+    set_name(room.name, job->instance);
+    set_mounts(&plan, &room, job);
+    status = open_log(&sink, job->log_path, plan.limits.output_bytes_max, err);
+    if (status != ASSAY_OK)
+        goto out;
+    plan.name = room.name;
+    plan.argv = argv;
+    plan.env = environ.items;
+    plan.cwd = job->recipe->workdir;
+    plan.out_dir = job->out_dir;
+    plan.report_fd = job->report_fd;
+    plan.head_bytes_max = plan.tail_bytes_max = KEEP_BYTES;
+    plan.on_output = write_log;
+    plan.user = &sink;
+    plan.cancel = job->cancel;
+    status = assay_box_run(sandbox, &plan, result, err);
+
+out:
+    if (sink.fd >= 0)
+        close(sink.fd);
+    assay_arena_destroy(arena);
+    return status;
+}
+
+// --- what a run left behind
+// -----------------------------------------------------------------------
+
+static enum assay_status read_regular(int fd, const char *name, size_t bytes_max,
+        struct assay_arena *arena, struct assay_bytes *out, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    struct assay_buf buf;
+    struct stat st;
+    char *copy = NULL;
+
+    if (fstat(fd, &st) != 0)
+        return assay_fail_errno(err, errno, "stat %.100s", name);
+    // A second name may be of a file elsewhere that its maker could not open by itself.
+    if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+        return assay_fail(err, ASSAY_EREFUSED, "%.100s is not a regular file with one name", name);
+    if (st.st_size < 0 || (uint64_t)st.st_size > bytes_max)
+        return assay_fail(err, ASSAY_ENOMEM, "%.100s is larger than %zu bytes", name, bytes_max);
+    assay_buf_init(&buf, bytes_max);
+    status = assay_fs_read_fd(&buf, fd, err);
+    if (status == ASSAY_OK) {
+        copy = assay_arena_memdup(arena, buf.data, buf.len);
+        if (copy == NULL)
+            status = assay_fail(err, ASSAY_ENOMEM, "%.100s", name);
+        else
+            *out = (struct assay_bytes){copy, buf.len};
+    }
+    assay_buf_free(&buf);
+    return status;
+}
+
+enum assay_status assay_runner_read_out(int out_dir_fd, const char *name, size_t bytes_max,
+        struct assay_arena *arena, struct assay_bytes *out, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    // O_NONBLOCK: a FIFO must not hold us; what it is, is looked at before it is read.
+    const int fd = assay_fs_open_beneath(out_dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+    if (fd < 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return assay_fail(err, ASSAY_ENOTFOUND, "no %.200s", name);
+        if (errno == ELOOP || errno == EXDEV || errno == ENXIO)
+            return assay_fail(err, ASSAY_EREFUSED, "%.200s is not a regular file", name);
+        return assay_fail_errno(err, errno, "open %.150s", name);
+    }
+    status = read_regular(fd, name, bytes_max, arena, out, err);
+    close(fd);
+    return status;
+}

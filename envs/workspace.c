@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// workspace.c - layers of a grading box: base tree, what the model patch changed, what assay
+// trusts.
+#include "envs/workspace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "envs/depot_tree.h"
+#include "tasks/patch.h"
+
+#define TEST_ARENA_BYTES_MAX ((size_t)1 << 30)
+
+// What the making of one workspace shares.
+struct making {
+    struct assay_workspace *workspace;
+    struct assay_depot *depot;
+    const struct assay_instance *instance;
+    const struct assay_workspace_options *options;
+    struct assay_patch *test_patch; // NULL: the instance has none
+    struct assay_arena *test_arena; // of the test patch and what becomes of it
+    int tree_fd;
+};
+
+static bool is_touched(const struct assay_patch *patch, const char *path)
+{
+    for (size_t i = 0; patch != NULL && i < patch->file_count; i++) {
+        const struct assay_patch_file *file = &patch->files[i];
+
+        if ((file->old_path != NULL && strcmp(file->old_path, path) == 0) ||
+                (file->new_path != NULL && strcmp(file->new_path, path) == 0))
+            return true;
+    }
+    return false;
+}
+
+// Compiled Python is loaded in place of the source whose time and size it
+// names, and all times of a tree are known: no patch may bring any.
+static bool is_bytecode(const char *path)
+{
+    static const char *const globs[] = {
+            "**/__pycache__/**", "__pycache__/**", "**/*.pyc", "*.pyc", "**/*.pyo", "*.pyo"};
+
+    for (size_t i = 0; i < sizeof(globs) / sizeof(globs[0]); i++)
+        if (assay_glob_match(globs[i], path))
+            return true;
+    return false;
+}
+
+static bool matches_any(const struct assay_strings *globs, const char *path)
+{
+    for (size_t i = 0; i < globs->count; i++)
+        if (assay_glob_match(globs->items[i], path))
+            return true;
+    return false;
+}
+
+static bool is_protected(void *user, const char *path)
+{
+    const struct making *making = user;
+
+    if (is_bytecode(path))
+        return true;
+    if (!is_touched(making->test_patch, path) &&
+            !matches_any(&making->options->protected_globs, path))
+        return false;
+    return !matches_any(&making->instance->protected_allowed, path);
+}
+
+static bool is_edited_by_model(void *user, const char *path)
+{
+    const struct making *making = user;
+    const struct assay_edits *edits = making->workspace->model_edits;
+
+    for (size_t i = 0; edits != NULL && i < edits->count; i++)
+        if (strcmp(edits->items[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+static void push_lower(struct assay_workspace *workspace)
+{
+    workspace->lowers[workspace->lower_count] = workspace->paths[workspace->lower_count];
+    workspace->lower_count++;
+}
+
+// `dir`/<name>, made, with the edits in overlay form.
+static enum assay_status write_layer(const struct making *making, const struct assay_edits *edits,
+        const char *dir, const char *name, char path[PATH_MAX], struct assay_error *err)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+    int fd = -1;
+    enum assay_status status = assay_depot_path(path, dir, name, err);
+
+    if (status == ASSAY_OK)
+        status = assay_depot_mkdir(making->depot, AT_FDCWD, path, err);
+    if (status != ASSAY_OK)
+        return status;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "open %.150s", path);
+    assay_depot_ids(making->depot, &uid, &gid);
+    status = assay_edits_write_layer(edits, fd, uid, gid, err);
+    close(fd);
+    return status;
+}
+
+// The layer of a test patch is the same for all runs of its instance: kept by
+// what it is made from. Files that the model may and did change stay the model's.
+static enum assay_status trusted_key(
+        const struct making *making, char key[ASSAY_SHA256_HEX_BYTES], struct assay_error *err)
+{
+    const struct assay_edits *edits = making->workspace->model_edits;
+    struct assay_sha256 *sha = NULL;
+    const enum assay_status status = assay_sha256_create(&sha, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_sha256_field_text(sha, "assay test layer 1");
+    assay_sha256_field_text(sha, making->instance->tree);
+    assay_sha256_field(sha, making->instance->test_patch.data, making->instance->test_patch.len);
+    for (size_t i = 0; edits != NULL && i < edits->count; i++)
+        if (is_touched(making->test_patch, edits->items[i].path))
+            assay_sha256_field_text(sha, edits->items[i].path);
+    assay_sha256_hex(sha, key);
+    assay_sha256_destroy(sha);
+    return ASSAY_OK;
+}
+
+static enum assay_status build_trusted(
+        struct making *making, const char *target, struct assay_error *err)
+{
+    const struct assay_apply_options options = {
+            .mode = ASSAY_APPLY_EXACT, .skip = is_edited_by_model, .user = making};
+    struct assay_edits *edits = NULL;
+    char scratch[PATH_MAX], path[PATH_MAX];
+    bool moved = false;
+    enum assay_status status = assay_patch_apply(&edits, making->test_patch, assay_file_read_dir,
+            &making->tree_fd, &options, making->test_arena, err);
+
+    if (status != ASSAY_OK) {
+        (void)assay_wrap(err, "test patch");
+        return status;
+    }
+    status = assay_depot_tmp(making->depot, scratch, err);
+    if (status != ASSAY_OK)
+        return status;
+    status = write_layer(making, edits, scratch, "root", path, err);
+    if (status == ASSAY_OK)
+        status = assay_depot_publish(making->depot, scratch, target, &moved, err);
+    if (!moved)
+        assay_depot_drop_tmp(making->depot, scratch);
+    return status;
+}
+
+static enum assay_status add_trusted(struct making *making, struct assay_error *err)
+{
+    struct assay_workspace *workspace = making->workspace;
+    char key[ASSAY_SHA256_HEX_BYTES], target[80], name[96];
+    char *path = workspace->paths[workspace->lower_count];
+    enum assay_status status = trusted_key(making, key, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    snprintf(target, sizeof(target), "layers/%s", key);
+    snprintf(name, sizeof(name), "%s/root", target);
+    status = assay_depot_path(path, assay_depot_home(making->depot), name, err);
+    if (status == ASSAY_OK && access(path, F_OK) != 0)
+        status = build_trusted(making, target, err);
+    if (status == ASSAY_OK)
+        push_lower(workspace);
+    return status;
+}
+
+static enum assay_status work_out_model(
+        struct making *making, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_apply_options options = {
+            .mode = making->options->mode, .skip = is_protected, .user = making};
+    const enum assay_status status =
+            assay_patch_apply(&making->workspace->model_edits, making->options->model_patch,
+                    assay_file_read_dir, &making->tree_fd, &options, arena, err);
+
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "model patch");
+    return status;
+}
+
+static enum assay_status add_model(struct making *making, struct assay_error *err)
+{
+    struct assay_workspace *workspace = making->workspace;
+    enum assay_status status = assay_depot_tmp(making->depot, workspace->scratch, err);
+
+    if (status == ASSAY_OK)
+        status = write_layer(making, workspace->model_edits, workspace->scratch, "model",
+                workspace->paths[workspace->lower_count], err);
+    if (status == ASSAY_OK)
+        push_lower(workspace);
+    return status;
+}
+
+static enum assay_status parse_test_patch(struct making *making, struct assay_error *err)
+{
+    const struct assay_bytes *text = &making->instance->test_patch;
+    enum assay_status status = ASSAY_OK;
+
+    if (text->data == NULL || text->len == 0)
+        return ASSAY_OK;
+    status = assay_patch_parse(&making->test_patch, text->data, text->len, making->test_arena, err);
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "test patch");
+    return status;
+}
+
+static enum assay_status open_tree(
+        struct making *making, char path[PATH_MAX], struct assay_error *err)
+{
+    const enum assay_status status =
+            assay_depot_tree(making->depot, making->instance->tree, path, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    making->tree_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (making->tree_fd < 0)
+        return assay_fail_errno(err, errno, "open %.150s", path);
+    return ASSAY_OK;
+}
+
+enum assay_status assay_workspace_make(struct assay_workspace *out, struct assay_depot *depot,
+        const struct assay_instance *instance, const struct assay_workspace_options *options,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct making making = {.workspace = out,
+            .depot = depot,
+            .instance = instance,
+            .options = options,
+            .tree_fd = -1};
+    char tree[PATH_MAX];
+    enum assay_status status = ASSAY_OK;
+
+    memset(out, 0, sizeof(*out));
+    status = assay_arena_create(&making.test_arena, TEST_ARENA_BYTES_MAX, err);
+    if (status == ASSAY_OK)
+        status = open_tree(&making, tree, err);
+    if (status == ASSAY_OK)
+        status = parse_test_patch(&making, err);
+    if (status == ASSAY_OK && options->model_patch != NULL)
+        status = work_out_model(&making, arena, err);
+    if (status == ASSAY_OK && options->with_test_patch && making.test_patch != NULL)
+        status = add_trusted(&making, err);
+    if (status == ASSAY_OK && out->model_edits != NULL && out->model_edits->count > 0)
+        status = add_model(&making, err);
+    if (status == ASSAY_OK) {
+        memcpy(out->paths[out->lower_count], tree, sizeof(tree));
+        push_lower(out);
+    } else {
+        assay_workspace_release(out, depot);
+    }
+    if (making.tree_fd >= 0)
+        close(making.tree_fd);
+    assay_arena_destroy(making.test_arena);
+    return status;
+}
+
+void assay_workspace_release(struct assay_workspace *workspace, struct assay_depot *depot)
+{
+    if (workspace->scratch[0] != '\0')
+        assay_depot_drop_tmp(depot, workspace->scratch);
+    workspace->scratch[0] = '\0';
+    workspace->lower_count = 0;
+}

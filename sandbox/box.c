@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// box.c - the caller's side of one box: hand the plan over, drain its pipes, keep the result.
+//
+// The calling thread owns the reading ends of the output and report pipes and
+// one end of a private socket; nothing is shared between two runs. It never
+// waits for a pipe's end of file, which a daemon could hold back: the payload's
+// exit kills the box, the spawner says so on the private socket, and what is in
+// the pipes then is all there will ever be.
+#include "sandbox/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "sandbox/handle.h"
+#include "sandbox/keep.h"
+#include "sandbox/plan.h"
+#include "sandbox/wire.h"
+
+#define KEEP_BYTES_DEFAULT ((uint64_t)1 << 20)
+#define REPORT_BYTES_DEFAULT ((uint64_t)64 << 20)
+#define CANCEL_POLL_MS 20
+#define DRAIN_BYTES 65536
+#define DRAIN_ROUNDS_LAST 4096 // many times what a pipe can hold
+
+const char *assay_box_cause_name(enum assay_box_cause cause)
+{
+    static const char *const names[] = {
+            [ASSAY_BOX_EXITED] = "exited",
+            [ASSAY_BOX_SIGNALLED] = "signalled",
+            [ASSAY_BOX_SYSCALL_DENIED] = "syscall_denied",
+            [ASSAY_BOX_CPU_LIMIT] = "cpu_limit",
+            [ASSAY_BOX_WALL_LIMIT] = "wall_limit",
+            [ASSAY_BOX_IDLE_LIMIT] = "idle_limit",
+            [ASSAY_BOX_MEMORY_LIMIT] = "memory_limit",
+            [ASSAY_BOX_PIDS_LIMIT] = "pids_limit",
+            [ASSAY_BOX_DISK_LIMIT] = "disk_limit",
+            [ASSAY_BOX_OUTPUT_LIMIT] = "output_limit",
+            [ASSAY_BOX_CANCELLED] = "cancelled",
+            [ASSAY_BOX_SETUP_FAILED] = "setup_failed",
+            [ASSAY_BOX_INFRA_ERROR] = "infra_error",
+    };
+
+    return (unsigned)cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";
+}
+
+// One box under way.
+struct run {
+    const struct assay_box_plan *plan; // borrowed
+    int private_fd;  // ours; the spawner holds the other end
+    int output_fd;   // reading ends, O_NONBLOCK
+    int report_fd;   // -1: the plan wants none
+    int out_dir_fd;
+    int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
+    size_t handed_count;
+    struct assay_keep output;
+    struct assay_buf report;
+    bool started, kill_asked, output_over, report_over;
+    uint64_t output_ms; // when the last output came, or when the payload was exec'd
+    char *scratch;      // owned; DRAIN_BYTES
+    struct assay_wire_result reply;
+};
+
+// --- before ---------------------------------------------------------------------------------------
+
+// A sealed memory file with these bytes, positioned at its start; -1 on failure.
+static int make_memory_file(const char *name, const char *bytes, size_t len)
+{
+    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return -1;
+    if (assay_fs_write_all(fd, bytes, len, NULL) != ASSAY_OK || lseek(fd, 0, SEEK_SET) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static enum assay_status hand_over_plan(struct run *run, struct assay_error *err)
+{
+    struct assay_buf record;
+    enum assay_status status = ASSAY_OK;
+    int fd = -1;
+
+    assay_buf_init(&record, ASSAY_PLAN_BYTES_MAX);
+    status = assay_plan_pack(&record, run->plan, err);
+    if (status == ASSAY_OK) {
+        fd = make_memory_file("assay-plan", record.data, record.len);
+        if (fd < 0)
+            status = assay_fail_errno(err, errno, "memory file for a plan");
+        else
+            run->handed[run->handed_count++] = fd;
+    }
+    assay_buf_free(&record);
+    return status;
+}
+
+static enum assay_status hand_over_stdin(struct run *run, struct assay_error *err)
+{
+    const struct assay_box_plan *plan = run->plan;
+    const int fd = plan->stdin_bytes == NULL
+            ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+            : make_memory_file("assay-stdin", plan->stdin_bytes, plan->stdin_len);
+
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "make a box's standard input");
+    run->handed[run->handed_count++] = fd;
+    return ASSAY_OK;
+}
+
+static enum assay_status hand_over_pipe(struct run *run, int *read_fd, struct assay_error *err)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return assay_fail_errno(err, errno, "pipe for a box");
+    *read_fd = ends[0];
+    run->handed[run->handed_count++] = ends[1];
+    // Only our end: the box's end stays blocking, as programs expect it.
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        return assay_fail_errno(err, errno, "pipe for a box");
+    return ASSAY_OK;
+}
+
+static enum assay_status prepare(
+        struct run *run, const struct assay_box_plan *plan, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return assay_fail_errno(err, errno, "socket for a box");
+    run->private_fd = pair[0];
+    run->handed[run->handed_count++] = pair[1];
+    status = hand_over_plan(run, err);
+    if (status == ASSAY_OK)
+        status = hand_over_stdin(run, err);
+    if (status == ASSAY_OK)
+        status = hand_over_pipe(run, &run->output_fd, err);
+    if (status == ASSAY_OK && plan->report_fd != 0)
+        status = hand_over_pipe(run, &run->report_fd, err);
+    if (status != ASSAY_OK)
+        return status;
+    run->scratch = malloc(DRAIN_BYTES);
+    if (run->scratch == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory to drain a box's output");
+    return ASSAY_OK;
+}
+
+static enum assay_status send_run(
+        struct assay_sandbox *sandbox, struct run *run, struct assay_error *err)
+{
+    const struct assay_wire_run record = {.kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION};
+    enum assay_status status = ASSAY_OK;
+
+    pthread_mutex_lock(&sandbox->lock);
+    if (sandbox->main_fd < 0)
+        status = assay_fail(err, ASSAY_EIO, "the spawner is not running");
+    else if (assay_wire_send(sandbox->main_fd, &record, sizeof(record), run->handed,
+                     run->handed_count) < 0)
+        status = assay_fail_errno(err, errno, "the spawner is gone");
+    pthread_mutex_unlock(&sandbox->lock);
+    for (size_t i = 0; i < run->handed_count; i++)
+        close(run->handed[i]);
+    run->handed_count = 0;
+    return status;
+}
+
+// --- while it runs --------------------------------------------------------------------------------
+
+static void ask_to_kill(struct run *run, enum assay_box_cause cause)
+{
+    const struct assay_wire_kill record = {.kind = ASSAY_WIRE_KILL, .cause = cause};
+
+    if (run->kill_asked)
+        return;
+    run->kill_asked = true;
+    (void)assay_wire_send(run->private_fd, &record, sizeof(record), NULL, 0); // its end is dead then
+}
+
+static void keep_output(struct run *run, const char *bytes, size_t len)
+{
+    assay_keep_add(&run->output, bytes, len);
+    run->output_ms = assay_clock_ms();
+    if (run->plan->on_output != NULL)
+        run->plan->on_output(run->plan->user, bytes, len);
+    if (run->output.total > run->plan->limits.output_bytes_max) {
+        run->output_over = true;
+        ask_to_kill(run, ASSAY_BOX_OUTPUT_LIMIT);
+    }
+}
+
+static void keep_report(struct run *run, const char *bytes, size_t len)
+{
+    if (assay_buf_add(&run->report, bytes, len))
+        return;
+    run->report_over = true;
+    ask_to_kill(run, ASSAY_BOX_OUTPUT_LIMIT);
+}
+
+// What is in the pipe now, at most `rounds` reads; closes it at its end.
+static void drain(struct run *run, int *fd, void (*keep)(struct run *, const char *, size_t),
+        unsigned rounds)
+{
+    for (unsigned i = 0; *fd >= 0 && i < rounds; i++) {
+        const ssize_t got = read(*fd, run->scratch, DRAIN_BYTES);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return;
+        if (got <= 0) {
+            close(*fd);
+            *fd = -1;
+            return;
+        }
+        keep(run, run->scratch, (size_t)got);
+    }
+}
+
+// True when the result has come, or can never come.
+static bool hear_spawner(struct run *run)
+{
+    struct assay_wire_result record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+    const long got =
+            assay_wire_receive(run->private_fd, &record, sizeof(record), fds, &fd_count, 0);
+
+    if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
+        run->reply = record;
+        run->out_dir_fd = fds[0];
+        return true;
+    }
+    if (got == (long)sizeof(uint32_t) && record.kind == ASSAY_WIRE_STARTED) {
+        run->started = true;
+        run->output_ms = assay_clock_ms();
+        return false;
+    }
+    run->reply.cause = ASSAY_BOX_INFRA_ERROR;
+    run->reply.fault.sys_errno = got < 0 ? errno : EPIPE;
+    (void)snprintf(run->reply.fault.step, sizeof(run->reply.fault.step), "spawner died");
+    return true;
+}
+
+// Milliseconds until something must be looked at again.
+static int watch_clocks(struct run *run)
+{
+    const struct assay_box_plan *plan = run->plan;
+    int timeout_ms = -1;
+
+    if (plan->cancel != NULL) {
+        if (*plan->cancel)
+            ask_to_kill(run, ASSAY_BOX_CANCELLED);
+        timeout_ms = CANCEL_POLL_MS;
+    }
+    if (plan->limits.idle_ms_max > 0 && run->started && !run->kill_asked) {
+        const uint64_t left_ms = assay_clock_left_ms(run->output_ms + plan->limits.idle_ms_max);
+
+        if (left_ms == 0)
+            ask_to_kill(run, ASSAY_BOX_IDLE_LIMIT);
+        else if (timeout_ms < 0 || left_ms < (uint64_t)timeout_ms)
+            timeout_ms = (int)left_ms;
+    }
+    return timeout_ms;
+}
+
+static void follow(struct run *run)
+{
+    for (bool over = false; !over;) {
+        struct pollfd watched[] = {{.fd = run->private_fd, .events = POLLIN},
+                {.fd = run->output_fd, .events = POLLIN}, {.fd = run->report_fd, .events = POLLIN}};
+
+        // EINTR and a passed deadline both mean: look at everything again.
+        if (poll(watched, 3, watch_clocks(run)) < 0 && errno != EINTR) {
+            run->reply.cause = ASSAY_BOX_INFRA_ERROR;
+            run->reply.fault.sys_errno = errno;
+            break;
+        }
+        drain(run, &run->output_fd, keep_output, 16);
+        drain(run, &run->report_fd, keep_report, 16);
+        if (watched[0].revents != 0)
+            over = hear_spawner(run);
+    }
+    // Everything in the box is dead: what the pipes hold is finite.
+    drain(run, &run->output_fd, keep_output, DRAIN_ROUNDS_LAST);
+    drain(run, &run->report_fd, keep_report, DRAIN_ROUNDS_LAST);
+}
+
+// --- after ----------------------------------------------------------------------------------------
+
+static void fill_result(struct assay_box_result *result, struct run *run, enum assay_tier tier)
+{
+    const struct assay_wire_result *reply = &run->reply;
+
+    memset(result, 0, sizeof(*result));
+    result->cause = (enum assay_box_cause)reply->cause;
+    result->exit_code = reply->exit_code;
+    result->signal = reply->signal;
+    memcpy(result->step, reply->fault.step, sizeof(result->step));
+    result->sys_errno = reply->fault.sys_errno;
+    result->tier = tier;
+    result->usage = reply->usage;
+    result->usage.output_bytes = run->output.total;
+    result->output_truncated = assay_keep_join(&run->output, &result->output) > 0;
+    result->report = run->report;
+    assay_buf_init(&run->report, 0);
+    result->out_dir_fd = run->out_dir_fd;
+    run->out_dir_fd = -1;
+    // The box may have ended by itself before the order to kill it arrived: too
+    // much output is too much output whoever was faster.
+    if ((run->output_over || run->report_over) &&
+            (result->cause == ASSAY_BOX_EXITED || result->cause == ASSAY_BOX_SIGNALLED))
+        result->cause = ASSAY_BOX_OUTPUT_LIMIT;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+        struct assay_box_result *result, struct assay_error *err)
+{
+    struct run run = {.plan = plan,
+            .private_fd = -1,
+            .output_fd = -1,
+            .report_fd = -1,
+            .out_dir_fd = -1};
+    const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
+    enum assay_status status = ASSAY_OK;
+
+    assay_keep_init(&run.output, keep_default ? KEEP_BYTES_DEFAULT : plan->head_bytes_max,
+            keep_default ? KEEP_BYTES_DEFAULT : plan->tail_bytes_max);
+    assay_buf_init(&run.report,
+            plan->report_bytes_max > 0 ? plan->report_bytes_max : REPORT_BYTES_DEFAULT);
+    status = prepare(&run, plan, err);
+    if (status == ASSAY_OK)
+        status = send_run(sandbox, &run, err);
+    if (status == ASSAY_OK) {
+        follow(&run);
+        if (run.output.failed)
+            status = assay_fail(err, ASSAY_ENOMEM, "no memory to keep a box's output");
+        else
+            fill_result(result, &run, assay_sandbox_tier(sandbox));
+    }
+    for (size_t i = 0; i < run.handed_count; i++)
+        close(run.handed[i]);
+    close_fd(&run.private_fd);
+    close_fd(&run.output_fd);
+    close_fd(&run.report_fd);
+    close_fd(&run.out_dir_fd);
+    free(run.scratch);
+    assay_keep_free(&run.output);
+    assay_buf_free(&run.report);
+    return status;
+}
+
+void assay_box_result_release(struct assay_box_result *result)
+{
+    assay_buf_free(&result->output);
+    assay_buf_free(&result->report);
+    close_fd(&result->out_dir_fd);
+}

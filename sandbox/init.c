@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+// init.c - the life of a box's PID 1.
+//
+//   clone3 -> waits for GO (the spawner writes uid maps and cgroups first)
+//   -> becomes the box's user -> makes mounts, loopback, hostname -> forks the payload
+//   -> tells STARTED when exec worked, FAILED when a step of ours did not
+//   -> reaps; when the payload ends tells ENDED -> reaps on until it is killed
+//
+// It has all capabilities in the box's user namespace, so the payload, which
+// has none, cannot trace it; it blocks every signal, and inside its own pid
+// namespace the kernel shields it from SIGKILL and SIGSTOP. When its control
+// socket closes, the spawner is gone and it exits: the kernel then kills the rest.
+#include "sandbox/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sandbox/ids.h"
+#include "sandbox/meter.h"
+#include "sandbox/payload.h"
+#include "sandbox/plan.h"
+#include "sandbox/sys.h"
+#include "sandbox/wire.h"
+
+#define METER_MS 50
+
+struct life {
+    const struct assay_init *init;
+    struct assay_mounts mounts;
+    struct assay_meter meter;
+    pid_t payload_pid;
+    int signal_fd;
+    int error_fd; // reading end of the payload's error pipe; -1 once exec worked
+    bool ended;
+    uint64_t meter_ms; // when to read the meter next
+};
+
+static void tell(const struct life *life, const struct assay_wire_init *record)
+{
+    // A spawner that is gone closes the control socket, which ends us anyway.
+    (void)assay_wire_send(life->init->control_fd, record, sizeof(*record), NULL, 0);
+}
+
+static _Noreturn void fail(const struct life *life, const struct assay_fault *fault)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_FAILED, .fault = *fault};
+
+    tell(life, &record);
+    _exit(1);
+}
+
+// --- before the payload ---------------------------------------------------------------------------
+
+static int compare_fds(const void *a, const void *b)
+{
+    const int left = *(const int *)a;
+    const int right = *(const int *)b;
+
+    return (left > right) - (left < right);
+}
+
+// A fork has every descriptor of the spawner: other boxes' sockets among them,
+// whose closing must mean something. Keep only our own.
+static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
+{
+    unsigned next = 0;
+
+    qsort(fds, count, sizeof(*fds), compare_fds);
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] < 0 || (unsigned)fds[i] < next)
+            continue;
+        if ((unsigned)fds[i] > next && sys_close_range(next, (unsigned)fds[i] - 1, 0) < 0)
+            return assay_fault_set(fault, "close descriptors");
+        next = (unsigned)fds[i] + 1;
+    }
+    return sys_close_range(next, ~0U, 0) == 0 || assay_fault_set(fault, "close descriptors");
+}
+
+static bool close_others(const struct assay_init *init, struct assay_fault *fault)
+{
+    const size_t source_count = init->sources_open ? init->sources->count : 0;
+    int *fds = malloc((source_count + 5) * sizeof(*fds));
+    size_t count = 0;
+    bool closed = false;
+
+    if (fds == NULL)
+        return assay_fault_errno(fault, "close descriptors", ENOMEM);
+    fds[count++] = init->control_fd;
+    fds[count++] = init->stdin_fd;
+    fds[count++] = init->output_fd;
+    fds[count++] = init->report_fd;
+#ifdef __SANITIZE_ADDRESS__
+    fds[count++] = 2; // where the sanitizers of a test build report
+#endif
+    for (size_t i = 0; i < source_count; i++)
+        fds[count++] = init->sources->fds[i];
+    closed = keep_only(fds, count, fault);
+    free(fds);
+    return closed;
+}
+
+static bool wait_for_go(const struct assay_init *init)
+{
+    uint32_t kind = 0;
+    ssize_t got = 0;
+
+    do
+        got = recv(init->control_fd, &kind, sizeof(kind), 0);
+    while (got < 0 && errno == EINTR);
+    return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
+}
+
+static bool raise_loopback(struct assay_fault *fault)
+{
+    struct ifreq request;
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool raised = false;
+
+    memset(&request, 0, sizeof(request));
+    memcpy(request.ifr_name, "lo", sizeof("lo"));
+    request.ifr_flags = IFF_UP;
+    raised = (fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0) ||
+            assay_fault_set(fault, "loopback");
+    if (fd >= 0)
+        close(fd);
+    return raised;
+}
+
+static bool become_box(struct life *life, struct assay_fault *fault)
+{
+    const struct assay_init *init = life->init;
+    bool refused = false;
+
+    if (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
+            setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0)
+        return assay_fault_set(fault, "become the box's user");
+    // After the ids, which clear it. The control socket stands behind it.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return assay_fault_set(fault, "parent death signal");
+    // Not by clone3, which would root the namespace at the spawner's group.
+    if (unshare(CLONE_NEWCGROUP) < 0)
+        return assay_fault_set(fault, "cgroup namespace");
+    if (!init->sources_open &&
+            !assay_sources_open(init->sources, init->plan, -1, ASSAY_BOX_UID, &refused, fault))
+        return false;
+    if (!assay_mounts_make(&life->mounts, init->plan, init->skeleton, init->sources, fault))
+        return false;
+    assay_sources_close(init->sources);
+    if (init->plan->network == ASSAY_NETWORK_NONE && !raise_loopback(fault))
+        return false;
+    if (sethostname("box", 3) < 0)
+        return assay_fault_set(fault, "hostname");
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return assay_fault_set(fault, "dumpable");
+    return true;
+}
+
+static bool watch_signals(struct life *life, struct assay_fault *fault)
+{
+    sigset_t signals;
+
+    sigfillset(&signals);
+    if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
+        return assay_fault_set(fault, "block signals");
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    life->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return life->signal_fd >= 0 || assay_fault_set(fault, "signalfd");
+}
+
+static void hand_up_out_dir(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_OUT_DIR};
+
+    if (life->mounts.out_dir_fd < 0)
+        return;
+    (void)assay_wire_send(
+            life->init->control_fd, &record, sizeof(record), &life->mounts.out_dir_fd, 1);
+    close(life->mounts.out_dir_fd);
+    life->mounts.out_dir_fd = -1;
+}
+
+static bool start_payload(struct life *life, struct assay_fault *fault)
+{
+    const struct assay_init *init = life->init;
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return assay_fault_set(fault, "error pipe");
+    life->error_fd = ends[0];
+    life->payload_pid = fork();
+    if (life->payload_pid < 0)
+        return assay_fault_set(fault, "fork");
+    if (life->payload_pid == 0) {
+        // Above any number that the plan may want for the report pipe.
+        const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
+        struct assay_payload payload = {.plan = init->plan,
+                .profiles = init->profiles,
+                .stdin_fd = fcntl(init->stdin_fd, F_DUPFD_CLOEXEC, floor),
+                .output_fd = fcntl(init->output_fd, F_DUPFD_CLOEXEC, floor),
+                .report_fd = init->report_fd < 0
+                        ? -1
+                        : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
+                .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
+                .limit_memory = init->limit_memory,
+                .limit_pids = init->limit_pids};
+
+        close(ends[1]);
+        assay_payload_exec(&payload);
+    }
+    close(ends[1]);
+    close(init->stdin_fd);
+    close(init->output_fd);
+    if (init->report_fd >= 0)
+        close(init->report_fd);
+    return true;
+}
+
+// --- while it runs --------------------------------------------------------------------------------
+
+static void fill_meter(struct life *life, struct assay_wire_init *record)
+{
+    if (!life->init->meter)
+        return;
+    assay_meter_read(&life->meter, &life->mounts);
+    record->cpu_user_us = life->meter.cpu_user_us;
+    record->cpu_system_us = life->meter.cpu_system_us;
+    record->memory_bytes = life->meter.memory_bytes;
+    record->pids = life->meter.pids;
+}
+
+// The payload's error pipe: a fault, or its end, which means that exec worked.
+static void hear_payload(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_STARTED};
+    struct assay_fault fault;
+    ssize_t got = 0;
+
+    if (life->error_fd < 0)
+        return;
+    do
+        got = read(life->error_fd, &fault, sizeof(fault));
+    while (got < 0 && errno == EINTR);
+    if (got == (ssize_t)sizeof(fault))
+        fail(life, &fault);
+    close(life->error_fd);
+    life->error_fd = -1;
+    record.time_us = assay_clock_us();
+    tell(life, &record);
+}
+
+static void reap(struct life *life)
+{
+    struct signalfd_siginfo info;
+    int wait_status = 0;
+    pid_t pid = 0;
+
+    while (read(life->signal_fd, &info, sizeof(info)) > 0)
+        continue;
+    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+        struct assay_wire_init record = {.kind = ASSAY_WIRE_ENDED,
+                .wait_status = wait_status,
+                .time_us = assay_clock_us()};
+
+        if (pid != life->payload_pid || life->ended)
+            continue;
+        hear_payload(life); // it may have failed, or ended, before we listened
+        life->ended = true;
+        record.disk_full = assay_mounts_full(&life->mounts);
+        fill_meter(life, &record);
+        tell(life, &record);
+    }
+}
+
+static void read_meter(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_METER};
+    const uint64_t before_ms = assay_clock_ms();
+    uint64_t pause_ms = METER_MS;
+
+    if (!life->init->meter || life->ended || before_ms < life->meter_ms)
+        return;
+    fill_meter(life, &record);
+    tell(life, &record);
+    // With thousands of processes a reading takes long: never more than a fifth of the time.
+    if ((assay_clock_ms() - before_ms) * 4 > pause_ms)
+        pause_ms = (assay_clock_ms() - before_ms) * 4;
+    life->meter_ms = assay_clock_ms() + pause_ms;
+}
+
+static _Noreturn void live(struct life *life)
+{
+    for (;;) {
+        struct pollfd watched[] = {{.fd = life->init->control_fd, .events = POLLIN},
+                {.fd = life->signal_fd, .events = POLLIN},
+                {.fd = life->error_fd, .events = POLLIN}};
+        const bool metered = life->init->meter && !life->ended;
+
+        if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
+                errno != EINTR)
+            _exit(1);
+        if (watched[0].revents != 0) // nothing but its end can come
+            _exit(0);
+        if (watched[2].revents != 0)
+            hear_payload(life);
+        if (watched[1].revents != 0)
+            reap(life);
+        read_meter(life);
+    }
+}
+
+void assay_init_run(const struct assay_init *init)
+{
+    struct life life = {.init = init, .signal_fd = -1, .error_fd = -1};
+    struct assay_fault fault = {{0}, 0};
+
+    life.mounts.out_dir_fd = -1;
+    if (!close_others(init, &fault))
+        fail(&life, &fault);
+    if (!wait_for_go(init))
+        _exit(1);
+    if (!become_box(&life, &fault) || !watch_signals(&life, &fault))
+        fail(&life, &fault);
+    hand_up_out_dir(&life);
+    if (!start_payload(&life, &fault))
+        fail(&life, &fault);
+    live(&life);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// init.h - PID 1 of a box: makes its inside, starts the payload, reaps, tells, and is killed last.
+#ifndef ASSAY_SANDBOX_INIT_H
+#define ASSAY_SANDBOX_INIT_H
+
+#include <stdbool.h>
+
+#include "sandbox/box.h"
+#include "sandbox/mounts.h"
+#include "sandbox/profile.h"
+#include "sandbox/skeleton.h"
+
+struct assay_init {
+    const struct assay_box_plan *plan;
+    const struct assay_profiles *profiles;
+    const struct assay_skeleton *skeleton;
+    struct assay_sources *sources;
+    bool sources_open;    // the spawner did it; else it is ours to do
+    int control_fd;       // to the spawner
+    int stdin_fd, output_fd, report_fd; // report_fd -1: none
+    bool limit_memory, limit_pids;      // no cgroup does: by rlimit
+    bool meter;                         // no cgroup counts CPU or memory: tell now and then
+};
+
+// Runs in the fresh child of clone3; never returns and never execs.
+_Noreturn void assay_init_run(const struct assay_init *init);
+
+#endif

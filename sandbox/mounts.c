@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: MIT
+#include "sandbox/mounts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "sandbox/procfile.h"
+#include "sandbox/sys.h"
+#include "sandbox/tree.h"
+
+#define HOST_TEXT_BYTES 65536
+
+// --- below the new root ---------------------------------------------------------------------------
+
+int tree_open(const struct tree *tree, const char *path, int flags, unsigned mode)
+{
+    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+            .mode = mode,
+            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+
+    return sys_openat2(tree->root_fd, path, &how);
+}
+
+// One directory, its parent being there.
+static bool make_directory(const struct tree *tree, const char *path)
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+    int fd = -1;
+    bool made = false;
+
+    (void)snprintf(parent, sizeof(parent), "/%.*s", (int)len, path);
+    fd = tree_open(tree, parent, O_PATH | O_DIRECTORY, 0);
+    if (fd < 0)
+        return false;
+    made = mkdirat(fd, slash == NULL ? path : slash + 1, 0755) == 0 || errno == EEXIST;
+    close(fd);
+    return made;
+}
+
+bool tree_make_directories(struct tree *tree, const char *path, const char *step)
+{
+    char partial[PATH_MAX];
+    int fd = tree_open(tree, path, O_PATH | O_DIRECTORY, 0);
+
+    if (fd >= 0) {
+        close(fd);
+        return true;
+    }
+    for (const char *at = path; *at != '\0';) {
+        at += strspn(at, "/");
+        at += strcspn(at, "/");
+        (void)snprintf(partial, sizeof(partial), "%.*s", (int)(at - path), path);
+        if (partial[strspn(partial, "/")] == '\0')
+            break;
+        fd = tree_open(tree, partial, O_PATH | O_DIRECTORY, 0);
+        if (fd >= 0) {
+            close(fd);
+            continue;
+        }
+        if (errno != ENOENT || !make_directory(tree, partial))
+            return assay_fault_set(tree->fault, step);
+    }
+    return true;
+}
+
+static bool make_file(struct tree *tree, const char *path, const char *step)
+{
+    char parent[PATH_MAX];
+    int fd = -1;
+
+    (void)snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
+    if (parent[0] != '\0' && !tree_make_directories(tree, parent, step))
+        return false;
+    fd = tree_open(tree, path, O_WRONLY | O_CREAT, 0644);
+    if (fd < 0)
+        return assay_fault_set(tree->fault, step);
+    close(fd);
+    return true;
+}
+
+bool tree_attach(
+        struct tree *tree, int mount_fd, const char *path, bool is_directory, const char *step)
+{
+    bool attached = false;
+    int fd = tree_open(tree, path, O_PATH, 0);
+
+    if (fd < 0 && (is_directory ? tree_make_directories(tree, path, step)
+                                : make_file(tree, path, step)))
+        fd = tree_open(tree, path, O_PATH, 0);
+    if (fd >= 0) {
+        attached = sys_attach(mount_fd, fd) == 0 || assay_fault_set(tree->fault, step);
+        close(fd);
+    }
+    close(mount_fd);
+    return attached;
+}
+
+int tree_clone(int dir_fd, const char *path, uint64_t attributes)
+{
+    struct mount_attr attr = {.attr_set = attributes};
+    const int fd = sys_open_tree(dir_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+    if (fd >= 0 && attributes != 0 && sys_mount_setattr(fd, AT_RECURSIVE, &attr) < 0) {
+        const int problem = errno;
+
+        close(fd);
+        errno = problem;
+        return -1;
+    }
+    return fd;
+}
+
+// --- the box's tmpfs ------------------------------------------------------------------------------
+
+static void note_tmpfs(struct tree *tree, int fd)
+{
+    if (fd >= 0 && tree->out->tmpfs_count < ASSAY_TMPFS_MAX)
+        tree->out->tmpfs_fds[tree->out->tmpfs_count++] = fd;
+    else if (fd >= 0)
+        close(fd);
+}
+
+static bool mount_disk(struct tree *tree)
+{
+    // Any directory of the host will do: what is mounted on it is seen by us alone.
+    static const char *const places[] = {"/tmp", "/var/tmp", "/mnt", "/media", "/srv", "/home"};
+    const struct assay_box_limits *limits = &tree->plan->limits;
+    const uint64_t most = limits->memory_bytes_max / 4 * 3;
+    char options[128];
+
+    (void)snprintf(options, sizeof(options), "mode=0755,size=%" PRIu64 ",nr_inodes=%" PRIu64,
+            limits->disk_bytes_max < most ? limits->disk_bytes_max : most, limits->inodes_max);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (mount("assay", places[i], "tmpfs", MS_NOSUID | MS_NODEV, options) < 0) {
+            if (errno == ENOENT || errno == ENOTDIR)
+                continue;
+            return assay_fault_set(tree->fault, "mount tmpfs");
+        }
+        if (chdir(places[i]) < 0)
+            return assay_fault_set(tree->fault, "enter tmpfs");
+        note_tmpfs(tree, open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (mkdir("root", 0755) < 0 || mkdir("empty", 0555) < 0)
+            return assay_fault_set(tree->fault, "fill tmpfs");
+        return true;
+    }
+    return assay_fault_errno(tree->fault, "mount tmpfs", ENOENT);
+}
+
+// A tmpfs of its own, detached.
+static int make_tmpfs(uint64_t bytes, uint64_t inodes, const char *mode)
+{
+    char size[24];
+    char count[24];
+    const int fs_fd = sys_fsopen("tmpfs");
+    int fd = -1;
+
+    (void)snprintf(size, sizeof(size), "%" PRIu64, bytes);
+    (void)snprintf(count, sizeof(count), "%" PRIu64, inodes);
+    if (fs_fd < 0)
+        return -1;
+    if (sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "size", size) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "nr_inodes", count) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "mode", mode) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    close(fs_fd);
+    return fd;
+}
+
+// --- overlays -------------------------------------------------------------------------------------
+
+// Make directory `name` in the box's tmpfs and attach a source there.
+static bool place_source(struct tree *tree, const char *name, const char *step)
+{
+    const int source_fd = tree->sources->fds[tree->source_next++];
+    int fd = -1;
+    bool placed = false;
+
+    if (mkdir(name, 0755) < 0)
+        return assay_fault_set(tree->fault, step);
+    fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return assay_fault_set(tree->fault, step);
+    placed = sys_attach(source_fd, fd) == 0 || assay_fault_set(tree->fault, step);
+    close(fd);
+    return placed;
+}
+
+struct overlay_names {
+    char lowers[256]; // fsconfig takes no longer value; "l10:l11:..." of 32 lowers fits
+    char upper[PATH_MAX], work[PATH_MAX];
+};
+
+static bool place_lowers(struct tree *tree, struct overlay_names *names, size_t count)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "l%u", tree->lower_next++);
+        if (!place_source(tree, name, "attach lower"))
+            return false;
+        len += (size_t)snprintf(names->lowers + len, sizeof(names->lowers) - len, "%s%s",
+                i > 0 ? ":" : "", name);
+        if (len >= sizeof(names->lowers))
+            return assay_fault_errno(tree->fault, "overlay names", ENAMETOOLONG);
+    }
+    return true;
+}
+
+static bool place_upper(
+        struct tree *tree, struct overlay_names *names, const char *upper, const char *work)
+{
+    const unsigned number = tree->upper_next++;
+    char name[16];
+
+    if (upper == NULL) {
+        (void)snprintf(names->upper, sizeof(names->upper), "u%u", number);
+        (void)snprintf(names->work, sizeof(names->work), "w%u", number);
+        if (mkdir(names->upper, 0755) < 0 || mkdir(names->work, 0755) < 0)
+            return assay_fault_set(tree->fault, "make upper");
+        return true;
+    }
+    (void)snprintf(name, sizeof(name), "f%u", number);
+    if (!place_source(tree, name, "attach upper"))
+        return false;
+    (void)snprintf(names->upper, sizeof(names->upper), "%s%s", name, strrchr(upper, '/'));
+    (void)snprintf(names->work, sizeof(names->work), "%s%s", name, strrchr(work, '/'));
+    return true;
+}
+
+// An overlay, detached. userxattr: without it deleting a populated lower
+// directory fails with EIO in a user namespace.
+static int make_overlay(struct tree *tree, size_t lower_count, const char *upper, const char *work)
+{
+    struct overlay_names names;
+    int fs_fd = -1;
+    int fd = -1;
+
+    if (!place_lowers(tree, &names, lower_count) || !place_upper(tree, &names, upper, work))
+        return -1;
+    fs_fd = sys_fsopen("overlay");
+    if (fs_fd < 0) {
+        (void)assay_fault_set(tree->fault, "overlay");
+        return -1;
+    }
+    if (sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir", names.lowers) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "upperdir", names.upper) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "workdir", names.work) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "userxattr", NULL) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (fd < 0)
+        (void)assay_fault_set(tree->fault, "mount overlay");
+    close(fs_fd);
+    return fd;
+}
+
+// --- root and the plan's mounts -------------------------------------------------------------------
+
+static bool mount_root(struct tree *tree)
+{
+    const struct assay_box_plan *plan = tree->plan;
+    const int fd = plan->root_lower_count > 0
+            ? make_overlay(tree, plan->root_lower_count, plan->root_upper, plan->root_work)
+            : tree_clone(AT_FDCWD, "root", 0);
+    int place_fd = -1;
+    bool attached = false;
+
+    if (fd < 0)
+        return plan->root_lower_count > 0 || assay_fault_set(tree->fault, "mount root");
+    place_fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    attached = place_fd >= 0 && sys_attach(fd, place_fd) == 0;
+    if (!attached)
+        (void)assay_fault_set(tree->fault, "mount root");
+    close(fd);
+    if (place_fd >= 0)
+        close(place_fd);
+    if (!attached)
+        return false;
+    tree->root_fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return tree->root_fd >= 0 || assay_fault_set(tree->fault, "open root");
+}
+
+static int make_plan_tmpfs(struct tree *tree, const struct assay_mount *mount)
+{
+    const struct assay_box_limits *limits = &tree->plan->limits;
+    char name[16];
+
+    if (mount->bytes_max == 0 && mount->inodes_max == 0) {
+        (void)snprintf(name, sizeof(name), "t%u", tree->tmpfs_next++);
+        return mkdir(name, 0755) < 0 ? -1 : tree_clone(AT_FDCWD, name, 0);
+    }
+    return make_tmpfs(mount->bytes_max > 0 ? mount->bytes_max : limits->disk_bytes_max,
+            mount->inodes_max > 0 ? mount->inodes_max : limits->inodes_max, "0755");
+}
+
+static bool add_mount(struct tree *tree, const struct assay_mount *mount)
+{
+    struct stat stat;
+    int fd = -1;
+
+    switch (mount->kind) {
+    case ASSAY_MOUNT_OVERLAY:
+        fd = make_overlay(tree, mount->lower_count, mount->upper, mount->work);
+        return fd >= 0 && tree_attach(tree, fd, mount->target, true, "attach overlay");
+    case ASSAY_MOUNT_TMPFS:
+        fd = make_plan_tmpfs(tree, mount);
+        if (fd < 0)
+            return assay_fault_set(tree->fault, "make tmpfs");
+        if (!tree_attach(tree, fd, mount->target, true, "attach tmpfs"))
+            return false;
+        if (mount->bytes_max > 0 || mount->inodes_max > 0)
+            note_tmpfs(tree, tree_open(tree, mount->target, O_RDONLY | O_DIRECTORY, 0));
+        return true;
+    case ASSAY_MOUNT_BIND_RO:
+        break;
+    }
+    fd = tree->sources->fds[tree->source_next++];
+    if (fd < 0) // optional, and not there
+        return true;
+    if (fstat(fd, &stat) < 0)
+        return assay_fault_set(tree->fault, "stat bind");
+    // The source stays open until all are closed; attach a second descriptor of it.
+    return tree_attach(tree, fcntl(fd, F_DUPFD_CLOEXEC, 0), mount->target, S_ISDIR(stat.st_mode),
+            "attach bind");
+}
+
+static bool add_out_dir(struct tree *tree)
+{
+    const struct assay_box_limits *limits = &tree->plan->limits;
+    int fd = -1;
+
+    if (tree->plan->out_dir == NULL)
+        return true;
+    fd = make_tmpfs(limits->disk_bytes_max, limits->inodes_max, "0755");
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "make out_dir");
+    if (!tree_attach(tree, fd, tree->plan->out_dir, true, "attach out_dir"))
+        return false;
+    tree->out->out_dir_fd = tree_open(tree, tree->plan->out_dir, O_RDONLY | O_DIRECTORY, 0);
+    if (tree->out->out_dir_fd < 0)
+        return assay_fault_set(tree->fault, "open out_dir");
+    note_tmpfs(tree, fcntl(tree->out->out_dir_fd, F_DUPFD_CLOEXEC, 0));
+    return true;
+}
+
+// What a host's users may write: windows through the root, which is read-only when it is ours.
+static bool add_writable_places(struct tree *tree)
+{
+    static const struct {
+        const char *path;
+        unsigned mode;
+    } rows[] = {{"/tmp", 01777}, {"/var/tmp", 01777}, {"/home/box", 0755}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const bool missing = faccessat(tree->root_fd, rows[i].path + 1, F_OK, 0) != 0;
+
+        if (!tree_make_directories(tree, rows[i].path, "make places"))
+            return false;
+        if (missing && fchmodat(tree->root_fd, rows[i].path + 1, rows[i].mode, 0) < 0)
+            return assay_fault_set(tree->fault, "make places");
+        if (tree->plan->root_lower_count == 0) {
+            const int fd = tree_clone(tree->root_fd, rows[i].path + 1, 0);
+
+            if (fd < 0)
+                return assay_fault_set(tree->fault, "clone places");
+            if (!tree_attach(tree, fd, rows[i].path, true, "attach places"))
+                return false;
+        }
+    }
+    return tree_make_directories(tree, "/run", "make places") &&
+            tree_make_directories(tree, "/sys", "make places");
+}
+
+static bool seal_and_enter(struct tree *tree)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+    if (tree->plan->root_lower_count == 0 && sys_mount_setattr(tree->root_fd, 0, &attr) < 0)
+        return assay_fault_set(tree->fault, "read-only root");
+    if (fchdir(tree->root_fd) < 0 || sys_pivot_root(".", ".") < 0)
+        return assay_fault_set(tree->fault, "pivot_root");
+    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return assay_fault_set(tree->fault, "detach old root");
+    return true;
+}
+
+static bool read_host_network(struct tree *tree)
+{
+    if (tree->plan->network != ASSAY_NETWORK_HOST)
+        return true;
+    tree->host_resolv = malloc(HOST_TEXT_BYTES);
+    tree->host_hosts = malloc(HOST_TEXT_BYTES);
+    if (tree->host_resolv == NULL || tree->host_hosts == NULL)
+        return assay_fault_errno(tree->fault, "host network", ENOMEM);
+    (void)assay_procfile_read(AT_FDCWD, "/etc/resolv.conf", tree->host_resolv, HOST_TEXT_BYTES);
+    (void)assay_procfile_read(AT_FDCWD, "/etc/hosts", tree->host_hosts, HOST_TEXT_BYTES);
+    return true;
+}
+
+static bool make_all(struct tree *tree)
+{
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return assay_fault_set(tree->fault, "private mounts");
+    if (!read_host_network(tree) || !mount_disk(tree) || !mount_root(tree) ||
+            !add_writable_places(tree) || !tree_add_skeleton(tree))
+        return false;
+    for (size_t i = 0; i < tree->plan->mount_count; i++)
+        if (!add_mount(tree, &tree->plan->mounts[i]))
+            return false;
+    return add_out_dir(tree) && tree_add_dev(tree) && tree_add_proc(tree) && seal_and_enter(tree);
+}
+
+bool assay_mounts_make(struct assay_mounts *out, const struct assay_box_plan *plan,
+        const struct assay_skeleton *skeleton, const struct assay_sources *sources,
+        struct assay_fault *fault)
+{
+    struct tree tree = {.plan = plan,
+            .skeleton = skeleton,
+            .sources = sources,
+            .root_fd = -1,
+            .out = out,
+            .fault = fault};
+    bool made = false;
+
+    memset(out, 0, sizeof(*out));
+    out->proc_fd = -1;
+    out->out_dir_fd = -1;
+    (void)umask(0);
+    made = make_all(&tree);
+    (void)umask(022);
+    free(tree.host_resolv);
+    free(tree.host_hosts);
+    if (tree.root_fd >= 0)
+        close(tree.root_fd);
+    return made; // on failure the process ends, and its descriptors with it
+}
+
+bool assay_mounts_full(const struct assay_mounts *mounts)
+{
+    for (size_t i = 0; i < mounts->tmpfs_count; i++) {
+        struct statvfs stat;
+
+        if (fstatvfs(mounts->tmpfs_fds[i], &stat) == 0 &&
+                (stat.f_bfree == 0 || stat.f_ffree == 0))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#include "sandbox/payload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/sys.h"
+
+#define LANDLOCK_SCOPES 3ULL // abstract UNIX sockets and signals (ABI 6)
+
+static bool set_descriptors(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    const int report_number = payload->plan->report_fd;
+
+    if (dup2(payload->stdin_fd, 0) < 0 || dup2(payload->output_fd, 1) < 0 ||
+            dup2(payload->output_fd, 2) < 0)
+        return assay_fault_set(fault, "stdio");
+    // Whatever else is open, of ours or inherited by mistake, ends at exec.
+    if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 && errno != ENOSYS && errno != EINVAL)
+        return assay_fault_set(fault, "close_range");
+    if (report_number > 0 && payload->report_fd == report_number)
+        return fcntl(report_number, F_SETFD, 0) == 0 || assay_fault_set(fault, "report pipe");
+    if (report_number > 0 && dup2(payload->report_fd, report_number) < 0)
+        return assay_fault_set(fault, "report pipe");
+    return true;
+}
+
+static bool set_limit(int resource, rlim_t soft, rlim_t hard, struct assay_fault *fault)
+{
+    struct rlimit limit;
+
+    if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
+        return assay_fault_set(fault, "getrlimit");
+    // We may have inherited less than the plan wants, and cannot raise it.
+    if (hard > limit.rlim_max)
+        hard = limit.rlim_max;
+    limit.rlim_max = hard;
+    limit.rlim_cur = soft < hard ? soft : hard;
+    return setrlimit((__rlimit_resource_t)resource, &limit) == 0 ||
+            assay_fault_set(fault, "setrlimit");
+}
+
+static bool set_limits(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    const struct assay_box_limits *limits = &payload->plan->limits;
+    // The spawner keeps the CPU limit for the whole box; this one stands behind
+    // it, for one process, should the spawner be stopped.
+    const rlim_t cpu_s = limits->cpu_ms_max / 1000 + 2;
+
+    if (!set_limit(RLIMIT_CORE, 0, 0, fault) ||
+            !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
+            !set_limit(RLIMIT_FSIZE, limits->disk_bytes_max, limits->disk_bytes_max, fault) ||
+            !set_limit(RLIMIT_NOFILE, limits->open_file_count_max, limits->open_file_count_max,
+                    fault) ||
+            !set_limit(RLIMIT_STACK, (rlim_t)8 << 20, RLIM_INFINITY, fault) ||
+            !set_limit(RLIMIT_MEMLOCK, 65536, 65536, fault) ||
+            !set_limit(RLIMIT_MSGQUEUE, 819200, 819200, fault) ||
+            !set_limit(RLIMIT_SIGPENDING, 4096, 4096, fault) ||
+            !set_limit(RLIMIT_NICE, 0, 0, fault) || !set_limit(RLIMIT_RTPRIO, 0, 0, fault))
+        return false;
+    if (payload->limit_memory &&
+            !set_limit(RLIMIT_DATA, limits->memory_bytes_max, limits->memory_bytes_max, fault))
+        return false;
+    // Set inside the box's user namespace it counts in the box alone; the init is one.
+    return !payload->limit_pids ||
+            set_limit(RLIMIT_NPROC, (rlim_t)limits->process_count_max + 1,
+                    (rlim_t)limits->process_count_max + 1, fault);
+}
+
+static bool reset_signals(struct assay_fault *fault)
+{
+    sigset_t none;
+
+    // A SIGCHLD that someone above us ignored would be ignored after exec too.
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL);
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
+}
+
+static bool drop_capabilities(struct assay_fault *fault)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[2] = {{0}, {0}};
+
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+            return assay_fault_set(fault, "drop bounding set");
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+            prctl(PR_SET_SECUREBITS,
+                    SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                            SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
+                            SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+                    0, 0, 0) < 0)
+        return assay_fault_set(fault, "securebits");
+    if (syscall(SYS_capset, &header, none) < 0)
+        return assay_fault_set(fault, "drop capabilities");
+    return true;
+}
+
+// Where the kernel has it (ABI 6): no signal and no abstract socket out of the
+// box, even with the host's network. Older kernels: namespaces alone do this.
+static bool scope_with_landlock(struct assay_fault *fault)
+{
+    const struct {
+        uint64_t handled_access_fs, handled_access_net, scoped;
+    } ruleset = {.scoped = LANDLOCK_SCOPES};
+    int fd = -1;
+    bool restricted = false;
+
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1U) < 6) // 1: tell the version
+        return true;
+    fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0U);
+    if (fd < 0)
+        return assay_fault_set(fault, "landlock");
+    restricted = syscall(SYS_landlock_restrict_self, fd, 0U) == 0 ||
+            assay_fault_set(fault, "landlock");
+    close(fd);
+    return restricted;
+}
+
+static _Noreturn void fail(const struct assay_payload *payload, const struct assay_fault *fault)
+{
+    if (write(payload->error_fd, fault, sizeof(*fault)) < 0)
+        _exit(126); // the init sees an exit without a reason
+    _exit(125);
+}
+
+// The command's own fault, as a shell would put it: a line on its stderr, 126 or 127.
+static _Noreturn void refuse(const char *what, int problem)
+{
+    char line[512];
+    const int len = snprintf(line, sizeof(line), "assay: %.400s: %s\n", what,
+            problem == ENOENT ? "not found" : strerrordesc_np(problem));
+
+    if (len > 0 && write(2, line, (size_t)len) < 0)
+        _exit(126);
+    _exit(problem == ENOENT ? 127 : 126);
+}
+
+// Errors of exec that say nothing about the command.
+static bool is_our_trouble(int problem)
+{
+    return problem == ENOMEM || problem == EAGAIN || problem == EMFILE || problem == ENFILE ||
+            problem == EIO;
+}
+
+static void exec_path(const char *path, const struct assay_box_plan *plan)
+{
+    char *const *argv = NULL;
+    char *const *env = NULL;
+
+    memcpy(&argv, &plan->argv, sizeof(argv)); // execve() promises not to write
+    memcpy(&env, &plan->env, sizeof(env));
+    (void)execve(path, argv, env);
+}
+
+static const char *find_path(const struct assay_box_plan *plan)
+{
+    for (size_t i = 0; plan->env[i] != NULL; i++)
+        if (strncmp(plan->env[i], "PATH=", 5) == 0)
+            return plan->env[i] + 5;
+    return "/usr/bin:/bin";
+}
+
+// Returns only on failure, with errno. As execvp(): a forbidden file is
+// remembered while the search goes on.
+static void exec_command(const struct assay_box_plan *plan)
+{
+    char path[PATH_MAX];
+    int problem = ENOENT;
+
+    if (strchr(plan->argv[0], '/') != NULL) {
+        exec_path(plan->argv[0], plan);
+        return;
+    }
+    for (const char *at = find_path(plan); at != NULL;) {
+        const size_t len = strcspn(at, ":");
+
+        if (snprintf(path, sizeof(path), "%.*s/%s", len == 0 ? 1 : (int)len, len == 0 ? "." : at,
+                    plan->argv[0]) < (int)sizeof(path)) {
+            exec_path(path, plan);
+            if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+                return;
+            if (errno == EACCES)
+                problem = EACCES;
+        }
+        at = at[len] == ':' ? at + len + 1 : NULL;
+    }
+    errno = problem;
+}
+
+void assay_payload_exec(const struct assay_payload *payload)
+{
+    const struct assay_box_plan *plan = payload->plan;
+    struct assay_fault fault = {{0}, 0};
+
+    if (setsid() < 0) {
+        (void)assay_fault_set(&fault, "setsid");
+        fail(payload, &fault);
+    }
+    (void)umask(022);
+    if (!set_descriptors(payload, &fault) || !reset_signals(&fault))
+        fail(payload, &fault);
+    // A patched tree decides whether its folders exist: not a failure of ours.
+    if (chdir(plan->cwd) < 0)
+        refuse(plan->cwd, errno);
+    if (!set_limits(payload, &fault) || !drop_capabilities(&fault))
+        fail(payload, &fault);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        (void)assay_fault_set(&fault, "no_new_privs");
+        fail(payload, &fault);
+    }
+    if (!scope_with_landlock(&fault) ||
+            !assay_profile_install(payload->profiles, plan->profile, &fault))
+        fail(payload, &fault);
+    exec_command(plan);
+    if (!is_our_trouble(errno))
+        refuse(plan->argv[0], errno);
+    (void)assay_fault_set(&fault, "exec");
+    fail(payload, &fault);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// payload.h - from a fork of the box's init to the untrusted command.
+#ifndef ASSAY_SANDBOX_PAYLOAD_H
+#define ASSAY_SANDBOX_PAYLOAD_H
+
+#include <stdbool.h>
+
+#include "sandbox/box.h"
+#include "sandbox/profile.h"
+
+struct assay_payload {
+    const struct assay_box_plan *plan;
+    const struct assay_profiles *profiles;
+    int stdin_fd, output_fd;
+    int report_fd; // -1: none
+    // A pipe's writing end, O_CLOEXEC: a struct assay_fault when a step of ours
+    // failed; its end of file means that exec succeeded.
+    int error_fd;
+    bool limit_memory, limit_pids; // by rlimit, where no cgroup does
+};
+
+// Never returns. Everything irrevocable happens here, seccomp last, then exec.
+_Noreturn void assay_payload_exec(const struct assay_payload *payload);
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// profile.h - seccomp profiles: which system calls a payload may make.
+//
+// Two filters are stacked. One goes by number: allowed, EPERM for what the
+// kernel has and the profile forbids, ENOSYS for numbers that nobody knows (so
+// that a libc falls back). One goes by arguments, for calls that are fine with
+// most of them. The kernel takes the stricter answer of the two. Both are
+// compiled once, when the spawner starts.
+//
+//   strict  deny by default: a broad list of allowed calls, as Docker's
+//   compat  allow by default: only what the always-denied list names is refused
+#ifndef ASSAY_SANDBOX_PROFILE_H
+#define ASSAY_SANDBOX_PROFILE_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+
+#include "sandbox/box.h"
+#include "sandbox/fault.h"
+
+#define ASSAY_PROFILE_INSTRUCTIONS_MAX 4096
+
+struct assay_profile_filter {
+    struct sock_filter code[ASSAY_PROFILE_INSTRUCTIONS_MAX];
+    unsigned short count;
+};
+
+struct assay_profiles {
+    struct assay_profile_filter by_number[2]; // by enum assay_profile
+    struct assay_profile_filter by_argument;
+};
+
+bool assay_profiles_build(struct assay_profiles *out, struct assay_fault *fault);
+
+// For good, on the calling process; needs no_new_privs.
+bool assay_profile_install(const struct assay_profiles *profiles, enum assay_profile profile,
+        struct assay_fault *fault);
+
+#endif

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+// spawn.c - one request becomes one box: sources, group, clone3, maps, go.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "sandbox/init.h"
+#include "sandbox/plan.h"
+#include "sandbox/procfile.h"
+#include "sandbox/spawner.h"
+#include "sandbox/sys.h"
+
+// What is needed only until the box runs.
+struct request {
+    struct assay_arena *arena;
+    char *bytes; // owned; the plan's texts point into it
+    struct assay_box_plan plan;
+    struct assay_sources sources;
+    bool sources_open;
+    int stdin_fd, output_fd, report_fd; // borrowed
+    int init_control_fd;                // the init's end
+};
+
+// --- ids ------------------------------------------------------------------------------------------
+
+bool assay_spawn_write_maps(pid_t pid, uint32_t inside, uint32_t outside)
+{
+    char path[48];
+    char map[48];
+
+    (void)snprintf(map, sizeof(map), "%" PRIu32 " %" PRIu32 " 1", inside, outside);
+    (void)snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+    if (!assay_procfile_write(-1, path, "deny"))
+        return false;
+    (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+    if (!assay_procfile_write(-1, path, map))
+        return false;
+    // Root's gids have the uids' numbers; a user may map only its own.
+    if (geteuid() != 0)
+        (void)snprintf(map, sizeof(map), "%" PRIu32 " %" PRIu32 " 1", inside, (uint32_t)getegid());
+    (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
+    return assay_procfile_write(-1, path, map);
+}
+
+int assay_spawn_map_namespace(uint32_t inside, uint32_t outside)
+{
+    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+    char path[48];
+    int fd = -1;
+    const pid_t pid = sys_clone3(&args);
+
+    if (pid == 0) {
+        for (;;)
+            (void)pause();
+    }
+    if (pid < 0)
+        return -1;
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+    if (assay_spawn_write_maps(pid, inside, outside))
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int problem = errno;
+
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    errno = problem;
+    return fd;
+}
+
+// A uid that no other box of ours has, or the store's when the pool is used up.
+static uint32_t take_uid(struct spawner *spawner, int *idmap_fd)
+{
+    const struct assay_ids *ids = &spawner->ids;
+
+    *idmap_fd = -1;
+    for (uint32_t i = 0; spawner->can_idmap && i < ids->pool_count; i++) {
+        // Two spawners on one host begin at different places.
+        const uint32_t index = (i + (uint32_t)getpid()) % ids->pool_count;
+
+        if (spawner->uid_taken[index])
+            continue;
+        if (spawner->idmap_fds[index] < 0)
+            spawner->idmap_fds[index] =
+                    assay_spawn_map_namespace(ids->store_uid, ids->pool + index);
+        if (spawner->idmap_fds[index] < 0)
+            break;
+        spawner->uid_taken[index] = true;
+        *idmap_fd = spawner->idmap_fds[index];
+        return ids->pool + index;
+    }
+    return ids->store_uid;
+}
+
+static void return_uid(struct spawner *spawner, uint32_t uid)
+{
+    const struct assay_ids *ids = &spawner->ids;
+
+    if (ids->pool_count > 0 && uid >= ids->pool && uid - ids->pool < ids->pool_count)
+        spawner->uid_taken[uid - ids->pool] = false;
+}
+
+// As root: open what the plan names, shifted to the box's own uid. Where the
+// kernel or a file system refuses the shift, and for a box that leaves an upper
+// behind (which must belong to the store), the box runs as the store's uid.
+static bool open_sources(struct spawner *spawner, struct box *box, struct request *request)
+{
+    int idmap_fd = -1;
+    bool refused = false;
+
+    box->uid = spawner->ids.store_uid;
+    assay_sources_init(&request->sources, &request->plan);
+    if (!spawner->ids.root)
+        return true; // the init does it, with the box's own rights
+    if (!request->sources.keeps_upper)
+        box->uid = take_uid(spawner, &idmap_fd);
+    request->sources_open = true;
+    if (assay_sources_open(&request->sources, &request->plan, idmap_fd, spawner->ids.store_uid,
+                &refused, &box->fault))
+        return true;
+    if (!refused)
+        return false;
+    assay_sources_close(&request->sources);
+    return_uid(spawner, box->uid);
+    box->uid = spawner->ids.store_uid;
+    assay_sources_init(&request->sources, &request->plan);
+    return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
+            &refused, &box->fault);
+}
+
+// --- the request ----------------------------------------------------------------------------------
+
+static bool read_plan(struct request *request, int plan_fd, struct assay_fault *fault)
+{
+    struct stat stat;
+    struct assay_error err;
+
+    if (fstat(plan_fd, &stat) < 0)
+        return assay_fault_set(fault, "read plan");
+    if (stat.st_size <= 0 || (uint64_t)stat.st_size > ASSAY_PLAN_BYTES_MAX)
+        return assay_fault_errno(fault, "read plan", EINVAL);
+    request->bytes = malloc((size_t)stat.st_size);
+    if (request->bytes == NULL ||
+            assay_arena_create(&request->arena, ASSAY_PLAN_BYTES_MAX, NULL) != ASSAY_OK)
+        return assay_fault_errno(fault, "read plan", ENOMEM);
+    if (pread(plan_fd, request->bytes, (size_t)stat.st_size, 0) != stat.st_size)
+        return assay_fault_set(fault, "read plan");
+    if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
+                &err) != ASSAY_OK)
+        return assay_fault_errno(fault, "read plan", EINVAL);
+    return true;
+}
+
+static struct box *make_box(struct spawner *spawner)
+{
+    struct box *box = NULL;
+
+    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX; slot++) {
+        if (spawner->boxes[slot] != NULL)
+            continue;
+        box = calloc(1, sizeof(*box));
+        if (box == NULL)
+            return NULL;
+        box->slot = slot;
+        box->pid_fd = box->control_fd = box->private_fd = box->out_dir_fd = -1;
+        box->group.oom_fd = -1;
+        box->request_us = assay_clock_us();
+        spawner->boxes[slot] = box;
+        spawner->box_count++;
+        return box;
+    }
+    return NULL;
+}
+
+static _Noreturn void become_init(
+        const struct spawner *spawner, struct request *request, unsigned roles)
+{
+    const struct assay_init init = {.plan = &request->plan,
+            .profiles = &spawner->profiles,
+            .skeleton = &spawner->skeleton,
+            .sources = &request->sources,
+            .sources_open = request->sources_open,
+            .control_fd = request->init_control_fd,
+            .stdin_fd = request->stdin_fd,
+            .output_fd = request->output_fd,
+            .report_fd = request->report_fd,
+            .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
+            .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
+            .meter = (roles & (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS)) !=
+                    (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS)};
+
+    assay_init_run(&init);
+}
+
+static bool clone_init(struct spawner *spawner, struct box *box, struct request *request)
+{
+    const int group_fd = assay_cgroup_clone_fd(&box->group, &spawner->cgroups);
+    struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+                    CLONE_NEWUTS | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+            .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
+            .exit_signal = SIGCHLD};
+
+    if (request->plan.network == ASSAY_NETWORK_NONE)
+        args.flags |= CLONE_NEWNET;
+    if (group_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)(unsigned)group_fd;
+    }
+    box->pid = sys_clone3(&args);
+    if (box->pid == 0)
+        become_init(spawner, request, spawner->cgroups.roles);
+    if (box->pid < 0) {
+        box->pid_fd = -1;
+        return assay_fault_set(&box->fault, "clone3");
+    }
+    if (!assay_cgroup_add(&box->group, &spawner->cgroups, box->pid, group_fd >= 0, &box->fault))
+        return false;
+    if (!assay_spawn_write_maps(box->pid, ASSAY_BOX_UID, box->uid))
+        return assay_fault_set(&box->fault, "uid map");
+    return true;
+}
+
+static bool make_control(struct box *box, struct request *request)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return assay_fault_set(&box->fault, "control socket");
+    box->control_fd = pair[0];
+    request->init_control_fd = pair[1];
+    return true;
+}
+
+static bool start(struct spawner *spawner, struct box *box, struct request *request, int plan_fd)
+{
+    const uint32_t go = ASSAY_WIRE_GO;
+
+    if (!read_plan(request, plan_fd, &box->fault))
+        return false;
+    if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
+        return assay_fault_errno(&box->fault, "report pipe", EINVAL);
+    box->limits = request->plan.limits;
+    box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
+    if (!open_sources(spawner, box, request) ||
+            !assay_cgroup_create(&box->group, &spawner->cgroups, &box->limits, &box->fault) ||
+            !make_control(box, request) || !clone_init(spawner, box, request))
+        return false;
+    if (!assay_spawner_watch(spawner, box->pid_fd, WATCH_PID, box->slot) ||
+            !assay_spawner_watch(spawner, box->control_fd, WATCH_CONTROL, box->slot) ||
+            !assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot) ||
+            (box->group.oom_fd >= 0 &&
+                    !assay_spawner_watch(spawner, box->group.oom_fd, WATCH_OOM, box->slot)))
+        return assay_fault_set(&box->fault, "watch");
+    box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    if (assay_wire_send(box->control_fd, &go, sizeof(go), NULL, 0) < 0)
+        return assay_fault_set(&box->fault, "release");
+    return true;
+}
+
+static void tell_failure(int private_fd, const struct assay_fault *fault)
+{
+    struct assay_wire_result result = {
+            .kind = ASSAY_WIRE_RESULT, .cause = ASSAY_BOX_SETUP_FAILED, .fault = *fault};
+
+    (void)assay_wire_send(private_fd, &result, sizeof(result), NULL, 0);
+}
+
+void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
+{
+    struct request request = {.stdin_fd = fds[2],
+            .output_fd = fds[3],
+            .report_fd = fds[4],
+            .init_control_fd = -1};
+    struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
+    struct box *box = fd_count < 4 ? NULL : make_box(spawner);
+
+    if (box != NULL) {
+        box->private_fd = fds[0];
+        if (!start(spawner, box, &request, fds[1])) {
+            tell_failure(box->private_fd, &box->fault);
+            if (box->pid > 0) {
+                (void)sys_pidfd_kill(box->pid_fd);
+                (void)waitpid(box->pid, NULL, 0);
+            }
+            assay_spawn_release(spawner, box);
+        }
+    } else if (fd_count > 0) {
+        tell_failure(fds[0], &full);
+        close(fds[0]);
+    }
+    for (size_t i = 1; i < fd_count; i++)
+        close(fds[i]);
+    if (request.init_control_fd >= 0)
+        close(request.init_control_fd);
+    if (request.sources_open)
+        assay_sources_close(&request.sources);
+    assay_arena_destroy(request.arena);
+    free(request.bytes);
+}
+
+// --- the end --------------------------------------------------------------------------------------
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+// A group that is still busy is kept aside; the loop tries again.
+static void remove_group(struct spawner *spawner, struct assay_cgroup *group)
+{
+    struct assay_cgroup *grown = NULL;
+
+    if (assay_cgroup_remove(group, &spawner->cgroups))
+        return;
+    if (spawner->busy_count == spawner->busy_cap) {
+        const size_t cap = spawner->busy_cap * 2 + 16;
+
+        grown = realloc(spawner->busy_groups, cap * sizeof(*grown));
+        if (grown == NULL)
+            return; // the next start sweeps it up
+        spawner->busy_groups = grown;
+        spawner->busy_cap = cap;
+    }
+    spawner->busy_groups[spawner->busy_count++] = *group;
+}
+
+void assay_spawn_release(struct spawner *spawner, struct box *box)
+{
+    close_fd(box->pid_fd);
+    close_fd(box->control_fd);
+    close_fd(box->private_fd);
+    close_fd(box->out_dir_fd);
+    remove_group(spawner, &box->group);
+    return_uid(spawner, box->uid);
+    spawner->boxes[box->slot] = NULL;
+    spawner->box_count--;
+    free(box);
+}

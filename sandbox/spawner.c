@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+#include "sandbox/spawner.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sandbox/sys.h"
+
+#define EVENTS_MAX 64
+#define CPU_CHECK_US_MIN 2000
+#define CPU_CHECK_US_MAX 1000000
+#define NEVER UINT64_MAX
+
+bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = ((uint64_t)slot << 8) | kind};
+
+    return epoll_ctl(spawner->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void unwatch(const struct spawner *spawner, int fd)
+{
+    (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+// --- ending a box ---------------------------------------------------------------------------------
+
+// Everything in the box dies with its init; the group's kill switch is the faster of the two.
+static void kill_box(struct spawner *spawner, struct box *box)
+{
+    if (box->state == BOX_DYING)
+        return;
+    box->state = BOX_DYING;
+    box->check_us = NEVER;
+    if (box->ended_us == 0)
+        box->ended_us = assay_clock_us();
+    assay_cgroup_kill(&box->group, &spawner->cgroups);
+    (void)sys_pidfd_kill(box->pid_fd);
+}
+
+static void kill_for(struct spawner *spawner, struct box *box, enum assay_box_cause cause)
+{
+    if (box->state == BOX_DYING)
+        return;
+    box->facts.killed = true;
+    box->facts.kill_cause = cause;
+    kill_box(spawner, box);
+}
+
+static void note_meter(struct box *box, const struct assay_wire_init *record)
+{
+    box->meter = *record;
+    if (record->memory_bytes > box->memory_peak)
+        box->memory_peak = record->memory_bytes;
+    if (record->pids > box->pids_peak)
+        box->pids_peak = record->pids;
+}
+
+static void read_usage(
+        const struct spawner *spawner, struct box *box, struct assay_box_usage *usage)
+{
+    const unsigned roles = spawner->cgroups.roles;
+    struct assay_cgroup_usage group = {0};
+
+    assay_cgroup_read(&box->group, &spawner->cgroups, &group);
+    box->facts.oom = box->facts.oom || group.oom;
+    box->facts.pids_hit = group.pids_hit;
+    usage->cpu_user_us = group.cpu_user_us;
+    usage->cpu_system_us = group.cpu_system_us;
+    usage->memory_bytes_peak = group.memory_bytes_peak;
+    usage->pids_peak = group.pids_peak;
+    if (!(roles & ASSAY_CGROUP_CPU)) {
+        usage->cpu_user_us = box->meter.cpu_user_us;
+        usage->cpu_system_us = box->meter.cpu_system_us;
+    }
+    if (!(roles & ASSAY_CGROUP_MEMORY))
+        usage->memory_bytes_peak = box->memory_peak;
+    if (!(roles & ASSAY_CGROUP_PIDS)) {
+        usage->pids_peak = box->pids_peak;
+        box->facts.pids_hit = box->pids_peak >= box->limits.process_count_max;
+    }
+    box->facts.cpu_us = usage->cpu_user_us + usage->cpu_system_us;
+}
+
+// Everything is dead. Usage is read now: after the kill, before the group is gone.
+static void finish_box(struct spawner *spawner, struct box *box)
+{
+    struct assay_wire_result result = {.kind = ASSAY_WIRE_RESULT, .fault = box->fault};
+    enum assay_box_cause cause = ASSAY_BOX_SETUP_FAILED;
+    const uint64_t now_us = assay_clock_us();
+
+    (void)waitpid(box->pid, NULL, 0);
+    if (box->ended_us == 0)
+        box->ended_us = now_us;
+    read_usage(spawner, box, &result.usage);
+    if (!box->failed)
+        assay_judge(&box->facts, &cause, &result.exit_code, &result.signal);
+    result.cause = cause;
+    if (box->started_us > 0) {
+        result.usage.setup_us = box->started_us - box->request_us;
+        result.usage.wall_ms = (box->ended_us - box->started_us) / 1000;
+        result.usage.teardown_us = now_us - box->ended_us;
+    }
+    (void)assay_wire_send(box->private_fd, &result, sizeof(result), &box->out_dir_fd,
+            box->out_dir_fd >= 0 ? 1 : 0);
+    assay_spawn_release(spawner, box);
+}
+
+// --- events of a box ------------------------------------------------------------------------------
+
+static void start_clock(struct box *box, uint64_t time_us)
+{
+    const uint32_t kind = ASSAY_WIRE_STARTED;
+
+    if (box->state != BOX_SETUP)
+        return;
+    box->state = BOX_RUNNING;
+    box->started_us = time_us;
+    box->check_us = 0; // the loop computes it
+    (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), NULL, 0);
+}
+
+// False when the init has nothing more to say.
+static bool hear_init(struct spawner *spawner, struct box *box)
+{
+    struct assay_wire_init record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+    const long got = assay_wire_receive(
+            box->control_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
+
+    if (got < 0 && errno == EAGAIN)
+        return false;
+    if (got != (long)sizeof(record)) { // its end: the pidfd tells the rest
+        unwatch(spawner, box->control_fd);
+        return false;
+    }
+    if (record.kind == ASSAY_WIRE_OUT_DIR && box->out_dir_fd < 0 && fd_count == 1) {
+        box->out_dir_fd = fds[0];
+    } else if (record.kind == ASSAY_WIRE_STARTED) {
+        start_clock(box, record.time_us);
+    } else if (record.kind == ASSAY_WIRE_METER) {
+        note_meter(box, &record);
+        if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
+                record.memory_bytes > box->limits.memory_bytes_max)
+            kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
+        box->check_us = 0;
+    } else if (record.kind == ASSAY_WIRE_ENDED) {
+        note_meter(box, &record);
+        box->facts.ended = true;
+        box->facts.wait_status = record.wait_status;
+        box->facts.disk_full = record.disk_full != 0;
+        if (box->state != BOX_DYING)
+            box->ended_us = record.time_us;
+        kill_box(spawner, box);
+    } else if (record.kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
+        box->failed = true;
+        box->fault = record.fault;
+        kill_box(spawner, box);
+    }
+    return true;
+}
+
+static void hear_caller(struct spawner *spawner, struct box *box)
+{
+    struct assay_wire_kill record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+    const long got = assay_wire_receive(
+            box->private_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
+
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_KILL &&
+            record.cause <= ASSAY_BOX_INFRA_ERROR) {
+        kill_for(spawner, box, (enum assay_box_cause)record.cause);
+        return;
+    }
+    unwatch(spawner, box->private_fd); // nobody waits for the result any more
+    kill_for(spawner, box, ASSAY_BOX_CANCELLED);
+}
+
+static void hear_oom(struct spawner *spawner, struct box *box)
+{
+    struct assay_cgroup_usage usage = {0};
+    uint64_t count = 0;
+
+    if (read(box->group.oom_fd, &count, sizeof(count)) < 0)
+        return;
+    assay_cgroup_read(&box->group, &spawner->cgroups, &usage);
+    if (usage.oom) {
+        box->facts.oom = true;
+        kill_box(spawner, box);
+    }
+}
+
+static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind kind)
+{
+    switch (kind) {
+    case WATCH_CONTROL:
+        (void)hear_init(spawner, box);
+        break;
+    case WATCH_PRIVATE:
+        hear_caller(spawner, box);
+        break;
+    case WATCH_OOM:
+        hear_oom(spawner, box);
+        break;
+    case WATCH_PID:
+        while (hear_init(spawner, box)) // what it said last, before it died
+            continue;
+        finish_box(spawner, box);
+        break;
+    case WATCH_MAIN:
+    case WATCH_SIGNAL:
+        break;
+    }
+}
+
+// --- clocks ---------------------------------------------------------------------------------------
+
+// Look at one box's clocks; sets when to look next.
+static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
+{
+    const uint64_t wall_end_us = box->started_us + box->limits.wall_ms_max * 1000;
+    struct assay_cgroup_usage usage = {.cpu_user_us = box->meter.cpu_user_us,
+            .cpu_system_us = box->meter.cpu_system_us};
+    uint64_t used_us = 0;
+    uint64_t pause_us = 0;
+
+    if (box->state == BOX_SETUP) {
+        box->failed = true;
+        (void)assay_fault_errno(&box->fault, "set-up took too long", ETIMEDOUT);
+        kill_box(spawner, box);
+        return;
+    }
+    if (now_us >= wall_end_us) {
+        kill_for(spawner, box, ASSAY_BOX_WALL_LIMIT);
+        return;
+    }
+    assay_cgroup_read_cpu(&box->group, &spawner->cgroups, &usage);
+    used_us = usage.cpu_user_us + usage.cpu_system_us;
+    if (used_us > box->facts.cpu_us_max) {
+        kill_for(spawner, box, ASSAY_BOX_CPU_LIMIT);
+        return;
+    }
+    // The limit cannot be passed sooner than by running on every processor at once.
+    pause_us = (box->facts.cpu_us_max - used_us) / (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    if (pause_us < CPU_CHECK_US_MIN)
+        pause_us = CPU_CHECK_US_MIN;
+    if (pause_us > CPU_CHECK_US_MAX)
+        pause_us = CPU_CHECK_US_MAX;
+    box->check_us = now_us + pause_us < wall_end_us ? now_us + pause_us : wall_end_us;
+}
+
+// Milliseconds until the next clock runs out; -1: none does.
+static int check_clocks(struct spawner *spawner)
+{
+    const uint64_t now_us = assay_clock_us();
+    uint64_t next_us = spawner->busy_count > 0 ? now_us + 10000 : NEVER;
+    uint32_t seen = 0;
+
+    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX && seen < spawner->box_count; slot++) {
+        struct box *box = spawner->boxes[slot];
+
+        if (box == NULL)
+            continue;
+        seen++;
+        if (box->state != BOX_DYING && box->check_us <= now_us)
+            check_box(spawner, box, now_us);
+        if (box->check_us < next_us)
+            next_us = box->check_us;
+    }
+    if (next_us == NEVER)
+        return -1;
+    return next_us <= now_us ? 0 : (int)((next_us - now_us) / 1000 + 1);
+}
+
+static void retry_groups(struct spawner *spawner)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < spawner->busy_count; i++)
+        if (!assay_cgroup_remove(&spawner->busy_groups[i], &spawner->cgroups))
+            spawner->busy_groups[kept++] = spawner->busy_groups[i];
+    spawner->busy_count = kept;
+}
+
+// --- the loop -------------------------------------------------------------------------------------
+
+static void stop(struct spawner *spawner)
+{
+    if (spawner->stopping)
+        return;
+    spawner->stopping = true;
+    unwatch(spawner, spawner->main_fd);
+    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX; slot++)
+        if (spawner->boxes[slot] != NULL)
+            kill_for(spawner, spawner->boxes[slot], ASSAY_BOX_CANCELLED);
+}
+
+static void hear_library(struct spawner *spawner)
+{
+    struct assay_wire_run record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+    const long got =
+            assay_wire_receive(spawner->main_fd, &record, sizeof(record), fds, &fd_count, 0);
+
+    if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RUN &&
+            record.version == ASSAY_WIRE_VERSION) {
+        assay_spawn_box(spawner, fds, fd_count);
+        return;
+    }
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    if (got <= 0)
+        stop(spawner);
+}
+
+static void handle(struct spawner *spawner, const struct epoll_event *event)
+{
+    const enum watch_kind kind = (enum watch_kind)(event->data.u64 & 0xff);
+    const uint32_t slot = (uint32_t)(event->data.u64 >> 8);
+
+    if (kind == WATCH_MAIN)
+        hear_library(spawner);
+    else if (kind == WATCH_SIGNAL)
+        stop(spawner);
+    else if (spawner->boxes[slot] != NULL)
+        handle_box(spawner, spawner->boxes[slot], kind);
+}
+
+void assay_spawner_run(struct spawner *spawner)
+{
+    struct epoll_event events[EVENTS_MAX];
+
+    while (!spawner->stopping || spawner->box_count > 0 || spawner->busy_count > 0) {
+        const int timeout_ms = check_clocks(spawner);
+        const int count = epoll_wait(spawner->epoll_fd, events, EVENTS_MAX, timeout_ms);
+
+        // A box may be gone, and its slot taken anew, before a later event of the
+        // same batch is looked at: requests come last, so that a slot is not reused.
+        for (int pass = 0; pass < 2; pass++)
+            for (int i = 0; i < count; i++)
+                if (((events[i].data.u64 & 0xff) == WATCH_MAIN) == (pass == 1))
+                    handle(spawner, &events[i]);
+        if (spawner->busy_count > 0)
+            retry_groups(spawner);
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// spawner.h - assay-box's main loop: makes boxes, keeps their clocks, tells how they ended.
+//
+// One thread, one epoll. Boxes are independent; the loop never waits for one.
+#ifndef ASSAY_SANDBOX_SPAWNER_H
+#define ASSAY_SANDBOX_SPAWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/ids.h"
+#include "sandbox/judge.h"
+#include "sandbox/mounts.h"
+#include "sandbox/profile.h"
+#include "sandbox/skeleton.h"
+#include "sandbox/wire.h"
+
+#define ASSAY_BOXES_MAX 4096
+#define ASSAY_SETUP_MS_MAX 60000
+
+// SETUP -> RUNNING [STARTED]      exec worked: the wall clock runs
+// SETUP -> DYING [FAILED, kill]   a step of ours failed, or nobody wants it any more
+// RUNNING -> DYING [ENDED, kill]  the payload ended, or a limit did
+// DYING -> gone [pidfd]           everything in it is dead and reaped: the result is sent
+enum box_state { BOX_SETUP, BOX_RUNNING, BOX_DYING };
+
+struct box {
+    enum box_state state;
+    uint32_t slot; // in spawner->boxes
+    pid_t pid;
+    int pid_fd, control_fd, private_fd, out_dir_fd;
+    uint32_t uid; // host uid and gid
+    struct assay_cgroup group;
+    struct assay_box_limits limits;
+    struct assay_judge_facts facts;
+    bool failed;               // `fault` tells: cause setup_failed
+    struct assay_fault fault;
+    uint64_t request_us, started_us, ended_us; // CLOCK_MONOTONIC; 0: not yet
+    uint64_t check_us;          // when to look at the clocks next
+    struct assay_wire_init meter; // last reading of the init's meter
+    uint64_t memory_peak;       // highest reading
+    uint32_t pids_peak;
+};
+
+struct spawner {
+    int main_fd, epoll_fd, signal_fd;
+    struct assay_ids ids;
+    struct assay_cgroups cgroups;
+    struct assay_profiles profiles;
+    struct assay_skeleton skeleton;
+    bool can_idmap;
+    int *idmap_fds;  // by index in the uid pool; -1: not made yet
+    bool *uid_taken; // likewise
+    struct box *boxes[ASSAY_BOXES_MAX];
+    uint32_t box_count;
+    struct assay_cgroup *busy_groups; // owned; could not be removed yet
+    size_t busy_count, busy_cap;
+    bool stopping;
+};
+
+// Never returns before the main socket closed and every box is gone.
+void assay_spawner_run(struct spawner *spawner);
+
+// spawn.c: from a request to a running init. On failure the caller is told.
+void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
+// Forget a box whose process is gone (or never was): descriptors, uid, group, slot.
+void assay_spawn_release(struct spawner *spawner, struct box *box);
+// One id inside is one id outside, for a child in a new user namespace. False with errno.
+bool assay_spawn_write_maps(pid_t pid, uint32_t inside, uint32_t outside);
+// A user namespace that maps `inside` to `outside`, as a descriptor; -1 with errno.
+int assay_spawn_map_namespace(uint32_t inside, uint32_t outside);
+
+// Watch fd; `kind` and the box's slot come back with its event.
+enum watch_kind { WATCH_MAIN, WATCH_SIGNAL, WATCH_PID, WATCH_CONTROL, WATCH_PRIVATE, WATCH_OOM };
+bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot);
+
+#endif

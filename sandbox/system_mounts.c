@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// system_mounts.c - the parts of a box's tree that are a system's: /usr and /etc, /dev, /proc.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "sandbox/sys.h"
+#include "sandbox/tree.h"
+
+#define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+// --- /usr and /etc --------------------------------------------------------------------------------
+
+static bool add_usr(struct tree *tree)
+{
+    int fd = tree_clone(AT_FDCWD, "/usr", READ_ONLY);
+
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "clone /usr");
+    if (!tree_attach(tree, fd, "/usr", true, "attach /usr"))
+        return false;
+    if (!tree->skeleton->has_usr_local)
+        return true;
+    fd = tree_clone(AT_FDCWD, "empty", READ_ONLY);
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "hide /usr/local");
+    return tree_attach(tree, fd, "/usr/local", true, "hide /usr/local");
+}
+
+static bool write_file(struct tree *tree, const char *path, const char *text, size_t len)
+{
+    const int fd = tree_open(tree, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const bool written = fd >= 0 && write(fd, text, len) == (ssize_t)len;
+
+    if (!written)
+        (void)assay_fault_set(tree->fault, "write /etc");
+    if (fd >= 0)
+        close(fd);
+    return written;
+}
+
+static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entry)
+{
+    const bool missing = faccessat(tree->root_fd, entry->path, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+    const char *text = entry->text;
+    size_t len = entry->text_len;
+    char host_path[sizeof(entry->path) + 1];
+    int fd = -1;
+
+    switch (entry->kind) {
+    case ASSAY_SKELETON_LINK:
+        return !missing || symlinkat(entry->text, tree->root_fd, entry->path) == 0 ||
+                assay_fault_set(tree->fault, "link /etc");
+    case ASSAY_SKELETON_FILE:
+        if (tree->host_resolv != NULL && strcmp(entry->path, "etc/resolv.conf") == 0)
+            text = tree->host_resolv;
+        if (tree->host_hosts != NULL && strcmp(entry->path, "etc/hosts") == 0)
+            text = tree->host_hosts;
+        len = text == entry->text ? len : strlen(text);
+        // Not through a link of an image: resolv.conf is often one.
+        if (!missing && entry->replace)
+            (void)unlinkat(tree->root_fd, entry->path, 0);
+        return (!missing && !entry->replace) || write_file(tree, entry->path, text, len);
+    case ASSAY_SKELETON_BIND:
+        break;
+    }
+    (void)snprintf(host_path, sizeof(host_path), "/%s", entry->path);
+    fd = tree_clone(AT_FDCWD, host_path, READ_ONLY);
+    if (fd < 0 && errno == ENOENT) // gone since the spawner looked
+        return true;
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "clone /etc");
+    return tree_attach(tree, fd, host_path, entry->is_directory, "attach /etc");
+}
+
+bool tree_add_skeleton(struct tree *tree)
+{
+    if (!tree_make_directories(tree, "/etc", "make /etc"))
+        return false;
+    if (tree->plan->host_usr && !add_usr(tree))
+        return false;
+    for (size_t i = 0; i < tree->skeleton->count; i++) {
+        const struct assay_skeleton_entry *entry = &tree->skeleton->entries[i];
+
+        if ((tree->plan->host_usr || !entry->from_host) && !add_entry(tree, entry))
+            return false;
+    }
+    return true;
+}
+
+// --- /dev -----------------------------------------------------------------------------------------
+
+static const char *const device_names[] = {"null", "zero", "full", "random", "urandom", "tty"};
+
+// The directory itself, in the box's tmpfs, with a place for each device.
+static bool make_dev(struct tree *tree)
+{
+    static const struct {
+        const char *name, *target;
+    } links[] = {{"dev/fd", "/proc/self/fd"}, {"dev/stdin", "/proc/self/fd/0"},
+            {"dev/stdout", "/proc/self/fd/1"}, {"dev/stderr", "/proc/self/fd/2"},
+            {"dev/ptmx", "pts/ptmx"}};
+    char path[32];
+
+    if (mkdir("dev", 0755) < 0 || mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 01777) < 0)
+        return assay_fault_set(tree->fault, "make /dev");
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        if (symlink(links[i].target, links[i].name) < 0)
+            return assay_fault_set(tree->fault, "make /dev");
+    for (size_t i = 0; i < sizeof(device_names) / sizeof(device_names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "dev/%s", device_names[i]);
+        if (mknod(path, S_IFREG | 0644, 0) < 0)
+            return assay_fault_set(tree->fault, "make /dev");
+    }
+    return true;
+}
+
+static bool attach_in(int dir_fd, const char *name, int mount_fd)
+{
+    const int place_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    const bool attached = place_fd >= 0 && mount_fd >= 0 && sys_attach(mount_fd, place_fd) == 0;
+    const int problem = errno;
+
+    if (place_fd >= 0)
+        close(place_fd);
+    if (mount_fd >= 0)
+        close(mount_fd);
+    errno = problem;
+    return attached;
+}
+
+static bool add_pts(struct tree *tree, int dev_fd)
+{
+    const int fs_fd = sys_fsopen("devpts");
+    int fd = -1;
+    bool attached = false;
+
+    if (fs_fd >= 0 && sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "newinstance", NULL) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "ptmxmode", "0666") == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "mode", "0620") == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    attached = (fd >= 0 && attach_in(dev_fd, "pts", fd)) || assay_fault_set(tree->fault, "devpts");
+    if (fs_fd >= 0)
+        close(fs_fd);
+    return attached;
+}
+
+bool tree_add_dev(struct tree *tree)
+{
+    char path[32];
+    int dev_fd = -1;
+    int fd = -1;
+
+    if (!make_dev(tree))
+        return false;
+    // /dev/shm is cloned before /dev is made read-only, and stays writable.
+    const int shm_fd = tree_clone(AT_FDCWD, "dev/shm", 0);
+
+    fd = tree_clone(AT_FDCWD, "dev", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
+    if (shm_fd < 0 || fd < 0)
+        return assay_fault_set(tree->fault, "clone /dev");
+    if (!tree_attach(tree, fd, "/dev", true, "attach /dev"))
+        return false;
+    dev_fd = tree_open(tree, "/dev", O_PATH | O_DIRECTORY, 0);
+    if (dev_fd < 0 || !attach_in(dev_fd, "shm", shm_fd))
+        return assay_fault_set(tree->fault, "attach /dev/shm");
+    for (size_t i = 0; i < sizeof(device_names) / sizeof(device_names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "/dev/%s", device_names[i]);
+        fd = tree_clone(AT_FDCWD, path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+        if (!attach_in(dev_fd, device_names[i], fd))
+            return assay_fault_set(tree->fault, "attach devices");
+    }
+    if (!add_pts(tree, dev_fd))
+        return false;
+    close(dev_fd);
+    return true;
+}
+
+// --- /proc ----------------------------------------------------------------------------------------
+
+static bool make_read_only(struct tree *tree, int proc_fd, const char *name)
+{
+    const int fd = tree_clone(proc_fd, name, MOUNT_ATTR_RDONLY);
+
+    if (fd < 0 && errno == ENOENT)
+        return true;
+    return attach_in(proc_fd, name, fd) || assay_fault_set(tree->fault, "read-only /proc");
+}
+
+// By descriptors from end to end, and the null device is checked to be it:
+// path races in this very step were runc's CVE-2025-31133, -52565 and -52881.
+static bool mask(struct tree *tree, int proc_fd, const char *name)
+{
+    struct stat stat;
+    int fd = -1;
+
+    if (fstatat(proc_fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT || assay_fault_set(tree->fault, "mask /proc");
+    if (S_ISDIR(stat.st_mode)) {
+        fd = tree_clone(AT_FDCWD, "empty", READ_ONLY);
+    } else {
+        fd = tree_clone(AT_FDCWD, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+        if (fd >= 0 && (fstat(fd, &stat) < 0 || !S_ISCHR(stat.st_mode) ||
+                               stat.st_rdev != makedev(1, 3))) {
+            close(fd);
+            return assay_fault_errno(tree->fault, "mask /proc", ENODEV);
+        }
+    }
+    return attach_in(proc_fd, name, fd) || assay_fault_set(tree->fault, "mask /proc");
+}
+
+bool tree_add_proc(struct tree *tree)
+{
+    static const char *const read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+    static const char *const masked[] = {"acpi", "asound", "kallsyms", "kcore", "key-users", "keys",
+            "kmsg", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"};
+    const int fs_fd = sys_fsopen("proc");
+    int fd = -1;
+
+    if (fs_fd >= 0 && sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "mount /proc");
+    close(fs_fd);
+    if (!tree_attach(tree, fd, "/proc", true, "attach /proc"))
+        return false;
+    tree->out->proc_fd = tree_open(tree, "/proc", O_RDONLY | O_DIRECTORY, 0);
+    if (tree->out->proc_fd < 0)
+        return assay_fault_set(tree->fault, "open /proc");
+    for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
+        if (!make_read_only(tree, tree->out->proc_fd, read_only[i]))
+            return false;
+    for (size_t i = 0; i < sizeof(masked) / sizeof(masked[0]); i++)
+        if (!mask(tree, tree->out->proc_fd, masked[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// wire.h - what the library, the spawner and a box's init say to each other.
+//
+// All sockets are SOCK_SEQPACKET: one send, one whole record, descriptors beside
+// it. Both ends are built from the same tree and run on the same host, so records
+// are plain structs; `version` catches an assay beside another build's assay-box.
+//
+//   main     library <-> spawner   HELLO once, then RUN for each box
+//   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
+//   control  spawner <-> init      one a box: GO; OUT_DIR, STARTED, METER, ENDED or FAILED
+#ifndef ASSAY_SANDBOX_WIRE_H
+#define ASSAY_SANDBOX_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "sandbox/box.h"
+#include "sandbox/fault.h"
+#include "sandbox/probe.h"
+
+#define ASSAY_WIRE_VERSION 0x61730001U
+#define ASSAY_WIRE_FDS_MAX 5
+#define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
+
+enum assay_wire_kind {
+    ASSAY_WIRE_HELLO = 1,
+    ASSAY_WIRE_RUN,
+    ASSAY_WIRE_KILL,
+    ASSAY_WIRE_STARTED,
+    ASSAY_WIRE_RESULT,
+    ASSAY_WIRE_GO,
+    ASSAY_WIRE_OUT_DIR,
+    ASSAY_WIRE_METER,
+    ASSAY_WIRE_ENDED,
+    ASSAY_WIRE_FAILED,
+};
+
+struct assay_wire_hello {
+    uint32_t kind, version;
+    struct assay_error error; // .status ASSAY_OK: ready
+    struct assay_probes probes;
+};
+
+// Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
+// output, and the report pipe's end if the plan wants one.
+struct assay_wire_run {
+    uint32_t kind, version;
+};
+
+struct assay_wire_kill {
+    uint32_t kind;
+    uint32_t cause; // enum assay_box_cause
+};
+
+// STARTED uses `kind` alone. RESULT may carry the out_dir's descriptor.
+struct assay_wire_result {
+    uint32_t kind;
+    uint32_t cause; // enum assay_box_cause
+    int32_t exit_code, signal;
+    struct assay_fault fault;
+    struct assay_box_usage usage; // output_bytes is the library's to fill
+};
+
+// Everything that an init sends; GO uses `kind` alone.
+struct assay_wire_init {
+    uint32_t kind;
+    int32_t wait_status;   // ENDED
+    uint64_t time_us;      // STARTED, ENDED: CLOCK_MONOTONIC
+    uint64_t cpu_user_us;  // METER, ENDED: where no cgroup counts
+    uint64_t cpu_system_us;
+    uint64_t memory_bytes; // METER, ENDED: likewise
+    uint32_t pids;         // METER, ENDED: likewise
+    uint32_t disk_full;    // ENDED: a tmpfs of the box has no block or no inode left
+    struct assay_fault fault; // FAILED
+};
+
+// 0, or -1 with errno. Never raises SIGPIPE.
+int assay_wire_send(int fd, const void *record, size_t size, const int *fds, size_t fd_count);
+
+// Bytes of the record, 0 at the end, -1 with errno (EMSGSIZE: it was cut). The
+// received descriptors are the caller's; fds[] beyond *fd_count is set to -1.
+long assay_wire_receive(int fd, void *record, size_t size, int fds[ASSAY_WIRE_FDS_MAX],
+        size_t *fd_count, int flags);
+
+#endif

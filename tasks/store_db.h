@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// store_db.h - SQLite as the store uses it: statements, errors, the writer's queue. Internal to
+// tasks/.
+#ifndef ASSAY_TASKS_STORE_DB_H
+#define ASSAY_TASKS_STORE_DB_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "tasks/instance.h"
+#include "tasks/store.h"
+
+#define ASSAY_STORE_BUSY_MS 60000 // how long another process may hold the database
+
+// --- the two ways in -----------------------------------------------------------------------------
+
+// A piece of work on one connection, inside a transaction. `args` is the caller's.
+typedef enum assay_status (*assay_store_work)(sqlite3 *db, void *args, struct assay_error *err);
+
+// On the writer thread, all of it or nothing; returns after the commit is on disk.
+ASSAY_MUST_USE enum assay_status assay_store_write(
+        struct assay_store *store, assay_store_work work, void *args, struct assay_error *err);
+// On the calling thread; everything it reads is of one moment.
+ASSAY_MUST_USE enum assay_status assay_store_read(
+        struct assay_store *store, assay_store_work work, void *args, struct assay_error *err);
+
+// --- statements ----------------------------------------------------------------------------------
+
+// One statement with its error kept: after a failed call the later ones do
+// nothing, and assay_query_end() tells. Parameters are bound in order.
+struct assay_query {
+    sqlite3 *db;
+    sqlite3_stmt *statement; // owned
+    int bound;               // parameters so far
+    int code;                // first SQLite code that was not good
+};
+
+void assay_query_begin(struct assay_query *query, sqlite3 *db, const char *sql);
+void assay_query_text(struct assay_query *query, const char *text); // NULL binds null; borrowed
+void assay_query_bytes(struct assay_query *query, const void *bytes, size_t len); // likewise
+void assay_query_u64(struct assay_query *query, uint64_t number);
+// True while there is a row.
+bool assay_query_row(struct assay_query *query);
+// Release the statement. ASSAY_OK, or what went wrong on the way ("store: <what>: ...").
+ASSAY_MUST_USE enum assay_status assay_query_end(
+        struct assay_query *query, const char *what, struct assay_error *err);
+// For statements without rows: step once, then assay_query_end().
+ASSAY_MUST_USE enum assay_status assay_query_run(
+        struct assay_query *query, const char *what, struct assay_error *err);
+
+// Columns of the current row; texts and bytes are copied into the arena. An
+// arena that is full sets query->code to SQLITE_NOMEM and gives NULL or "".
+const char *assay_column_text(struct assay_query *query, int column, struct assay_arena *arena);
+struct assay_bytes assay_column_bytes(
+        struct assay_query *query, int column, struct assay_arena *arena);
+uint64_t assay_column_u64(const struct assay_query *query, int column);
+
+// *err from a SQLite code of `db`: busy is ASSAY_ETIMEOUT, a broken constraint ASSAY_ECONFLICT.
+enum assay_status assay_store_fail(
+        struct assay_error *err, sqlite3 *db, int code, const char *what);
+
+// Run statements that give no rows.
+ASSAY_MUST_USE enum assay_status assay_store_exec(
+        sqlite3 *db, const char *sql, const char *what, struct assay_error *err);
+
+// --- opening (store_open.c) ----------------------------------------------------------------------
+
+// A connection as every part uses it: WAL, foreign keys, FULL, busy timeout.
+ASSAY_MUST_USE enum assay_status assay_store_connect(
+        sqlite3 **out, const char *path, struct assay_error *err);
+// Bring the schema to the newest version.
+ASSAY_MUST_USE enum assay_status assay_store_migrate(sqlite3 *db, struct assay_error *err);
+
+// Migrations in order, generated from schema*.sql; number i leads to user_version i + 1.
+extern const char *const assay_store_migrations[];
+extern const size_t assay_store_migration_count;
+
+#endif
