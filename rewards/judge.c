@@ -281,15 +281,9 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
         verdict->reason = limit_reason(judge);
     } else if (judge->tamper_count > 0) {
         verdict->cause = ASSAY_CAUSE_INCONSISTENT;
-<<<<<<< HEAD
-        verdict->reason = assay_arena_printf(judge->arena, "the evidence disagrees: %s",
-                judge->tamper[0]);
-    } else if (reading->build_failed && judge->outcome->count == 0) {
-=======
         verdict->reason =
                 assay_arena_printf(judge->arena, "the evidence disagrees: %s", judge->tamper[0]);
-    } else if (reading->build_failed && judge->evidence->exit_code != 0 && !full) {
->>>>>>> refs/heads/rewards
+    } else if (reading->build_failed && judge->outcome->count == 0) {
         verdict->cause = ASSAY_CAUSE_BUILD_FAILED;
         verdict->reason = "the build failed, so the tests did not run";
     } else if (reading->none_collected || judge->outcome->count == 0) {

@@ -45,7 +45,7 @@ int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
         break;
     case ASSAY_EREFUSED:
         print_message("SKIP: %s\n", err.message);
-        return ASSAY_TEST_SKIPPED;
+        return ASSAY_EXIT_SKIPPED;
     case ASSAY_EINVAL:
     case ASSAY_ENOTFOUND:
     case ASSAY_ENOMEM:
