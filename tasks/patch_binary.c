@@ -34,9 +34,11 @@ static bool decode_group(const char *text, unsigned char bytes[4])
 static bool decode_line(struct assay_buf *out, struct assay_bytes line)
 {
     const size_t group_count = line.len > 0 ? (line.len - 1) / 5 : 0;
-    const char letter = line.len > 0 ? line.data[0] : '\0';
+    char letter = 0;
     size_t left = 0;
 
+    if (line.len > 0)
+        letter = line.data[0];
     if (letter >= 'A' && letter <= 'Z')
         left = (size_t)(letter - 'A') + 1;
     else if (letter >= 'a' && letter <= 'z')

@@ -79,7 +79,9 @@ static void a_delta_and_a_literal_are_applied(void **state)
     make_tree(&before, &arena);
     assert_int_equal(run(&before, &after, delta_patch, ASSAY_APPLY_EXACT, NULL), ASSAY_OK);
     noise(bytes);
-    memcpy(bytes + 300, "NEW", 3);
+    bytes[300] = 'N';
+    bytes[301] = 'E';
+    bytes[302] = 'W';
     assert_int_equal(tree_find(&after, "noise")->file.content.len, sizeof(bytes));
     assert_memory_equal(tree_find(&after, "noise")->file.content.data, bytes, sizeof(bytes));
     assert_int_equal(run(&before, &after, literal_patch, ASSAY_APPLY_EXACT, NULL), ASSAY_OK);
