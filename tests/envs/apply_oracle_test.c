@@ -24,10 +24,12 @@ enum { LINES_MAX = 40, FILES_MAX = 4 };
 static const struct {
     const char *message, *reason;
 } differences[] = {
-        {"may not name this path", "git takes control bytes and backslashes in names; we do not"},
+        {"may not name this path", "git takes names with control bytes, on request even \"..\""},
         {"is not 100644, 100755 or 120000", "git rounds other modes; we refuse them"},
+        {"is no file and no symbolic link", "git skips submodules; we refuse them"},
+        {": not a file", "git takes a directory for a submodule and leaves it as it is"},
         {"symbolic link may only lead", "git makes links that lead out of the tree; we do not"},
-        {"cannot name two", "git renames for differing names without \"rename\" and overwrites"},
+        {"exists already", "git overwrites a file when two names differ without \"rename\""},
         {"binary", "git ignores a broken binary patch behind good ones and applies those"},
 };
 
@@ -483,8 +485,11 @@ static int compare(struct oracle_case *c, const char *base, uint64_t number, siz
         path = tree_difference(&c->ours, &c->gits);
     if (we_accept == git_accepts && path == NULL)
         return 0;
-    if (!we_accept && why_different(err.message) != NULL)
+    if (!we_accept && why_different(err.message) != NULL) {
+        print_message("case %llu: we refuse: %s (%s)\n", (unsigned long long)number, err.message,
+                why_different(err.message));
         return 1;
+    }
     print_message("case %llu: git %s, we %s%s%s; first difference: %s\n--- the patch:\n%.*s---\n",
             (unsigned long long)number, git_accepts ? "accepts" : "refuses",
             we_accept ? "accept" : "refuse: ", err.message, "", path != NULL ? path : "none",
