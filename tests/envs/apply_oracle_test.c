@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What must hold: exact mode accepts what `git apply` accepts, and makes the same
-// tree. Random trees, random changes to them, diffs of those with random damage;
-// the real git is asked about each. ASSAY_ORACLE_COUNT cases (default 500, with
+// tree; tolerant mode makes that tree, too. Random trees, random changes to them, diffs of those
+// with random damage; the real git is asked about each. ASSAY_ORACLE_COUNT cases (default 500, with
 // ASSAY_SOAK=1 10,000) from ASSAY_ORACLE_SEED (default 1).
 #include <fcntl.h>
 #include <spawn.h>
@@ -24,10 +24,12 @@ enum { LINES_MAX = 40, FILES_MAX = 4 };
 static const struct {
     const char *message, *reason;
 } differences[] = {
-        {"may not name this path", "git takes control bytes and backslashes in names; we do not"},
+        {"may not name this path", "git takes names with control bytes, on request even \"..\""},
         {"is not 100644, 100755 or 120000", "git rounds other modes; we refuse them"},
+        {"is no file and no symbolic link", "git skips submodules; we refuse them"},
+        {": not a file", "git takes a directory for a submodule and leaves it as it is"},
         {"symbolic link may only lead", "git makes links that lead out of the tree; we do not"},
-        {"cannot name two", "git renames for differing names without \"rename\" and overwrites"},
+        {"exists already", "git overwrites a file when two names differ without \"rename\""},
         {"binary", "git ignores a broken binary patch behind good ones and applies those"},
 };
 
@@ -309,6 +311,8 @@ struct oracle_case {
     struct assay_arena *arena;
     struct tree before, ours, gits;
     struct assay_buf patch;
+    struct assay_patch *parsed; // of our last try
+    struct assay_edits *edits;
 };
 
 static const char *pick_path(struct assay_rng *rng, bool new)
@@ -430,18 +434,18 @@ static void show(const char *name, const struct tree *tree)
                 tree->nodes[i].file.content.data);
 }
 
-static enum assay_status apply_ours(struct oracle_case *c, struct assay_error *err)
+static enum assay_status apply_ours(struct oracle_case *c, enum assay_apply_mode mode,
+        struct tree *after, struct assay_error *err)
 {
-    const struct assay_apply_options options = {.mode = ASSAY_APPLY_EXACT, .list = tree_list};
-    struct assay_patch *patch = NULL;
-    struct assay_edits *edits = NULL;
+    const struct assay_apply_options options = {.mode = mode, .list = tree_list};
     enum assay_status status =
-            assay_patch_parse(&patch, c->patch.data, c->patch.len, c->arena, err);
+            assay_patch_parse(&c->parsed, c->patch.data, c->patch.len, c->arena, err);
 
     if (status == ASSAY_OK)
-        status = assay_patch_apply(&edits, patch, tree_read, &c->before, &options, c->arena, err);
+        status = assay_patch_apply(
+                &c->edits, c->parsed, tree_read, &c->before, &options, c->arena, err);
     if (status == ASSAY_OK)
-        tree_edit(&c->ours, &c->before, edits);
+        tree_edit(after, &c->before, c->edits);
     return status;
 }
 
@@ -474,7 +478,7 @@ static bool apply_gits(struct oracle_case *c, const char *base)
 static int compare(struct oracle_case *c, const char *base, uint64_t number, size_t *accepted)
 {
     struct assay_error err = {0};
-    const bool we_accept = apply_ours(c, &err) == ASSAY_OK;
+    const bool we_accept = apply_ours(c, ASSAY_APPLY_EXACT, &c->ours, &err) == ASSAY_OK;
     const bool git_accepts = apply_gits(c, base);
     const char *path = NULL;
 
@@ -483,8 +487,11 @@ static int compare(struct oracle_case *c, const char *base, uint64_t number, siz
         path = tree_difference(&c->ours, &c->gits);
     if (we_accept == git_accepts && path == NULL)
         return 0;
-    if (!we_accept && why_different(err.message) != NULL)
+    if (!we_accept && why_different(err.message) != NULL) {
+        print_message("case %llu: we refuse: %s (%s)\n", (unsigned long long)number, err.message,
+                why_different(err.message));
         return 1;
+    }
     print_message("case %llu: git %s, we %s%s%s; first difference: %s\n--- the patch:\n%.*s---\n",
             (unsigned long long)number, git_accepts ? "accepts" : "refuses",
             we_accept ? "accept" : "refuse: ", err.message, "", path != NULL ? path : "none",
@@ -504,35 +511,97 @@ static uint64_t number_from_env(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void exact_mode_does_what_git_apply_does(void **state)
+static struct oracle_case *new_case(uint64_t seed, uint64_t number)
+{
+    struct oracle_case *c = calloc(1, sizeof(*c));
+    struct assay_rng rng;
+
+    assert_non_null(c);
+    assay_rng_seed(&rng, seed, number);
+    assert_int_equal(assay_arena_create(&c->arena, 64 << 20, NULL), ASSAY_OK);
+    assay_buf_init(&c->patch, 1 << 20);
+    make_case(c, &rng);
+    return c;
+}
+
+static void free_case(struct oracle_case *c)
+{
+    assay_buf_free(&c->patch);
+    assay_arena_destroy(c->arena);
+    free(c);
+}
+
+static uint64_t case_count(void)
 {
     const bool soak = number_from_env("ASSAY_SOAK", 0) != 0;
-    const uint64_t count = number_from_env("ASSAY_ORACLE_COUNT", soak ? 10000 : 500);
+
+    return number_from_env("ASSAY_ORACLE_COUNT", soak ? 10000 : 500);
+}
+
+static void exact_mode_does_what_git_apply_does(void **state)
+{
+    const uint64_t count = case_count();
     const uint64_t seed = number_from_env("ASSAY_ORACLE_SEED", 1);
     const uint64_t first = number_from_env("ASSAY_ORACLE_FIRST", 0);
     const struct assay_temp *temp = *state;
     size_t accepted = 0, listed = 0, failed = 0;
 
     for (uint64_t i = first; i < first + count; i++) {
-        struct oracle_case *c = calloc(1, sizeof(*c));
-        struct assay_rng rng;
-        int result = 0;
+        struct oracle_case *c = new_case(seed, i);
+        const int result = compare(c, temp->path, i, &accepted);
 
-        assert_non_null(c);
-        assay_rng_seed(&rng, seed, i);
-        assert_int_equal(assay_arena_create(&c->arena, 64 << 20, NULL), ASSAY_OK);
-        assay_buf_init(&c->patch, 1 << 20);
-        make_case(c, &rng);
-        result = compare(c, temp->path, i, &accepted);
         listed += result == 1;
         failed += result == 2;
-        assay_buf_free(&c->patch);
-        assay_arena_destroy(c->arena);
-        free(c);
+        free_case(c);
     }
     print_message("%llu cases: git accepted %zu, %zu differ for a listed reason, %zu for none\n",
             (unsigned long long)count, accepted, listed, failed);
     assert_true(accepted > count / 4);
+    assert_int_equal(failed, 0);
+}
+
+// Where tolerant mode means to know better than git: lines that git would drop,
+// hunks without context that git would move to the end, names without a prefix.
+static bool knows_better(const struct oracle_case *c, enum assay_status status, const char *message)
+{
+    if (c->parsed->exact != c->parsed || status != ASSAY_OK)
+        return c->parsed->exact != c->parsed || strstr(message, "nothing says where") != NULL;
+    for (size_t i = 0; i < c->edits->hunk_count; i++) {
+        if (strstr(c->edits->hunks[i].tolerance, "zero") != NULL ||
+                strstr(c->edits->hunks[i].tolerance, "strip") != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void tolerant_mode_makes_what_exact_mode_makes(void **state)
+{
+    const uint64_t count = 4 * case_count();
+    const uint64_t seed = number_from_env("ASSAY_ORACLE_SEED", 1) + 1;
+    size_t accepted = 0, better = 0, more = 0, failed = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < count; i++) {
+        struct oracle_case *c = new_case(seed, i);
+        struct assay_error err = {0};
+        const bool exact = apply_ours(c, ASSAY_APPLY_EXACT, &c->ours, NULL) == ASSAY_OK;
+        const enum assay_status status = apply_ours(c, ASSAY_APPLY_TOLERANT, &c->gits, &err);
+
+        accepted += exact;
+        more += !exact && status == ASSAY_OK;
+        if (exact && (status != ASSAY_OK || tree_difference(&c->ours, &c->gits) != NULL)) {
+            const bool fine = knows_better(c, status, err.message);
+
+            better += fine;
+            failed += !fine;
+            if (!fine)
+                print_message("case %llu: %s\n--- the patch:\n%.*s---\n", (unsigned long long)i,
+                        err.message, (int)c->patch.len, c->patch.data);
+        }
+        free_case(c);
+    }
+    print_message("%llu cases: exact %zu, tolerant %zu more, %zu otherwise on purpose, %zu not\n",
+            (unsigned long long)count, accepted, more, better, failed);
     assert_int_equal(failed, 0);
 }
 
@@ -544,6 +613,7 @@ static bool git_is_here(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+            cmocka_unit_test(tolerant_mode_makes_what_exact_mode_makes),
             cmocka_unit_test_setup_teardown(
                     exact_mode_does_what_git_apply_does, assay_temp_setup, assay_temp_teardown),
     };
