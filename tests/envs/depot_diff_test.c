@@ -133,7 +133,7 @@ static void git_applies_the_difference(void **state)
     struct assay_rng rng;
 
     assay_rng_seed(&rng, 1, 0);
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < 20; round++) {
         char old_hash[65], new_hash[65], hash[65];
 
         random_pair(f, &rng, true);
@@ -170,7 +170,7 @@ static void our_engine_applies_the_difference(void **state)
     struct assay_rng rng;
 
     assay_rng_seed(&rng, 2, 0);
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < 20; round++) {
         char old_hash[65], new_hash[65], hash[65];
         struct assay_arena *arena = NULL;
         struct assay_patch *patch = NULL;
