@@ -173,12 +173,11 @@ static unsigned difference(const struct work *work, uint32_t line)
             continue;
         if (!lines_same(LINES_ENDS, ours, theirs))
             marks |= HUNK_WHITESPACE;
-        if (ours.len - our_len == 1 && theirs.len - their_len == 2)
-            marks |= HUNK_CRLF;
-        else if (ours.len - our_len == 2 && theirs.len - their_len == 1)
-            marks |= HUNK_CRLF;
-        else if (ours.len - our_len != theirs.len - their_len)
-            marks |= HUNK_NEWLINE;
+        if (ours.len - our_len != theirs.len - their_len) {
+            const bool both_end = ours.len > our_len && theirs.len > their_len;
+
+            marks |= both_end ? (unsigned)HUNK_CRLF : (unsigned)HUNK_NEWLINE;
+        }
     }
     return marks;
 }

@@ -16,10 +16,14 @@ static int read_escape(struct assay_bytes text, size_t *at)
 {
     static const char letters[] = "abfnrtv\\\"";
     static const char values[] = "\a\b\f\n\r\t\v\\\"";
-    const char c = *at < text.len ? text.data[*at] : '\0';
-    const char *letter = c != '\0' ? strchr(letters, c) : NULL;
+    const char *letter = NULL;
     int value = 0;
+    char c = 0;
 
+    if (*at >= text.len || text.data[*at] == '\0')
+        return -1;
+    c = text.data[*at];
+    letter = strchr(letters, c);
     if (letter != NULL) {
         (*at)++;
         return (unsigned char)values[letter - letters];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What must hold: exact mode accepts what `git apply` accepts, and makes the same
 // tree. Random trees, random changes to them, diffs of those with random damage;
-// the real git is asked about each. ASSAY_ORACLE_COUNT cases (default 500) from
-// ASSAY_ORACLE_SEED (default 1).
+// the real git is asked about each. ASSAY_ORACLE_COUNT cases (default 500, with
+// ASSAY_SOAK=1 10,000) from ASSAY_ORACLE_SEED (default 1).
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -43,10 +43,12 @@ static const char *random_line(struct assay_rng *rng)
     return lines[assay_rng_below(rng, sizeof(lines) / sizeof(lines[0]))];
 }
 
+enum change_kind { EDIT, CREATE, REMOVE, RENAME, COPY, CHMOD };
+
 // A file and what becomes of it, line by line.
 struct change {
     const char *path, *new_path;
-    enum { EDIT, CREATE, REMOVE, RENAME, COPY, CHMOD } what;
+    enum change_kind what;
     bool executable, traditional, stamped;
     bool old_open, new_open; // without a newline at the end
     struct {
@@ -94,34 +96,44 @@ static void add_side(struct assay_buf *out, const struct change *change, char ot
 
 // --- the diff of a change ---
 
+static const char *mode_name(bool executable)
+{
+    return executable ? "100755" : "100644";
+}
+
+static void add_git_lines(struct assay_buf *out, const struct change *change)
+{
+    const char *const verb = change->what == COPY ? "copy" : "rename";
+
+    (void)assay_buf_addf(out, "diff --git a/%s b/%s\n", change->path, change->new_path);
+    if (change->what == CREATE)
+        (void)assay_buf_adds(out, "new file mode 100644\n");
+    if (change->what == REMOVE)
+        (void)assay_buf_addf(out, "deleted file mode %s\n", mode_name(change->executable));
+    if (change->what == CHMOD)
+        (void)assay_buf_addf(out, "old mode %s\nnew mode %s\n", mode_name(change->executable),
+                mode_name(!change->executable));
+    if (change->what == RENAME || change->what == COPY)
+        (void)assay_buf_addf(out, "similarity index 80%%\n%s from %s\n%s to %s\n", verb,
+                change->path, verb, change->new_path);
+    (void)assay_buf_addf(out, "index 1234567..89abcde%s\n",
+            change->what == EDIT && !change->executable ? " 100644" : "");
+}
+
 static void add_header(struct assay_buf *out, const struct change *change)
 {
-    static const char stamp[] = "\t2026-01-02 03:04:05.000000000 +0100";
-    const char *const old = change->what == CREATE ? "/dev/null" : change->path;
-    const char *const new = change->what == REMOVE ? "/dev/null" : change->new_path;
+    const char *const stamp = change->stamped ? "\t2026-01-02 03:04:05.000000000 +0100" : "";
 
-    if (!change->traditional) {
-        (void)assay_buf_addf(out, "diff --git a/%s b/%s\n", change->path, change->new_path);
-        if (change->what == CREATE)
-            (void)assay_buf_adds(out, "new file mode 100644\n");
-        if (change->what == REMOVE)
-            (void)assay_buf_addf(
-                    out, "deleted file mode %s\n", change->executable ? "100755" : "100644");
-        if (change->what == CHMOD)
-            (void)assay_buf_addf(out, "old mode %s\nnew mode %s\n",
-                    change->executable ? "100755" : "100644",
-                    change->executable ? "100644" : "100755");
-        if (change->what == RENAME || change->what == COPY)
-            (void)assay_buf_addf(out, "similarity index 80%%\n%s from %s\n%s to %s\n",
-                    change->what == COPY ? "copy" : "rename", change->path,
-                    change->what == COPY ? "copy" : "rename", change->new_path);
-        (void)assay_buf_adds(out, "index 1234567..89abcde");
-        (void)assay_buf_adds(out, change->what == EDIT && !change->executable ? " 100644\n" : "\n");
-    }
-    (void)assay_buf_addf(out, "--- %s%s%s\n", change->what == CREATE ? "" : "a/", old,
-            change->stamped ? stamp : "");
-    (void)assay_buf_addf(out, "+++ %s%s%s\n", change->what == REMOVE ? "" : "b/", new,
-            change->stamped ? stamp : "");
+    if (!change->traditional)
+        add_git_lines(out, change);
+    if (change->what == CREATE)
+        (void)assay_buf_addf(out, "--- /dev/null%s\n", stamp);
+    else
+        (void)assay_buf_addf(out, "--- a/%s%s\n", change->path, stamp);
+    if (change->what == REMOVE)
+        (void)assay_buf_addf(out, "+++ /dev/null%s\n", stamp);
+    else
+        (void)assay_buf_addf(out, "+++ b/%s%s\n", change->new_path, stamp);
 }
 
 // Is `i` the last line of the side that does not have `other` lines?
@@ -311,7 +323,7 @@ static const char *pick_path(struct assay_rng *rng, bool new)
 
 static void random_change(struct change *change, struct assay_rng *rng)
 {
-    static const int kinds[] = {
+    static const enum change_kind kinds[] = {
             EDIT, EDIT, EDIT, EDIT, EDIT, CREATE, CREATE, REMOVE, RENAME, COPY, CHMOD};
 
     *change = (struct change){.path = pick_path(rng, false)};
@@ -487,14 +499,15 @@ static int compare(struct oracle_case *c, const char *base, uint64_t number, siz
 
 static uint64_t number_from_env(const char *name, uint64_t otherwise)
 {
-    const char *text = getenv(name);
+    const char *text = getenv(name); // NOLINT(concurrency-mt-unsafe): one thread
 
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
 static void exact_mode_does_what_git_apply_does(void **state)
 {
-    const uint64_t count = number_from_env("ASSAY_ORACLE_COUNT", 500);
+    const bool soak = number_from_env("ASSAY_SOAK", 0) != 0;
+    const uint64_t count = number_from_env("ASSAY_ORACLE_COUNT", soak ? 10000 : 500);
     const uint64_t seed = number_from_env("ASSAY_ORACLE_SEED", 1);
     const uint64_t first = number_from_env("ASSAY_ORACLE_FIRST", 0);
     const struct assay_temp *temp = *state;
