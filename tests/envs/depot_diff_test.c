@@ -156,12 +156,11 @@ static void git_applies_the_difference(void **state)
 static void merge_layer(const struct fixture *f)
 {
     fixture_shell(f,
-            "cd layer; find . -type c | while read -r p; do rm -rf \"../old/$p\"; rm \"$p\"; "
-            "done; find . ! -type d | while read -r p; do if [ -d \"../old/$p\" ] && [ ! -L "
-            "\"../old/$p\" ]; then rm -r \"../old/$p\"; fi; d=$(dirname \"$p\"); if [ -e "
-            "\"../old/$d\" ] && [ ! -d \"../old/$d\" ]; then rm \"../old/$d\"; fi; mkdir -p "
-            "\"../old/$d\"; rm -f \"../old/$p\"; cp -a \"$p\" \"../old/$p\"; done; find "
-            "../old -type d -empty -delete; mkdir -p ../old");
+            "cd layer; find . -type c -printf '../old/%%P\\0' | xargs -0r rm -rf --; find . -type "
+            "c -delete; find . | while IFS= read -r p; do o=\"../old/$p\"; if [ -d \"$p\" ] && [ ! "
+            "-L \"$p\" ]; then [ -d \"$o\" ] && [ ! -L \"$o\" ] || rm -f \"$o\"; elif [ -d \"$o\" ] "
+            "&& [ ! -L \"$o\" ]; then rm -r \"$o\"; fi; done; cp -a --remove-destination . ../old; "
+            "find ../old -mindepth 1 -type d -empty -delete");
 }
 
 // Apply <temp>/patch to <temp>/old as a grading box would see it.

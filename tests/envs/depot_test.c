@@ -216,10 +216,12 @@ static void check_trees(struct fixture *f)
 static void import_and_exit(const struct fixture *f)
 {
     struct assay_depot *depot = NULL;
-    char hash[65];
 
-    if (assay_depot_open(&depot, f->home, getuid(), getgid(), NULL) == ASSAY_OK)
+    if (assay_depot_open(&depot, f->home, getuid(), getgid(), NULL) == ASSAY_OK) {
+        char hash[65];
+
         (void)!assay_depot_add_dir(depot, fixture_path(f, "src"), &nothing, hash, NULL);
+    }
     _exit(0);
 }
 
