@@ -305,10 +305,14 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
 
 // --- the end --------------------------------------------------------------------------------------
 
-static void close_fd(int fd)
+// Out of the epoll set by hand: a close alone leaves it there while a fresh
+// init, which is a fork of ours, still holds a copy.
+static void close_fd(const struct spawner *spawner, int fd)
 {
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return;
+    (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    close(fd);
 }
 
 // A group that is still busy is kept aside; the loop tries again.
@@ -332,10 +336,12 @@ static void remove_group(struct spawner *spawner, struct assay_cgroup *group)
 
 void assay_spawn_release(struct spawner *spawner, struct box *box)
 {
-    close_fd(box->pid_fd);
-    close_fd(box->control_fd);
-    close_fd(box->private_fd);
-    close_fd(box->out_dir_fd);
+    close_fd(spawner, box->pid_fd);
+    close_fd(spawner, box->control_fd);
+    close_fd(spawner, box->private_fd);
+    close_fd(spawner, box->out_dir_fd);
+    close_fd(spawner, box->group.oom_fd);
+    box->group.oom_fd = -1;
     remove_group(spawner, &box->group);
     return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;

@@ -98,7 +98,8 @@ static void finish_box(struct spawner *spawner, struct box *box)
     enum assay_box_cause cause = ASSAY_BOX_SETUP_FAILED;
     const uint64_t now_us = assay_clock_us();
 
-    (void)waitpid(box->pid, NULL, 0);
+    if (waitpid(box->pid, NULL, WNOHANG) == 0) // not dead after all: its pidfd will tell
+        return;
     if (box->ended_us == 0)
         box->ended_us = now_us;
     read_usage(spawner, box, &result.usage);

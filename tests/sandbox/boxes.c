@@ -68,7 +68,11 @@ int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
     boxes_give(boxes_folder);
     failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
     assay_sandbox_stop(boxes_sandbox);
-    (void)!assay_fs_remove_tree(AT_FDCWD, boxes_folder, NULL);
+    const int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (assay_fs_remove_tree(tmp_fd, strrchr(boxes_folder, '/') + 1, &err) != ASSAY_OK)
+        print_error("clean up: %s\n", err.message);
+    close(tmp_fd);
     return failed;
 }
 
