@@ -10,16 +10,17 @@
 #define SHOWN_BYTES_MAX 160
 #define MESSAGE_BYTES_MAX 400
 
-// Terminal colours are "ESC [ ... letter"; carriage returns redraw a line. One
-// copy of the log is made only when there is something to take out.
+// Terminal colours are "ESC [ ... letter". A copy of the log is made only when
+// there is something to take out.
 static bool strip_colours(struct assay_reader *reader)
 {
-    const struct assay_bytes log = reader->evidence->log;
+    const struct assay_bytes bytes = reader->evidence->log;
+    const struct assay_text log = {bytes.data != NULL ? bytes.data : "", bytes.len};
     char *plain;
     size_t len = 0;
 
-    reader->log = (struct assay_text){log.data != NULL ? log.data : "", log.len};
-    if (log.len == 0 || memchr(log.data, 0x1b, log.len) == NULL)
+    reader->log = log;
+    if (memchr(log.data, 0x1b, log.len) == NULL)
         return true;
     plain = assay_arena_alloc(reader->arena, log.len + 1);
     if (plain == NULL)
@@ -106,7 +107,7 @@ const char *assay_show(struct assay_arena *arena, const char *text, size_t len)
         at += bytes;
     }
     if (at < len) {
-        memcpy(shown + used, "...", 3);
+        memset(shown + used, '.', 3);
         used += 3;
     }
     copy = assay_arena_memdup(arena, shown, used);

@@ -103,75 +103,78 @@ static const struct assay_instance pytest_instance = {.instance_id = "x-1",
 #define GOOD                                                                                       \
     BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed") END(7, 0, 2, 0)
 
+static const struct {
+    const char *report, *log;
+    int exit_code;
+    enum assay_cause cause;
+    const char *tamper;
+} agreement_rows[] = {
+        {GOOD, "", 0, ASSAY_CAUSE_OK, NULL},
+        {GOOD, "PASSED t.py::a\nPASSED t.py::b\n", 0, ASSAY_CAUSE_OK, NULL},
+        {GOOD, "", 1, ASSAY_CAUSE_INCONSISTENT, "process exited with 1"},
+        {GOOD, "FAILED t.py::b - x\n", 0, ASSAY_CAUSE_INCONSISTENT, "failed in the log"},
+        {GOOD, "FAILED t.py::other - x\n", 0, ASSAY_CAUSE_OK, NULL},
+        {GOOD GOOD, "", 0, ASSAY_CAUSE_INCONSISTENT, "begun twice"},
+        {GOOD "x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
+        {GOOD "x", "", 0, ASSAY_CAUSE_OK, NULL}, // cut off
+        {"x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
+        {"", "", 0, ASSAY_CAUSE_NONE_COLLECTED, NULL},
+        {"", "t.py::a PASSED\nt.py::b PASSED\n", 0, ASSAY_CAUSE_INCONSISTENT, "silent"},
+        {BEGIN, "", 0, ASSAY_CAUSE_INCONSISTENT, "never ended"},
+        {BEGIN END(1, 5, 0, 0), "", 5, ASSAY_CAUSE_NONE_COLLECTED, NULL},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") END(4, 0, 1, 0), "", 0, ASSAY_CAUSE_TESTS_FAILED,
+                NULL},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
+                        END(7, 1, 2, 1),
+                "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
+                        END(7, 0, 2, 1),
+                "", 0, ASSAY_CAUSE_INCONSISTENT, "tests failed, and yet the run exited 0"},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
+                        END(7, 1, 2, 0),
+                "", 1, ASSAY_CAUSE_INCONSISTENT, "no test failed, and yet"},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
+                        END(7, 2, 2, 0),
+                "", 2, ASSAY_CAUSE_TESTS_FAILED, NULL}, // interrupted
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
+                        END(7, 0, 3, 0),
+                "", 0, ASSAY_CAUSE_INCONSISTENT, "ended with 3 tests"},
+        // A failure was taken out: the numbers show it.
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(7, 8, 9, "t.py::b", "passed")
+                        END(10, 0, 2, 0),
+                "", 0, ASSAY_CAUSE_INCONSISTENT, "carries number 7"},
+        // A test without its tear-down did not come to its end.
+        {BEGIN TEST(1, 2, 3, "t.py::b", "passed") PHASE(4, "t.py::a", "setup", "passed")
+                        PHASE(5, "t.py::a", "call", "passed") END(6, 0, 2, 0),
+                "", 0, ASSAY_CAUSE_TESTS_FAILED, NULL},
+        // The worst of two reports counts.
+        {BEGIN TEST(1, 2, 3, "t.py::b", "passed") TEST(4, 5, 6, "t.py::a", "failed")
+                        TEST(7, 8, 9, "t.py::a", "passed") END(10, 1, 2, 1),
+                "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
+};
+
 static void only_evidence_that_agrees_is_rewarded(void **state)
 {
-    static const struct {
-        const char *report, *log;
-        int exit_code;
-        enum assay_cause cause;
-        const char *tamper;
-    } rows[] = {
-            {GOOD, "", 0, ASSAY_CAUSE_OK, NULL},
-            {GOOD, "PASSED t.py::a\nPASSED t.py::b\n", 0, ASSAY_CAUSE_OK, NULL},
-            {GOOD, "", 1, ASSAY_CAUSE_INCONSISTENT, "process exited with 1"},
-            {GOOD, "FAILED t.py::b - x\n", 0, ASSAY_CAUSE_INCONSISTENT, "failed in the log"},
-            {GOOD, "FAILED t.py::other - x\n", 0, ASSAY_CAUSE_OK, NULL},
-            {GOOD GOOD, "", 0, ASSAY_CAUSE_INCONSISTENT, "begun twice"},
-            {GOOD "x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
-            {GOOD "x", "", 0, ASSAY_CAUSE_OK, NULL}, // cut off
-            {"x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
-            {"", "", 0, ASSAY_CAUSE_NONE_COLLECTED, NULL},
-            {"", "t.py::a PASSED\nt.py::b PASSED\n", 0, ASSAY_CAUSE_INCONSISTENT, "silent"},
-            {BEGIN, "", 0, ASSAY_CAUSE_INCONSISTENT, "never ended"},
-            {BEGIN END(1, 5, 0, 0), "", 5, ASSAY_CAUSE_NONE_COLLECTED, NULL},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") END(4, 0, 1, 0), "", 0,
-                    ASSAY_CAUSE_TESTS_FAILED, NULL},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
-                            END(7, 1, 2, 1),
-                    "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
-                            END(7, 0, 2, 1),
-                    "", 0, ASSAY_CAUSE_INCONSISTENT, "tests failed, and yet the run exited 0"},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
-                            END(7, 1, 2, 0),
-                    "", 1, ASSAY_CAUSE_INCONSISTENT, "no test failed, and yet"},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
-                            END(7, 2, 2, 0),
-                    "", 2, ASSAY_CAUSE_TESTS_FAILED, NULL}, // interrupted
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
-                            END(7, 0, 3, 0),
-                    "", 0, ASSAY_CAUSE_INCONSISTENT, "ended with 3 tests"},
-            // A failure was taken out: the numbers show it.
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(7, 8, 9, "t.py::b", "passed")
-                            END(10, 0, 2, 0),
-                    "", 0, ASSAY_CAUSE_INCONSISTENT, "carries number 7"},
-            // A test without its tear-down did not come to its end.
-            {BEGIN TEST(1, 2, 3, "t.py::b", "passed") PHASE(4, "t.py::a", "setup", "passed")
-                            PHASE(5, "t.py::a", "call", "passed") END(6, 0, 2, 0),
-                    "", 0, ASSAY_CAUSE_TESTS_FAILED, NULL},
-            // The worst of two reports counts.
-            {BEGIN TEST(1, 2, 3, "t.py::b", "passed") TEST(4, 5, 6, "t.py::a", "failed")
-                            TEST(7, 8, 9, "t.py::a", "passed") END(10, 1, 2, 1),
-                    "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct assay_evidence evidence = {
-                .box_cause = rows[i].exit_code == 0 ? ASSAY_CAUSE_OK : ASSAY_CAUSE_TESTS_FAILED,
-                .exit_code = rows[i].exit_code,
-                .log = {rows[i].log, strlen(rows[i].log)},
-                .report = {rows[i].report, strlen(rows[i].report)}};
+    for (size_t i = 0; i < sizeof(agreement_rows) / sizeof(agreement_rows[0]); i++) {
+        const struct assay_evidence evidence = {.box_cause = agreement_rows[i].exit_code == 0
+                        ? ASSAY_CAUSE_OK
+                        : ASSAY_CAUSE_TESTS_FAILED,
+                .exit_code = agreement_rows[i].exit_code,
+                .log = {agreement_rows[i].log, strlen(agreement_rows[i].log)},
+                .report = {agreement_rows[i].report, strlen(agreement_rows[i].report)}};
         struct bench bench;
 
         print_message("row %zu\n", i);
         judge(&bench, &pytest_instance, &evidence);
-        assert_string_equal(assay_cause_name(bench.verdict.cause), assay_cause_name(rows[i].cause));
-        assert_int_equal(bench.verdict.resolved, rows[i].cause == ASSAY_CAUSE_OK);
+        assert_string_equal(
+                assay_cause_name(bench.verdict.cause), assay_cause_name(agreement_rows[i].cause));
+        assert_int_equal(bench.verdict.resolved, agreement_rows[i].cause == ASSAY_CAUSE_OK);
         assert_true(bench.verdict.reward == (bench.verdict.resolved ? 1.0 : 0.0));
-        assert_int_equal(bench.verdict.tamper.count > 0, rows[i].tamper != NULL);
-        if (rows[i].tamper != NULL && strstr(bench.verdict.tamper.items[0], rows[i].tamper) == NULL)
-            assert_string_equal(bench.verdict.tamper.items[0], rows[i].tamper);
+        assert_int_equal(bench.verdict.tamper.count > 0, agreement_rows[i].tamper != NULL);
+        if (agreement_rows[i].tamper != NULL &&
+                strstr(bench.verdict.tamper.items[0], agreement_rows[i].tamper) == NULL)
+            assert_string_equal(bench.verdict.tamper.items[0], agreement_rows[i].tamper);
         if (!bench.verdict.resolved)
             assert_int_not_equal(bench.verdict.resolution, FULL);
         assay_arena_destroy(bench.arena);
