@@ -48,6 +48,8 @@ enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct
     }
     out->ended = out->begun && whole;
     out->exit_blind = true; // many builds are told to go on past failed tests
-    out->build_failed = assay_log_build_failed(reader.log);
+    // make says that it failed after failed tests, too.
+    out->build_failed =
+            out->channel.count + out->log.count == 0 && assay_log_build_failed(reader.log);
     return assay_reader_end(&reader, err);
 }

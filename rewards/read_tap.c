@@ -343,7 +343,9 @@ enum assay_status assay_read_tap(const struct assay_evidence *evidence, struct a
     }
     out->failed = out->has_channel ? channel.any_failed : log.any_failed;
     out->failed_outside = channel.any_bad || log.any_bad;
-    out->build_failed = assay_log_build_failed(reader.log);
+    // make says that it failed after failed tests, too.
+    out->build_failed =
+            out->channel.count + out->log.count == 0 && assay_log_build_failed(reader.log);
     status = assay_reader_end(&reader, err);
 
 out:
