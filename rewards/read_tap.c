@@ -5,7 +5,6 @@
 // lines follow; without prove there is one nameless script. A test's id is
 // "SCRIPT::description", or its number when it has no description; "SCRIPT"
 // alone stands for the whole script.
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +119,6 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
     bool skip = false, todo = false;
     enum assay_test_status status = ok ? ASSAY_TEST_PASSED : ASSAY_TEST_FAILED;
     size_t number = 0;
-    char digits[24];
 
     rest = assay_text_trim(rest);
     script->count++;
@@ -139,8 +137,10 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
         status = ok ? ASSAY_TEST_XPASS : ASSAY_TEST_XFAIL;
     script->failed = script->failed || status == ASSAY_TEST_FAILED;
     if (rest.len == 0) {
-        (void)snprintf(digits, sizeof(digits), "%zu", script->count);
-        rest = assay_text_of(digits);
+        const char *digits = assay_arena_printf(tap->reader->arena, "%zu", script->count);
+
+        rest = assay_text_of(digits != NULL ? digits : "");
+        tap->no_memory = tap->no_memory || digits == NULL;
     }
     add_test(tap, script, rest, status);
 }
