@@ -5,6 +5,7 @@
 // lines follow; without prove there is one nameless script. A test's id is
 // "SCRIPT::description", or its number when it has no description; "SCRIPT"
 // alone stands for the whole script.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,18 +72,10 @@ static size_t script_at(struct tap *tap, struct assay_text name)
 static void add_test(struct tap *tap, const struct script *script, struct assay_text description,
         enum assay_test_status status)
 {
-    const char *id;
-
-    if (script->name.len == 0) {
+    if (script->name.len == 0)
         assay_reader_add(tap->reader, tap->into, description, status);
-        return;
-    }
-    id = assay_arena_printf(tap->reader->arena, "%.*s::%.*s", (int)script->name.len,
-            script->name.data, (int)description.len, description.data);
-    if (id == NULL)
-        tap->no_memory = true;
     else
-        assay_reader_add(tap->reader, tap->into, assay_text_of(id), status);
+        assay_reader_add_joined(tap->reader, tap->into, script->name, "::", description, status);
 }
 
 // " # SKIP why" or " # TODO why" at the end of a description, in any case; "\#" is no directive.
@@ -137,10 +130,11 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
         status = ok ? ASSAY_TEST_XPASS : ASSAY_TEST_XFAIL;
     script->failed = script->failed || status == ASSAY_TEST_FAILED;
     if (rest.len == 0) {
-        const char *digits = assay_arena_printf(tap->reader->arena, "%zu", script->count);
+        char digits[24];
 
-        rest = assay_text_of(digits != NULL ? digits : "");
-        tap->no_memory = tap->no_memory || digits == NULL;
+        (void)snprintf(digits, sizeof(digits), "%zu", script->count);
+        add_test(tap, script, assay_text_of(digits), status);
+        return;
     }
     add_test(tap, script, rest, status);
 }
@@ -242,6 +236,8 @@ static void read_channel(struct tap *tap)
             return;
         tap->current = at;
         (void)tap_line(tap, &tap->scripts[at], line);
+        if (tap->reader->reading->problems.count == ASSAY_PROBLEMS_MAX)
+            return;
     }
 }
 

@@ -323,6 +323,60 @@ static void cut_ids_count_when_all_that_they_may_mean_agree(void **state)
     assay_arena_destroy(arena);
 }
 
+// Much out of little: results whose ids are longer than the lines that report them.
+static void no_output_exhausts_the_judge(void **state)
+{
+    static const struct {
+        const char *framework;
+        size_t head_bytes; // of 'x', before `neck`
+        const char *neck, *line;
+        size_t lines;
+        bool report; // as the report, not the log
+    } rows[] = {
+            {"tap-log", 100000, " ..\n", "ok\n", 2000000, false},
+            {"tap-log", 1, " ..\n", "ok\n", 3000000, false},
+            {"tap", 1, "\t1..9\n", "x\tok\n", 2000000, true},
+            {"tap", 1, "\t1..9\n", "x\n", 2000000, true},
+            {"gotest", 1, "\n", "--- PASS: a (s)\nok  \tpppppppppppp\n", 700000, false},
+            {"gotest", 1, "\n", "--- PASS: a (s)\n", 1500000, false},
+            {"cargo", 1, "\nrunning 9 tests\n", "test a ... ok\n", 1500000, false},
+            {"unittest", 1, "\n", "a (b) ... ok\n", 1500000, false},
+            {"pytest", 1, "\n", "a::b PASSED\n", 1500000, false},
+            {"pytest", 1, "\n", "\n", 20000000, true},
+            {"ctest", 1, "\n", "1/1 Test #1: a   Passed 0 sec\n", 1500000, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct assay_instance instance = {
+                .instance_id = "x-1", .framework = rows[i].framework, .fail_to_pass = {ids_a, 1}};
+        struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK};
+        struct assay_verdict verdict = {0};
+        struct assay_judgement judgement;
+        struct assay_arena *arena;
+        struct assay_buf buf;
+
+        print_message("row %zu\n", i);
+        assay_buf_init(&buf, 64 << 20);
+        for (size_t x = 0; x < rows[i].head_bytes; x++)
+            assert_true(assay_buf_addc(&buf, 'x'));
+        assert_true(assay_buf_adds(&buf, rows[i].neck));
+        for (size_t line = 0; line < rows[i].lines; line++)
+            assert_true(assay_buf_adds(&buf, rows[i].line));
+        *(rows[i].report ? &evidence.report : &evidence.log) =
+                (struct assay_bytes){buf.data, buf.len};
+        assert_int_equal(
+                assay_arena_create(&arena, ASSAY_JUDGE_ARENA_BYTES(buf.len), NULL), ASSAY_OK);
+        assert_int_equal(assay_judge(&verdict, &judgement, &instance,
+                                 assay_framework_find(rows[i].framework), &evidence, arena, NULL),
+                ASSAY_OK);
+        assert_true(verdict.scored);
+        assert_false(verdict.resolved);
+        assay_arena_destroy(arena);
+        assay_buf_free(&buf);
+    }
+}
+
 static void every_row_of_the_table_is_whole(void **state)
 {
     size_t count = 0, files = 0;
@@ -355,6 +409,7 @@ int main(void)
             cmocka_unit_test(a_patch_that_was_not_run_fails_every_test),
             cmocka_unit_test(fail_only_still_needs_a_run_that_agrees),
             cmocka_unit_test(cut_ids_count_when_all_that_they_may_mean_agree),
+            cmocka_unit_test(no_output_exhausts_the_judge),
             cmocka_unit_test(every_row_of_the_table_is_whole),
     };
 
