@@ -100,18 +100,18 @@ void assay_reader_add_joined(struct assay_reader *reader, struct assay_outcome *
         enum assay_test_status status)
 {
     const size_t between_len = strlen(between), len = front.len + between_len + back.len;
-    char *id;
+    char *id, *at;
 
     if (!id_fits(reader, outcome, len))
         return;
-    id = malloc(len + 1);
+    id = malloc(len > 0 ? len : 1); // counted, not terminated
     if (id == NULL) {
         outcome->failed = true;
         return;
     }
-    memcpy(id, front.data, front.len);
-    memcpy(id + front.len, between, between_len);
-    memcpy(id + front.len + between_len, back.data, back.len);
+    at = mempcpy(id, front.data, front.len);
+    at = mempcpy(at, between, between_len);
+    (void)mempcpy(at, back.data, back.len);
     assay_outcome_add(outcome, id, len, status);
     free(id);
 }
