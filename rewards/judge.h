@@ -17,6 +17,10 @@
 #include "rewards/framework.h"
 #include "tasks/verdict.h"
 
+// For evidence (log, report and files together) of so many bytes.
+#define ASSAY_JUDGE_ARENA_BYTES(evidence_bytes)                                                    \
+    (((size_t)256 << 20) + (size_t)16 * (evidence_bytes))
+
 // Every test that was seen, with the status that counts.
 struct assay_judgement {
     struct assay_outcome outcome; // sorted
@@ -25,7 +29,7 @@ struct assay_judgement {
 // Fill cause, scored, resolved, reward, reason, resolution, the four test
 // lists, tamper and evidence of *verdict; leave its other fields alone. What
 // they point to is in the arena or the instance's. An error (ASSAY_ENOMEM) is
-// trouble of ours: the arena needs about 8 times the bytes of the evidence.
+// trouble of ours: an arena of ASSAY_JUDGE_ARENA_BYTES() is enough whatever a run wrote.
 ASSAY_MUST_USE enum assay_status assay_judge(struct assay_verdict *verdict,
         struct assay_judgement *judgement, const struct assay_instance *instance,
         const struct assay_framework *framework, const struct assay_evidence *evidence,

@@ -72,18 +72,10 @@ static size_t script_at(struct tap *tap, struct assay_text name)
 static void add_test(struct tap *tap, const struct script *script, struct assay_text description,
         enum assay_test_status status)
 {
-    const char *id;
-
-    if (script->name.len == 0) {
+    if (script->name.len == 0)
         assay_reader_add(tap->reader, tap->into, description, status);
-        return;
-    }
-    id = assay_arena_printf(tap->reader->arena, "%.*s::%.*s", (int)script->name.len,
-            script->name.data, (int)description.len, description.data);
-    if (id == NULL)
-        tap->no_memory = true;
     else
-        assay_reader_add(tap->reader, tap->into, assay_text_of(id), status);
+        assay_reader_add_joined(tap->reader, tap->into, script->name, "::", description, status);
 }
 
 // " # SKIP why" or " # TODO why" at the end of a description, in any case; "\#" is no directive.
@@ -120,7 +112,6 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
     bool skip = false, todo = false;
     enum assay_test_status status = ok ? ASSAY_TEST_PASSED : ASSAY_TEST_FAILED;
     size_t number = 0;
-    char digits[24];
 
     rest = assay_text_trim(rest);
     script->count++;
@@ -139,8 +130,11 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
         status = ok ? ASSAY_TEST_XPASS : ASSAY_TEST_XFAIL;
     script->failed = script->failed || status == ASSAY_TEST_FAILED;
     if (rest.len == 0) {
+        char digits[24];
+
         (void)snprintf(digits, sizeof(digits), "%zu", script->count);
-        rest = assay_text_of(digits);
+        add_test(tap, script, assay_text_of(digits), status);
+        return;
     }
     add_test(tap, script, rest, status);
 }
@@ -242,6 +236,8 @@ static void read_channel(struct tap *tap)
             return;
         tap->current = at;
         (void)tap_line(tap, &tap->scripts[at], line);
+        if (tap->reader->reading->problems.count == ASSAY_PROBLEMS_MAX)
+            return;
     }
 }
 
@@ -343,7 +339,9 @@ enum assay_status assay_read_tap(const struct assay_evidence *evidence, struct a
     }
     out->failed = out->has_channel ? channel.any_failed : log.any_failed;
     out->failed_outside = channel.any_bad || log.any_bad;
-    out->build_failed = assay_log_build_failed(reader.log);
+    // make says that it failed after failed tests, too.
+    out->build_failed =
+            out->channel.count + out->log.count == 0 && assay_log_build_failed(reader.log);
     status = assay_reader_end(&reader, err);
 
 out:

@@ -82,20 +82,14 @@ static bool parse_named(struct assay_text text, struct named_test *out)
 static void add_named(
         struct assay_reader *reader, const struct named_test *test, enum assay_test_status status)
 {
+    struct assay_outcome *log = &reader->reading->log;
     struct assay_text tail = test->where, head;
-    const char *id;
 
     if (assay_text_split_last(&tail, ".", &head) && tail.len == test->name.len &&
             memcmp(tail.data, test->name.data, tail.len) == 0)
-        id = assay_arena_memdup(reader->arena, test->where.data, test->where.len);
+        assay_reader_add(reader, log, test->where, status);
     else
-        id = assay_arena_printf(reader->arena, "%.*s.%.*s", (int)test->where.len, test->where.data,
-                (int)test->name.len, test->name.data);
-    if (id == NULL) {
-        reader->reading->log.failed = true;
-        return;
-    }
-    assay_reader_add(reader, &reader->reading->log, assay_text_of(id), status);
+        assay_reader_add_joined(reader, log, test->where, ".", test->name, status);
 }
 
 static bool parse_status(struct assay_text text, enum assay_test_status *out)

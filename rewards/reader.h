@@ -27,6 +27,8 @@ struct assay_reader {
     struct assay_reading *reading;         // being filled
     struct assay_arena *arena;
     struct assay_text log; // the log without terminal colours
+    size_t id_bytes_left;  // of all results
+    bool overflowed;       // a result did not fit
     const char **problems; // what reading->problems looks at
 };
 
@@ -38,9 +40,15 @@ ASSAY_MUST_USE enum assay_status assay_reader_begin(struct assay_reader *reader,
 ASSAY_MUST_USE enum assay_status assay_reader_end(
         struct assay_reader *reader, struct assay_error *err);
 
-// Add a result; more than an outcome holds is a problem, not an error.
+// Add a result. More results than an outcome holds, or ids that add up to far
+// more than the evidence (a long name that many short lines repeat), are a
+// problem, not an error: a hostile run must not be able to end as trouble of ours.
 void assay_reader_add(struct assay_reader *reader, struct assay_outcome *outcome,
         struct assay_text id, enum assay_test_status status);
+// The same with the id `front` + `between` + `back`.
+void assay_reader_add_joined(struct assay_reader *reader, struct assay_outcome *outcome,
+        struct assay_text front, const char *between, struct assay_text back,
+        enum assay_test_status status);
 
 // Note what is wrong with the channel; %s arguments that are foreign go through assay_show().
 void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...) ASSAY_PRINTF(2, 3);
