@@ -120,11 +120,20 @@ static size_t escape_within(struct assay_buf *scratch, const char *text, size_t 
     }
 }
 
+// Where a whole log may be parted when there is no room for all of it: behind a line, since a part
+// of "\r\n" or of a control sequence would look like another one.
+static size_t part_at(const char *text, size_t len)
+{
+    const char *newline = memrchr(text, '\n', len / 4);
+
+    return newline ? (size_t)(newline - text) + 1 : 0;
+}
+
 static void write_excerpt(
         struct assay_buf *out, const struct excerpt *e, const char *name, size_t html_bytes_max)
 {
     const bool whole = e->size == e->len;
-    const size_t head_len = whole ? assay_html_cut(e->bytes, e->len, e->len / 4)
+    const size_t head_len = whole ? part_at(e->bytes, e->len)
                                   : assay_html_cut(e->bytes, e->len, ASSAY_REPORT_LOG_HEAD_BYTES);
     const size_t tail_at =
             whole ? head_len : skip_to_tail(e->bytes, e->len, ASSAY_REPORT_LOG_TAIL_BYTES);
