@@ -291,9 +291,14 @@ static enum assay_status find_place(struct work *work, const struct assay_patch_
     // Short of context, git would add new lines to the end of the file, wherever they belong.
     const bool zero = work->job->tolerant && !hunk->bare && hunk->old_start > 0 &&
             work->image.count > 0 && count_lines(hunk, ASSAY_LINE_CONTEXT) == 0;
+    struct placed by_git = *placed;
     enum assay_status status = ASSAY_OK;
-    bool found = zero && place_by_number(work, hunk, placed);
+    bool found = zero && place_by_number(work, hunk, placed), agrees = false;
 
+    if (found)
+        status = place_as_git(work, hunk, &by_git, &agrees, err);
+    if (agrees && by_git.begin == placed->begin)
+        *placed = by_git;
     if (!found && !hunk->bare && (!zero || hunk->old_count > 0))
         status = place_as_git(work, hunk, placed, &found, err);
     if (status == ASSAY_OK && !found && work->job->tolerant)

@@ -33,8 +33,9 @@ ASSAY_MUST_USE enum assay_status assay_judge(struct assay_verdict *verdict,
 
 // Only the counting: FULL, PARTIAL or NO from the statuses of both lists. fail_only: what is not
 // an explicit failure (failed or error) counts as passed.
-enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass, size_t f2p_count,
-        const enum assay_test_status *pass_to_pass, size_t p2p_count, bool fail_only);
+enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass,
+        size_t f2p_count, const enum assay_test_status *pass_to_pass, size_t p2p_count,
+        bool fail_only);
 
 // For runs that never came to tests: patch_rejected, empty_patch, setup_failed, infra_error. All
 // expected tests are failures; with an infrastructure cause the lists are empty and nothing is

@@ -20,8 +20,7 @@ static void add_both(struct stream *stream, const char *package, struct assay_te
     assay_reader_add(stream->reader, stream->into, test, status);
     if (package == NULL)
         return;
-    id = assay_arena_printf(
-            stream->reader->arena, "%s::%.*s", package, (int)test.len, test.data);
+    id = assay_arena_printf(stream->reader->arena, "%s::%.*s", package, (int)test.len, test.data);
     if (id == NULL)
         stream->into->failed = true;
     else

@@ -38,8 +38,8 @@ enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct
         return status;
     for (size_t i = 0; i < evidence->file_count; i++) {
         const struct assay_out_file *file = &evidence->files[i];
-        struct assay_text xml = {file->content.data != NULL ? file->content.data : "",
-                file->content.len};
+        struct assay_text xml = {
+                file->content.data != NULL ? file->content.data : "", file->content.len};
 
         out->has_channel = out->begun = true;
         if (!assay_reader_junit(&reader, assay_show(arena, file->name, strlen(file->name)), xml,

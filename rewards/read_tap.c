@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "rewards/reader.h"
 
 #define SCRIPTS_MAX 4096
 
 struct script {
     struct assay_text name; // borrowed from the evidence; empty without prove
+    uint64_t name_hash;     // a run may name thousands of scripts by turns
     size_t planned, count;
     bool has_plan, skip_all, bailed;
     bool failed;   // a test of it did
@@ -26,21 +28,27 @@ struct script {
 struct tap {
     struct assay_reader *reader;
     struct assay_outcome *into, *scripts_into;
-    bool channel; // a second number is tampering there, and bad TAP in a log
+    bool channel;           // a second number is tampering there, and bad TAP in a log
     struct script *scripts; // owned
     size_t count, capacity, current;
     bool any_failed, any_bad, no_memory;
 };
 
+static bool is_script(const struct script *script, struct assay_text name, uint64_t hash)
+{
+    return script->name_hash == hash && script->name.len == name.len &&
+            memcmp(script->name.data, name.data, name.len) == 0;
+}
+
 // Index of the script called `name`, made if it is new; SIZE_MAX: no more.
 static size_t script_at(struct tap *tap, struct assay_text name)
 {
-    if (tap->count > 0 && tap->scripts[tap->current].name.len == name.len &&
-            memcmp(tap->scripts[tap->current].name.data, name.data, name.len) == 0)
+    const uint64_t hash = assay_hash64(name.data, name.len);
+
+    if (tap->count > 0 && is_script(&tap->scripts[tap->current], name, hash))
         return tap->current;
     for (size_t i = 0; i < tap->count; i++)
-        if (tap->scripts[i].name.len == name.len &&
-                memcmp(tap->scripts[i].name.data, name.data, name.len) == 0)
+        if (is_script(&tap->scripts[i], name, hash))
             return i;
     if (tap->count == SCRIPTS_MAX) {
         assay_reader_problem(tap->reader, "more than %d TAP scripts", SCRIPTS_MAX);
@@ -57,7 +65,7 @@ static size_t script_at(struct tap *tap, struct assay_text name)
         tap->scripts = scripts;
         tap->capacity = capacity;
     }
-    tap->scripts[tap->count] = (struct script){.name = name};
+    tap->scripts[tap->count] = (struct script){.name = name, .name_hash = hash};
     return tap->count++;
 }
 

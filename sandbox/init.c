@@ -281,6 +281,7 @@ static void reap(struct life *life)
         life->ended = true;
         record.disk_full = assay_mounts_full(&life->mounts);
         fill_meter(life, &record);
+        record.pids++; // the payload itself, which is no longer in /proc
         tell(life, &record);
     }
 }
@@ -291,7 +292,7 @@ static void read_meter(struct life *life)
     const uint64_t before_ms = assay_clock_ms();
     uint64_t pause_ms = METER_MS;
 
-    if (!life->init->meter || life->ended || before_ms < life->meter_ms)
+    if (!life->init->meter || life->error_fd >= 0 || life->ended || before_ms < life->meter_ms)
         return;
     fill_meter(life, &record);
     tell(life, &record);

@@ -153,7 +153,8 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
                 record.memory_bytes > box->limits.memory_bytes_max)
             kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
-        box->check_us = 0;
+        if (box->state == BOX_RUNNING)
+            box->check_us = 0; // look at the CPU time now
     } else if (record.kind == ASSAY_WIRE_ENDED) {
         note_meter(box, &record);
         box->facts.ended = true;

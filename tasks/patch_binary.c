@@ -98,6 +98,7 @@ static bool read_method(
 static enum assay_status read_half(
         struct patch_reader *reader, size_t size, struct assay_bytes *data)
 {
+    const size_t start = reader->at;
     enum assay_status status = ASSAY_OK;
     struct assay_buf packed;
 
@@ -134,8 +135,7 @@ static enum assay_status read_half(
     data->data = inflate_exactly(reader->arena, &packed, size);
     data->len = size;
     if (data->data == NULL)
-        status = patch_fail(
-                reader, reader->at - 1, "the binary patch does not inflate to %zu bytes", size);
+        status = patch_fail(reader, start, "the binary patch does not inflate to %zu bytes", size);
 
 out:
     assay_buf_free(&packed);

@@ -245,7 +245,7 @@ static enum assay_status read_hunk(struct patch_reader *reader, struct assay_pat
         if (!counted)
             return patch_fail(reader, reader->at, "the hunk is not as long as its header says");
         if (looks_like_more(reader, extent.end))
-            reader->cut_short = true;
+            reader->doubtful = true;
     } else if (!counted || looks_like_more(reader, extent.end)) {
         extent = extent_by_looks(reader, start);
         hunk->recounted = !hunk->bare;

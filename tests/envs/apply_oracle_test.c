@@ -537,7 +537,7 @@ int main(void)
 
     if (!git_is_here()) {
         print_message("SKIP: git is not installed\n");
-        return ASSAY_TEST_SKIPPED;
+        return ASSAY_EXIT_SKIPPED;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

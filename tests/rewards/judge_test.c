@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What must hold: reward 1 means that every expected test passed by positive evidence that agrees;
 // limits come first, trouble of ours is no reward at all, and no evidence makes the judge fail.
+#include "rewards/judge.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "rewards/judge.h"
 #include "rewards/match.h"
 #include "support/harness.h"
 
@@ -73,9 +74,9 @@ static void judge(struct bench *bench, const struct assay_instance *instance,
     assert_int_equal(assay_arena_create(&bench->arena, 16 << 20, NULL), ASSAY_OK);
     // What other rooms filled in stays.
     bench->verdict = (struct assay_verdict){.run_id = "run-1", .patch_applied = true};
-    assert_int_equal(assay_judge(&bench->verdict, &bench->judgement, instance,
-                             assay_framework_find(instance->framework), evidence, bench->arena,
-                             &err),
+    assert_int_equal(
+            assay_judge(&bench->verdict, &bench->judgement, instance,
+                    assay_framework_find(instance->framework), evidence, bench->arena, &err),
             ASSAY_OK);
     assert_string_equal(bench->verdict.run_id, "run-1");
     assert_true(bench->verdict.patch_applied);
@@ -91,11 +92,11 @@ static const struct assay_instance pytest_instance = {.instance_id = "x-1",
 
 #define BEGIN "{\"n\":0,\"event\":\"begin\",\"framework\":\"pytest\"}\n"
 #define PHASE(n, id, when, outcome)                                                                \
-    "{\"n\":" #n ",\"event\":\"phase\",\"id\":\"" id "\",\"when\":\"" when "\",\"outcome\":\""     \
-    outcome "\"}\n"
+    "{\"n\":" #n ",\"event\":\"phase\",\"id\":\"" id "\",\"when\":\"" when                         \
+    "\",\"outcome\":\"" outcome "\"}\n"
 #define TEST(n0, n1, n2, id, outcome)                                                              \
-    PHASE(n0, id, "setup", "passed") PHASE(n1, id, "call", outcome)                                \
-    PHASE(n2, id, "teardown", "passed")
+    PHASE(n0, id, "setup", "passed")                                                               \
+    PHASE(n1, id, "call", outcome) PHASE(n2, id, "teardown", "passed")
 #define END(n, status, tests, failed)                                                              \
     "{\"n\":" #n ",\"event\":\"end\",\"exit\":" #status ",\"tests\":" #tests                       \
     ",\"failed\":" #failed ",\"counted\":" #failed ",\"outside\":0}\n"
@@ -165,8 +166,7 @@ static void only_evidence_that_agrees_is_rewarded(void **state)
 
         print_message("row %zu\n", i);
         judge(&bench, &pytest_instance, &evidence);
-        assert_string_equal(
-                assay_cause_name(bench.verdict.cause), assay_cause_name(rows[i].cause));
+        assert_string_equal(assay_cause_name(bench.verdict.cause), assay_cause_name(rows[i].cause));
         assert_int_equal(bench.verdict.resolved, rows[i].cause == ASSAY_CAUSE_OK);
         assert_true(bench.verdict.reward == (bench.verdict.resolved ? 1.0 : 0.0));
         assert_int_equal(bench.verdict.tamper.count > 0, rows[i].tamper != NULL);
@@ -180,7 +180,8 @@ static void only_evidence_that_agrees_is_rewarded(void **state)
 
 static void limits_and_signals_come_first(void **state)
 {
-    static const char *const reports[] = {GOOD, BEGIN TEST(1, 2, 3, "t.py::a", "passed"), "x\n", ""};
+    static const char *const reports[] = {
+            GOOD, BEGIN TEST(1, 2, 3, "t.py::a", "passed"), "x\n", ""};
 
     (void)state;
     for (int cause = ASSAY_CAUSE_CPU_LIMIT; cause <= ASSAY_CAUSE_SYSCALL_DENIED; cause++)
@@ -224,7 +225,8 @@ static void a_patch_that_was_not_run_fails_every_test(void **state)
     struct assay_verdict verdict = {0};
 
     (void)state;
-    assay_judge_unrun(&verdict, &pytest_instance, ASSAY_CAUSE_PATCH_REJECTED, "line 3: no such file");
+    assay_judge_unrun(
+            &verdict, &pytest_instance, ASSAY_CAUSE_PATCH_REJECTED, "line 3: no such file");
     assert_true(verdict.scored);
     assert_false(verdict.resolved);
     assert_int_equal(verdict.f2p_failure.count, 1);
@@ -311,8 +313,7 @@ static void cut_ids_count_when_all_that_they_may_mean_agree(void **state)
     assert_int_equal(assay_outcome_finish(&outcome, NULL), ASSAY_OK);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("%s\n", rows[i].id);
-        assert_int_equal(
-                assay_match_id(&outcome, rows[i].id, ASSAY_RULES_NATIVE), rows[i].native);
+        assert_int_equal(assay_match_id(&outcome, rows[i].id, ASSAY_RULES_NATIVE), rows[i].native);
         assert_int_equal(
                 assay_match_id(&outcome, rows[i].id, ASSAY_RULES_SWEBENCH), rows[i].swebench);
     }

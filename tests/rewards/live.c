@@ -184,10 +184,19 @@ static void drain(struct live *live, int log_fd, int report_fd)
 static struct assay_strings words_of(struct live *live, const char *command)
 {
     const char *script = strstr(command, "sh -c ") == command ? command + strlen("sh -c ") : NULL;
+    const char *python = getenv("ASSAY_TEST_PYTHON");
     const char **items;
 
-    if (script == NULL)
-        return split(live, command, ' ');
+    if (script == NULL) {
+        const struct assay_strings words = split(live, command, ' ');
+
+        if (python == NULL || strcmp(words.items[0], "/usr/bin/python3") != 0)
+            return words;
+        items = assay_arena_array(live->arena, words.count, sizeof(*items));
+        memcpy(items, words.items, words.count * sizeof(*items));
+        items[0] = python;
+        return (struct assay_strings){items, words.count};
+    }
     items = assay_arena_array(live->arena, 3, sizeof(*items));
     items[0] = "sh";
     items[1] = "-c";
@@ -229,8 +238,8 @@ void live_run(struct live *live, const char *command)
     live->instance.test_cmd = words_of(live, command);
     argv = live->instance.test_cmd;
     if (framework->command != NULL)
-        assert_int_equal(framework->command(&live->instance.test_cmd, &argv, live->arena, NULL),
-                ASSAY_OK);
+        assert_int_equal(
+                framework->command(&live->instance.test_cmd, &argv, live->arena, NULL), ASSAY_OK);
     assert_true(argv.count <= WORDS_MAX);
     for (size_t i = 0; i < argv.count; i++)
         words[i] = assay_arena_strdup(live->arena, in_live(live, argv.items[i]));
@@ -247,10 +256,9 @@ void live_run(struct live *live, const char *command)
     assay_buf_clear(&live->report);
     drain(live, log_fds[0], report_fds[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    live->evidence = (struct assay_evidence){
-            .box_cause = !WIFEXITED(status)      ? ASSAY_CAUSE_SIGNALLED :
-                    WEXITSTATUS(status) == 0 ? ASSAY_CAUSE_OK :
-                                               ASSAY_CAUSE_TESTS_FAILED,
+    live->evidence = (struct assay_evidence){.box_cause = !WIFEXITED(status) ? ASSAY_CAUSE_SIGNALLED
+                    : WEXITSTATUS(status) == 0                               ? ASSAY_CAUSE_OK
+                                               : ASSAY_CAUSE_TESTS_FAILED,
             .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
             .log = {live->log.data, live->log.len},
             .report = {live->report.data, live->report.len}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What must hold: with helpers that report, TAP is judged by their records and a silent channel earns
-// nothing; a log alone is weak evidence and must agree with itself and with the exit status.
+// What must hold: with helpers that report, TAP is judged by their records and a silent channel
+// earns nothing; a log alone is weak evidence and must agree with itself and with the exit status.
 #include <stdio.h>
 #include <string.h>
 

@@ -155,7 +155,7 @@ static void the_newest_certificate_of_a_content_counts(void **state)
             .runs = 3,
             .details = "{}",
             .reason = ""};
-    struct assay_certificate found;
+    struct assay_certificate found = {0};
     struct assay_suite_row *rows = NULL;
     struct assay_error err;
     size_t count = 0;
@@ -331,7 +331,7 @@ static void a_null_verdict_is_retried_and_never_cached(void **state)
     struct assay_arena *arena = make_arena();
     struct assay_evaluation evaluation = {.cacheable = true};
     struct assay_verdict verdict;
-    struct assay_verdict found;
+    struct assay_verdict found = {0};
     struct assay_run run;
     struct assay_error err;
     bool resumed;
@@ -362,7 +362,7 @@ static void the_newest_cacheable_verdict_answers_for_its_key(void **state)
     struct assay_arena *arena = make_arena();
     struct assay_verdict verdict;
     struct assay_evaluation evaluation = {.verdict = &verdict, .cacheable = true};
-    struct assay_verdict found;
+    struct assay_verdict found = {0};
     struct assay_error err;
     bool resumed;
 
