@@ -73,8 +73,7 @@ void assay_report_write_groups(const struct assay_report_page *page)
     assay_buf_adds(out, "</tbody></table></div>\n");
 }
 
-// --- repositories
-// ---------------------------------------------------------------------------------
+// --- repositories -------------------------------------------------------------------------------
 
 struct repo_entry {
     const char *name;
@@ -140,8 +139,7 @@ enum assay_status assay_report_write_repos(
     return ASSAY_OK;
 }
 
-// --- instances
-// ------------------------------------------------------------------------------------
+// --- instances ----------------------------------------------------------------------------------
 
 // Check boxes that the style sheet reads: what is not ticked is not shown, in the table and below.
 static void write_filter(const struct assay_report_page *page)

@@ -52,26 +52,34 @@ static bool read_parts(struct excerpt *e, int fd, uint64_t size)
     return true;
 }
 
-// NULL, or why there is nothing to show.
-static const char *read_excerpt(struct excerpt *e, int home_fd, const char *log_path)
+static enum assay_status read_excerpt(
+        struct excerpt *e, int home_fd, const char *log_path, struct assay_error *err)
 {
-    const char *reason = NULL;
+    enum assay_status status = ASSAY_OK;
     struct stat st;
     // O_NONBLOCK: a FIFO in the log's place must not hold the report up.
     const int fd = assay_fs_open_beneath(home_fd, log_path, O_RDONLY | O_NONBLOCK, 0);
 
     if (fd < 0)
-        return strerror(errno);
-    if (fstat(fd, &st) != 0)
-        reason = strerror(errno);
-    else if (!S_ISREG(st.st_mode))
-        reason = "not a regular file";
-    else if (!read_parts(e, fd, (uint64_t)st.st_size))
-        reason = strerror(errno);
+        return assay_fail_errno(err, errno, "%s", log_path);
+    if (fstat(fd, &st) != 0) {
+        status = assay_fail_errno(err, errno, "%s", log_path);
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        status = assay_fail(err, ASSAY_EINVAL, "%s: not a regular file", log_path);
+        goto out;
+    }
+    if (!read_parts(e, fd, (uint64_t)st.st_size)) {
+        status = assay_fail_errno(err, errno, "%s", log_path);
+        goto out;
+    }
     if (e->len < EXCERPT_BYTES)
         e->size = e->len; // all there is now, should it have shrunk meanwhile
+
+out:
     close(fd);
-    return reason;
+    return status;
 }
 
 // Where an end of text[0..len) of at most `max` bytes begins: behind the first newline of its first
@@ -112,11 +120,20 @@ static size_t escape_within(struct assay_buf *scratch, const char *text, size_t 
     }
 }
 
+// Where a whole log may be parted when there is no room for all of it: behind a line, since a part
+// of "\r\n" or of a control sequence would look like another one.
+static size_t part_at(const char *text, size_t len)
+{
+    const char *newline = memrchr(text, '\n', len / 4);
+
+    return newline ? (size_t)(newline - text) + 1 : 0;
+}
+
 static void write_excerpt(
         struct assay_buf *out, const struct excerpt *e, const char *name, size_t html_bytes_max)
 {
     const bool whole = e->size == e->len;
-    const size_t head_len = whole ? assay_html_cut(e->bytes, e->len, e->len / 4)
+    const size_t head_len = whole ? part_at(e->bytes, e->len)
                                   : assay_html_cut(e->bytes, e->len, ASSAY_REPORT_LOG_HEAD_BYTES);
     const size_t tail_at =
             whole ? head_len : skip_to_tail(e->bytes, e->len, ASSAY_REPORT_LOG_TAIL_BYTES);
@@ -158,18 +175,15 @@ void assay_report_log_write(struct assay_buf *out, int home_fd, const char *log_
         const char *name, size_t html_bytes_max)
 {
     struct excerpt e;
-    const char *reason = NULL;
+    struct assay_error err = {0};
 
     e.len = 0;
     e.size = 0;
-    reason = read_excerpt(&e, home_fd, log_path);
-    if (!reason) {
+    if (read_excerpt(&e, home_fd, log_path, &err) == ASSAY_OK) {
         write_excerpt(out, &e, name, html_bytes_max);
         return;
     }
-    assay_buf_adds(out, "<p class=\"q\">The log <code>");
-    assay_html_text(out, log_path);
-    assay_buf_adds(out, "</code> cannot be shown: ");
-    assay_html_text(out, reason);
+    assay_buf_adds(out, "<p class=\"q\">The log cannot be shown: ");
+    assay_html_text(out, err.message);
     assay_buf_adds(out, ".</p>\n");
 }
