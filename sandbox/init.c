@@ -62,7 +62,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
     _exit(1);
 }
 
-// --- before the payload ---------------------------------------------------------------------------
+// --- before the payload
+// ---------------------------------------------------------------------------
 
 static int compare_fds(const void *a, const void *b)
 {
@@ -211,9 +212,8 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
                 .profiles = init->profiles,
                 .stdin_fd = fcntl(init->stdin_fd, F_DUPFD_CLOEXEC, floor),
                 .output_fd = fcntl(init->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd = init->report_fd < 0
-                        ? -1
-                        : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
+                .report_fd =
+                        init->report_fd < 0 ? -1 : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
                 .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
@@ -229,7 +229,8 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     return true;
 }
 
-// --- while it runs --------------------------------------------------------------------------------
+// --- while it runs
+// --------------------------------------------------------------------------------
 
 static void fill_meter(struct life *life, struct assay_wire_init *record)
 {
@@ -271,9 +272,8 @@ static void reap(struct life *life)
     while (read(life->signal_fd, &info, sizeof(info)) > 0)
         continue;
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct assay_wire_init record = {.kind = ASSAY_WIRE_ENDED,
-                .wait_status = wait_status,
-                .time_us = assay_clock_us()};
+        struct assay_wire_init record = {
+                .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
 
         if (pid != life->payload_pid || life->ended)
             continue;

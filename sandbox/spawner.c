@@ -32,7 +32,8 @@ static void unwatch(const struct spawner *spawner, int fd)
     (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-// --- ending a box ---------------------------------------------------------------------------------
+// --- ending a box
+// ---------------------------------------------------------------------------------
 
 // Everything in the box dies with its init; the group's kill switch is the faster of the two.
 static void kill_box(struct spawner *spawner, struct box *box)
@@ -116,7 +117,8 @@ static void finish_box(struct spawner *spawner, struct box *box)
     assay_spawn_release(spawner, box);
 }
 
-// --- events of a box ------------------------------------------------------------------------------
+// --- events of a box
+// ------------------------------------------------------------------------------
 
 static void start_clock(struct box *box, uint64_t time_us)
 {
@@ -154,8 +156,8 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
                 record.memory_bytes > box->limits.memory_bytes_max)
             kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
-        if (box->state == BOX_RUNNING)
-            box->check_us = 0; // look at the CPU time now
+        if (box->state == BOX_RUNNING) // during set-up the clock is set-up's own
+            box->check_us = 0;
     } else if (record.kind == ASSAY_WIRE_ENDED) {
         note_meter(box, &record);
         box->facts.ended = true;
@@ -230,14 +232,15 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
     }
 }
 
-// --- clocks ---------------------------------------------------------------------------------------
+// --- clocks
+// ---------------------------------------------------------------------------------------
 
 // Look at one box's clocks; sets when to look next.
 static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
 {
     const uint64_t wall_end_us = box->started_us + box->limits.wall_ms_max * 1000;
-    struct assay_cgroup_usage usage = {.cpu_user_us = box->meter.cpu_user_us,
-            .cpu_system_us = box->meter.cpu_system_us};
+    struct assay_cgroup_usage usage = {
+            .cpu_user_us = box->meter.cpu_user_us, .cpu_system_us = box->meter.cpu_system_us};
     uint64_t used_us = 0;
     uint64_t pause_us = 0;
 
@@ -299,7 +302,8 @@ static void retry_groups(struct spawner *spawner)
     spawner->busy_count = kept;
 }
 
-// --- the loop -------------------------------------------------------------------------------------
+// --- the loop
+// -------------------------------------------------------------------------------------
 
 static void stop(struct spawner *spawner)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -40,22 +40,13 @@ int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
             getenv("ASSAY_BUILD_DIR") != NULL ? getenv("ASSAY_BUILD_DIR") : ".");
     (void)snprintf(mark, sizeof(mark), "ASSAY_TEST_MARK=%d", (int)getpid());
     boxes_options(&options);
-    switch (assay_sandbox_start(&boxes_sandbox, &options, &err)) {
-    case ASSAY_OK:
-        break;
-    case ASSAY_EREFUSED:
-        print_message("SKIP: %s\n", err.message);
+    const enum assay_status status = assay_sandbox_start(&boxes_sandbox, &options, &err);
+
+    if (status == ASSAY_EREFUSED) {
+        ASSAY_SKIP_NOTE(err.message);
         return ASSAY_EXIT_SKIPPED;
-    case ASSAY_EINVAL:
-    case ASSAY_ENOTFOUND:
-    case ASSAY_ENOMEM:
-    case ASSAY_EIO:
-    case ASSAY_EPATCH:
-    case ASSAY_ETIMEOUT:
-    case ASSAY_ECONFLICT:
-    case ASSAY_EINTERRUPTED:
-    case ASSAY_ECUDA:
-    default:
+    }
+    if (status != ASSAY_OK) {
         print_error("start: %s\n", err.message);
         return 1;
     }
@@ -76,7 +67,8 @@ int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
     return failed;
 }
 
-// --- plans ----------------------------------------------------------------------------------------
+// --- plans
+// ----------------------------------------------------------------------------------------
 
 void boxes_plan_init(struct boxes_plan *out, const char *script)
 {
@@ -147,7 +139,8 @@ void boxes_assert_has(const struct assay_box_result *result, const char *text)
         fail_msg("\"%s\" is not in the output:\n%s", text, result->output.data);
 }
 
-// --- files ----------------------------------------------------------------------------------------
+// --- files
+// ----------------------------------------------------------------------------------------
 
 void boxes_give(const char *path)
 {
@@ -186,7 +179,8 @@ void boxes_read(char *text, size_t size, const char *path)
         close(fd);
 }
 
-// --- what is left ---------------------------------------------------------------------------------
+// --- what is left
+// ---------------------------------------------------------------------------------
 
 // Other assays may run on this host: only what our spawners made is counted. An
 // init is in its spawner's session; a payload has our mark in its environment.

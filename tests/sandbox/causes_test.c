@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 static void a_command_ends_with_its_own_code_or_signal(void **state)
 {
@@ -91,8 +91,8 @@ static void wall_time_is_kept_to_20_ms(void **state)
 
 static void cpu_time_is_kept_over_threads_and_children(void **state)
 {
-    static const char *const scripts[] = {"exec spin self", "exec spin threads 8",
-            "spin children 4 & spin children 4"};
+    static const char *const scripts[] = {
+            "exec spin self", "exec spin threads 8", "spin children 4 & spin children 4"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
@@ -160,8 +160,7 @@ static void memory_is_kept_however_it_is_eaten(void **state)
         boxes_run(&result, &plan);
         if (i == 3) // a full tmpfs is ENOSPC, not an OOM kill
             boxes_assert(&result, ASSAY_BOX_DISK_LIMIT, 0);
-        else if (rows[i].always ||
-                assay_sandbox_cgroup_shape(boxes_sandbox) != ASSAY_CGROUP_NONE)
+        else if (rows[i].always || assay_sandbox_cgroup_shape(boxes_sandbox) != ASSAY_CGROUP_NONE)
             boxes_assert(&result, ASSAY_BOX_MEMORY_LIMIT, 0);
         assay_box_result_release(&result);
     }

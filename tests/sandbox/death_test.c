@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 static void assert_nothing_is_left(void)
 {
@@ -74,8 +74,8 @@ static void a_stopped_and_deaf_herd_is_reaped_in_half_a_second(void **state)
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     boxes_assert_output(&result, "500\n");
     assert_true(result.usage.teardown_us < 500000);
-    print_message("500 processes dead and reaped in %lu us\n",
-            (unsigned long)result.usage.teardown_us);
+    print_message(
+            "500 processes dead and reaped in %lu us\n", (unsigned long)result.usage.teardown_us);
     assay_box_result_release(&result);
     assert_nothing_is_left();
 }
@@ -91,7 +91,8 @@ static void the_init_cannot_be_killed_from_inside(void **state)
     assay_box_result_release(&result);
 }
 
-// --- deaths of ours -------------------------------------------------------------------------------
+// --- deaths of ours
+// -------------------------------------------------------------------------------
 
 static void *kill_spawner_soon(void *unused)
 {
@@ -116,7 +117,12 @@ static void a_killed_spawner_is_an_infra_error_and_can_be_restarted(void **state
     boxes_assert(&result, ASSAY_BOX_INFRA_ERROR, 0);
     assay_box_result_release(&result);
 
-    assert_int_equal(assay_box_run(boxes_sandbox, &plan.plan, &result, &err), ASSAY_EIO);
+    // For a moment a request may still reach the dying spawner's socket, and be lost there.
+    for (int i = 0; assay_box_run(boxes_sandbox, &plan.plan, &result, &err) != ASSAY_EIO; i++) {
+        boxes_assert(&result, ASSAY_BOX_INFRA_ERROR, 0);
+        assay_box_result_release(&result);
+        assert_true(i < 100);
+    }
     assert_int_equal(assay_sandbox_restart(boxes_sandbox, &err), ASSAY_OK);
     boxes_note_spawner(assay_sandbox_spawner_pid(boxes_sandbox));
     assert_nothing_is_left();
@@ -150,6 +156,7 @@ static void boxes_die_with_a_killed_caller(void **state)
     const uint64_t deadline_ms = assay_clock_ms() + 5000;
     int ends[2];
     pid_t spawner = 0;
+    unsigned alive = 0;
 
     (void)state;
     assert_int_equal(pipe(ends), 0);
@@ -161,11 +168,12 @@ static void boxes_die_with_a_killed_caller(void **state)
     boxes_note_spawner(spawner);
     close(ends[0]);
     close(ends[1]);
-    while (boxes_count_processes() < 3 && assay_clock_left_ms(deadline_ms) > 0)
+    // Init, shell, daemon and sleep; one sample, since processes come and go until then.
+    while ((alive = boxes_count_processes()) < 4 && assay_clock_left_ms(deadline_ms) > 0)
         (void)usleep(5000);
-    assert_true(boxes_count_processes() >= 3); // init, shell, daemon
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(alive >= 4);
     assert_nothing_is_left();
 }
 
@@ -184,7 +192,8 @@ static void a_killed_init_is_an_infra_error(void **state)
     if (helper == 0) {
         char command[128];
 
-        (void)snprintf(command, sizeof(command), "sleep 0.3; kill -9 $(cat /proc/%d/task/%d/children)",
+        (void)snprintf(command, sizeof(command),
+                "sleep 0.3; kill -9 $(cat /proc/%d/task/%d/children)",
                 (int)assay_sandbox_spawner_pid(boxes_sandbox),
                 (int)assay_sandbox_spawner_pid(boxes_sandbox));
         _exit(system(command) == 0 ? 0 : 1);
@@ -233,7 +242,10 @@ static void many_boxes_leave_nothing_behind(void **state)
     assert_nothing_is_left();
     boxes_read(after, sizeof(after), "/proc/self/mountinfo");
     assert_string_equal(before, after);
-    assert_true(count_spawner_fds() <= fds); // the first count may see a box being put away
+    // A result is told before its box is put away: either count may be a moment early.
+    for (int i = 0; i < 200 && count_spawner_fds() > fds; i++)
+        (void)usleep(5000);
+    assert_true(count_spawner_fds() <= fds);
 }
 
 int main(void)

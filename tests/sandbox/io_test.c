@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 static void stdout_and_stderr_come_in_order(void **state)
 {
@@ -34,7 +34,8 @@ static void head_and_tail_are_kept_and_the_middle_is_counted(void **state)
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     assert_int_equal(result.usage.output_bytes, 588895);
     assert_true(result.output_truncated);
-    boxes_assert_output(&result, "1\n2\n3\n4\n5\n\n[assay: 588871 bytes left out]\n\n99999\n100000\n");
+    boxes_assert_output(
+            &result, "1\n2\n3\n4\n5\n\n[assay: 588871 bytes left out]\n\n99999\n100000\n");
     assay_box_result_release(&result);
 }
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 static void everything_can_be_changed_and_the_lower_stays(void **state)
 {
@@ -28,9 +28,10 @@ static void everything_can_be_changed_and_the_lower_stays(void **state)
     boxes_file(path, "base/dir/deep/file", "kept\n");
     boxes_file(path, "base/file", "kept\n");
 
-    boxes_plan_init(&plan, "set -e; cat file; rm -rf dir; mkdir dir; touch dir/new; "
-                           "echo changed > file; chmod 755 file; mv file other; cat other; ls -A; "
-                           "ls dir; rm -rf /testbed/* ; ls -A | wc -l");
+    boxes_plan_init(&plan,
+            "set -e; cat file; rm -rf dir; mkdir dir; touch dir/new; "
+            "echo changed > file; chmod 755 file; mv file other; cat other; ls -A; "
+            "ls dir; rm -rf /testbed/* ; ls -A | wc -l");
     boxes_add_mount(&plan, ASSAY_MOUNT_OVERLAY, "/testbed", lowers, 1);
     plan.plan.cwd = "/testbed";
     boxes_run(&result, &plan);
@@ -94,8 +95,9 @@ static void overlay_marks_cannot_be_forged_from_inside(void **state)
     (void)state;
     boxes_directory(base, "marks");
     boxes_file(path, "marks/file", "base\n");
-    boxes_plan_init(&plan, "mknod white c 0 0; python3 -c \"import os; "
-                           "os.setxattr('/testbed', 'user.overlay.opaque', b'y')\"; ls");
+    boxes_plan_init(&plan,
+            "mknod white c 0 0; python3 -c \"import os; "
+            "os.setxattr('/testbed', 'user.overlay.opaque', b'y')\"; ls");
     boxes_add_mount(&plan, ASSAY_MOUNT_OVERLAY, "/testbed", lowers, 1);
     plan.plan.cwd = "/testbed";
     boxes_run(&result, &plan);
@@ -172,8 +174,9 @@ static void a_root_layer_lies_under_the_hosts_usr(void **state)
     boxes_directory(path, "set-up");
     boxes_directory(layer, "set-up/layer");
     boxes_directory(work, "set-up/work");
-    boxes_plan_init(&plan, "mkdir -p /opt/tool; echo '#!/bin/sh\necho tool' > /opt/tool/run; "
-                           "chmod 755 /opt/tool/run; echo left > /home/box/f");
+    boxes_plan_init(&plan,
+            "mkdir -p /opt/tool; echo '#!/bin/sh\necho tool' > /opt/tool/run; "
+            "chmod 755 /opt/tool/run; echo left > /home/box/f");
     plan.plan.root_lowers = root_lowers;
     plan.plan.root_lower_count = 1;
     plan.plan.root_upper = layer;
@@ -185,8 +188,9 @@ static void a_root_layer_lies_under_the_hosts_usr(void **state)
     // ...which is the root of the next one, with a tree mounted into it.
     boxes_directory(tree, "root-tree");
     boxes_file(path, "root-tree/code", "code\n");
-    boxes_plan_init(&plan, "/opt/tool/run; cat /home/box/f code; echo x > /opt/new; id -un; "
-                           "touch /usr/x 2>/dev/null || echo sealed; cat /assay/code; ls /usr/local");
+    boxes_plan_init(&plan,
+            "/opt/tool/run; cat /home/box/f code; echo x > /opt/new; id -un; "
+            "touch /usr/x 2>/dev/null || echo sealed; cat /assay/code; ls /usr/local");
     root_lowers[0] = layer;
     plan.plan.root_lowers = root_lowers;
     plan.plan.root_lower_count = 1;
@@ -217,10 +221,11 @@ static void binds_are_read_only_files_or_folders_and_may_be_optional(void **stat
     boxes_directory(folder, "bound");
     boxes_file(path, "bound/inside", "folder\n");
     boxes_file(file, "bound-file", "file\n");
-    boxes_plan_init(&plan, "cat /deep/in/folder/inside /etc/one/file; "
-                           "touch /deep/in/folder/x 2>/dev/null || echo sealed; "
-                           "echo x 2>/dev/null > /etc/one/file || echo sealed; "
-                           "test ! -e /optional && echo absent");
+    boxes_plan_init(&plan,
+            "cat /deep/in/folder/inside /etc/one/file; "
+            "touch /deep/in/folder/x 2>/dev/null || echo sealed; "
+            "echo x 2>/dev/null > /etc/one/file || echo sealed; "
+            "test ! -e /optional && echo absent");
     boxes_add_mount(&plan, ASSAY_MOUNT_BIND_RO, "/deep/in/folder", folders, 1);
     boxes_add_mount(&plan, ASSAY_MOUNT_BIND_RO, "/etc/one/file", files, 1);
     boxes_add_mount(&plan, ASSAY_MOUNT_BIND_RO, "/optional", missing, 1)->optional = true;
@@ -237,8 +242,9 @@ static void tmpfs_mounts_are_empty_writable_and_bounded(void **state)
     struct assay_mount *mount = NULL;
 
     (void)state;
-    boxes_plan_init(&plan, "ls -A /small /shared; echo a > /shared/a; fill /small/x; "
-                           "stat -c %s /small/x");
+    boxes_plan_init(&plan,
+            "ls -A /small /shared; echo a > /shared/a; fill /small/x; "
+            "stat -c %s /small/x");
     mount = boxes_add_mount(&plan, ASSAY_MOUNT_TMPFS, "/small", NULL, 0);
     mount->bytes_max = 1 << 20;
     boxes_add_mount(&plan, ASSAY_MOUNT_TMPFS, "/shared", NULL, 0);
@@ -257,9 +263,10 @@ static void an_out_dir_is_read_after_death_and_traps_are_refused(void **state)
     int fd = -1;
 
     (void)state;
-    boxes_plan_init(&plan, "cd /run/assay && echo report > ok.xml && ln -s /etc/passwd link && "
-                           "mkfifo fifo && mkdir sub && echo x > sub/deep && ln -s .. sub/up && "
-                           "(sleep 60; echo late > ok.xml) & sleep 0.2");
+    boxes_plan_init(&plan,
+            "cd /run/assay && echo report > ok.xml && ln -s /etc/passwd link && "
+            "mkfifo fifo && mkdir sub && echo x > sub/deep && ln -s .. sub/up && "
+            "(sleep 60; echo late > ok.xml) & sleep 0.2");
     plan.plan.out_dir = "/run/assay";
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);

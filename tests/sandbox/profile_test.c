@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 struct call {
     const char *name;
@@ -18,24 +18,24 @@ static const struct call calls[] = {{"acct", EPERM}, {"add_key", EPERM}, {"bpf",
         {"chroot", EPERM}, {"clock_settime", EPERM}, {"delete_module", EPERM},
         {"fanotify_init", EPERM}, {"finit_module", EPERM}, {"fsconfig", EPERM}, {"fsmount", EPERM},
         {"fsopen", EPERM}, {"fspick", EPERM}, {"init_module", EPERM}, {"io_uring_enter", EPERM},
-        {"io_uring_register", EPERM}, {"io_uring_setup", EPERM}, {"ioperm", EPERM},
-        {"iopl", EPERM}, {"kcmp", EPERM}, {"kexec_file_load", EPERM}, {"kexec_load", EPERM},
-        {"keyctl", EPERM}, {"lookup_dcookie", EPERM}, {"mbind", EPERM}, {"migrate_pages", EPERM},
+        {"io_uring_register", EPERM}, {"io_uring_setup", EPERM}, {"ioperm", EPERM}, {"iopl", EPERM},
+        {"kcmp", EPERM}, {"kexec_file_load", EPERM}, {"kexec_load", EPERM}, {"keyctl", EPERM},
+        {"lookup_dcookie", EPERM}, {"mbind", EPERM}, {"migrate_pages", EPERM},
         {"modify_ldt", EPERM}, {"mount", EPERM}, {"mount_setattr", EPERM}, {"move_mount", EPERM},
         {"move_pages", EPERM}, {"nfsservctl", EPERM}, {"open_by_handle_at", EPERM},
         {"open_tree", EPERM}, {"perf_event_open", EPERM}, {"pidfd_getfd", EPERM},
         {"pivot_root", EPERM}, {"process_madvise", EPERM}, {"process_vm_readv", EPERM},
         {"process_vm_writev", EPERM}, {"ptrace", EPERM}, {"quotactl", EPERM},
-        {"quotactl_fd", EPERM}, {"reboot", EPERM}, {"request_key", EPERM},
-        {"set_mempolicy", EPERM}, {"setns", EPERM}, {"settimeofday", EPERM}, {"swapoff", EPERM},
-        {"swapon", EPERM}, {"syslog", EPERM}, {"umount2", EPERM}, {"unshare", EPERM},
-        {"userfaultfd", EPERM}, {"vhangup", EPERM}, {"clone3", ENOSYS}, {"number_1000", ENOSYS},
-        {"number_599", ENOSYS}, {"clone_20000", EPERM}, {"clone_2000000", EPERM},
-        {"clone_4000000", EPERM}, {"clone_8000000", EPERM}, {"clone_10000000", EPERM},
-        {"clone_20000000", EPERM}, {"clone_40000000", EPERM}, {"tiocsti", EPERM},
-        {"tiocsti_high", EPERM}, {"tioclinux", EPERM}, {"tioclinux_high", EPERM},
-        {"prctl_set_mm", EPERM}, {"prctl_set_mm_high", EPERM}, {"prlimit_init", EPERM},
-        {"prlimit_init_high", EPERM}, {"setpriority_init", EPERM}, {"setpriority_user", EPERM},
+        {"quotactl_fd", EPERM}, {"reboot", EPERM}, {"request_key", EPERM}, {"set_mempolicy", EPERM},
+        {"setns", EPERM}, {"settimeofday", EPERM}, {"swapoff", EPERM}, {"swapon", EPERM},
+        {"syslog", EPERM}, {"umount2", EPERM}, {"unshare", EPERM}, {"userfaultfd", EPERM},
+        {"vhangup", EPERM}, {"clone3", ENOSYS}, {"number_1000", ENOSYS}, {"number_599", ENOSYS},
+        {"clone_20000", EPERM}, {"clone_2000000", EPERM}, {"clone_4000000", EPERM},
+        {"clone_8000000", EPERM}, {"clone_10000000", EPERM}, {"clone_20000000", EPERM},
+        {"clone_40000000", EPERM}, {"tiocsti", EPERM}, {"tiocsti_high", EPERM},
+        {"tioclinux", EPERM}, {"tioclinux_high", EPERM}, {"prctl_set_mm", EPERM},
+        {"prctl_set_mm_high", EPERM}, {"prlimit_init", EPERM}, {"prlimit_init_high", EPERM},
+        {"setpriority_init", EPERM}, {"setpriority_user", EPERM},
         {"sched_setscheduler_init", EPERM}, {"personality_32", ENOSYS}, {"personality_query", 0},
         {"personality_no_random", 0}, {"socket_unix", 0}, {"socket_inet", 0}, {"socket_inet6", -1},
         {"socket_route", 0}, {"socket_audit", EAFNOSUPPORT}, {"socket_packet", EAFNOSUPPORT},

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boxes.h"
+#include "tests/sandbox/boxes.h"
 
 static void it_is_user_1000_in_a_named_machine(void **state)
 {
@@ -95,8 +95,9 @@ static void other_boxes_are_not_visible(void **state)
     struct assay_box_result result;
 
     (void)state;
-    boxes_script(&result, "ls /proc | grep -c '^[0-9]'; cat /proc/self/uid_map; "
-                          "cat /proc/self/cgroup | grep -v ':/$'; ls /dev/shm; ipcs -m | wc -l");
+    boxes_script(&result,
+            "ls /proc | grep -c '^[0-9]'; cat /proc/self/uid_map; "
+            "cat /proc/self/cgroup | grep -v ':/$'; ls /dev/shm; ipcs -m | wc -l");
     boxes_assert_has(&result, "1000 ");
     assert_null(strstr(result.output.data, "assay-"));
     assay_box_result_release(&result);
@@ -113,9 +114,10 @@ static void root_is_never_behind_the_box(void **state)
 
     (void)state;
     boxes_read(before, sizeof(before), "/proc/sys/kernel/core_pattern");
-    boxes_script(&result, "cat /proc/self/uid_map; for f in kernel/core_pattern kernel/modprobe "
-                          "kernel/hostname vm/drop_caches; do echo '|/tmp/x' > /proc/sys/$f; done; "
-                          "echo b > /proc/sysrq-trigger; true");
+    boxes_script(&result,
+            "cat /proc/self/uid_map; for f in kernel/core_pattern kernel/modprobe "
+            "kernel/hostname vm/drop_caches; do echo '|/tmp/x' > /proc/sys/$f; done; "
+            "echo b > /proc/sysrq-trigger; true");
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     assert_int_equal(sscanf(result.output.data, "%u %u 1", &inside, &outside), 2);
     assert_int_equal(inside, 1000);
@@ -131,13 +133,15 @@ static void it_has_no_capability_and_gains_none(void **state)
 
     (void)state;
     boxes_script(&result, "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status");
-    boxes_assert_output(&result, "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
-                                 "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n"
-                                 "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
+    boxes_assert_output(&result,
+            "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
+            "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n"
+            "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
     assay_box_result_release(&result);
 
-    boxes_script(&result, "cp /usr/bin/id /tmp/id; chmod u+s /tmp/id; /tmp/id -u; "
-                          "mknod /tmp/sda b 8 0; mknod /tmp/mem c 1 1; test ! -e /tmp/mem");
+    boxes_script(&result,
+            "cp /usr/bin/id /tmp/id; chmod u+s /tmp/id; /tmp/id -u; "
+            "mknod /tmp/sda b 8 0; mknod /tmp/mem c 1 1; test ! -e /tmp/mem");
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     boxes_assert_has(&result, "1000\n");
     assay_box_result_release(&result);
@@ -179,8 +183,8 @@ static void abstract_sockets_of_the_host_are_not_there(void **state)
         sa_family_t family;
         char name[40];
     } address = {.family = AF_UNIX};
-    const int len = snprintf(
-            address.name + 1, sizeof(address.name) - 1, "assay-test-%d", (int)getpid());
+    const int len =
+            snprintf(address.name + 1, sizeof(address.name) - 1, "assay-test-%d", (int)getpid());
 
     (void)state;
     assert_int_equal(bind(fd, (struct sockaddr *)(void *)&address,

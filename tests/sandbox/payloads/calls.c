@@ -50,8 +50,7 @@ static void try_plain(void)
             {"request_key", SYS_request_key}, {"set_mempolicy", SYS_set_mempolicy},
             {"setns", SYS_setns}, {"settimeofday", SYS_settimeofday}, {"swapoff", SYS_swapoff},
             {"swapon", SYS_swapon}, {"syslog", SYS_syslog}, {"umount2", SYS_umount2},
-            {"unshare", SYS_unshare}, {"userfaultfd", SYS_userfaultfd},
-            {"vhangup", SYS_vhangup}};
+            {"unshare", SYS_unshare}, {"userfaultfd", SYS_userfaultfd}, {"vhangup", SYS_vhangup}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         try(rows[i].name, rows[i].number, 0, 0, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// eat MIB CHILDREN [shared] - touch so much memory in each of so many processes; print how far we came.
+// eat MIB CHILDREN [shared] - touch so much memory in each of so many processes; print how far we
+// came.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// fill PATH... - write to each file until it takes no more; exit 4 and print the errno when one refuses.
-// fill -inodes DIR - make empty files until no more can be made.
+// fill PATH... - write to each file until it takes no more; exit 4 and print the errno when one
+// refuses. fill -inodes DIR - make empty files until no more can be made.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
