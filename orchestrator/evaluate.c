@@ -262,7 +262,16 @@ static enum assay_status record(struct evaluation *e, const struct assay_grade_r
         evaluation.model_patch = request->patch;
     else if (request->candidate == ASSAY_CANDIDATE_GOLD)
         evaluation.model_patch = request->instance->gold_patch;
-    return assay_store_put_verdict(assay_context_store(e->context), &evaluation, err);
+    struct assay_error refused = {0};
+    const enum assay_status status =
+            assay_store_put_verdict(assay_context_store(e->context), &evaluation, &refused);
+
+    // The same command in another process was faster: its verdict is the one.
+    if (status == ASSAY_ECONFLICT)
+        return ASSAY_OK;
+    if (status != ASSAY_OK && err)
+        *err = refused;
+    return status;
 }
 
 static enum assay_status evaluate_one(void *user, size_t index, struct assay_error *err)
@@ -281,13 +290,15 @@ static enum assay_status evaluate_one(void *user, size_t index, struct assay_err
         status = record(e, &request, &grade, err);
     if (status == ASSAY_OK) {
         pthread_mutex_lock(&e->lock);
-        e->result->executed += !grade.verdict.cached;
+        e->result->executed += grade.executed;
         if (e->options->on_verdict)
             e->options->on_verdict(e->options->user, &grade.verdict);
         pthread_mutex_unlock(&e->lock);
     }
-    assay_progress_end(e->progress, status == ASSAY_OK && grade.verdict.resolved,
-            status == ASSAY_OK && grade.verdict.scored);
+    if (status == ASSAY_OK)
+        assay_progress_end(e->progress, grade.verdict.resolved, grade.verdict.scored);
+    else
+        assay_progress_drop(e->progress);
     assay_arena_destroy(arena);
     return status;
 }

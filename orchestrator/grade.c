@@ -347,6 +347,7 @@ static enum assay_status run_with_retries(
             return status;
     }
     out->log_path = g->log_path;
+    out->executed = true;
     return ASSAY_OK;
 }
 

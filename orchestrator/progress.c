@@ -185,6 +185,13 @@ void assay_progress_end(struct assay_progress *p, bool good, bool scored)
     pthread_mutex_unlock(&p->lock);
 }
 
+void assay_progress_drop(struct assay_progress *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->running--;
+    pthread_mutex_unlock(&p->lock);
+}
+
 void assay_progress_around(void *progress, bool before)
 {
     struct assay_progress *p = progress;
