@@ -341,9 +341,10 @@ static bool is_leftover(const char *name, const char *prefix)
     uint64_t alive_start = 0;
     int pid = 0;
 
+    if (strncmp(name, prefix, same) != 0)
+        return false;
     // NOLINTNEXTLINE(cert-err34-c): a name that does not parse is not ours
-    if (strncmp(name, prefix, same) != 0 ||
-            sscanf(name + same, "%d-%" SCNu64 "-", &pid, &start) != 2 || pid <= 0)
+    if (sscanf(name + same, "%d-%" SCNu64 "-", &pid, &start) != 2 || pid <= 0)
         return false;
     return !assay_procfile_start_time(pid, &alive_start) || alive_start != start;
 }

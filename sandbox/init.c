@@ -174,7 +174,7 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
     sigset_t signals;
 
     sigfillset(&signals);
-    if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
+    if (pthread_sigmask(SIG_SETMASK, &signals, NULL) != 0)
         return assay_fault_set(fault, "block signals");
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);

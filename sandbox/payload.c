@@ -85,7 +85,7 @@ static bool reset_signals(struct assay_fault *fault)
     for (int number = 1; number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     sigemptyset(&none);
-    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
+    return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
 }
 
 static bool drop_capabilities(struct assay_fault *fault)

@@ -253,7 +253,8 @@ static long install(const struct assay_profile_filter *filter)
     struct sock_fprog program = {.len = filter->count};
     const struct sock_filter *code = filter->code;
 
-    memcpy(&program.filter, &code, sizeof(code)); // the kernel only reads it
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): the pointer itself; the kernel only reads
+    memcpy(&program.filter, &code, sizeof(code));
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 

@@ -41,7 +41,7 @@ static int copy(const char *from_dir, const char *from, const char *to_dir, cons
         problem = stat.st_size != 0;
     }
     if (problem)
-        (void)fprintf(stderr, "as_user: copy %s: %s\n", source, strerror(errno));
+        (void)fprintf(stderr, "as_user: copy %s: %s\n", source, strerrordesc_np(errno));
     if (in >= 0)
         close(in);
     if (out >= 0)
@@ -71,17 +71,20 @@ static int make_folder(const char *build, const char *program, const char *folde
 static int run(const char *folder)
 {
     char program[PATH_MAX];
+    char build[PATH_MAX];
+    char path[] = "PATH=/usr/bin:/bin";
     char *argv[] = {program, NULL};
+    char *environment[] = {build, path, NULL};
     int status = 0;
     const pid_t pid = fork();
 
     (void)snprintf(program, sizeof(program), "%s/program", folder);
+    (void)snprintf(build, sizeof(build), "ASSAY_BUILD_DIR=%s", folder);
     if (pid == 0) {
         if (setgroups(0, NULL) != 0 || setresgid(TEST_UID, TEST_UID, TEST_UID) != 0 ||
-                setresuid(TEST_UID, TEST_UID, TEST_UID) != 0 || chdir("/") != 0 ||
-                setenv("ASSAY_BUILD_DIR", folder, 1) != 0 || setenv("HOME", folder, 1) != 0)
+                setresuid(TEST_UID, TEST_UID, TEST_UID) != 0 || chdir("/") != 0)
             _exit(1);
-        (void)execv(program, argv);
+        (void)execve(program, argv, environment);
         _exit(1);
     }
     if (pid < 0 || waitpid(pid, &status, 0) < 0)
@@ -108,7 +111,7 @@ static void remove_folder(const char *folder)
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/assay-test-XXXXXX";
-    const char *build = getenv("ASSAY_BUILD_DIR");
+    const char *build = secure_getenv("ASSAY_BUILD_DIR");
     int result = 1;
 
     if (argc != 2 || build == NULL)

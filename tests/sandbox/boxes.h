@@ -36,7 +36,8 @@ void boxes_script(struct assay_box_result *result, const char *script);
 
 // Fails the test, printing the result, unless the box ended so.
 void boxes_assert(const struct assay_box_result *result, enum assay_box_cause cause, int exit_code);
-#define boxes_assert_output(result, text) assert_string_equal((result)->output.data, text)
+void boxes_assert_text(
+        const struct assay_box_result *result, const char *text); // the output, whole
 void boxes_assert_has(const struct assay_box_result *result, const char *text);
 
 // Files below boxes_folder, owned by the store: "dir/", "file" with content.

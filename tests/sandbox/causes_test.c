@@ -66,7 +66,7 @@ static void a_command_that_cannot_be_executed_is_its_own_fault(void **state)
         plan.plan.cwd = rows[i].cwd;
         boxes_run(&result, &plan);
         boxes_assert(&result, ASSAY_BOX_EXITED, rows[i].exit_code);
-        boxes_assert_output(&result, rows[i].line);
+        boxes_assert_text(&result, rows[i].line);
         assay_box_result_release(&result);
     }
 }
@@ -125,7 +125,7 @@ static void silence_is_idle_and_output_is_not(void **state)
     plan.plan.limits.idle_ms_max = 200;
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_IDLE_LIMIT, 0);
-    boxes_assert_output(&result, "one\n");
+    boxes_assert_text(&result, "one\n");
     assert_in_range(result.usage.wall_ms, 190, 300);
     assay_box_result_release(&result);
 
@@ -179,7 +179,7 @@ static void too_many_processes_are_refused_and_named(void **state)
     plan.plan.limits.process_count_max = 40;
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_PIDS_LIMIT, 0);
-    boxes_assert_output(&result, "39\n");
+    boxes_assert_text(&result, "39\n");
     assert_int_equal(result.exit_code, 5);
     assay_box_result_release(&result);
 }
@@ -275,7 +275,7 @@ static void another_thread_can_cancel(void **state)
     boxes_run(&result, &plan);
     assert_int_equal(pthread_join(thread, NULL), 0);
     boxes_assert(&result, ASSAY_BOX_CANCELLED, 0);
-    boxes_assert_output(&result, "before\n");
+    boxes_assert_text(&result, "before\n");
     assert_true(result.usage.wall_ms < 1000);
     assay_box_result_release(&result);
 }

@@ -34,7 +34,7 @@ static void head_and_tail_are_kept_and_the_middle_is_counted(void **state)
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     assert_int_equal(result.usage.output_bytes, 588895);
     assert_true(result.output_truncated);
-    boxes_assert_output(
+    boxes_assert_text(
             &result, "1\n2\n3\n4\n5\n\n[assay: 588871 bytes left out]\n\n99999\n100000\n");
     assay_box_result_release(&result);
 }
@@ -50,7 +50,7 @@ static void stdin_is_the_plans_bytes_or_empty(void **state)
     memset(big, 'y', 3000000);
     boxes_plan_init(&plan, "cat");
     boxes_run(&result, &plan);
-    boxes_assert_output(&result, "");
+    boxes_assert_text(&result, "");
     assay_box_result_release(&result);
 
     plan.plan.stdin_bytes = "a\0b";
@@ -64,7 +64,7 @@ static void stdin_is_the_plans_bytes_or_empty(void **state)
     plan.plan.stdin_bytes = big;
     plan.plan.stdin_len = 3000000;
     boxes_run(&result, &plan);
-    boxes_assert_output(&result, "3000000\n");
+    boxes_assert_text(&result, "3000000\n");
     assay_box_result_release(&result);
     free(big);
 }
@@ -79,7 +79,7 @@ static void the_report_pipe_is_apart_from_the_output(void **state)
     plan.plan.report_fd = 9;
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_output(&result, "seen\n");
+    boxes_assert_text(&result, "seen\n");
     assert_int_equal(result.report.len, 9 + 1288895);
     assert_memory_equal(result.report.data, "reported\n1\n", 11);
     assay_box_result_release(&result);

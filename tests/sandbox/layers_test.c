@@ -36,7 +36,7 @@ static void everything_can_be_changed_and_the_lower_stays(void **state)
     plan.plan.cwd = "/testbed";
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_output(&result, "kept\nchanged\ndir\nother\nnew\n0\n");
+    boxes_assert_text(&result, "kept\nchanged\ndir\nother\nnew\n0\n");
     assay_box_result_release(&result);
 
     (void)snprintf(path, sizeof(path), "%s/file", base);
@@ -80,7 +80,7 @@ static void upper_layers_hide_and_replace(void **state)
     plan.plan.cwd = "/testbed";
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_output(&result, "patched\ntrusted\ncode\nfolder\ntest\nnew\n");
+    boxes_assert_text(&result, "patched\ntrusted\ncode\nfolder\ntest\nnew\n");
     assay_box_result_release(&result);
 }
 
@@ -152,7 +152,7 @@ static void a_kept_upper_belongs_to_the_store_and_can_be_a_lower(void **state)
     plan.plan.cwd = "/testbed";
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_output(&result, "d\nmade\n");
+    boxes_assert_text(&result, "d\nmade\n");
     assay_box_result_release(&result);
 }
 
@@ -200,7 +200,7 @@ static void a_root_layer_lies_under_the_hosts_usr(void **state)
     plan.plan.cwd = "/testbed";
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_output(&result, "tool\nleft\ncode\nbox\nsealed\ncode\n");
+    boxes_assert_text(&result, "tool\nleft\ncode\nbox\nsealed\ncode\n");
     assay_box_result_release(&result);
     (void)snprintf(path, sizeof(path), "%s/opt/new", layer);
     assert_int_equal(access(path, F_OK), -1);
@@ -304,7 +304,7 @@ static void boxes_beside_each_other_do_not_share_uids_or_files(void **state)
     (void)state;
     boxes_script(&one, "echo secret > /tmp/f; cat /tmp/f");
     boxes_script(&two, "ls -A /tmp /dev/shm /var/tmp /home/box | grep -v :");
-    boxes_assert_output(&one, "secret\n");
+    boxes_assert_text(&one, "secret\n");
     assert_null(strstr(two.output.data, "f"));
     assay_box_result_release(&one);
     assay_box_result_release(&two);

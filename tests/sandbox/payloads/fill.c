@@ -16,7 +16,7 @@ static int fill_inodes(const char *dir)
         const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 
         if (fd < 0) {
-            (void)printf("%u files, then %s\n", i, strerror(errno));
+            (void)printf("%u files, then %s\n", i, strerrordesc_np(errno));
             return 4;
         }
         close(fd);
@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 
         while (fd >= 0 && put > 0)
             put = write(fd, block, sizeof(block));
-        (void)printf("%s: %s\n", argv[i], strerror(errno));
+        (void)printf("%s: %s\n", argv[i], strerrordesc_np(errno));
     }
     return argc > 1 ? 4 : 0;
 }
