@@ -11,7 +11,8 @@
 enum {
     FILE_BYTES_DEFAULT = 64 << 20,
     TOTAL_BYTES_DEFAULT = 256 << 20,
-    STEPS_MAX = 100 * 1000 * 1000, // line comparisons: a fraction of a second
+    STEPS_MAX = 60 * 1000 * 1000, // line comparisons: a fraction of a second
+    APPLIED_BYTES_MAX = 32 << 20, // looked through to tell that a patch is already applied
     MODE_TYPE = 0170000,
     MODE_LINK = 0120000,
     MODE_REGULAR = 0100644,
@@ -463,6 +464,9 @@ static bool file_is_applied(struct applier *applier, const struct target *target
             (new->tree.kind != ASSAY_FILE_REGULAR &&new->tree.kind != ASSAY_FILE_LINK))
         return false;
     job.text = new->tree.content;
+    if (job.text.len > applier->bytes_left)
+        return false;
+    applier->bytes_left -= job.text.len;
     if (target->file->new_mode != 0 && target->file->new_mode != mode_of(&new->tree))
         return false;
     return hunks_are_applied(&job);
@@ -470,6 +474,7 @@ static bool file_is_applied(struct applier *applier, const struct target *target
 
 static bool is_applied(struct applier *applier)
 {
+    applier->bytes_left = APPLIED_BYTES_MAX;
     for (size_t i = 0; i < applier->patch->file_count; i++) {
         if (!file_is_applied(applier, &applier->targets[i]))
             return false;

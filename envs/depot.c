@@ -123,6 +123,7 @@ enum assay_status assay_depot_lock(
 static void sweep(const struct assay_depot *depot, int tmp_fd)
 {
     DIR *dir = NULL;
+    const struct dirent *entry = NULL;
     const int fd = openat(tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
@@ -132,7 +133,8 @@ static void sweep(const struct assay_depot *depot, int tmp_fd)
         close(fd);
         return;
     }
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is this thread's alone
+    while ((entry = readdir(dir)) != NULL) {
         char path[PATH_MAX];
         int lock_fd = -1;
 
@@ -208,7 +210,7 @@ static enum assay_status open_home(
         return assay_fail_errno(err, errno, "%s", home);
     if (strlen(absolute) >= PATH_MAX - 256)
         return assay_fail(err, ASSAY_EINVAL, "home is too long: %.100s...", absolute);
-    strcpy(depot->home, absolute);
+    memcpy(depot->home, absolute, strlen(absolute) + 1);
     depot->home_fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (depot->home_fd < 0)
         return assay_fail_errno(err, errno, "open %s", absolute);
@@ -288,7 +290,7 @@ enum assay_status assay_depot_tmp(
     if (status == ASSAY_OK)
         status = assay_depot_mkdir(depot, depot->tmp_fd, name, err);
     if (status == ASSAY_OK)
-        strcpy(path, full);
+        memcpy(path, full, strlen(full) + 1);
     return status;
 }
 

@@ -51,6 +51,8 @@ static enum assay_status add_blob_entry(
         status = assay_tree_add_bytes(walk->builder, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE,
                 git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob), walk->err);
     }
+    if (status != ASSAY_OK)
+        (void)assay_wrap(walk->err, "%.120s", path);
     git_blob_free(blob);
     return status;
 }

@@ -149,9 +149,12 @@ void assay_tree_end(struct assay_tree_builder *builder);
 // depot_blob.c: the contents.
 ASSAY_MUST_USE enum assay_status assay_blob_store(struct assay_depot *depot, const char *hash,
         bool executable, const void *bytes, size_t size, struct assay_error *err);
-// Content from a source; its hash and size come out. bytes_max bounds it (ASSAY_ENOMEM).
+// May `size` more bytes follow those that an import has? ASSAY_ENOMEM beyond the depot's bound.
+ASSAY_MUST_USE enum assay_status assay_blob_bound(const struct assay_depot *depot,
+        uint64_t bytes_before, uint64_t size, struct assay_error *err);
+// Content from a source; its hash and size come out. An empty one is not stored.
 ASSAY_MUST_USE enum assay_status assay_blob_spool(struct assay_depot *depot, bool executable,
-        assay_tree_source source, void *user, uint64_t bytes_max, char hash[65], uint64_t *size,
+        assay_tree_source source, void *user, uint64_t bytes_before, char hash[65], uint64_t *size,
         struct assay_error *err);
 // One more name for a blob: path below dir_fd.
 ASSAY_MUST_USE enum assay_status assay_blob_link(struct assay_depot *depot, const char *hash,

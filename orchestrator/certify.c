@@ -297,9 +297,6 @@ static enum assay_status run_items(struct certification *c, struct assay_error *
             c->options->threads, total, certify_one, c, assay_context_interrupted(c->context), err);
     assay_context_log_around(c->context, NULL, NULL);
     assay_progress_stop(c->progress);
-    if (status == ASSAY_EINTERRUPTED)
-        return assay_fail(
-                err, status, "interrupted; the same command goes on where this one stopped");
     return status;
 }
 

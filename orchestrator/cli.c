@@ -117,7 +117,9 @@ void assay_cli_quote(FILE *out, const char *text)
 
 enum assay_exit assay_cli_fail(const struct assay_error *err)
 {
-    fprintf(stderr, "assay: %s\n", err->message);
+    fprintf(stderr, "assay: %s%s\n", err->message,
+            err->status == ASSAY_EINTERRUPTED ? "; the same command goes on where this one stopped"
+                                              : "");
     if (err->status == ASSAY_EUSAGE)
         return ASSAY_EXIT_USAGE;
     return err->status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED : ASSAY_EXIT_FAILED;

@@ -201,9 +201,6 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
     e->options.suite = e->suite;
     e->options.predictions = e->predictions;
     status = assay_evaluate(&result, e->context, &e->options, e->arena, err);
-    if (status == ASSAY_EINTERRUPTED)
-        return assay_fail(
-                err, status, "interrupted; the same command goes on where this one stopped");
     if (status != ASSAY_OK)
         return status;
     snprintf(text, sizeof(text), "%zu", result.executed);

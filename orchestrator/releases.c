@@ -53,7 +53,7 @@ static enum assay_status fetch(struct build *b, const struct assay_release_pair 
 {
     char requirement[256], dir[PATH_MAX];
     const char *const argv[] = {"/usr/bin/python3", "-m", "pip", "download", "--no-deps",
-            "--no-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check",
+            "--no-binary", pair->package, "--no-cache-dir", "--disable-pip-version-check",
             "--progress-bar", "off", "--dest", ASSAY_FETCH_DIR, requirement, NULL};
 
     if (download_path(b, release, dir, path))

@@ -54,9 +54,9 @@ const char *assay_box_cause_name(enum assay_box_cause cause)
 // One box under way.
 struct run {
     const struct assay_box_plan *plan; // borrowed
-    int private_fd;  // ours; the spawner holds the other end
-    int output_fd;   // reading ends, O_NONBLOCK
-    int report_fd;   // -1: the plan wants none
+    int private_fd;                    // ours; the spawner holds the other end
+    int output_fd;                     // reading ends, O_NONBLOCK
+    int report_fd;                     // -1: the plan wants none
     int out_dir_fd;
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
     size_t handed_count;
@@ -68,7 +68,8 @@ struct run {
     struct assay_wire_result reply;
 };
 
-// --- before ---------------------------------------------------------------------------------------
+// --- before
+// ---------------------------------------------------------------------------------------
 
 // A sealed memory file with these bytes, positioned at its start; -1 on failure.
 static int make_memory_file(const char *name, const char *bytes, size_t len)
@@ -165,8 +166,8 @@ static enum assay_status send_run(
     pthread_mutex_lock(&sandbox->lock);
     if (sandbox->main_fd < 0)
         status = assay_fail(err, ASSAY_EIO, "the spawner is not running");
-    else if (assay_wire_send(sandbox->main_fd, &record, sizeof(record), run->handed,
-                     run->handed_count) < 0)
+    else if (assay_wire_send(
+                     sandbox->main_fd, &record, sizeof(record), run->handed, run->handed_count) < 0)
         status = assay_fail_errno(err, errno, "the spawner is gone");
     pthread_mutex_unlock(&sandbox->lock);
     for (size_t i = 0; i < run->handed_count; i++)
@@ -175,7 +176,8 @@ static enum assay_status send_run(
     return status;
 }
 
-// --- while it runs --------------------------------------------------------------------------------
+// --- while it runs
+// --------------------------------------------------------------------------------
 
 static void ask_to_kill(struct run *run, enum assay_box_cause cause)
 {
@@ -184,7 +186,8 @@ static void ask_to_kill(struct run *run, enum assay_box_cause cause)
     if (run->kill_asked)
         return;
     run->kill_asked = true;
-    (void)assay_wire_send(run->private_fd, &record, sizeof(record), NULL, 0); // its end is dead then
+    (void)assay_wire_send(
+            run->private_fd, &record, sizeof(record), NULL, 0); // its end is dead then
 }
 
 static void keep_output(struct run *run, const char *bytes, size_t len)
@@ -208,8 +211,8 @@ static void keep_report(struct run *run, const char *bytes, size_t len)
 }
 
 // What is in the pipe now, at most `rounds` reads; closes it at its end.
-static void drain(struct run *run, int *fd, void (*keep)(struct run *, const char *, size_t),
-        unsigned rounds)
+static void drain(
+        struct run *run, int *fd, void (*keep)(struct run *, const char *, size_t), unsigned rounds)
 {
     for (unsigned i = 0; *fd >= 0 && i < rounds; i++) {
         const ssize_t got = read(*fd, run->scratch, DRAIN_BYTES);
@@ -296,7 +299,8 @@ static void follow(struct run *run)
     drain(run, &run->report_fd, keep_report, DRAIN_ROUNDS_LAST);
 }
 
-// --- after ----------------------------------------------------------------------------------------
+// --- after
+// ----------------------------------------------------------------------------------------
 
 static void fill_result(struct assay_box_result *result, struct run *run, enum assay_tier tier)
 {
@@ -333,11 +337,8 @@ static void close_fd(int *fd)
 enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
         struct assay_box_result *result, struct assay_error *err)
 {
-    struct run run = {.plan = plan,
-            .private_fd = -1,
-            .output_fd = -1,
-            .report_fd = -1,
-            .out_dir_fd = -1};
+    struct run run = {
+            .plan = plan, .private_fd = -1, .output_fd = -1, .report_fd = -1, .out_dir_fd = -1};
     const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
     enum assay_status status = ASSAY_OK;
 

@@ -97,17 +97,17 @@ struct assay_mount {
 #define ASSAY_MOUNT_LOWERS_MAX 32
 
 struct assay_box_limits {
-    uint64_t wall_ms_max;       // > 0; from the payload's exec
-    uint64_t cpu_ms_max;        // > 0; user + system, over the process tree
-    uint64_t idle_ms_max;       // 0: none; no byte of output for so long
-    uint64_t memory_bytes_max;  // > 0; includes tmpfs
+    uint64_t wall_ms_max;      // > 0; from the payload's exec
+    uint64_t cpu_ms_max;       // > 0; user + system, over the process tree
+    uint64_t idle_ms_max;      // 0: none; no byte of output for so long
+    uint64_t memory_bytes_max; // > 0; includes tmpfs
     // > 0; the box's tmpfs: root, /tmp, home, uppers together; at most 3/4 of
     // memory_bytes_max is given, so that a full disk is ENOSPC and not an OOM kill.
     // Also the largest file anywhere. out_dir has a tmpfs of this size of its own.
     uint64_t disk_bytes_max;
-    uint64_t inodes_max;        // > 0; likewise
-    uint64_t output_bytes_max;  // > 0; stdout and stderr together; beyond it: output_limit
-    uint32_t process_count_max; // > 0
+    uint64_t inodes_max;          // > 0; likewise
+    uint64_t output_bytes_max;    // > 0; stdout and stderr together; beyond it: output_limit
+    uint32_t process_count_max;   // > 0
     uint32_t open_file_count_max; // > 0
 };
 // 600 s wall, 300 s cpu, 2 GiB, 1 GiB disk, 512 processes, 64 MiB output, ...
@@ -128,7 +128,8 @@ struct assay_box_plan {
     size_t root_lower_count;
     const char *root_upper;
     const char *root_work;
-    bool host_usr; // host's /usr read-only (with /bin, /lib... links; /usr/local empty), synthetic /etc
+    bool host_usr; // host's /usr read-only (with /bin, /lib... links; /usr/local empty), synthetic
+                   // /etc
     const struct assay_mount *mounts; // in order
     size_t mount_count;
     // A directory in the box (tmpfs, made by assay, owned by the box's user)
@@ -189,10 +190,10 @@ struct assay_box_usage {
 
 struct assay_box_result {
     enum assay_box_cause cause;
-    int exit_code;   // EXITED: 0..255
-    int signal;      // SIGNALLED
-    char step[32];   // SETUP_FAILED: "mount overlay", "exec", ...
-    int sys_errno;   // SETUP_FAILED, INFRA_ERROR
+    int exit_code; // EXITED: 0..255
+    int signal;    // SIGNALLED
+    char step[32]; // SETUP_FAILED: "mount overlay", "exec", ...
+    int sys_errno; // SETUP_FAILED, INFRA_ERROR
     enum assay_tier tier;
     struct assay_box_usage usage;
     struct assay_buf output; // owned; head, then "\n[assay: N bytes left out]\n", then tail

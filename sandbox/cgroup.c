@@ -55,8 +55,7 @@ bool assay_cgroup_create(struct assay_cgroup *out, struct assay_cgroups *groups,
     out->exists = true;
     for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
         out->dirs[i] = -1;
-    (void)snprintf(
-            out->name, sizeof(out->name), "%s-%" PRIu64, groups->prefix, groups->next++);
+    (void)snprintf(out->name, sizeof(out->name), "%s-%" PRIu64, groups->prefix, groups->next++);
     for (size_t i = 0; i < groups->tree_count; i++) {
         const struct assay_cgroup_tree *tree = &groups->trees[i];
 

@@ -46,7 +46,7 @@ struct assay_cgroups {
 
 // Where things are; tests give a mock. NULL fields take the kernel's.
 struct assay_cgroup_host {
-    const char *root;       // put before every mount point
+    const char *root;        // put before every mount point
     const char *memberships; // text of /proc/self/cgroup
     const char *mounts;      // text of /proc/self/mountinfo
     bool hide;               // as if there were none

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// cgroup_host.c - which trees this host has, which we may write, and what a dead spawner left there.
+// cgroup_host.c - which trees this host has, which we may write, and what a dead spawner left
+// there.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 
 #define HOST_LEAF "assay-host" // where we move ourselves when v2 wants an empty inner group
 
-// --- where we are ---------------------------------------------------------------------------------
+// --- where we are
+// ---------------------------------------------------------------------------------
 
 // One line of mountinfo that is about control groups.
 struct tree_mount {
@@ -93,7 +95,8 @@ static bool join_path(char path[PATH_MAX], const struct assay_cgroup_host *host,
     return snprintf(path, PATH_MAX, "%s%s%s", host->root, mount->point, group) < PATH_MAX;
 }
 
-// --- what we may do there -------------------------------------------------------------------------
+// --- what we may do there
+// -------------------------------------------------------------------------
 
 static bool can_make_group(const struct assay_cgroup_tree *tree, const char *prefix)
 {
@@ -170,7 +173,20 @@ static void move_to_leaf(int dir_fd, bool everything)
     }
 }
 
-// Which of memory and pids the group hands down, after trying to make it do so.
+// Which of memory and pids the group hands down.
+static unsigned handed_down(int dir_fd)
+{
+    char text[512];
+    unsigned roles = 0;
+
+    if (!assay_procfile_read(dir_fd, "cgroup.subtree_control", text, sizeof(text)))
+        return 0;
+    roles |= words_have(text, "memory") ? ASSAY_CGROUP_MEMORY : 0;
+    roles |= words_have(text, "pids") ? ASSAY_CGROUP_PIDS : 0;
+    return roles;
+}
+
+// The same, after trying to make it hand down both.
 static unsigned enable_controllers(const char *path, bool own_root)
 {
     static const char wanted[] = "+memory +pids";
@@ -180,16 +196,15 @@ static unsigned enable_controllers(const char *path, bool own_root)
 
     if (dir_fd < 0)
         return 0;
-    if (assay_procfile_read(dir_fd, "cgroup.controllers", text, sizeof(text)) &&
+    roles = handed_down(dir_fd);
+    if (roles != (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_PIDS) &&
+            assay_procfile_read(dir_fd, "cgroup.controllers", text, sizeof(text)) &&
             words_have(text, "memory") && words_have(text, "pids")) {
         if (!assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted) && errno == EBUSY) {
             move_to_leaf(dir_fd, own_root);
             (void)assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted);
         }
-        if (assay_procfile_read(dir_fd, "cgroup.subtree_control", text, sizeof(text))) {
-            roles |= words_have(text, "memory") ? ASSAY_CGROUP_MEMORY : 0;
-            roles |= words_have(text, "pids") ? ASSAY_CGROUP_PIDS : 0;
-        }
+        roles = handed_down(dir_fd);
     }
     close(dir_fd);
     return roles;
@@ -230,8 +245,7 @@ static void add_v1(struct assay_cgroups *groups, const struct assay_cgroup_host 
             add_tree(groups, path, false, rows[i].role);
 }
 
-static void add_trees(
-        struct assay_cgroups *groups, const struct assay_cgroup_host *host, bool v2)
+static void add_trees(struct assay_cgroups *groups, const struct assay_cgroup_host *host, bool v2)
 {
     char line[3 * PATH_MAX];
 
@@ -315,7 +329,8 @@ void assay_cgroups_close(struct assay_cgroups *groups)
     groups->roles = 0;
 }
 
-// --- leftovers ------------------------------------------------------------------------------------
+// --- leftovers
+// ------------------------------------------------------------------------------------
 
 // Does the name belong to a spawner of our pid namespace that is no longer alive?
 static bool is_leftover(const char *name, const char *prefix)
@@ -326,9 +341,10 @@ static bool is_leftover(const char *name, const char *prefix)
     uint64_t alive_start = 0;
     int pid = 0;
 
+    if (strncmp(name, prefix, same) != 0)
+        return false;
     // NOLINTNEXTLINE(cert-err34-c): a name that does not parse is not ours
-    if (strncmp(name, prefix, same) != 0 ||
-            sscanf(name + same, "%d-%" SCNu64 "-", &pid, &start) != 2 || pid <= 0)
+    if (sscanf(name + same, "%d-%" SCNu64 "-", &pid, &start) != 2 || pid <= 0)
         return false;
     return !assay_procfile_start_time(pid, &alive_start) || alive_start != start;
 }

@@ -14,7 +14,7 @@
 #define ASSAY_POOL_MAX 1000U
 
 struct assay_ids {
-    bool root;       // running as uid 0: map boxes onto the pool
+    bool root; // running as uid 0: map boxes onto the pool
     uint32_t store_uid, store_gid;
     uint32_t pool;       // first pooled uid; the pool's gids are the same numbers
     uint32_t pool_count; // 0: every box runs as the store's uid

@@ -62,7 +62,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
     _exit(1);
 }
 
-// --- before the payload ---------------------------------------------------------------------------
+// --- before the payload
+// ---------------------------------------------------------------------------
 
 static int compare_fds(const void *a, const void *b)
 {
@@ -173,7 +174,7 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
     sigset_t signals;
 
     sigfillset(&signals);
-    if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
+    if (pthread_sigmask(SIG_SETMASK, &signals, NULL) != 0)
         return assay_fault_set(fault, "block signals");
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
@@ -211,9 +212,8 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
                 .profiles = init->profiles,
                 .stdin_fd = fcntl(init->stdin_fd, F_DUPFD_CLOEXEC, floor),
                 .output_fd = fcntl(init->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd = init->report_fd < 0
-                        ? -1
-                        : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
+                .report_fd =
+                        init->report_fd < 0 ? -1 : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
                 .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
@@ -229,7 +229,8 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     return true;
 }
 
-// --- while it runs --------------------------------------------------------------------------------
+// --- while it runs
+// --------------------------------------------------------------------------------
 
 static void fill_meter(struct life *life, struct assay_wire_init *record)
 {
@@ -271,9 +272,8 @@ static void reap(struct life *life)
     while (read(life->signal_fd, &info, sizeof(info)) > 0)
         continue;
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct assay_wire_init record = {.kind = ASSAY_WIRE_ENDED,
-                .wait_status = wait_status,
-                .time_us = assay_clock_us()};
+        struct assay_wire_init record = {
+                .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
 
         if (pid != life->payload_pid || life->ended)
             continue;
@@ -281,6 +281,7 @@ static void reap(struct life *life)
         life->ended = true;
         record.disk_full = assay_mounts_full(&life->mounts);
         fill_meter(life, &record);
+        record.pids++; // the payload itself, which is no longer in /proc
         tell(life, &record);
     }
 }
@@ -291,7 +292,7 @@ static void read_meter(struct life *life)
     const uint64_t before_ms = assay_clock_ms();
     uint64_t pause_ms = METER_MS;
 
-    if (!life->init->meter || life->ended || before_ms < life->meter_ms)
+    if (!life->init->meter || life->error_fd >= 0 || life->ended || before_ms < life->meter_ms)
         return;
     fill_meter(life, &record);
     tell(life, &record);

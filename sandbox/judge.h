@@ -9,13 +9,13 @@
 #include "sandbox/box.h"
 
 struct assay_judge_facts {
-    bool killed;                      // by us, while the payload ran
-    enum assay_box_cause kill_cause;  // then why
-    bool ended;                       // the init saw the payload end
-    int wait_status;                  // then how
-    bool oom;                         // the kernel killed something in the box for memory
-    bool pids_hit;                    // a fork was refused
-    bool disk_full;                   // a tmpfs was full at the end
+    bool killed;                     // by us, while the payload ran
+    enum assay_box_cause kill_cause; // then why
+    bool ended;                      // the init saw the payload end
+    int wait_status;                 // then how
+    bool oom;                        // the kernel killed something in the box for memory
+    bool pids_hit;                   // a fork was refused
+    bool disk_full;                  // a tmpfs was full at the end
     uint64_t cpu_us, cpu_us_max;
 };
 
@@ -24,7 +24,7 @@ struct assay_judge_facts {
 // In this order: an OOM kill; more CPU time than allowed, whoever noticed it; the
 // reason for which we killed; then the payload's own end, where a failure with a
 // limit hit is that limit's. An init that died unasked is infra_error.
-void assay_judge(const struct assay_judge_facts *facts, enum assay_box_cause *cause,
-        int *exit_code, int *signal_number);
+void assay_judge(const struct assay_judge_facts *facts, enum assay_box_cause *cause, int *exit_code,
+        int *signal_number);
 
 #endif

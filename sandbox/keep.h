@@ -10,7 +10,7 @@
 
 struct assay_keep {
     struct assay_buf head;
-    char *tail;      // owned; a ring of tail_max bytes, allocated when first needed
+    char *tail; // owned; a ring of tail_max bytes, allocated when first needed
     size_t tail_max;
     size_t tail_len; // bytes in the ring
     size_t tail_at;  // where the next byte goes

@@ -113,7 +113,7 @@ static bool watch_all(struct spawner *spawner)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+    if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0)
         return false;
     spawner->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
     return spawner->epoll_fd >= 0 && spawner->signal_fd >= 0 &&

@@ -32,9 +32,11 @@ static void read_ticks(int proc_fd, const char *pid, uint64_t *user, uint64_t *s
     at = strrchr(text, ')'); // the name before it may hold anything
     for (int field = 2; field < 14 && at != NULL; field++)
         at = strchr(at + 1, ' ');
+    if (at == NULL)
+        return;
     // NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers
-    if (at == NULL || sscanf(at, " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &ticks[0],
-                              &ticks[1], &ticks[2], &ticks[3]) != 4)
+    if (sscanf(at, " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &ticks[0], &ticks[1], &ticks[2],
+                &ticks[3]) != 4)
         return;
     *user += ticks[0] + ticks[2];
     *system += ticks[1] + ticks[3];

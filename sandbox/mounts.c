@@ -16,7 +16,8 @@
 
 #define HOST_TEXT_BYTES 65536
 
-// --- below the new root ---------------------------------------------------------------------------
+// --- below the new root
+// ---------------------------------------------------------------------------
 
 int tree_open(const struct tree *tree, const char *path, int flags, unsigned mode)
 {
@@ -92,8 +93,8 @@ bool tree_attach(
     bool attached = false;
     int fd = tree_open(tree, path, O_PATH, 0);
 
-    if (fd < 0 && (is_directory ? tree_make_directories(tree, path, step)
-                                : make_file(tree, path, step)))
+    if (fd < 0 &&
+            (is_directory ? tree_make_directories(tree, path, step) : make_file(tree, path, step)))
         fd = tree_open(tree, path, O_PATH, 0);
     if (fd >= 0) {
         attached = sys_attach(mount_fd, fd) == 0 || assay_fault_set(tree->fault, step);
@@ -118,7 +119,8 @@ int tree_clone(int dir_fd, const char *path, uint64_t attributes)
     return fd;
 }
 
-// --- the box's tmpfs ------------------------------------------------------------------------------
+// --- the box's tmpfs
+// ------------------------------------------------------------------------------
 
 static void note_tmpfs(struct tree *tree, int fd)
 {
@@ -175,7 +177,8 @@ static int make_tmpfs(uint64_t bytes, uint64_t inodes, const char *mode)
     return fd;
 }
 
-// --- overlays -------------------------------------------------------------------------------------
+// --- overlays
+// -------------------------------------------------------------------------------------
 
 // Make directory `name` in the box's tmpfs and attach a source there.
 static bool place_source(struct tree *tree, const char *name, const char *step)
@@ -209,8 +212,8 @@ static bool place_lowers(struct tree *tree, struct overlay_names *names, size_t 
         (void)snprintf(name, sizeof(name), "l%u", tree->lower_next++);
         if (!place_source(tree, name, "attach lower"))
             return false;
-        len += (size_t)snprintf(names->lowers + len, sizeof(names->lowers) - len, "%s%s",
-                i > 0 ? ":" : "", name);
+        len += (size_t)snprintf(
+                names->lowers + len, sizeof(names->lowers) - len, "%s%s", i > 0 ? ":" : "", name);
         if (len >= sizeof(names->lowers))
             return assay_fault_errno(tree->fault, "overlay names", ENAMETOOLONG);
     }
@@ -266,7 +269,8 @@ static int make_overlay(struct tree *tree, size_t lower_count, const char *upper
     return fd;
 }
 
-// --- root and the plan's mounts -------------------------------------------------------------------
+// --- root and the plan's mounts
+// -------------------------------------------------------------------
 
 static bool mount_root(struct tree *tree)
 {
@@ -452,8 +456,7 @@ bool assay_mounts_full(const struct assay_mounts *mounts)
     for (size_t i = 0; i < mounts->tmpfs_count; i++) {
         struct statvfs stat;
 
-        if (fstatvfs(mounts->tmpfs_fds[i], &stat) == 0 &&
-                (stat.f_bfree == 0 || stat.f_ffree == 0))
+        if (fstatvfs(mounts->tmpfs_fds[i], &stat) == 0 && (stat.f_bfree == 0 || stat.f_ffree == 0))
             return true;
     }
     return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// mounts.h - the box's mount tree: made by its init, in its own mount namespace, before the payload is.
+// mounts.h - the box's mount tree: made by its init, in its own mount namespace, before the payload
+// is.
 //
 // Sources (host directories) are opened first, as detached mounts: by the
 // spawner when it is root, which reaches below folders that the box's user
@@ -48,8 +49,8 @@ void assay_sources_close(struct assay_sources *sources);
 
 // What stays open after the tree is made.
 struct assay_mounts {
-    int proc_fd;    // the box's own /proc, for the meter
-    int out_dir_fd; // -1: the plan wants none
+    int proc_fd;                    // the box's own /proc, for the meter
+    int out_dir_fd;                 // -1: the plan wants none
     int tmpfs_fds[ASSAY_TMPFS_MAX]; // a directory on each tmpfs that the payload can fill
     size_t tmpfs_count;
 };

@@ -58,8 +58,7 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
     // it, for one process, should the spawner be stopped.
     const rlim_t cpu_s = limits->cpu_ms_max / 1000 + 2;
 
-    if (!set_limit(RLIMIT_CORE, 0, 0, fault) ||
-            !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
+    if (!set_limit(RLIMIT_CORE, 0, 0, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
             !set_limit(RLIMIT_FSIZE, limits->disk_bytes_max, limits->disk_bytes_max, fault) ||
             !set_limit(RLIMIT_NOFILE, limits->open_file_count_max, limits->open_file_count_max,
                     fault) ||
@@ -86,7 +85,7 @@ static bool reset_signals(struct assay_fault *fault)
     for (int number = 1; number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     sigemptyset(&none);
-    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
+    return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
 }
 
 static bool drop_capabilities(struct assay_fault *fault)
@@ -124,8 +123,8 @@ static bool scope_with_landlock(struct assay_fault *fault)
     fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0U);
     if (fd < 0)
         return assay_fault_set(fault, "landlock");
-    restricted = syscall(SYS_landlock_restrict_self, fd, 0U) == 0 ||
-            assay_fault_set(fault, "landlock");
+    restricted =
+            syscall(SYS_landlock_restrict_self, fd, 0U) == 0 || assay_fault_set(fault, "landlock");
     close(fd);
     return restricted;
 }

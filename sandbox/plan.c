@@ -34,7 +34,8 @@ void assay_box_plan_default(struct assay_box_plan *plan)
     plan->network = ASSAY_NETWORK_NONE;
 }
 
-// --- what a plan must be --------------------------------------------------------------------------
+// --- what a plan must be
+// --------------------------------------------------------------------------
 
 static bool path_is_absolute(const char *path)
 {
@@ -72,9 +73,9 @@ static enum assay_status check_tree(const char *const *lowers, size_t lower_coun
     if (lower_count == 0)
         return assay_fail(err, ASSAY_EINVAL, "%s: an upper without a lower", what);
     if (!path_is_absolute(upper) || !path_is_absolute(work) ||
-            parent_len(upper) != parent_len(work) ||
-            strncmp(upper, work, parent_len(upper)) != 0 || strcmp(upper, work) == 0 ||
-            upper[parent_len(upper) + 1] == '\0' || work[parent_len(work) + 1] == '\0')
+            parent_len(upper) != parent_len(work) || strncmp(upper, work, parent_len(upper)) != 0 ||
+            strcmp(upper, work) == 0 || upper[parent_len(upper) + 1] == '\0' ||
+            work[parent_len(work) + 1] == '\0')
         return assay_fail(
                 err, ASSAY_EINVAL, "%s: upper and work are not two paths in one folder", what);
     return ASSAY_OK;
@@ -93,10 +94,10 @@ static enum assay_status check_mount(const struct assay_mount *mount, struct ass
         return assay_fail(err, ASSAY_EINVAL, "mount %s: %zu lowers do not fit its kind",
                 mount->target, mount->lower_count);
     if (mount->kind != ASSAY_MOUNT_OVERLAY && mount->upper != NULL)
-        return assay_fail(err, ASSAY_EINVAL, "mount %s: only an overlay has an upper",
-                mount->target);
-    return check_tree(mount->lowers, mount->lower_count, mount->upper, mount->work,
-            mount->target, err);
+        return assay_fail(
+                err, ASSAY_EINVAL, "mount %s: only an overlay has an upper", mount->target);
+    return check_tree(
+            mount->lowers, mount->lower_count, mount->upper, mount->work, mount->target, err);
 }
 
 static enum assay_status check_limits(
@@ -132,8 +133,9 @@ static enum assay_status check_command(const struct assay_box_plan *plan, struct
     size_t count = 0;
 
     if (plan->name == NULL || plan->name[0] == '\0' || strlen(plan->name) > 64 ||
-            strspn(plan->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                               "0123456789_.-") != strlen(plan->name))
+            strspn(plan->name,
+                    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                    "0123456789_.-") != strlen(plan->name))
         return assay_fail(err, ASSAY_EINVAL, "name is not 1..64 of [A-Za-z0-9_.-]");
     if (plan->argv == NULL || plan->argv[0] == NULL || plan->argv[0][0] == '\0')
         return assay_fail(err, ASSAY_EINVAL, "argv is empty");
@@ -148,8 +150,7 @@ static enum assay_status check_command(const struct assay_box_plan *plan, struct
             return assay_fail(err, ASSAY_EINVAL, "env entry %zu is not NAME=value", count);
     if (!path_is_absolute(plan->cwd))
         return assay_fail(err, ASSAY_EINVAL, "cwd is not an absolute path");
-    if (plan->report_fd != 0 &&
-            (plan->report_fd < 3 || plan->report_fd > ASSAY_PLAN_REPORT_FD_MAX))
+    if (plan->report_fd != 0 && (plan->report_fd < 3 || plan->report_fd > ASSAY_PLAN_REPORT_FD_MAX))
         return assay_fail(err, ASSAY_EINVAL, "report_fd is %d, not 0 or 3..%d", plan->report_fd,
                 ASSAY_PLAN_REPORT_FD_MAX);
     return ASSAY_OK;
@@ -179,7 +180,8 @@ enum assay_status assay_plan_check(const struct assay_box_plan *plan, struct ass
     return status;
 }
 
-// --- writing --------------------------------------------------------------------------------------
+// --- writing
+// --------------------------------------------------------------------------------------
 
 static void put_u32(struct assay_buf *buf, uint32_t value)
 {
@@ -268,7 +270,8 @@ enum assay_status assay_plan_pack(
     return assay_buf_check(buf, "plan", err);
 }
 
-// --- reading --------------------------------------------------------------------------------------
+// --- reading
+// --------------------------------------------------------------------------------------
 
 // Errors stick, as in a buffer that is written: check `failed` once at the end.
 struct reader {
@@ -329,8 +332,7 @@ static const char *const *take_texts(struct reader *reader, size_t *count, size_
     const uint32_t wanted = take_u32(reader);
 
     // Each text takes 5 bytes at least: a wild count cannot ask for wild memory.
-    if (reader->failed || wanted > count_max ||
-            wanted > (size_t)(reader->end - reader->at) / 5) {
+    if (reader->failed || wanted > count_max || wanted > (size_t)(reader->end - reader->at) / 5) {
         reader->failed = true;
         return NULL;
     }

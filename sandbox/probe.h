@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// probe.h - what this kernel and this user permit, found by trying; for `assay doctor` and the tier.
+// probe.h - what this kernel and this user permit, found by trying; for `assay doctor` and the
+// tier.
 #ifndef ASSAY_SANDBOX_PROBE_H
 #define ASSAY_SANDBOX_PROBE_H
 
@@ -9,12 +10,12 @@
 #include "sandbox/box.h"
 
 struct assay_probe {
-    char name[40];         // "user namespace", "overlay in user namespace", ...
+    char name[40]; // "user namespace", "overlay in user namespace", ...
     bool passed;
-    bool required;         // for tier A
-    int sys_errno;         // of the step that failed; 0 when none
-    char detail[160];      // what was found ("kernel 6.18", "v1 controllers: memory pids cpu")
-    char remedy[200];      // one command or setting; "" when nothing needs doing
+    bool required;    // for tier A
+    int sys_errno;    // of the step that failed; 0 when none
+    char detail[160]; // what was found ("kernel 6.18", "v1 controllers: memory pids cpu")
+    char remedy[200]; // one command or setting; "" when nothing needs doing
 };
 
 #define ASSAY_PROBES_MAX 24

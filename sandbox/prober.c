@@ -24,7 +24,8 @@
 
 #define IN_BOX (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 
-// --- attempts: 0 or an errno, in a child that has the namespaces asked for ------------------------
+// --- attempts: 0 or an errno, in a child that has the namespaces asked for
+// ------------------------
 
 static int try_nothing(const struct assay_prober *prober)
 {
@@ -126,8 +127,7 @@ static int try_close_range(const struct assay_prober *prober)
 static int try_idmap(const struct assay_prober *prober)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
-    const int namespace_fd =
-            assay_spawn_map_namespace(prober->ids->store_uid, prober->ids->pool);
+    const int namespace_fd = assay_spawn_map_namespace(prober->ids->store_uid, prober->ids->pool);
     int fd = -1;
 
     if (namespace_fd < 0)
@@ -145,7 +145,8 @@ static int try_landlock(const struct assay_prober *prober)
     return syscall(SYS_landlock_create_ruleset, NULL, 0, 1U) < 1 ? errno : 0;
 }
 
-// --- running them ---------------------------------------------------------------------------------
+// --- running them
+// ---------------------------------------------------------------------------------
 
 static int wait_exit(pid_t pid)
 {
@@ -158,8 +159,8 @@ static int wait_exit(pid_t pid)
 }
 
 // In a child with these namespaces, as the box's user in a user namespace.
-static int attempt(const struct assay_prober *prober, uint64_t flags,
-        int (*body)(const struct assay_prober *))
+static int attempt(
+        const struct assay_prober *prober, uint64_t flags, int (*body)(const struct assay_prober *))
 {
     struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
     const bool mapped = (flags & CLONE_NEWUSER) != 0;
@@ -177,8 +178,9 @@ static int attempt(const struct assay_prober *prober, uint64_t flags,
         close(ends[1]);
         if (read(ends[0], &byte, 1) != 1)
             _exit(EPROTO);
-        if (mapped && (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
-                              setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0))
+        if (mapped &&
+                (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
+                        setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0))
             _exit(errno);
         _exit(body(prober));
     }
@@ -249,8 +251,8 @@ static void add_kernel(struct assay_probes *out)
 
     probe->passed = uname(&name) == 0;
     if (probe->passed)
-        (void)snprintf(probe->detail, sizeof(probe->detail), "%.60s %.60s", name.sysname,
-                name.release);
+        (void)snprintf(
+                probe->detail, sizeof(probe->detail), "%.60s %.60s", name.sysname, name.release);
 }
 
 static void add_users(struct assay_probes *out, const struct assay_prober *prober)
@@ -285,8 +287,8 @@ static void add_cgroups(struct assay_probes *out, const struct assay_prober *pro
 
     out->cgroup_shape = prober->cgroups->shape;
     probe->passed = out->cgroup_shape != ASSAY_CGROUP_NONE;
-    len = (size_t)snprintf(probe->detail, sizeof(probe->detail), "%s:",
-            assay_cgroup_shape_name(out->cgroup_shape));
+    len = (size_t)snprintf(probe->detail, sizeof(probe->detail),
+            "%s:", assay_cgroup_shape_name(out->cgroup_shape));
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
         if (prober->cgroups->roles & roles[i].role)
             len += (size_t)snprintf(

@@ -18,7 +18,6 @@ struct assay_prober {
 };
 
 // Fills *out; *can_idmap says whether mounts of /'s file system can shift owners.
-void assay_prober_run(
-        struct assay_probes *out, const struct assay_prober *prober, bool *can_idmap);
+void assay_prober_run(struct assay_probes *out, const struct assay_prober *prober, bool *can_idmap);
 
 #endif

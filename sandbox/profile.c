@@ -2,8 +2,8 @@
 #include "sandbox/profile.h"
 
 #include <errno.h>
-#include <linux/seccomp.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +88,8 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
-static int add_number(scmp_filter_ctx filter, int number, const char *name, enum assay_profile profile)
+static int add_number(
+        scmp_filter_ctx filter, int number, const char *name, enum assay_profile profile)
 {
     const bool deny = listed(denied, name);
 
@@ -99,8 +100,8 @@ static int add_number(scmp_filter_ctx filter, int number, const char *name, enum
 
         for (size_t i = 0; i < sizeof(personalities) / sizeof(personalities[0]); i++)
             if (problem == 0)
-                problem = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
-                        SCMP_A0(SCMP_CMP_EQ, personalities[i]));
+                problem = seccomp_rule_add(
+                        filter, SCMP_ACT_ALLOW, number, 1, SCMP_A0(SCMP_CMP_EQ, personalities[i]));
         return problem;
     }
     if (profile == ASSAY_PROFILE_STRICT ? listed(allowed, name) && !deny : !deny)
@@ -153,8 +154,8 @@ static int deny_clone_flags(scmp_filter_ctx filter)
 // virtual machine it talks to the host.
 static int deny_socket_families(scmp_filter_ctx filter, int call)
 {
-    int problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1,
-            SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+    int problem = seccomp_rule_add(
+            filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
 
     for (unsigned family = 0; family < AF_NETLINK && problem == 0; family++) {
         const struct argument_rule rule = {call, 0, family, EAFNOSUPPORT};
@@ -173,14 +174,10 @@ static int fill_by_argument(scmp_filter_ctx filter)
     // The box's init has the payload's uid, so uid checks alone would let a
     // payload tune it, or kill it with a CPU limit of 0 and so lose its verdict.
     static const struct argument_rule rules[] = {
-            {SYS_ioctl, 1, TIOCSTI, EPERM},
-            {SYS_ioctl, 1, TIOCLINUX, EPERM},
-            {SYS_prctl, 0, PR_SET_MM, EPERM},
-            {SYS_prlimit64, 0, 1, EPERM},
-            {SYS_sched_setaffinity, 0, 1, EPERM},
-            {SYS_sched_setattr, 0, 1, EPERM},
-            {SYS_sched_setparam, 0, 1, EPERM},
-            {SYS_sched_setscheduler, 0, 1, EPERM},
+            {SYS_ioctl, 1, TIOCSTI, EPERM}, {SYS_ioctl, 1, TIOCLINUX, EPERM},
+            {SYS_prctl, 0, PR_SET_MM, EPERM}, {SYS_prlimit64, 0, 1, EPERM},
+            {SYS_sched_setaffinity, 0, 1, EPERM}, {SYS_sched_setattr, 0, 1, EPERM},
+            {SYS_sched_setparam, 0, 1, EPERM}, {SYS_sched_setscheduler, 0, 1, EPERM},
             {SYS_setpriority, 0, 2, EPERM}, // PRIO_USER
             {SYS_ioprio_set, 0, 3, EPERM},  // IOPRIO_WHO_USER
     };
@@ -256,7 +253,8 @@ static long install(const struct assay_profile_filter *filter)
     struct sock_fprog program = {.len = filter->count};
     const struct sock_filter *code = filter->code;
 
-    memcpy(&program.filter, &code, sizeof(code)); // the kernel only reads it
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): the pointer itself; the kernel only reads
+    memcpy(&program.filter, &code, sizeof(code));
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 

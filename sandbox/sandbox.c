@@ -34,7 +34,8 @@ const char *assay_cgroup_shape_name(enum assay_cgroup_shape shape)
     return (unsigned)shape < sizeof(names) / sizeof(names[0]) ? names[shape] : "none";
 }
 
-// --- starting the spawner -------------------------------------------------------------------------
+// --- starting the spawner
+// -------------------------------------------------------------------------
 
 static enum assay_status find_program(
         char path[PATH_MAX], const char *given, struct assay_error *err)
@@ -58,8 +59,8 @@ static enum assay_status find_program(
 
 // posix_spawn: this process may have threads, CUDA and gigabytes; none of our
 // code may run between fork and exec.
-static enum assay_status exec_spawner(pid_t *pid, const struct assay_sandbox *sandbox,
-        int socket_fd, struct assay_error *err)
+static enum assay_status exec_spawner(
+        pid_t *pid, const struct assay_sandbox *sandbox, int socket_fd, struct assay_error *err)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -85,15 +86,15 @@ static enum assay_status exec_spawner(pid_t *pid, const struct assay_sandbox *sa
         return assay_fail(err, ASSAY_ENOMEM, "no memory to start assay-box");
     }
     // Its own session: a terminal's Ctrl-C is for assay, which then stops it in order.
-    problem = posix_spawnattr_setflags(&attributes,
-            POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    problem = posix_spawnattr_setflags(
+            &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     sigemptyset(&signals);
     problem = problem != 0 ? problem : posix_spawnattr_setsigmask(&attributes, &signals);
     sigfillset(&signals);
     problem = problem != 0 ? problem : posix_spawnattr_setsigdefault(&attributes, &signals);
-    problem = problem != 0 ? problem
-                           : posix_spawn_file_actions_adddup2(
-                                     &actions, socket_fd, ASSAY_WIRE_MAIN_FD);
+    problem = problem != 0
+            ? problem
+            : posix_spawn_file_actions_adddup2(&actions, socket_fd, ASSAY_WIRE_MAIN_FD);
     problem = problem != 0 ? problem
                            : posix_spawn(pid, program, &actions, &attributes, argv, environment);
     posix_spawnattr_destroy(&attributes);
@@ -103,8 +104,7 @@ static enum assay_status exec_spawner(pid_t *pid, const struct assay_sandbox *sa
     return ASSAY_OK;
 }
 
-static enum assay_status read_hello(
-        struct assay_wire_hello *hello, int fd, struct assay_error *err)
+static enum assay_status read_hello(struct assay_wire_hello *hello, int fd, struct assay_error *err)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     const uint64_t deadline_ms = assay_clock_ms() + HELLO_MS_MAX;

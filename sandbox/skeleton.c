@@ -17,10 +17,10 @@
 // Of the host's /etc: what programs below /usr read and what says nothing about
 // the host. A name that ends in '*' is a prefix.
 static const char *const etc_names[] = {"ImageMagick*", "R", "alternatives", "ant",
-        "ca-certificates", "crypto-policies", "debian_version", "fonts", "ghc", "java*", "ld.so.cache",
-        "ld.so.conf", "ld.so.conf.d", "lsb-release", "magic", "magic.mime", "matplotlibrc", "maven",
-        "mime.types", "os-release", "papersize", "perl", "php", "pki", "protocols", "python3*",
-        "services", "ssl", "texmf"};
+        "ca-certificates", "crypto-policies", "debian_version", "fonts", "ghc", "java*",
+        "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "lsb-release", "magic", "magic.mime",
+        "matplotlibrc", "maven", "mime.types", "os-release", "papersize", "perl", "php", "pki",
+        "protocols", "python3*", "services", "ssl", "texmf"};
 
 struct synthetic {
     const char *path, *text;
@@ -169,8 +169,8 @@ bool assay_skeleton_find(struct assay_skeleton *out, struct assay_fault *fault)
     add_text(out, ASSAY_SKELETON_LINK, "etc/localtime", "/usr/share/zoneinfo/Etc/UTC",
             strlen("/usr/share/zoneinfo/Etc/UTC"), false);
     add_text(out, ASSAY_SKELETON_LINK, "etc/mtab", "/proc/mounts", strlen("/proc/mounts"), false);
-    out->has_usr_local = fstatat(root_fd, "usr/local", &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISDIR(stat.st_mode);
+    out->has_usr_local =
+            fstatat(root_fd, "usr/local", &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(stat.st_mode);
     close(root_fd);
     return true;
 }

@@ -28,7 +28,8 @@ struct request {
     int init_control_fd;                // the init's end
 };
 
-// --- ids ------------------------------------------------------------------------------------------
+// --- ids
+// ------------------------------------------------------------------------------------------
 
 bool assay_spawn_write_maps(pid_t pid, uint32_t inside, uint32_t outside)
 {
@@ -129,11 +130,12 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct reques
     return_uid(spawner, box->uid);
     box->uid = spawner->ids.store_uid;
     assay_sources_init(&request->sources, &request->plan);
-    return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
-            &refused, &box->fault);
+    return assay_sources_open(
+            &request->sources, &request->plan, -1, spawner->ids.store_uid, &refused, &box->fault);
 }
 
-// --- the request ----------------------------------------------------------------------------------
+// --- the request
+// ----------------------------------------------------------------------------------
 
 static bool read_plan(struct request *request, int plan_fd, struct assay_fault *fault)
 {
@@ -272,10 +274,8 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
 
 void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
-    struct request request = {.stdin_fd = fds[2],
-            .output_fd = fds[3],
-            .report_fd = fds[4],
-            .init_control_fd = -1};
+    struct request request = {
+            .stdin_fd = fds[2], .output_fd = fds[3], .report_fd = fds[4], .init_control_fd = -1};
     struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
     struct box *box = fd_count < 4 ? NULL : make_box(spawner);
 
@@ -303,12 +303,17 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
     free(request.bytes);
 }
 
-// --- the end --------------------------------------------------------------------------------------
+// --- the end
+// --------------------------------------------------------------------------------------
 
-static void close_fd(int fd)
+// Out of the epoll set by hand: a close alone leaves it there while a fresh
+// init, which is a fork of ours, still holds a copy.
+static void close_fd(const struct spawner *spawner, int fd)
 {
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return;
+    (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    close(fd);
 }
 
 // A group that is still busy is kept aside; the loop tries again.
@@ -332,10 +337,12 @@ static void remove_group(struct spawner *spawner, struct assay_cgroup *group)
 
 void assay_spawn_release(struct spawner *spawner, struct box *box)
 {
-    close_fd(box->pid_fd);
-    close_fd(box->control_fd);
-    close_fd(box->private_fd);
-    close_fd(box->out_dir_fd);
+    close_fd(spawner, box->pid_fd);
+    close_fd(spawner, box->control_fd);
+    close_fd(spawner, box->private_fd);
+    close_fd(spawner, box->out_dir_fd);
+    close_fd(spawner, box->group.oom_fd);
+    box->group.oom_fd = -1;
     remove_group(spawner, &box->group);
     return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;

@@ -32,7 +32,8 @@ static void unwatch(const struct spawner *spawner, int fd)
     (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-// --- ending a box ---------------------------------------------------------------------------------
+// --- ending a box
+// ---------------------------------------------------------------------------------
 
 // Everything in the box dies with its init; the group's kill switch is the faster of the two.
 static void kill_box(struct spawner *spawner, struct box *box)
@@ -98,7 +99,8 @@ static void finish_box(struct spawner *spawner, struct box *box)
     enum assay_box_cause cause = ASSAY_BOX_SETUP_FAILED;
     const uint64_t now_us = assay_clock_us();
 
-    (void)waitpid(box->pid, NULL, 0);
+    if (waitpid(box->pid, NULL, WNOHANG) == 0) // not dead after all: its pidfd will tell
+        return;
     if (box->ended_us == 0)
         box->ended_us = now_us;
     read_usage(spawner, box, &result.usage);
@@ -115,7 +117,8 @@ static void finish_box(struct spawner *spawner, struct box *box)
     assay_spawn_release(spawner, box);
 }
 
-// --- events of a box ------------------------------------------------------------------------------
+// --- events of a box
+// ------------------------------------------------------------------------------
 
 static void start_clock(struct box *box, uint64_t time_us)
 {
@@ -229,14 +232,15 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
     }
 }
 
-// --- clocks ---------------------------------------------------------------------------------------
+// --- clocks
+// ---------------------------------------------------------------------------------------
 
 // Look at one box's clocks; sets when to look next.
 static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
 {
     const uint64_t wall_end_us = box->started_us + box->limits.wall_ms_max * 1000;
-    struct assay_cgroup_usage usage = {.cpu_user_us = box->meter.cpu_user_us,
-            .cpu_system_us = box->meter.cpu_system_us};
+    struct assay_cgroup_usage usage = {
+            .cpu_user_us = box->meter.cpu_user_us, .cpu_system_us = box->meter.cpu_system_us};
     uint64_t used_us = 0;
     uint64_t pause_us = 0;
 
@@ -298,7 +302,8 @@ static void retry_groups(struct spawner *spawner)
     spawner->busy_count = kept;
 }
 
-// --- the loop -------------------------------------------------------------------------------------
+// --- the loop
+// -------------------------------------------------------------------------------------
 
 static void stop(struct spawner *spawner)
 {

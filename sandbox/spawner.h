@@ -35,12 +35,12 @@ struct box {
     struct assay_cgroup group;
     struct assay_box_limits limits;
     struct assay_judge_facts facts;
-    bool failed;               // `fault` tells: cause setup_failed
+    bool failed; // `fault` tells: cause setup_failed
     struct assay_fault fault;
     uint64_t request_us, started_us, ended_us; // CLOCK_MONOTONIC; 0: not yet
-    uint64_t check_us;          // when to look at the clocks next
-    struct assay_wire_init meter; // last reading of the init's meter
-    uint64_t memory_peak;       // highest reading
+    uint64_t check_us;                         // when to look at the clocks next
+    struct assay_wire_init meter;              // last reading of the init's meter
+    uint64_t memory_peak;                      // highest reading
     uint32_t pids_peak;
 };
 

@@ -11,7 +11,8 @@
 
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-// --- /usr and /etc --------------------------------------------------------------------------------
+// --- /usr and /etc
+// --------------------------------------------------------------------------------
 
 static bool add_usr(struct tree *tree)
 {
@@ -90,7 +91,8 @@ bool tree_add_skeleton(struct tree *tree)
     return true;
 }
 
-// --- /dev -----------------------------------------------------------------------------------------
+// --- /dev
+// -----------------------------------------------------------------------------------------
 
 static const char *const device_names[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
@@ -179,7 +181,8 @@ bool tree_add_dev(struct tree *tree)
     return true;
 }
 
-// --- /proc ----------------------------------------------------------------------------------------
+// --- /proc
+// ----------------------------------------------------------------------------------------
 
 static bool make_read_only(struct tree *tree, int proc_fd, const char *name)
 {
@@ -203,8 +206,8 @@ static bool mask(struct tree *tree, int proc_fd, const char *name)
         fd = tree_clone(AT_FDCWD, "empty", READ_ONLY);
     } else {
         fd = tree_clone(AT_FDCWD, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        if (fd >= 0 && (fstat(fd, &stat) < 0 || !S_ISCHR(stat.st_mode) ||
-                               stat.st_rdev != makedev(1, 3))) {
+        if (fd >= 0 &&
+                (fstat(fd, &stat) < 0 || !S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(1, 3))) {
             close(fd);
             return assay_fault_errno(tree->fault, "mask /proc", ENODEV);
         }

@@ -11,13 +11,13 @@
 
 // The working directory is the box's tmpfs throughout.
 struct tree {
-    const struct assay_box_plan *plan;        // borrowed
-    const struct assay_skeleton *skeleton;    // borrowed
-    const struct assay_sources *sources;      // borrowed
-    size_t source_next;                       // the next source to use
+    const struct assay_box_plan *plan;           // borrowed
+    const struct assay_skeleton *skeleton;       // borrowed
+    const struct assay_sources *sources;         // borrowed
+    size_t source_next;                          // the next source to use
     unsigned lower_next, upper_next, tmpfs_next; // numbers for names in the tmpfs
-    int root_fd;                              // the new root
-    char *host_resolv, *host_hosts;           // owned; texts for ASSAY_NETWORK_HOST, or NULL
+    int root_fd;                                 // the new root
+    char *host_resolv, *host_hosts;              // owned; texts for ASSAY_NETWORK_HOST, or NULL
     struct assay_mounts *out;
     struct assay_fault *fault;
 };
@@ -25,8 +25,8 @@ struct tree {
 // Open below the new root, links resolved inside it. -1 with errno.
 int tree_open(const struct tree *tree, const char *path, int flags, unsigned mode);
 // Attach a detached mount at `path`, which is made if missing; closes mount_fd.
-bool tree_attach(struct tree *tree, int mount_fd, const char *path, bool is_directory,
-        const char *step);
+bool tree_attach(
+        struct tree *tree, int mount_fd, const char *path, bool is_directory, const char *step);
 // A detached clone of what is at `path` below dir_fd, with attributes added; -1 with errno.
 int tree_clone(int dir_fd, const char *path, uint64_t attributes);
 bool tree_make_directories(struct tree *tree, const char *path, const char *step);

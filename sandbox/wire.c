@@ -53,8 +53,8 @@ static void take_fds(struct msghdr *message, int fds[ASSAY_WIRE_FDS_MAX], size_t
     }
 }
 
-long assay_wire_receive(int fd, void *record, size_t size, int fds[ASSAY_WIRE_FDS_MAX],
-        size_t *fd_count, int flags)
+long assay_wire_receive(
+        int fd, void *record, size_t size, int fds[ASSAY_WIRE_FDS_MAX], size_t *fd_count, int flags)
 {
     struct iovec piece = {.iov_base = record, .iov_len = size};
     union fd_control control;

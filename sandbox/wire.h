@@ -65,13 +65,13 @@ struct assay_wire_result {
 // Everything that an init sends; GO uses `kind` alone.
 struct assay_wire_init {
     uint32_t kind;
-    int32_t wait_status;   // ENDED
-    uint64_t time_us;      // STARTED, ENDED: CLOCK_MONOTONIC
-    uint64_t cpu_user_us;  // METER, ENDED: where no cgroup counts
+    int32_t wait_status;  // ENDED
+    uint64_t time_us;     // STARTED, ENDED: CLOCK_MONOTONIC
+    uint64_t cpu_user_us; // METER, ENDED: where no cgroup counts
     uint64_t cpu_system_us;
-    uint64_t memory_bytes; // METER, ENDED: likewise
-    uint32_t pids;         // METER, ENDED: likewise
-    uint32_t disk_full;    // ENDED: a tmpfs of the box has no block or no inode left
+    uint64_t memory_bytes;    // METER, ENDED: likewise
+    uint32_t pids;            // METER, ENDED: likewise
+    uint32_t disk_full;       // ENDED: a tmpfs of the box has no block or no inode left
     struct assay_fault fault; // FAILED
 };
 

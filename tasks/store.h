@@ -4,7 +4,9 @@
 // Thread-safe. Writes go through one writer thread that commits them in groups
 // (FULL durability); a write call returns once its commit is on disk. Reads use
 // their own connection under a lock. Nothing is ever half written: each call is
-// one transaction.
+// one transaction. Several processes may have one store open; a write that finds
+// it held by another for 60 s is ASSAY_ETIMEOUT. What a read returns lies in the
+// caller's arena; a list of none is NULL with count 0.
 #ifndef ASSAY_TASKS_STORE_H
 #define ASSAY_TASKS_STORE_H
 

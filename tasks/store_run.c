@@ -65,10 +65,10 @@ static enum assay_status open_existing(sqlite3 *db, struct open_args *args, stru
     const struct assay_run *wanted = args->wanted;
     struct assay_run *run = &args->run;
     struct assay_query query;
-    enum assay_status status;
 
     if (wanted->run_id != NULL) {
-        status = find_run(run, &args->resumed, db, wanted->run_id, args->arena, err);
+        const enum assay_status status =
+                find_run(run, &args->resumed, db, wanted->run_id, args->arena, err);
         if (status != ASSAY_OK || !args->resumed)
             return status;
         if (strcmp(run->identity, wanted->identity) != 0)
