@@ -88,6 +88,8 @@ const char *assay_status_name(enum assay_status status)
         return "ok";
     case ASSAY_EINVAL:
         return "einval";
+    case ASSAY_EUSAGE:
+        return "eusage";
     case ASSAY_ENOTFOUND:
         return "enotfound";
     case ASSAY_ENOMEM:

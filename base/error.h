@@ -18,6 +18,7 @@
 enum assay_status {
     ASSAY_OK = 0,
     ASSAY_EINVAL,       // the caller or its input broke the contract
+    ASSAY_EUSAGE,       // the command line is wrong
     ASSAY_ENOTFOUND,    // the named thing does not exist
     ASSAY_ENOMEM,       // memory, or a bound that the caller set, ran out
     ASSAY_EIO,          // a system call failed; sys_errno says how

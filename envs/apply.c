@@ -11,7 +11,8 @@
 enum {
     FILE_BYTES_DEFAULT = 64 << 20,
     TOTAL_BYTES_DEFAULT = 256 << 20,
-    STEPS_MAX = 100 * 1000 * 1000, // line comparisons: a fraction of a second
+    STEPS_MAX = 60 * 1000 * 1000, // line comparisons: a fraction of a second
+    APPLIED_BYTES_MAX = 32 << 20, // looked through to tell that a patch is already applied
     MODE_TYPE = 0170000,
     MODE_LINK = 0120000,
     MODE_REGULAR = 0100644,
@@ -194,7 +195,9 @@ static enum assay_status resolve(struct applier *applier, size_t index, struct a
             &path, applier, target, is_new ? file->new_raw : file->old_raw, is_new, err);
     if (status != ASSAY_OK)
         return status;
-    if (strcmp(path, is_new ? file->new_path : file->old_path) != 0)
+    const char *named = is_new ? file->new_path : file->old_path;
+
+    if (named == NULL || strcmp(path, named) != 0)
         target->marks |= HUNK_STRIP;
     target->old_path = file->old_path != NULL ? path : NULL;
     target->new_path = file->new_path != NULL ? path : NULL;
@@ -463,6 +466,9 @@ static bool file_is_applied(struct applier *applier, const struct target *target
             (new->tree.kind != ASSAY_FILE_REGULAR &&new->tree.kind != ASSAY_FILE_LINK))
         return false;
     job.text = new->tree.content;
+    if (job.text.len > applier->bytes_left)
+        return false;
+    applier->bytes_left -= job.text.len;
     if (target->file->new_mode != 0 && target->file->new_mode != mode_of(&new->tree))
         return false;
     return hunks_are_applied(&job);
@@ -470,6 +476,7 @@ static bool file_is_applied(struct applier *applier, const struct target *target
 
 static bool is_applied(struct applier *applier)
 {
+    applier->bytes_left = APPLIED_BYTES_MAX;
     for (size_t i = 0; i < applier->patch->file_count; i++) {
         if (!file_is_applied(applier, &applier->targets[i]))
             return false;

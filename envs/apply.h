@@ -50,7 +50,9 @@ struct assay_edit {
 };
 
 struct assay_edits {
-    struct assay_edit *items; // sorted by path, one per path; none below a removed path
+    // Sorted by path, one per path. Nothing below a removed directory; below a removed file or
+    // link something may be written, which makes a directory of it.
+    struct assay_edit *items;
     size_t count;
     struct assay_strings dropped; // paths whose changes were left out because `skip` said so
     struct assay_hunk_record *hunks;

@@ -114,16 +114,13 @@ static bool is_null_name(const char *blob)
 
 static bool blob_is(const char *blob, struct assay_bytes content)
 {
-    char hex[GIT_OID_HEXSZ + 1] = "";
     git_oid oid;
     bool same = false;
 
     if (git_libgit2_init() < 0)
         return false;
-    if (git_odb_hash(&oid, content.data, content.len, GIT_OBJECT_BLOB) == 0) {
-        git_oid_tostr(hex, sizeof(hex), &oid);
-        same = strcmp(hex, blob) == 0;
-    }
+    if (git_odb_hash(&oid, content.data, content.len, GIT_OBJECT_BLOB) == 0)
+        same = git_oid_streq(&oid, blob) == 0;
     git_libgit2_shutdown();
     return same;
 }

@@ -10,6 +10,8 @@
 #include "base/hash.h"
 #include "envs/apply_lines.h"
 
+enum { CANDIDATE_STEPS = 4 };
+
 struct lines_index {
     uint32_t *class_of; // [image->count]
     uint32_t *first;    // [class_count + 1] into places
@@ -206,7 +208,7 @@ static bool candidate_matches(struct lines_image *image, enum lines_level level,
     const bool open_tail = has_open_tail(pattern, level);
     const uint32_t whole = pattern->count - open_tail;
     const uint32_t place = candidate_line(candidates, i);
-    uint32_t same = 0;
+    uint32_t same = 0, cost = 0;
 
     if (place < candidates->in_pattern ||
             pattern->count > image->count - (place - candidates->in_pattern))
@@ -214,7 +216,9 @@ static bool candidate_matches(struct lines_image *image, enum lines_level level,
     *line = place - candidates->in_pattern;
     while (same < whole && index->class_of[*line + same] == pattern->classes[same])
         same++;
-    *image->steps_left -= *image->steps_left > same ? same + 1 : *image->steps_left;
+    // A candidate costs its positions even when no line is the same.
+    cost = same + CANDIDATE_STEPS;
+    *image->steps_left -= *image->steps_left > cost ? cost : *image->steps_left;
     if (same < whole || !is_untouched(image, *line, pattern->count))
         return false;
     return !open_tail || open_tail_matches(pattern->lines[whole], lines_at(image, *line + whole));

@@ -48,18 +48,19 @@ const char *hunk_marks_text(unsigned marks, struct assay_arena *arena)
 {
     static const char *const names[] = {"offset", "recount", "bare", "zero", "edge", "newline",
             "crlf", "whitespace", "fuzz", "strip", "present"};
-    char text[128] = "";
+    char *text = NULL;
 
     if (marks == 0)
         return "exact";
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if ((marks & 1U << i) == 0)
             continue;
-        if (text[0] != '\0')
-            strcat(text, "+");
-        strcat(text, names[i]);
+        text = assay_arena_printf(
+                arena, "%s%s%s", text != NULL ? text : "", text != NULL ? "+" : "", names[i]);
+        if (text == NULL)
+            return NULL;
     }
-    return assay_arena_strdup(arena, text);
+    return text;
 }
 
 // The lines of one side, without `head` and `tail` lines at its edges.
@@ -173,12 +174,11 @@ static unsigned difference(const struct work *work, uint32_t line)
             continue;
         if (!lines_same(LINES_ENDS, ours, theirs))
             marks |= HUNK_WHITESPACE;
-        if (ours.len - our_len == 1 && theirs.len - their_len == 2)
-            marks |= HUNK_CRLF;
-        else if (ours.len - our_len == 2 && theirs.len - their_len == 1)
-            marks |= HUNK_CRLF;
-        else if (ours.len - our_len != theirs.len - their_len)
-            marks |= HUNK_NEWLINE;
+        if (ours.len - our_len != theirs.len - their_len) {
+            const bool both_end = ours.len > our_len && theirs.len > their_len;
+
+            marks |= both_end ? (unsigned)HUNK_CRLF : (unsigned)HUNK_NEWLINE;
+        }
     }
     return marks;
 }
@@ -291,9 +291,14 @@ static enum assay_status find_place(struct work *work, const struct assay_patch_
     // Short of context, git would add new lines to the end of the file, wherever they belong.
     const bool zero = work->job->tolerant && !hunk->bare && hunk->old_start > 0 &&
             work->image.count > 0 && count_lines(hunk, ASSAY_LINE_CONTEXT) == 0;
+    struct placed by_git = *placed;
     enum assay_status status = ASSAY_OK;
-    bool found = zero && place_by_number(work, hunk, placed);
+    bool found = zero && place_by_number(work, hunk, placed), agrees = false;
 
+    if (found)
+        status = place_as_git(work, hunk, &by_git, &agrees, err);
+    if (agrees && by_git.begin == placed->begin)
+        *placed = by_git;
     if (!found && !hunk->bare && (!zero || hunk->old_count > 0))
         status = place_as_git(work, hunk, placed, &found, err);
     if (status == ASSAY_OK && !found && work->job->tolerant)

@@ -65,8 +65,8 @@ enum assay_status lines_image_init(struct lines_image *image, struct assay_bytes
 
         p = newline != NULL ? newline + 1 : end;
     }
-    *image = (struct lines_image){
-            .text = text, .count = count, .arena = arena, .steps_left = steps_left};
+    *image = (struct lines_image){.text = text, .count = count, .arena = arena};
+    image->steps_left = steps_left;
     image->starts = assay_arena_array(arena, (size_t)count + 1, sizeof(*image->starts));
     image->flags = assay_arena_array(arena, (size_t)count + 1, sizeof(*image->flags));
     image->shifts = assay_arena_array(arena, (size_t)count + 1, sizeof(*image->shifts));

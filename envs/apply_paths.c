@@ -31,8 +31,10 @@ static size_t slot_of(const struct paths *paths, const char *path)
 static enum assay_status grow(struct paths *paths, struct assay_error *err)
 {
     const size_t slot_count = paths->slots == NULL ? 64 : 4 * (paths->slot_mask + 1);
-    struct path_entry **slots = assay_arena_array(paths->arena, slot_count, sizeof(*slots));
-    struct path_entry **order = assay_arena_array(paths->arena, slot_count, sizeof(*order));
+    struct path_entry **slots =
+            assay_arena_array(paths->arena, slot_count, sizeof(struct path_entry *));
+    struct path_entry **order =
+            assay_arena_array(paths->arena, slot_count, sizeof(struct path_entry *));
 
     if (slots == NULL || order == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for %zu paths", slot_count);

@@ -124,6 +124,7 @@ enum assay_status assay_dir_list_dir(void *user, const char *path, struct assay_
             close(fd);
         return status;
     }
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread reads the stream that it opened
     while (status == ASSAY_OK && (entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             status = add_name(&names, &count, &capacity, entry->d_name, arena);

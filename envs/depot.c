@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -18,6 +19,7 @@
 
 #define ENTRIES_MAX 1000000
 #define BYTES_MAX (UINT64_C(16) << 30)
+#define LOCK_POLL_MS 50
 
 enum assay_status assay_depot_path(
         char out[PATH_MAX], const char *a, const char *b, struct assay_error *err)
@@ -92,11 +94,36 @@ static enum assay_status open_places(struct assay_depot *depot, struct assay_err
     return status;
 }
 
+void assay_depot_set_cancel(struct assay_depot *depot, const volatile bool *cancel)
+{
+    depot->cancel = cancel;
+}
+
+bool assay_depot_cancelled(const struct assay_depot *depot)
+{
+    return depot->cancel != NULL && *depot->cancel;
+}
+
+enum assay_status assay_depot_lock(
+        const struct assay_depot *depot, int *fd_out, const char *path, struct assay_error *err)
+{
+    const struct timespec moment = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+    enum assay_status status;
+
+    while ((status = assay_fs_lock(fd_out, path, false, err)) == ASSAY_ECONFLICT) {
+        if (assay_depot_cancelled(depot))
+            return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+        nanosleep(&moment, NULL);
+    }
+    return status;
+}
+
 // Remove the scratch of handles that nobody holds any more. The lock says who
 // is alive: a pid alone would not across pid namespaces, reboots and reuse.
 static void sweep(const struct assay_depot *depot, int tmp_fd)
 {
     DIR *dir = NULL;
+    const struct dirent *entry = NULL;
     const int fd = openat(tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
@@ -106,7 +133,8 @@ static void sweep(const struct assay_depot *depot, int tmp_fd)
         close(fd);
         return;
     }
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is this thread's alone
+    while ((entry = readdir(dir)) != NULL) {
         char path[PATH_MAX];
         int lock_fd = -1;
 
@@ -182,7 +210,7 @@ static enum assay_status open_home(
         return assay_fail_errno(err, errno, "%s", home);
     if (strlen(absolute) >= PATH_MAX - 256)
         return assay_fail(err, ASSAY_EINVAL, "home is too long: %.100s...", absolute);
-    strcpy(depot->home, absolute);
+    memcpy(depot->home, absolute, strlen(absolute) + 1);
     depot->home_fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (depot->home_fd < 0)
         return assay_fail_errno(err, errno, "open %s", absolute);
@@ -262,7 +290,7 @@ enum assay_status assay_depot_tmp(
     if (status == ASSAY_OK)
         status = assay_depot_mkdir(depot, depot->tmp_fd, name, err);
     if (status == ASSAY_OK)
-        strcpy(path, full);
+        memcpy(path, full, strlen(full) + 1);
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,11 +59,26 @@ static enum assay_status read_data(
     return ASSAY_OK;
 }
 
-// In the C locale libarchive cannot give names that a pax header declares as
-// UTF-8 in the locale's own characters, but it can give their bytes.
-static const char *first_of(const char *local, const char *utf8)
+// Names come in the characters of the thread's locale, or not at all if it does
+// not have them. In UTF-8 they come as they are, whatever the process speaks.
+struct speech {
+    locale_t utf8, before;
+};
+
+static void speak_utf8(struct speech *speech)
 {
-    return local != NULL ? local : utf8;
+    speech->before = (locale_t)0;
+    speech->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (speech->utf8 != (locale_t)0)
+        speech->before = uselocale(speech->utf8);
+}
+
+static void speak_as_before(struct speech *speech)
+{
+    if (speech->utf8 == (locale_t)0)
+        return;
+    uselocale(speech->before);
+    freelocale(speech->utf8);
 }
 
 // "./a//b/" -> "a/b"; false: absolute, or the root itself ("" in out).
@@ -104,22 +120,26 @@ static enum assay_status add_hard_link(struct assay_tree_builder *builder, const
 static enum assay_status add_regular(struct assay_tree_builder *builder, struct archive *archive,
         struct archive_entry *entry, const char *path, struct assay_error *err)
 {
-    const uint64_t left = builder->depot->bounds.bytes_max - builder->bytes;
+    enum assay_status status = ASSAY_OK;
 
     // Said before it is read: a hole of an exabyte takes no room in the archive.
-    if (archive_entry_size_is_set(entry) &&
-            (archive_entry_size(entry) < 0 || (uint64_t)archive_entry_size(entry) > left))
-        return assay_fail(err, ASSAY_ENOMEM, "%.150s: more than %llu bytes in all", path,
-                (unsigned long long)builder->depot->bounds.bytes_max);
-    return assay_tree_add_file(
-            builder, path, (archive_entry_perm(entry) & S_IXUSR) != 0, read_data, archive, err);
+    if (archive_entry_size_is_set(entry))
+        status = assay_blob_bound(builder->depot, builder->bytes,
+                archive_entry_size(entry) < 0 ? UINT64_MAX : (uint64_t)archive_entry_size(entry),
+                err);
+    if (status == ASSAY_OK)
+        status = assay_tree_add_file(
+                builder, path, (archive_entry_perm(entry) & S_IXUSR) != 0, read_data, archive, err);
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "%.120s", path);
+    return status;
 }
 
 static enum assay_status add_entry(struct assay_tree_builder *builder, struct archive *archive,
         struct archive_entry *entry, struct assay_error *err)
 {
     char path[PATH_MAX];
-    const char *name = first_of(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
+    const char *name = archive_entry_pathname(entry);
     const char *hard = NULL, *target = NULL;
 
     if (name == NULL)
@@ -128,7 +148,7 @@ static enum assay_status add_entry(struct assay_tree_builder *builder, struct ar
         return assay_fail(err, ASSAY_EINVAL, "absolute or too long path: '%.150s'", name);
     if (path[0] == '\0')
         return ASSAY_OK; // "./"
-    hard = first_of(archive_entry_hardlink(entry), archive_entry_hardlink_utf8(entry));
+    hard = archive_entry_hardlink(entry);
     if (hard != NULL)
         return add_hard_link(builder, path, hard, err);
     switch (archive_entry_filetype(entry)) {
@@ -137,7 +157,7 @@ static enum assay_status add_entry(struct assay_tree_builder *builder, struct ar
     case AE_IFREG:
         return add_regular(builder, archive, entry, path, err);
     case AE_IFLNK:
-        target = first_of(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry));
+        target = archive_entry_symlink(entry);
         return assay_tree_add_link(builder, path, target == NULL ? "" : target, err);
     default:
         return assay_fail(err, ASSAY_EINVAL, "%.150s: neither file, directory nor link", path);
@@ -150,10 +170,12 @@ enum assay_status assay_archive_read_into(
     enum assay_status status = ASSAY_OK;
     struct archive_entry *entry = NULL;
     struct archive *archive = archive_read_new();
+    struct speech speech;
     int result = ARCHIVE_OK;
 
     if (archive == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "archive");
+    speak_utf8(&speech);
     if (support(archive) != ARCHIVE_OK || lseek(fd, 0, SEEK_SET) != 0 ||
             archive_read_open_fd(archive, fd, READ_BYTES) != ARCHIVE_OK) {
         status = assay_fail(err, ASSAY_EINVAL, "not a tar or zip: %.150s", reason(archive));
@@ -175,6 +197,7 @@ enum assay_status assay_archive_read_into(
 
 out:
     (void)archive_read_free(archive);
+    speak_as_before(&speech);
     return status;
 }
 

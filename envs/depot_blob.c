@@ -17,7 +17,7 @@
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
 #define BLOB_NAME_BYTES 72 // "ab/<sha256>x"
-#define RENEWALS_MAX 8
+#define RENEWALS_MAX 64
 
 static void blob_name(char out[BLOB_NAME_BYTES], const char *hash, bool executable)
 {
@@ -89,111 +89,132 @@ enum assay_status assay_blob_store(struct assay_depot *depot, const char *hash, 
     return status;
 }
 
-// Fill a chunk as far as the source goes.
-static enum assay_status fill(
-        assay_tree_source source, void *user, char *chunk, size_t *len, struct assay_error *err)
+enum assay_status assay_blob_bound(const struct assay_depot *depot, uint64_t bytes_before,
+        uint64_t size, struct assay_error *err)
 {
-    *len = 0;
-    while (*len < CHUNK_BYTES) {
+    if (size <= depot->bounds.bytes_max - bytes_before)
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_ENOMEM, "more than %llu bytes in all",
+            (unsigned long long)depot->bounds.bytes_max);
+}
+
+// A content on its way from a source into the depot.
+struct spool {
+    struct assay_depot *depot;
+    bool executable;
+    assay_tree_source source;
+    void *user;
+    uint64_t bytes_before; // of the import, for its bound
+    char *chunk;           // CHUNK_BYTES
+    size_t len;            // in the chunk; less than its size: the source is at its end
+};
+
+static enum assay_status fill(struct spool *spool, struct assay_error *err)
+{
+    spool->len = 0;
+    while (spool->len < CHUNK_BYTES) {
         size_t got = 0;
-        const enum assay_status status = source(user, chunk + *len, CHUNK_BYTES - *len, &got, err);
+        const enum assay_status status = spool->source(
+                spool->user, spool->chunk + spool->len, CHUNK_BYTES - spool->len, &got, err);
 
         if (status != ASSAY_OK)
             return status;
         if (got == 0)
             break;
-        *len += got;
+        spool->len += got;
     }
     return ASSAY_OK;
 }
 
-// The rest of a content larger than one chunk: through scratch.
-static enum assay_status spool_rest(int fd, struct assay_sha256 *sha, assay_tree_source source,
-        void *user, char *chunk, uint64_t bytes_max, uint64_t *size, struct assay_error *err)
+static enum assay_status write_chunks(struct spool *spool, int fd, struct assay_sha256 *sha,
+        uint64_t *size, struct assay_error *err)
 {
-    size_t len = CHUNK_BYTES; // the chunk comes filled
-
     *size = 0;
-    while (len > 0) {
-        enum assay_status status = ASSAY_OK;
+    while (spool->len > 0) {
+        enum assay_status status =
+                assay_blob_bound(spool->depot, spool->bytes_before, *size + spool->len, err);
 
-        *size += len;
-        if (*size > bytes_max)
-            return assay_fail(err, ASSAY_ENOMEM, "more than %llu bytes in all",
-                    (unsigned long long)bytes_max);
-        assay_sha256_add(sha, chunk, len);
-        status = assay_fs_write_all(fd, chunk, len, err);
         if (status == ASSAY_OK)
-            status = fill(source, user, chunk, &len, err);
+            status = assay_fs_write_all(fd, spool->chunk, spool->len, err);
+        if (status != ASSAY_OK)
+            return status;
+        assay_sha256_add(sha, spool->chunk, spool->len);
+        *size += spool->len;
+        status = fill(spool, err);
         if (status != ASSAY_OK)
             return status;
     }
     return ASSAY_OK;
 }
 
-static enum assay_status spool_large(struct assay_depot *depot, bool executable,
-        assay_tree_source source, void *user, char *chunk, uint64_t bytes_max, char hash[65],
-        uint64_t *size, struct assay_error *err)
+// A content larger than a chunk: through scratch, since its name is known at its end.
+static enum assay_status spool_large(
+        struct spool *spool, char hash[65], uint64_t *size, struct assay_error *err)
 {
+    struct assay_depot *depot = spool->depot;
     enum assay_status status = ASSAY_OK;
     struct assay_sha256 *sha = NULL;
     char name[BLOB_NAME_BYTES], scratch[32];
+    bool named = false;
     int fd = -1;
 
     status = new_scratch(depot, scratch, &fd, err);
     if (status != ASSAY_OK)
         return status;
     status = assay_sha256_create(&sha, err);
-    if (status != ASSAY_OK)
-        goto out;
-    status = spool_rest(fd, sha, source, user, chunk, bytes_max, size, err);
+    if (status == ASSAY_OK)
+        status = write_chunks(spool, fd, sha, size, err);
     if (status != ASSAY_OK)
         goto out;
     assay_sha256_hex(sha, hash);
-    blob_name(name, hash, executable);
-    if (have_blob(depot, name, *size))
-        (void)unlinkat(depot->tmp_fd, scratch, 0);
-    else
-        status = publish(depot, scratch, fd, name, executable, err);
+    blob_name(name, hash, spool->executable);
+    if (!have_blob(depot, name, *size)) {
+        status = publish(depot, scratch, fd, name, spool->executable, err);
+        named = status == ASSAY_OK;
+    }
 
 out:
-    if (status != ASSAY_OK)
+    if (!named)
         (void)unlinkat(depot->tmp_fd, scratch, 0);
     assay_sha256_destroy(sha);
     close(fd);
     return status;
 }
 
+// Most files end in their first chunk: a known one then costs no write at all.
+static enum assay_status spool_small(
+        struct spool *spool, char hash[65], uint64_t *size, struct assay_error *err)
+{
+    enum assay_status status = assay_blob_bound(spool->depot, spool->bytes_before, spool->len, err);
+
+    if (status == ASSAY_OK)
+        status = assay_sha256_bytes(hash, spool->chunk, spool->len, err);
+    if (status == ASSAY_OK && spool->len > 0)
+        status = assay_blob_store(
+                spool->depot, hash, spool->executable, spool->chunk, spool->len, err);
+    *size = spool->len;
+    return status;
+}
+
 enum assay_status assay_blob_spool(struct assay_depot *depot, bool executable,
-        assay_tree_source source, void *user, uint64_t bytes_max, char hash[65], uint64_t *size,
+        assay_tree_source source, void *user, uint64_t bytes_before, char hash[65], uint64_t *size,
         struct assay_error *err)
 {
+    struct spool spool = {.depot = depot,
+            .executable = executable,
+            .source = source,
+            .user = user,
+            .bytes_before = bytes_before,
+            .chunk = malloc(CHUNK_BYTES)};
     enum assay_status status = ASSAY_OK;
-    char *chunk = malloc(CHUNK_BYTES);
-    size_t len = 0;
 
-    if (chunk == NULL)
+    if (spool.chunk == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "chunk");
-    status = fill(source, user, chunk, &len, err);
-    if (status != ASSAY_OK)
-        goto out;
-    if (len == CHUNK_BYTES) {
-        status = spool_large(depot, executable, source, user, chunk, bytes_max, hash, size, err);
-        goto out;
-    }
-    // Most files end in their first chunk: a known one then costs no write at all.
-    if (len > bytes_max) {
-        status = assay_fail(
-                err, ASSAY_ENOMEM, "more than %llu bytes in all", (unsigned long long)bytes_max);
-        goto out;
-    }
-    status = assay_sha256_bytes(hash, chunk, len, err);
+    status = fill(&spool, err);
     if (status == ASSAY_OK)
-        status = assay_blob_store(depot, hash, executable, chunk, len, err);
-    *size = len;
-
-out:
-    free(chunk);
+        status = spool.len == CHUNK_BYTES ? spool_large(&spool, hash, size, err)
+                                          : spool_small(&spool, hash, size, err);
+    free(spool.chunk);
     return status;
 }
 
@@ -255,6 +276,9 @@ enum assay_status assay_blob_link(struct assay_depot *depot, const char *hash, b
         if (!is_full(depot, name)) {
             if (linkat(depot->blobs_fd, name, dir_fd, path, 0) == 0)
                 return ASSAY_OK;
+            // The copy that was looked up lost its last name to a newer one: look again.
+            if (errno == ENOENT && i + 1 < RENEWALS_MAX)
+                continue;
             if (errno != EMLINK)
                 return assay_fail_errno(err, errno, "link blob %s to %s", name, path);
         }

@@ -17,7 +17,7 @@
 
 #define LIST_BYTES_MAX ((size_t)1 << 30)
 #define CONTENT_BYTES_MAX ((size_t)256 << 20) // of one file
-#define ENTRIES_PER_CHUNK 1024
+#define FIRST_CAP 1024
 #define BASE85_LINE_BYTES 52
 
 // --- both trees as sorted lists
@@ -26,15 +26,23 @@
 struct item {
     const char *path;
     mode_t mode; // as git writes it: 0100644, 0100755, 0120000
-    struct stat stat;
+    dev_t dev;   // and ino: one blob has one inode
+    ino_t ino;
 };
 
 struct list {
     struct assay_arena *arena; // borrowed
     int dir_fd;
-    struct item **items; // in the order of the walk
+    struct item *items;
     size_t count, cap;
 };
+
+static mode_t git_mode(const struct stat *st)
+{
+    if (S_ISLNK(st->st_mode))
+        return S_IFLNK;
+    return (st->st_mode & S_IXUSR) ? S_IFREG | 0755 : S_IFREG | 0644;
+}
 
 static enum assay_status list_entry(
         const struct assay_fs_entry *entry, void *user, struct assay_error *err)
@@ -45,33 +53,30 @@ static enum assay_status list_entry(
     if (S_ISDIR(entry->stat.st_mode))
         return ASSAY_OK;
     if (list->count == list->cap) {
-        const size_t cap = list->cap == 0 ? ENTRIES_PER_CHUNK : list->cap * 2;
-        struct item **items = assay_arena_array(list->arena, cap, sizeof(struct item *));
+        const size_t cap = list->cap == 0 ? FIRST_CAP : list->cap * 2;
+        struct item *items = assay_arena_array(list->arena, cap, sizeof(struct item));
 
         if (items == NULL)
             return assay_fail(err, ASSAY_ENOMEM, "list of a tree");
         if (list->count > 0)
-            memcpy(items, list->items, list->count * sizeof(struct item *));
+            memcpy(items, list->items, list->count * sizeof(struct item));
         list->items = items;
         list->cap = cap;
     }
-    item = assay_arena_alloc(list->arena, sizeof(*item));
-    if (item == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "list of a tree");
-    item->path = assay_arena_strdup(list->arena, entry->path);
+    item = &list->items[list->count];
+    *item = (struct item){.path = assay_arena_strdup(list->arena, entry->path),
+            .mode = git_mode(&entry->stat),
+            .dev = entry->stat.st_dev,
+            .ino = entry->stat.st_ino};
     if (item->path == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "list of a tree");
-    item->stat = entry->stat;
-    item->mode = S_ISLNK(entry->stat.st_mode) ? S_IFLNK
-            : (entry->stat.st_mode & S_IXUSR) ? S_IFREG | 0755
-                                              : S_IFREG | 0644;
-    list->items[list->count++] = item;
+    list->count++;
     return ASSAY_OK;
 }
 
 static int compare_items(const void *a, const void *b)
 {
-    return strcmp((*(struct item *const *)a)->path, (*(struct item *const *)b)->path);
+    return strcmp(((const struct item *)a)->path, ((const struct item *)b)->path);
 }
 
 static enum assay_status list_tree(
@@ -88,7 +93,7 @@ static enum assay_status list_tree(
     status = assay_fs_walk(list->dir_fd, 4096, list_entry, list, err);
     // By whole paths, as git orders them.
     if (status == ASSAY_OK && list->count > 0)
-        qsort(list->items, list->count, sizeof(list->items[0]), compare_items);
+        qsort(list->items, list->count, sizeof(struct item), compare_items);
     return status;
 }
 
@@ -327,6 +332,7 @@ static enum assay_status write_file(struct assay_buf *out, const struct side *ol
 
 struct diff {
     struct list old_list, new_list;
+    size_t old_next, new_next; // where next_pair() is
     struct side old_side, new_side;
     struct assay_buf *out;
 };
@@ -337,8 +343,8 @@ static enum assay_status diff_pair(struct diff *diff, const struct item *old_ite
     enum assay_status status = ASSAY_OK;
 
     // One blob under both names: nothing to read. What makes the diff of two commits quick.
-    if (old_item != NULL && new_item != NULL && old_item->stat.st_ino == new_item->stat.st_ino &&
-            old_item->stat.st_dev == new_item->stat.st_dev)
+    if (old_item != NULL && new_item != NULL && old_item->ino == new_item->ino &&
+            old_item->dev == new_item->dev)
         return ASSAY_OK;
     diff->old_side.item = old_item;
     diff->new_side.item = new_item;
@@ -350,44 +356,44 @@ static enum assay_status diff_pair(struct diff *diff, const struct item *old_ite
     return status;
 }
 
+// The next path of either list: what each has there, NULL where it has nothing. false: the end.
+static bool next_pair(struct diff *diff, const struct item **old_item, const struct item **new_item)
+{
+    const struct list *old_list = &diff->old_list, *new_list = &diff->new_list;
+
+    *old_item = diff->old_next < old_list->count ? &old_list->items[diff->old_next] : NULL;
+    *new_item = diff->new_next < new_list->count ? &new_list->items[diff->new_next] : NULL;
+    if (*old_item != NULL && *new_item != NULL) {
+        const int order = strcmp((*old_item)->path, (*new_item)->path);
+
+        if (order > 0)
+            *old_item = NULL;
+        else if (order < 0)
+            *new_item = NULL;
+    }
+    diff->old_next += *old_item != NULL;
+    diff->new_next += *new_item != NULL;
+    return *old_item != NULL || *new_item != NULL;
+}
+
 static enum assay_status diff_lists(struct diff *diff, bool (*only)(void *user, const char *path),
         void *user, struct assay_error *err)
 {
-    const struct list *old_list = &diff->old_list, *new_list = &diff->new_list;
-    size_t i = 0, k = 0;
+    const struct item *old_item = NULL, *new_item = NULL;
+    enum assay_status status = ASSAY_OK;
 
-    while (i < old_list->count || k < new_list->count) {
-        const struct item *old_item = i < old_list->count ? old_list->items[i] : NULL;
-        const struct item *new_item = k < new_list->count ? new_list->items[k] : NULL;
-        enum assay_status status = ASSAY_OK;
-        const char *path = NULL;
-        int order = 0; // below 0: only the old tree has the path, above: only the new one
-
-        if (old_item != NULL && new_item != NULL)
-            order = strcmp(old_item->path, new_item->path);
-        else
-            order = old_item != NULL ? -1 : 1;
-        if (old_item != NULL && order <= 0)
-            path = old_item->path;
-        else if (new_item != NULL)
-            path = new_item->path;
-
-        i += order <= 0;
-        k += order >= 0;
-        if (only != NULL && !only(user, path))
+    while (status == ASSAY_OK && next_pair(diff, &old_item, &new_item)) {
+        if (only != NULL && !only(user, old_item != NULL ? old_item->path : new_item->path))
             continue;
-        if (order == 0 && S_ISLNK(old_item->mode) != S_ISLNK(new_item->mode)) {
+        if (old_item != NULL && new_item != NULL &&
+                S_ISLNK(old_item->mode) != S_ISLNK(new_item->mode)) {
             status = diff_pair(diff, old_item, NULL, err);
-            if (status == ASSAY_OK)
-                status = diff_pair(diff, NULL, new_item, err);
-        } else {
-            status = diff_pair(
-                    diff, order <= 0 ? old_item : NULL, order >= 0 ? new_item : NULL, err);
+            old_item = NULL;
         }
-        if (status != ASSAY_OK)
-            return status;
+        if (status == ASSAY_OK)
+            status = diff_pair(diff, old_item, new_item, err);
     }
-    return ASSAY_OK;
+    return status;
 }
 
 enum assay_status assay_depot_diff(struct assay_depot *depot, const char *old_hash,

@@ -51,6 +51,8 @@ static enum assay_status add_blob_entry(
         status = assay_tree_add_bytes(walk->builder, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE,
                 git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob), walk->err);
     }
+    if (status != ASSAY_OK)
+        (void)assay_wrap(walk->err, "%.120s", path);
     git_blob_free(blob);
     return status;
 }
@@ -176,7 +178,7 @@ static enum assay_status lock_copy(struct assay_depot *depot, const char *key, c
     status = assay_depot_path(lock, depot->home, name, err);
     if (status != ASSAY_OK)
         return status;
-    return assay_fs_lock(lock_fd, lock, true, err);
+    return assay_depot_lock(depot, lock_fd, lock, err);
 }
 
 static enum assay_status clone_url(

@@ -42,8 +42,8 @@ static bool path_is_sound(const char *path)
         return false;
     for (const char *part = path;; part += len + 1) {
         len = strcspn(part, "/");
-        if (len == 0 || len > NAME_MAX || (len == 1 && part[0] == '.') ||
-                (len == 2 && memcmp(part, "..", 2) == 0))
+        // Empty, too long, "." or "..".
+        if (len == 0 || len > NAME_MAX || (len <= 2 && strspn(part, ".") == len))
             return false;
         if (part[len] == '\0')
             return true;
@@ -163,10 +163,9 @@ enum assay_status assay_tree_add_bytes(struct assay_tree_builder *builder, const
     char hash[ASSAY_SHA256_HEX_BYTES];
     enum assay_status status = ASSAY_OK;
 
-    if (size > builder->depot->bounds.bytes_max - builder->bytes)
-        return assay_fail(err, ASSAY_ENOMEM, "%.120s: more than %llu bytes in all", path,
-                (unsigned long long)builder->depot->bounds.bytes_max);
-    status = assay_sha256_bytes(hash, bytes, size, err);
+    status = assay_blob_bound(builder->depot, builder->bytes, size, err);
+    if (status == ASSAY_OK)
+        status = assay_sha256_bytes(hash, bytes, size, err);
     if (status == ASSAY_OK && size > 0)
         status = assay_blob_store(builder->depot, hash, executable, bytes, size, err);
     if (status != ASSAY_OK)
@@ -179,13 +178,11 @@ enum assay_status assay_tree_add_file(struct assay_tree_builder *builder, const 
 {
     char hash[ASSAY_SHA256_HEX_BYTES];
     uint64_t size = 0;
-    const enum assay_status status = assay_blob_spool(builder->depot, executable, source, user,
-            builder->depot->bounds.bytes_max - builder->bytes, hash, &size, err);
+    const enum assay_status status = assay_blob_spool(
+            builder->depot, executable, source, user, builder->bytes, hash, &size, err);
 
-    if (status != ASSAY_OK) {
-        (void)assay_wrap(err, "%.120s", path);
+    if (status != ASSAY_OK)
         return status;
-    }
     return add_blob(builder, path, executable, hash, size, err);
 }
 
@@ -283,15 +280,18 @@ static enum assay_status resolve_hard_link(
         struct assay_tree_builder *builder, struct assay_tree_entry *entry, struct assay_error *err)
 {
     const struct assay_tree_entry *first = entry;
+    enum assay_status status = ASSAY_OK;
 
     for (int i = 0; first != NULL && first->kind == ASSAY_TREE_HARD_LINK && i < HARD_LINKS_MAX; i++)
         first = assay_tree_find(builder, first->target);
     if (first == NULL || first->kind != ASSAY_TREE_FILE)
         return assay_fail(err, ASSAY_EINVAL, "%.120s: hard link to what is no file here: '%.80s'",
                 entry->path, entry->target);
-    if (first->size > builder->depot->bounds.bytes_max - builder->bytes)
-        return assay_fail(err, ASSAY_ENOMEM, "%.120s: more than %llu bytes in all", entry->path,
-                (unsigned long long)builder->depot->bounds.bytes_max);
+    status = assay_blob_bound(builder->depot, builder->bytes, first->size, err);
+    if (status != ASSAY_OK) {
+        (void)assay_wrap(err, "%.120s", entry->path);
+        return status;
+    }
     entry->kind = ASSAY_TREE_FILE;
     entry->executable = first->executable;
     entry->size = first->size;
@@ -475,10 +475,10 @@ enum assay_status assay_tree_hash(
     assay_sha256_field_text(sha, "assay tree 1");
     for (size_t i = 0; i < builder->count; i++) {
         const struct assay_tree_entry *entry = &builder->items[i];
-        const char kind = entry->executable ? 'x' : (char)entry->kind;
+        const char kind[2] = {(char)entry->kind, '\0'};
 
         assay_sha256_field_text(sha, entry->path);
-        assay_sha256_field(sha, &kind, 1);
+        assay_sha256_field_text(sha, entry->executable ? "x" : kind);
         if (entry->kind == ASSAY_TREE_FILE)
             assay_sha256_field_text(sha, entry->size == 0 ? EMPTY_SHA256 : entry->blob);
         else

@@ -42,7 +42,13 @@ struct assay_depot {
     gid_t gid;
     atomic_uint_fast64_t tmp_next; // names inside the scratch
     struct assay_depot_bounds bounds;
+    const volatile bool *cancel; // NULL: never
 };
+
+bool assay_depot_cancelled(const struct assay_depot *depot);
+// assay_fs_lock() that waits, unless cancelled: ASSAY_EINTERRUPTED.
+ASSAY_MUST_USE enum assay_status assay_depot_lock(
+        const struct assay_depot *depot, int *fd_out, const char *path, struct assay_error *err);
 
 // Every file, link and directory of the depot has this time: equal for all, so
 // make sees nothing as newer, and late enough for zip (1980).
@@ -143,9 +149,12 @@ void assay_tree_end(struct assay_tree_builder *builder);
 // depot_blob.c: the contents.
 ASSAY_MUST_USE enum assay_status assay_blob_store(struct assay_depot *depot, const char *hash,
         bool executable, const void *bytes, size_t size, struct assay_error *err);
-// Content from a source; its hash and size come out. bytes_max bounds it (ASSAY_ENOMEM).
+// May `size` more bytes follow those that an import has? ASSAY_ENOMEM beyond the depot's bound.
+ASSAY_MUST_USE enum assay_status assay_blob_bound(const struct assay_depot *depot,
+        uint64_t bytes_before, uint64_t size, struct assay_error *err);
+// Content from a source; its hash and size come out. An empty one is not stored.
 ASSAY_MUST_USE enum assay_status assay_blob_spool(struct assay_depot *depot, bool executable,
-        assay_tree_source source, void *user, uint64_t bytes_max, char hash[65], uint64_t *size,
+        assay_tree_source source, void *user, uint64_t bytes_before, char hash[65], uint64_t *size,
         struct assay_error *err);
 // One more name for a blob: path below dir_fd.
 ASSAY_MUST_USE enum assay_status assay_blob_link(struct assay_depot *depot, const char *hash,

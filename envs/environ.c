@@ -26,26 +26,26 @@ enum assay_status assay_environ_init(
 }
 
 // Where a variable of this name stands, or count.
-static size_t find(const struct assay_environ *environ, const char *name, size_t len)
+static size_t find(const struct assay_environ *vars, const char *name, size_t len)
 {
     size_t i = 0;
 
-    while (i < environ->count &&
-            (strncmp(environ->items[i], name, len) != 0 || environ->items[i][len] != '='))
+    while (i < vars->count &&
+            (strncmp(vars->items[i], name, len) != 0 || vars->items[i][len] != '='))
         i++;
     return i;
 }
 
-const char *assay_environ_get(const struct assay_environ *environ, const char *name)
+const char *assay_environ_get(const struct assay_environ *vars, const char *name)
 {
     const size_t len = strlen(name);
-    const size_t i = find(environ, name, len);
+    const size_t i = find(vars, name, len);
 
-    return i == environ->count ? NULL : environ->items[i] + len + 1;
+    return i == vars->count ? NULL : vars->items[i] + len + 1;
 }
 
 enum assay_status assay_environ_set(
-        struct assay_environ *environ, const char *pair, struct assay_error *err)
+        struct assay_environ *vars, const char *pair, struct assay_error *err)
 {
     const char *equals = strchr(pair, '=');
     size_t at = 0;
@@ -53,27 +53,27 @@ enum assay_status assay_environ_set(
 
     if (equals == NULL || equals == pair)
         return assay_fail(err, ASSAY_EINVAL, "not NAME=value: '%.100s'", pair);
-    at = find(environ, pair, (size_t)(equals - pair));
-    if (at == environ->count && environ->count + 1 == environ->cap) {
-        const char **items = assay_arena_array(environ->arena, environ->cap * 2, sizeof(char *));
+    at = find(vars, pair, (size_t)(equals - pair));
+    if (at == vars->count && vars->count + 1 == vars->cap) {
+        const char **items = assay_arena_array(vars->arena, vars->cap * 2, sizeof(char *));
 
         if (items == NULL)
             return assay_fail(err, ASSAY_ENOMEM, "environment");
-        memcpy(items, environ->items, environ->count * sizeof(char *));
-        environ->items = items;
-        environ->cap *= 2;
+        memcpy(items, vars->items, vars->count * sizeof(char *));
+        vars->items = items;
+        vars->cap *= 2;
     }
-    copy = assay_arena_strdup(environ->arena, pair);
+    copy = assay_arena_strdup(vars->arena, pair);
     if (copy == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "environment");
-    environ->items[at] = copy;
-    if (at == environ->count)
-        environ->count++;
+    vars->items[at] = copy;
+    if (at == vars->count)
+        vars->count++;
     return ASSAY_OK;
 }
 
 enum assay_status assay_environ_setf(
-        struct assay_environ *environ, struct assay_error *err, const char *fmt, ...)
+        struct assay_environ *vars, struct assay_error *err, const char *fmt, ...)
 {
     enum assay_status status = ASSAY_OK;
     char *pair = NULL;
@@ -85,22 +85,22 @@ enum assay_status assay_environ_setf(
     va_end(args);
     if (n < 0)
         return assay_fail(err, ASSAY_ENOMEM, "environment");
-    status = assay_environ_set(environ, pair, err);
+    status = assay_environ_set(vars, pair, err);
     free(pair);
     return status;
 }
 
 enum assay_status assay_environ_prepend(
-        struct assay_environ *environ, const char *pair, struct assay_error *err)
+        struct assay_environ *vars, const char *pair, struct assay_error *err)
 {
     const char *equals = strchr(pair, '=');
     size_t len = 0, at = 0;
 
     if (equals == NULL)
-        return assay_environ_set(environ, pair, err);
+        return assay_environ_set(vars, pair, err);
     len = (size_t)(equals - pair);
-    at = find(environ, pair, len);
-    if (at == environ->count || environ->items[at][len + 1] == '\0')
-        return assay_environ_set(environ, pair, err);
-    return assay_environ_setf(environ, err, "%s:%s", pair, environ->items[at] + len + 1);
+    at = find(vars, pair, len);
+    if (at == vars->count || vars->items[at][len + 1] == '\0')
+        return assay_environ_set(vars, pair, err);
+    return assay_environ_setf(vars, err, "%s:%s", pair, vars->items[at] + len + 1);
 }

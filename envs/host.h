@@ -32,9 +32,9 @@ struct assay_host_config {
     size_t mount_count;
 };
 
-// Copies go to scratch/host, which is made; variables into `environ`; all texts are its arena's.
+// Copies go to scratch/host, which is made; variables into `vars`; all texts are its arena's.
 ASSAY_MUST_USE enum assay_status assay_host_config_read(struct assay_host_config *out,
-        struct assay_depot *depot, const char *scratch, struct assay_environ *environ,
+        struct assay_depot *depot, const char *scratch, struct assay_environ *vars,
         struct assay_error *err);
 
 #endif

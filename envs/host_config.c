@@ -17,12 +17,10 @@
 
 #define CONFIG_BYTES_MAX ((size_t)16 << 20) // of one file: a bundle of certificates is 250 KB
 
-extern char **environ;
-
 struct reading {
     struct assay_host_config *config;
     struct assay_depot *depot;
-    struct assay_environ *environ;
+    struct assay_environ *vars;
     const char *dir; // scratch/host
     unsigned copies;
 };
@@ -35,9 +33,9 @@ static enum assay_status bind(
 
     if (i == ASSAY_HOST_MOUNTS_MAX)
         return assay_fail(err, ASSAY_ENOMEM, "more than %zu files of configuration", i);
-    config->lowers[i] = assay_arena_strdup(reading->environ->arena, source);
+    config->lowers[i] = assay_arena_strdup(reading->vars->arena, source);
     config->mounts[i] = (struct assay_mount){.kind = ASSAY_MOUNT_BIND_RO,
-            .target = assay_arena_strdup(reading->environ->arena, target),
+            .target = assay_arena_strdup(reading->vars->arena, target),
             .lowers = &config->lowers[i],
             .lower_count = 1};
     if (config->lowers[i] == NULL || config->mounts[i].target == NULL)
@@ -109,7 +107,7 @@ static enum assay_status add_variable(
     enum assay_status status = ASSAY_OK;
 
     if (value[0] != '/' || stat(value, &st) != 0)
-        return assay_environ_set(reading->environ, pair, err);
+        return assay_environ_set(reading->vars, pair, err);
     snprintf(target, sizeof(target), "%s/%.*s", ASSAY_HOST_CONFIG_DIR, (int)name_len, pair);
     if (S_ISDIR(st.st_mode)) {
         status = bind(reading, value, target, err);
@@ -124,7 +122,7 @@ static enum assay_status add_variable(
         (void)assay_wrap(err, "%.*s", (int)name_len, pair);
         return status;
     }
-    return assay_environ_setf(reading->environ, err, "%.*s=%s", (int)name_len, pair, target);
+    return assay_environ_setf(reading->vars, err, "%.*s=%s", (int)name_len, pair, target);
 }
 
 static enum assay_status add_variables(struct reading *reading, struct assay_error *err)
@@ -206,7 +204,10 @@ out:
 
 static enum assay_status add_pip_files(struct reading *reading, struct assay_error *err)
 {
-    const char *home = getenv("HOME"), *config = getenv("XDG_CONFIG_HOME");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+    const char *home = getenv("HOME");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): as above
+    const char *config = getenv("XDG_CONFIG_HOME");
     char path[PATH_MAX];
     enum assay_status status = add_pip_file(reading, "/etc/pip.conf", "/etc/pip.conf", err);
 
@@ -232,7 +233,7 @@ enum assay_status assay_host_config_read(struct assay_host_config *out, struct a
             "PIP_NO_CACHE_DIR=1", "PIP_NO_INPUT=1", "PIP_DISABLE_PIP_VERSION_CHECK=1"};
     char dir[PATH_MAX];
     struct reading reading = {
-            .config = out, .depot = depot, .environ = environment, .dir = dir, .copies = 0};
+            .config = out, .depot = depot, .vars = environment, .dir = dir, .copies = 0};
     enum assay_status status = assay_depot_path(dir, scratch, "host", err);
 
     memset(out, 0, sizeof(*out));

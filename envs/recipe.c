@@ -238,7 +238,7 @@ static enum assay_status build_layer(struct building *building, struct assay_err
 
     if (status == ASSAY_OK) {
         status = run_commands(building, err);
-        if (status != ASSAY_OK)
+        if (status != ASSAY_OK && status != ASSAY_EINTERRUPTED)
             keep_log(building, err);
     }
     if (status == ASSAY_OK)
@@ -268,7 +268,7 @@ static enum assay_status have_layer(
     snprintf(name, sizeof(name), "layers/%s.lock", building->key);
     status = assay_depot_path(lock, assay_depot_home(building->depot), name, err);
     if (status == ASSAY_OK)
-        status = assay_fs_lock(&lock_fd, lock, true, err);
+        status = assay_depot_lock(building->depot, &lock_fd, lock, err);
     if (status != ASSAY_OK)
         return status;
     if (access(layer, F_OK) != 0)

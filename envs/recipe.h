@@ -12,11 +12,11 @@
 
 // A ready environment: what a box of this recipe has as its root.
 struct assay_environment {
-    char key[65];          // hash of recipe, host digest, variables, workdir; part of every verdict's key
-    bool host_usr;         // base "host"
-    char layer[PATH_MAX];  // root overlay left by the set-up commands; "" when there were none
-    char image[PATH_MAX];  // base "dir:" or "oci:": an unpacked root; "" for host
-    bool network_used;     // set-up shared the host's network
+    char key[65];  // hash of recipe, host digest, variables, workdir; part of every verdict's key
+    bool host_usr; // base "host"
+    char layer[PATH_MAX]; // root overlay left by the set-up commands; "" when there were none
+    char image[PATH_MAX]; // base "dir:" or "oci:": an unpacked root; "" for host
+    bool network_used;    // set-up shared the host's network
 };
 
 // Build the layer if it is missing: a fresh box for each set-up command, over

@@ -110,23 +110,23 @@ static bool is_path_list(const char *pair)
 }
 
 static enum assay_status make_environ(
-        struct assay_environ *environ, const struct assay_runner_job *job, struct assay_error *err)
+        struct assay_environ *vars, const struct assay_runner_job *job, struct assay_error *err)
 {
     const size_t bin_len = strlen(TRUSTED_BIN);
     enum assay_status status = ASSAY_OK;
     const char *path = NULL;
 
     for (size_t i = 0; status == ASSAY_OK && i < job->recipe->env.count; i++)
-        status = assay_environ_set(environ, job->recipe->env.items[i], err);
+        status = assay_environ_set(vars, job->recipe->env.items[i], err);
     for (size_t i = 0; status == ASSAY_OK && job->env != NULL && job->env[i] != NULL; i++)
-        status = is_path_list(job->env[i]) ? assay_environ_prepend(environ, job->env[i], err)
-                                           : assay_environ_set(environ, job->env[i], err);
+        status = is_path_list(job->env[i]) ? assay_environ_prepend(vars, job->env[i], err)
+                                           : assay_environ_set(vars, job->env[i], err);
     // First whatever the others say: a recipe's PATH must not hide our wrappers.
-    path = assay_environ_get(environ, "PATH");
+    path = assay_environ_get(vars, "PATH");
     if (status == ASSAY_OK &&
             (path == NULL || strncmp(path, TRUSTED_BIN, bin_len) != 0 ||
                     (path[bin_len] != ':' && path[bin_len] != '\0')))
-        status = assay_environ_prepend(environ, "PATH=" TRUSTED_BIN, err);
+        status = assay_environ_prepend(vars, "PATH=" TRUSTED_BIN, err);
     return status;
 }
 
@@ -208,7 +208,7 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
         struct assay_error *err)
 {
     struct assay_arena *arena = NULL;
-    struct assay_environ environ = {0};
+    struct assay_environ vars = {0};
     struct assay_box_plan plan;
     struct plan_room room = {0};
     struct log_sink sink = {.fd = -1};
@@ -218,9 +218,9 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     if (status != ASSAY_OK)
         return status;
     assay_box_plan_default(&plan);
-    status = assay_environ_init(&environ, arena, err);
+    status = assay_environ_init(&vars, arena, err);
     if (status == ASSAY_OK)
-        status = make_environ(&environ, job, err);
+        status = make_environ(&vars, job, err);
     if (status == ASSAY_OK)
         status = copy_argv(&argv, &job->argv, arena, err);
     if (status != ASSAY_OK)
@@ -233,7 +233,7 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
         goto out;
     plan.name = room.name;
     plan.argv = argv;
-    plan.env = environ.items;
+    plan.env = vars.items;
     plan.cwd = job->recipe->workdir;
     plan.out_dir = job->out_dir;
     plan.report_fd = job->report_fd;

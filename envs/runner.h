@@ -25,12 +25,12 @@ struct assay_runner_job {
     const struct assay_recipe *recipe;     // env, workdir
     const struct assay_environment *environment;
     const struct assay_workspace *workspace;
-    const char *trusted_dir;       // mounted read-only at /assay
+    const char *trusted_dir; // mounted read-only at /assay
     struct assay_strings argv;
-    const char *const *env;        // "NAME=value", NULL-terminated, over the recipe's
-    int report_fd;                 // 0: none
-    const char *out_dir;           // "/run/assay"
-    const char *log_path;          // the log is written here as it comes, bounded; may be NULL
+    const char *const *env; // "NAME=value", NULL-terminated, over the recipe's
+    int report_fd;          // 0: none
+    const char *out_dir;    // "/run/assay"
+    const char *log_path;   // the log is written here as it comes, bounded; may be NULL
     const volatile bool *cancel;
 };
 

@@ -51,6 +51,8 @@ static enum assay_status judge(const struct assay_box_result *result, struct ass
         return ASSAY_OK;
     if (result->cause == ASSAY_BOX_EXITED)
         return assay_fail(err, ASSAY_EIO, "exit status %d: %.*s", result->exit_code, len, line);
+    if (result->cause == ASSAY_BOX_CANCELLED)
+        return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (result->cause == ASSAY_BOX_SETUP_FAILED)
         return assay_fail_errno(err, result->sys_errno, "box: %s", result->step);
     return assay_fail(err, ASSAY_EIO, "%s: %.*s", assay_box_cause_name(result->cause), len, line);
@@ -121,14 +123,14 @@ static enum assay_status make_room(
     return status;
 }
 
-static enum assay_status set_environ(struct assay_environ *environ, struct room *room,
+static enum assay_status set_environ(struct assay_environ *vars, struct room *room,
         struct assay_depot *depot, const struct assay_setup *setup, struct assay_error *err)
 {
     enum assay_status status =
-            assay_host_config_read(&room->config, depot, room->scratch, environ, err);
+            assay_host_config_read(&room->config, depot, room->scratch, vars, err);
 
     for (size_t i = 0; status == ASSAY_OK && setup->env != NULL && i < setup->env->count; i++)
-        status = assay_environ_set(environ, setup->env->items[i], err);
+        status = assay_environ_set(vars, setup->env->items[i], err);
     return status;
 }
 
@@ -146,7 +148,7 @@ enum assay_status assay_setup_run(struct assay_depot *depot, struct assay_sandbo
         const struct assay_setup *setup, struct assay_error *err)
 {
     struct assay_arena *arena = NULL;
-    struct assay_environ environ = {0};
+    struct assay_environ vars = {0};
     struct assay_box_plan plan;
     struct assay_box_result result;
     struct room room = {0};
@@ -157,11 +159,11 @@ enum assay_status assay_setup_run(struct assay_depot *depot, struct assay_sandbo
         return status;
     assay_box_plan_default(&plan);
     set_limits(&plan.limits);
-    status = assay_environ_init(&environ, arena, err);
+    status = assay_environ_init(&vars, arena, err);
     if (status == ASSAY_OK)
         status = make_room(&room, depot, err);
     if (status == ASSAY_OK)
-        status = set_environ(&environ, &room, depot, setup, err);
+        status = set_environ(&vars, &room, depot, setup, err);
     if (status == ASSAY_OK)
         status = set_root(&plan, &room, depot, setup, err);
     if (status == ASSAY_OK)
@@ -170,10 +172,11 @@ enum assay_status assay_setup_run(struct assay_depot *depot, struct assay_sandbo
         goto out;
     plan.name = setup->name;
     plan.argv = setup->argv;
-    plan.env = environ.items;
+    plan.env = vars.items;
     plan.network = ASSAY_NETWORK_HOST;
     plan.on_output = write_log;
     plan.user = &log_fd;
+    plan.cancel = depot->cancel;
     status = assay_box_run(sandbox, &plan, &result, err);
     if (status != ASSAY_OK)
         goto out;

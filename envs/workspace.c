@@ -27,7 +27,7 @@ struct making {
     int tree_fd;
 };
 
-static bool is_touched(const struct assay_patch *patch, const char *path)
+static bool names_path(const struct assay_patch *patch, const char *path)
 {
     for (size_t i = 0; patch != NULL && i < patch->file_count; i++) {
         const struct assay_patch_file *file = &patch->files[i];
@@ -37,6 +37,12 @@ static bool is_touched(const struct assay_patch *patch, const char *path)
             return true;
     }
     return false;
+}
+
+// By either reading of the patch (tasks/patch.h).
+static bool is_touched(const struct assay_patch *patch, const char *path)
+{
+    return patch != NULL && (names_path(patch, path) || names_path(patch->exact, path));
 }
 
 // Compiled Python is loaded in place of the source whose time and size it
@@ -136,8 +142,10 @@ static enum assay_status trusted_key(
 static enum assay_status build_trusted(
         struct making *making, const char *target, struct assay_error *err)
 {
-    const struct assay_apply_options options = {
-            .mode = ASSAY_APPLY_EXACT, .skip = is_edited_by_model, .user = making};
+    const struct assay_apply_options options = {.mode = ASSAY_APPLY_EXACT,
+            .skip = is_edited_by_model,
+            .user = making,
+            .list = assay_dir_list_dir};
     struct assay_edits *edits = NULL;
     char scratch[PATH_MAX], path[PATH_MAX];
     bool moved = false;
@@ -181,8 +189,10 @@ static enum assay_status add_trusted(struct making *making, struct assay_error *
 static enum assay_status work_out_model(
         struct making *making, struct assay_arena *arena, struct assay_error *err)
 {
-    const struct assay_apply_options options = {
-            .mode = making->options->mode, .skip = is_protected, .user = making};
+    const struct assay_apply_options options = {.mode = making->options->mode,
+            .skip = is_protected,
+            .user = making,
+            .list = assay_dir_list_dir};
     const enum assay_status status =
             assay_patch_apply(&making->workspace->model_edits, making->options->model_patch,
                     assay_file_read_dir, &making->tree_fd, &options, arena, err);

@@ -191,8 +191,10 @@ static enum assay_status certify_one(void *user, size_t index, struct assay_erro
     status = assay_grade(&grade, c->context, &request, arena, err);
     if (status == ASSAY_OK)
         status = fill_cell(cell, item->instance, &grade, gold, err);
-    assay_progress_end(c->progress, status == ASSAY_OK && grade.verdict.resolved,
-            status == ASSAY_OK && grade.verdict.scored);
+    if (status == ASSAY_OK)
+        assay_progress_end(c->progress, grade.verdict.resolved, grade.verdict.scored);
+    else
+        assay_progress_drop(c->progress);
     assay_arena_destroy(arena);
 
     pthread_mutex_lock(&c->lock);

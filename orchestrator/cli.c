@@ -3,17 +3,20 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 
 #define OPTIONS_MAX 64
 #define GIVEN_MAX 4096
+#define STOP_SECONDS 5
 
 static const struct assay_option common_options[] = {
         {"home", 0, "DIR", "where suites, layers and verdicts are kept (ASSAY_HOME; ~/.assay)",
@@ -87,7 +90,7 @@ enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation 
     errno = 0;
     const unsigned long long value = strtoull(text, &end, 10);
     if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
-        return assay_fail(err, ASSAY_EINVAL, "--%s: '%s' is not a whole number from %llu to %llu",
+        return assay_fail(err, ASSAY_EUSAGE, "--%s: '%s' is not a whole number from %llu to %llu",
                 name, text, (unsigned long long)min, (unsigned long long)max);
     *out = value;
     return ASSAY_OK;
@@ -114,7 +117,11 @@ void assay_cli_quote(FILE *out, const char *text)
 
 enum assay_exit assay_cli_fail(const struct assay_error *err)
 {
-    fprintf(stderr, "assay: %s\n", err->message);
+    fprintf(stderr, "assay: %s%s\n", err->message,
+            err->status == ASSAY_EINTERRUPTED ? "; the same command goes on where this one stopped"
+                                              : "");
+    if (err->status == ASSAY_EUSAGE)
+        return ASSAY_EXIT_USAGE;
     return err->status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED : ASSAY_EXIT_FAILED;
 }
 
@@ -309,6 +316,7 @@ static bool parse_options(struct parse_state *state, struct assay_invocation *in
 
     optind = 1;
     opterr = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
     while ((code = getopt_long(argc, argv, state->letters, state->longs, NULL)) != -1) {
         const struct assay_option *option = option_of(state, code);
 
@@ -378,40 +386,62 @@ static bool read_log_options(struct assay_invocation *invocation)
     return true;
 }
 
-// SIGINT and SIGTERM are blocked in every thread and taken by this one: the
-// first asks the command to stop, the second ends the process at once (boxes
-// die with it: their spawner sees its socket close).
-static void *take_signals(void *flag)
+// A closed standard descriptor would be given to the next file that is opened: the store, a
+// socket. A message would then be written into it. What is opened here is of the wrong direction,
+// so that reading and writing still fail.
+static void hold_standard_descriptors(void)
 {
-    volatile bool *interrupted = flag;
-    sigset_t set;
-    int signal_number;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    for (;;) {
-        if (sigwait(&set, &signal_number) != 0)
-            continue;
-        if (*interrupted)
-            _exit(ASSAY_EXIT_INTERRUPTED);
-        *interrupted = true;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 &&
+                open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(ASSAY_EXIT_FAILED);
     }
-    return NULL;
 }
 
-static void start_signal_thread(volatile bool *interrupted)
+// Outlives the signal thread: it is main()'s, and main() ends the process.
+struct interrupt {
+    volatile bool set;
+};
+
+static void stop_signals(sigset_t *set)
+{
+    struct sigaction hangup;
+
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) // not under nohup
+        sigaddset(set, SIGHUP);
+}
+
+// SIGINT, SIGTERM and SIGHUP are blocked in every thread and taken by this one:
+// the first asks the command to stop, the second ends the process at once, and
+// so does a command that does not stop by itself in STOP_SECONDS. Boxes die with
+// the process: their spawner sees its socket close; nothing recorded is lost.
+static void *take_signals(void *user)
+{
+    const struct timespec patience = {.tv_sec = STOP_SECONDS};
+    struct interrupt *interrupt = user;
+    sigset_t set;
+
+    stop_signals(&set);
+    while (sigwaitinfo(&set, NULL) < 0)
+        continue;
+    interrupt->set = true;
+    while (sigtimedwait(&set, NULL, &patience) < 0 && errno == EINTR)
+        continue;
+    _exit(ASSAY_EXIT_INTERRUPTED);
+}
+
+static void start_signal_thread(struct interrupt *interrupt)
 {
     pthread_t thread;
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    // The flag outlives the thread: it is main()'s, and main() ends the process.
-    if (pthread_create(&thread, NULL, take_signals, (void *)(uintptr_t)interrupted) == 0)
+    if (pthread_create(&thread, NULL, take_signals, interrupt) == 0)
         pthread_detach(thread);
     else
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -440,7 +470,7 @@ static enum assay_exit run_command(
     struct assay_given *given = calloc(GIVEN_MAX, sizeof(*given));
     struct parse_state *state = calloc(1, sizeof(*state));
     struct assay_invocation invocation = {.command = command, .command_line = command_line};
-    volatile bool interrupted = false;
+    struct interrupt interrupt = {.set = false};
     enum assay_exit code = ASSAY_EXIT_FAILED;
 
     if (!given || !state) {
@@ -448,7 +478,7 @@ static enum assay_exit run_command(
         goto out;
     }
     invocation.given = given;
-    invocation.interrupted = &interrupted;
+    invocation.interrupted = &interrupt.set;
     prepare_getopt(state, command);
     code = ASSAY_EXIT_USAGE;
     if (!parse_options(state, &invocation, given, argc, argv))
@@ -460,13 +490,9 @@ static enum assay_exit run_command(
     }
     if (!check_arguments(&invocation) || !read_log_options(&invocation))
         goto out;
-    start_signal_thread(&interrupted);
+    start_signal_thread(&interrupt);
     code = command->run(&invocation);
-    if (fflush(stdout) != 0 && code == ASSAY_EXIT_OK) {
-        fprintf(stderr, "assay: write to stdout: %s\n", strerror(errno));
-        code = ASSAY_EXIT_FAILED;
-    }
-    if (interrupted)
+    if (interrupt.set)
         code = ASSAY_EXIT_INTERRUPTED;
 
 out:
@@ -475,8 +501,9 @@ out:
     return code;
 }
 
-enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, char **argv)
+static enum assay_exit run_line(const struct assay_command *commands, int argc, char **argv)
 {
+    char version[] = "version";
     const struct assay_command *command;
     int words = 0;
 
@@ -490,7 +517,7 @@ enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, c
         return ASSAY_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0)
-        argv[1] = (char *)(uintptr_t) "version";
+        argv[1] = version;
     command = find_command(commands, argc, argv, &words);
     if (!command) {
         const bool help = argc == 2 || strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0;
@@ -504,5 +531,22 @@ enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, c
     const enum assay_exit code = run_command(command, argc - words, argv + words, line);
 
     free(line);
+    return code;
+}
+
+enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, char **argv)
+{
+    enum assay_exit code;
+
+    hold_standard_descriptors();
+    code = run_line(commands, argc, argv);
+    // ferror(): an earlier piece may have been lost although the last one was written.
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) &&
+            (code == ASSAY_EXIT_OK || code == ASSAY_EXIT_INCOMPLETE)) {
+        fprintf(stderr, "assay: write to stdout: %s\n",
+                errno ? strerrordesc_np(errno) : "it failed");
+        code = ASSAY_EXIT_FAILED;
+    }
     return code;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,18 +42,20 @@ struct eval {
     struct assay_evaluate_options options;
 };
 
-static void print_verdict(void *user, const struct assay_verdict *verdict)
+static enum assay_status print_verdict(
+        void *user, const struct assay_verdict *verdict, struct assay_error *err)
 {
     struct assay_buf line;
+    enum assay_status status;
 
     (void)user;
     assay_buf_init(&line, REPORT_BYTES_MAX);
     assay_verdict_write(&line, verdict, 0);
-    if (!line.failed) {
-        printf("%s\n", line.data);
-        fflush(stdout);
-    }
+    status = assay_buf_check(&line, verdict->instance_id, err);
+    if (status == ASSAY_OK && (printf("%s\n", line.data) < 0 || fflush(stdout) != 0))
+        status = assay_fail_errno(err, errno, "write to stdout");
     assay_buf_free(&line);
+    return status;
 }
 
 static enum assay_status choose_candidate(struct eval *e, struct assay_error *err)
@@ -62,7 +65,7 @@ static enum assay_status choose_candidate(struct eval *e, struct assay_error *er
     const bool empty = assay_cli_flag(e->invocation, "empty");
 
     if ((file != NULL) + gold + empty != 1)
-        return assay_fail(err, ASSAY_EINVAL, "give one of --predictions FILE, --gold, --empty");
+        return assay_fail(err, ASSAY_EUSAGE, "give one of --predictions FILE, --gold, --empty");
     e->options.candidate = gold ? ASSAY_CANDIDATE_GOLD
             : empty             ? ASSAY_CANDIDATE_NONE
                                 : ASSAY_CANDIDATE_PATCH;
@@ -84,7 +87,7 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
     if (status == ASSAY_OK)
         status = assay_cli_number(&seconds, e->invocation, "timeout", 1, 1000000, err);
     if (status == ASSAY_OK && retry && strcmp(retry, "infra") != 0)
-        status = assay_fail(err, ASSAY_EINVAL, "--retry: '%s' is not infra", retry);
+        status = assay_fail(err, ASSAY_EUSAGE, "--retry: '%s' is not infra", retry);
     if (status == ASSAY_OK && !ids)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status != ASSAY_OK)
@@ -103,7 +106,7 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
     if (assay_cli_flag(e->invocation, "json"))
         o->on_verdict = print_verdict;
     if (o->run_id && !assay_instance_id_valid(o->run_id))
-        return assay_fail(err, ASSAY_EINVAL, "--run-id: '%s' is not [A-Za-z0-9_.-]", o->run_id);
+        return assay_fail(err, ASSAY_EUSAGE, "--run-id: '%s' is not [A-Za-z0-9_.-]", o->run_id);
     return choose_candidate(e, err);
 }
 
@@ -186,11 +189,8 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
     char text[64];
     enum assay_status status = read_options(e, err);
 
-    if (status != ASSAY_OK) {
-        *code = ASSAY_EXIT_USAGE;
-        return status;
-    }
-    status = assay_context_open(&e->context, e->invocation, true, err);
+    if (status == ASSAY_OK)
+        status = assay_context_open(&e->context, e->invocation, true, err);
     if (status == ASSAY_OK)
         status = assay_store_load_suite(
                 assay_context_store(e->context), e->invocation->arguments[0], &e->suite, err);
@@ -201,9 +201,6 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
     e->options.suite = e->suite;
     e->options.predictions = e->predictions;
     status = assay_evaluate(&result, e->context, &e->options, e->arena, err);
-    if (status == ASSAY_EINTERRUPTED)
-        return assay_fail(
-                err, status, "interrupted; the same command goes on where this one stopped");
     if (status != ASSAY_OK)
         return status;
     snprintf(text, sizeof(text), "%zu", result.executed);
@@ -222,11 +219,8 @@ enum assay_exit assay_cmd_eval(struct assay_invocation *invocation)
 
     if (status == ASSAY_OK)
         status = run(&e, &code, &err);
-    if (status != ASSAY_OK) {
-        const enum assay_exit failed = assay_cli_fail(&err);
-
-        code = code == ASSAY_EXIT_USAGE ? code : failed;
-    }
+    if (status != ASSAY_OK)
+        code = assay_cli_fail(&err);
     assay_context_close(e.context);
     assay_predictions_free(e.predictions);
     assay_suite_free(e.suite);

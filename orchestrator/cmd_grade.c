@@ -70,7 +70,7 @@ static enum assay_status make_request(
         return assay_fail(err, ASSAY_ENOTFOUND, "suite %s has no instance '%s'", g->suite->name,
                 in->arguments[1]);
     if (gold + empty + (in->argument_count > 2) > 1)
-        return assay_fail(err, ASSAY_EINVAL, "give one of PATCH, --gold, --empty");
+        return assay_fail(err, ASSAY_EUSAGE, "give one of PATCH, --gold, --empty");
     if (!gold && !empty)
         return read_patch(g, request, err);
     request->candidate = gold ? ASSAY_CANDIDATE_GOLD : ASSAY_CANDIDATE_NONE;

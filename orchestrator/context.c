@@ -15,10 +15,15 @@
 #include "envs/runner.h"
 #include "rewards/framework.h"
 
-// One slot per recipe that was asked for; pointers to it stay valid.
+#define PREPARE_TRIES 3
+
+// One slot per recipe that was asked for; pointers to it stay valid. A failure is kept, too: a
+// set-up that fails is not run again for each of a thousand instances.
 struct environment_slot {
-    const char *recipe_hash; // identity of the recipe's content
-    struct assay_environment environment;
+    char *identity; // owned: the recipe's content
+    enum assay_status status;
+    struct assay_error error;
+    struct assay_environment environment; // when status is ASSAY_OK
     struct environment_slot *next;
 };
 
@@ -40,17 +45,18 @@ static enum assay_status find_home(
         char home[PATH_MAX], const struct assay_invocation *invocation, struct assay_error *err)
 {
     const char *given = assay_cli_value(invocation, "home");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char *user_home = getenv("HOME");
     int length;
 
     if (!given)
-        given = getenv("ASSAY_HOME");
+        given = getenv("ASSAY_HOME"); // NOLINT(concurrency-mt-unsafe): likewise
     if (given && *given)
         length = snprintf(home, PATH_MAX, "%s", given);
     else if (user_home && user_home[0] == '/')
         length = snprintf(home, PATH_MAX, "%s/.assay", user_home);
     else
-        return assay_fail(err, ASSAY_EINVAL, "no home: set ASSAY_HOME or give --home DIR");
+        return assay_fail(err, ASSAY_EUSAGE, "no home: set ASSAY_HOME or give --home DIR");
     if (length < 0 || length >= PATH_MAX)
         return assay_fail(err, ASSAY_EINVAL, "the path of the home is too long");
     return ASSAY_OK;
@@ -70,7 +76,7 @@ static enum assay_status read_min_tier(
             return ASSAY_OK;
         }
     }
-    return assay_fail(err, ASSAY_EINVAL, "--min-tier: '%s' is not A, B, C or D", text);
+    return assay_fail(err, ASSAY_EUSAGE, "--min-tier: '%s' is not A, B, C or D", text);
 }
 
 static enum assay_status start_sandbox(struct assay_context *context,
@@ -81,7 +87,7 @@ static enum assay_status start_sandbox(struct assay_context *context,
 
     if (status != ASSAY_OK)
         return status;
-    options.box_program = getenv("ASSAY_BOX_PROGRAM");
+    options.box_program = getenv("ASSAY_BOX_PROGRAM"); // NOLINT(concurrency-mt-unsafe): likewise
     return assay_sandbox_start(&context->sandbox, &options, err);
 }
 
@@ -126,6 +132,7 @@ enum assay_status assay_context_open(struct assay_context **out,
     status = assay_depot_open(&context->depot, home, uid, gid, err);
     if (status != ASSAY_OK)
         goto out;
+    assay_depot_set_cancel(context->depot, context->interrupted);
     if (snprintf(database, sizeof(database), "%s/assay.db", assay_depot_home(context->depot)) >=
             (int)sizeof(database)) {
         status = assay_fail(err, ASSAY_EINVAL, "the path of the home is too long");
@@ -154,7 +161,7 @@ void assay_context_close(struct assay_context *context)
         struct environment_slot *slot = context->environments;
 
         context->environments = slot->next;
-        free((char *)(uintptr_t)slot->recipe_hash);
+        free(slot->identity);
         free(slot);
     }
     pthread_mutex_destroy(&context->environment_lock);
@@ -222,6 +229,53 @@ static char *recipe_identity(const struct assay_recipe *recipe)
     return text;
 }
 
+// A spawner that is dying may not be a zombie yet when its sockets close: look for a moment.
+static bool spawner_is_dead(const struct assay_context *context)
+{
+    const struct timespec moment = {.tv_nsec = 10L * 1000 * 1000};
+
+    for (int look = 0; look < 10; look++) {
+        siginfo_t info = {0};
+
+        // WNOWAIT: the sandbox reaps it. ECHILD: somebody has.
+        if (waitid(P_PID, (id_t)assay_sandbox_spawner_pid(context->sandbox), &info,
+                    WEXITED | WNOHANG | WNOWAIT) != 0 ||
+                info.si_pid != 0)
+            return true;
+        nanosleep(&moment, NULL);
+    }
+    return false;
+}
+
+static struct environment_slot *find_slot(const struct assay_context *context, const char *identity)
+{
+    struct environment_slot *slot = context->environments;
+
+    while (slot && strcmp(slot->identity, identity) != 0)
+        slot = slot->next;
+    return slot;
+}
+
+// A spawner that dies under the set-up is replaced, and the set-up tried again.
+static enum assay_status prepare(struct assay_context *context, const struct assay_recipe *recipe,
+        struct assay_environment *out, struct assay_error *err)
+{
+    for (unsigned tries = 1;; tries++) {
+        const uint64_t generation = assay_context_enter(context);
+        enum assay_status status =
+                assay_recipe_prepare(context->depot, context->sandbox, recipe, out, err);
+        struct assay_error mending = {0};
+
+        assay_context_leave(context);
+        if (status == ASSAY_OK || *context->interrupted || tries == PREPARE_TRIES)
+            return status;
+        if (!spawner_is_dead(context))
+            return status;
+        if (assay_context_mend(context, generation, &mending) != ASSAY_OK)
+            return status;
+    }
+}
+
 enum assay_status assay_context_environment(struct assay_context *context,
         const struct assay_recipe *recipe, const struct assay_environment **out,
         struct assay_error *err)
@@ -233,28 +287,24 @@ enum assay_status assay_context_environment(struct assay_context *context,
     if (!identity)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     pthread_mutex_lock(&context->environment_lock);
-    for (slot = context->environments; slot; slot = slot->next) {
-        if (strcmp(slot->recipe_hash, identity) == 0)
-            break;
-    }
+    slot = find_slot(context, identity);
     if (!slot) {
         slot = calloc(1, sizeof(*slot));
         if (!slot) {
             status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
             goto out;
         }
-        status = assay_recipe_prepare(
-                context->depot, context->sandbox, recipe, &slot->environment, err);
-        if (status != ASSAY_OK) {
-            free(slot);
-            goto out;
-        }
-        slot->recipe_hash = identity;
+        slot->status = prepare(context, recipe, &slot->environment, &slot->error);
+        slot->identity = identity;
         slot->next = context->environments;
         context->environments = slot;
         identity = NULL;
     }
-    *out = &slot->environment;
+    status = slot->status;
+    if (status == ASSAY_OK)
+        *out = &slot->environment;
+    else if (err)
+        *err = slot->error;
 
 out:
     pthread_mutex_unlock(&context->environment_lock);
@@ -271,24 +321,6 @@ uint64_t assay_context_enter(struct assay_context *context)
 void assay_context_leave(struct assay_context *context)
 {
     pthread_rwlock_unlock(&context->run_lock);
-}
-
-// A spawner that is dying may not be a zombie yet when its sockets close: look for a moment.
-static bool spawner_is_dead(const struct assay_context *context)
-{
-    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-
-    for (int look = 0; look < 10; look++) {
-        siginfo_t info = {0};
-
-        // WNOWAIT: the sandbox reaps it. ECHILD: somebody has.
-        if (waitid(P_PID, (id_t)assay_sandbox_spawner_pid(context->sandbox), &info,
-                    WEXITED | WNOHANG | WNOWAIT) != 0 ||
-                info.si_pid != 0)
-            return true;
-        nanosleep(&moment, NULL);
-    }
-    return false;
 }
 
 enum assay_status assay_context_mend(

@@ -33,7 +33,7 @@ void assay_context_log_around(
 const volatile bool *assay_context_interrupted(const struct assay_context *context);
 const char *assay_context_trusted_dir(const struct assay_context *context); // host path of /assay
 
-// The environment of a recipe, built on first use; later calls are a look-up.
+// The environment of a recipe, built on first use; later calls are a look-up, of a failure too.
 // *out is borrowed and lives as long as the context.
 ASSAY_MUST_USE enum assay_status assay_context_environment(struct assay_context *context,
         const struct assay_recipe *recipe, const struct assay_environment **out,

@@ -10,18 +10,22 @@
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
 
+// One instance to be graded, and what the model said of it.
+struct selection {
+    const struct assay_instance *instance;
+    const struct assay_prediction *prediction; // NULL: gold, or the tree as it is
+};
+
 struct evaluation {
     struct assay_context *context;
     const struct assay_evaluate_options *options;
     struct assay_arena *arena;
     const char *run_id;
-    const struct assay_instance **instances;     // selected, in suite order
-    const struct assay_prediction **predictions; // beside instances[]; NULL: none
+    struct selection *selected; // in the order of the predictions, or of the suite
     size_t count;
     const char **selected_ids; // all of the suite that the command covers, predicted or not
     size_t selected_count;
-    const struct assay_instance **pending;
-    const struct assay_prediction **pending_predictions;
+    struct selection *pending; // of these, what has no verdict yet
     struct assay_progress *progress;
     pthread_mutex_t lock; // around on_verdict
     struct assay_evaluate_result *result;
@@ -90,8 +94,7 @@ static enum assay_status select_predictions(struct evaluation *e, struct assay_e
                     assay_arena_printf(e->arena, "%s:%zu: suite %s has no instance '%s'",
                             o->predictions_path, p->line, o->suite->name, p->instance_id));
         else if (wanted(e, p->instance_id)) {
-            e->instances[e->count] = instance;
-            e->predictions[e->count++] = p;
+            e->selected[e->count++] = (struct selection){instance, p};
         }
         if (status != ASSAY_OK)
             return assay_fail(err, ASSAY_ENOMEM, "out of memory");
@@ -107,21 +110,18 @@ static enum assay_status select_instances(struct evaluation *e, struct assay_err
 
     if (status != ASSAY_OK)
         return status;
-    e->instances = assay_arena_array(e->arena, room, sizeof(*e->instances));
-    e->predictions = assay_arena_array(e->arena, room, sizeof(*e->predictions));
+    e->selected = assay_arena_array(e->arena, room, sizeof(*e->selected));
     e->pending = assay_arena_array(e->arena, room, sizeof(*e->pending));
-    e->pending_predictions = assay_arena_array(e->arena, room, sizeof(*e->pending_predictions));
     e->selected_ids =
             assay_arena_array(e->arena, o->suite->instance_count, sizeof(*e->selected_ids));
-    if (!e->instances || !e->predictions || !e->pending || !e->pending_predictions ||
-            !e->selected_ids)
+    if (!e->selected || !e->pending || !e->selected_ids)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (size_t i = 0; i < o->suite->instance_count; i++) {
         if (!wanted(e, o->suite->instances[i].instance_id))
             continue;
         e->selected_ids[e->selected_count++] = o->suite->instances[i].instance_id;
         if (!o->predictions)
-            e->instances[e->count++] = &o->suite->instances[i];
+            e->selected[e->count++].instance = &o->suite->instances[i];
     }
     return o->predictions ? select_predictions(e, err) : ASSAY_OK;
 }
@@ -193,10 +193,22 @@ static enum assay_status open_run(struct evaluation *e, struct assay_error *err)
 static size_t index_of(const struct evaluation *e, const char *instance_id)
 {
     for (size_t i = 0; i < e->count; i++) {
-        if (strcmp(e->instances[i]->instance_id, instance_id) == 0)
+        if (strcmp(e->selected[i].instance->instance_id, instance_id) == 0)
             return i;
     }
     return e->count;
+}
+
+static enum assay_status tell(
+        struct evaluation *e, const struct assay_verdict *verdict, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    pthread_mutex_lock(&e->lock);
+    if (e->options->on_verdict)
+        status = e->options->on_verdict(e->options->user, verdict, err);
+    pthread_mutex_unlock(&e->lock);
+    return status;
 }
 
 // pending[] = what has no verdict yet, and, when asked, what ended as null.
@@ -217,23 +229,23 @@ static enum assay_status find_pending(
 
         if (rows[i].has_verdict && !again) {
             *good += rows[i].verdict.resolved;
-            if (e->options->on_verdict)
-                e->options->on_verdict(e->options->user, &rows[i].verdict);
+            status = tell(e, &rows[i].verdict, err);
+            if (status != ASSAY_OK)
+                return status;
             continue;
         }
         if (index == e->count)
             continue; // selected, but not predicted
-        e->pending[*count] = e->instances[index];
-        e->pending_predictions[(*count)++] = e->predictions[index];
+        e->pending[(*count)++] = e->selected[index];
     }
     return ASSAY_OK;
 }
 
 static struct assay_grade_request make_request(const struct evaluation *e, size_t index)
 {
-    const struct assay_prediction *p = e->pending_predictions[index];
+    const struct assay_prediction *p = e->pending[index].prediction;
     struct assay_grade_request request = {.suite = e->options->suite,
-            .instance = e->pending[index],
+            .instance = e->pending[index].instance,
             .candidate = e->options->candidate,
             .run_id = e->run_id,
             .wall_ms_max = e->options->wall_ms_max,
@@ -265,29 +277,59 @@ static enum assay_status record(struct evaluation *e, const struct assay_grade_r
     return assay_store_put_verdict(assay_context_store(e->context), &evaluation, err);
 }
 
+// The verdict that another process working on the same run recorded in the meantime, if any.
+static bool done_by_another(struct evaluation *e, const char *instance_id,
+        struct assay_verdict *out, struct assay_arena *arena)
+{
+    return assay_store_get_verdict(assay_context_store(e->context), e->run_id, instance_id, arena,
+                   out, NULL) == ASSAY_OK &&
+            (out->scored || !e->options->retry_infra);
+}
+
+// *out: the one verdict of this instance in this run, whoever came to it.
+static enum assay_status reach_verdict(struct evaluation *e,
+        const struct assay_grade_request *request, struct assay_verdict *out,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const char *instance_id = request->instance->instance_id;
+    struct assay_grade grade;
+    enum assay_status status;
+
+    if (done_by_another(e, instance_id, out, arena))
+        return ASSAY_OK;
+    status = assay_grade(&grade, e->context, request, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (grade.executed) {
+        pthread_mutex_lock(&e->lock);
+        e->result->executed++;
+        pthread_mutex_unlock(&e->lock);
+    }
+    status = record(e, request, &grade, err);
+    if (status == ASSAY_ECONFLICT && done_by_another(e, instance_id, out, arena))
+        return ASSAY_OK;
+    *out = grade.verdict;
+    return status;
+}
+
 static enum assay_status evaluate_one(void *user, size_t index, struct assay_error *err)
 {
     struct evaluation *e = user;
     const struct assay_grade_request request = make_request(e, index);
     struct assay_arena *arena = NULL;
-    struct assay_grade grade;
+    struct assay_verdict verdict = {0};
     enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
 
     if (status != ASSAY_OK)
         return status;
     assay_progress_begin(e->progress);
-    status = assay_grade(&grade, e->context, &request, arena, err);
+    status = reach_verdict(e, &request, &verdict, arena, err);
     if (status == ASSAY_OK)
-        status = record(e, &request, &grade, err);
-    if (status == ASSAY_OK) {
-        pthread_mutex_lock(&e->lock);
-        e->result->executed += !grade.verdict.cached;
-        if (e->options->on_verdict)
-            e->options->on_verdict(e->options->user, &grade.verdict);
-        pthread_mutex_unlock(&e->lock);
-    }
-    assay_progress_end(e->progress, status == ASSAY_OK && grade.verdict.resolved,
-            status == ASSAY_OK && grade.verdict.scored);
+        assay_progress_end(e->progress, verdict.resolved, verdict.scored);
+    else
+        assay_progress_drop(e->progress);
+    if (status == ASSAY_OK)
+        status = tell(e, &verdict, err);
     assay_arena_destroy(arena);
     return status;
 }

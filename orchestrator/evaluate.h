@@ -27,8 +27,10 @@ struct assay_evaluate_options {
     bool again, no_cache;
     bool retry_infra; // also run again what ended without a verdict
     const char *command_line;
-    // Called under a lock with each verdict as it becomes known; may be NULL.
-    void (*on_verdict)(void *user, const struct assay_verdict *verdict);
+    // Called under a lock with each verdict as it becomes known; may be NULL. Its failure stops the
+    // run, which the same command continues.
+    enum assay_status (*on_verdict)(
+            void *user, const struct assay_verdict *verdict, struct assay_error *err);
     void *user;
 };
 
@@ -37,7 +39,7 @@ struct assay_evaluate_result {
     bool resumed;
     size_t selected;       // the denominator: instances of the suite that the command covers
     size_t submitted;      // of these, with a prediction
-    size_t executed;       // gradings done now, not answered from the cache
+    size_t executed;       // gradings whose tests ran in a box now
     const char **problems; // bad rows, unknown ids
     size_t problem_count;
 };

@@ -18,6 +18,7 @@
 
 #define OUT_FILE_BYTES_MAX ((size_t)64 << 20)
 #define OUT_FILES_MAX 8
+#define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
 // Everything one grading holds; released in one place.
 struct grading {
@@ -28,7 +29,6 @@ struct grading {
     const struct assay_recipe *recipe;
     const struct assay_environment *environment;
     struct assay_workspace workspace;
-    bool has_workspace;
     const char *log_path; // relative to the home
 };
 
@@ -86,13 +86,11 @@ static enum assay_status make_workspace(struct grading *g, struct assay_error *e
     if (text.data) {
         status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
         if (status != ASSAY_OK)
-            return assay_wrap(err, "model patch");
+            return assay_wrap(err, MODEL_PATCH);
         options.model_patch = patch;
     }
-    status = assay_workspace_make(&g->workspace, assay_context_depot(g->context),
+    return assay_workspace_make(&g->workspace, assay_context_depot(g->context),
             g->request->instance, &options, g->arena, err);
-    g->has_workspace = status == ASSAY_OK;
-    return status;
 }
 
 static struct assay_instance_limits limits_of(const struct assay_grade_request *request)
@@ -271,7 +269,8 @@ static enum assay_status judge_result(struct grading *g, struct assay_grade *out
     if (result->cause == ASSAY_BOX_SETUP_FAILED || result->cause == ASSAY_BOX_INFRA_ERROR) {
         assay_judge_unrun(verdict, g->request->instance, evidence.box_cause,
                 assay_arena_printf(g->arena, "%s: %s: %s", assay_box_cause_name(result->cause),
-                        result->step[0] ? result->step : "box", strerror(result->sys_errno)));
+                        result->step[0] ? result->step : "box",
+                        strerrordesc_np(result->sys_errno)));
         return ASSAY_OK;
     }
     status = assay_judge(
@@ -302,6 +301,11 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     verdict->instance_id = mine.instance_id;
     memcpy(verdict->key, mine.key, sizeof(verdict->key));
     verdict->cached = true;
+    // The same edits, but perhaps another text: how this one was applied is its own.
+    verdict->patch_applied = mine.patch_applied;
+    verdict->patch_dropped = mine.patch_dropped;
+    verdict->hunks = mine.hunks;
+    verdict->hunk_count = mine.hunk_count;
 }
 
 // One run in a fresh box. A verdict with scored = false asks to be tried again.
@@ -317,6 +321,8 @@ static enum assay_status run_and_judge(
         status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     else
         status = judge_result(g, out, &result, err);
+    out->executed |=
+            result.cause != ASSAY_BOX_SETUP_FAILED && result.cause != ASSAY_BOX_INFRA_ERROR;
     assay_box_result_release(&result);
     return status;
 }
@@ -333,10 +339,10 @@ static enum assay_status run_with_retries(
 
         status = run_and_judge(g, out, &trouble);
         assay_context_leave(g->context);
-        if (status == ASSAY_EINTERRUPTED || *assay_context_interrupted(g->context))
-            return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
         if (status == ASSAY_OK && out->verdict.scored)
             break;
+        if (status == ASSAY_EINTERRUPTED || *assay_context_interrupted(g->context))
+            return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
         if (status != ASSAY_OK)
             assay_judge_unrun(&out->verdict, g->request->instance, ASSAY_CAUSE_INFRA_ERROR,
                     assay_arena_strdup(g->arena, trouble.message));
@@ -388,6 +394,23 @@ static bool decide_unrun(struct grading *g, struct assay_verdict *verdict)
     return true;
 }
 
+// No environment or no workspace: the model's doing only when its own patch is what failed.
+static enum assay_status explain_unprepared(struct grading *g, struct assay_verdict *verdict,
+        enum assay_status status, const struct assay_error *trouble, struct assay_error *err)
+{
+    const bool rejected = status == ASSAY_EPATCH &&
+            strncmp(trouble->message, MODEL_PATCH, strlen(MODEL_PATCH)) == 0;
+    const char *reason = assay_arena_strdup(g->arena, trouble->message);
+
+    if (status == ASSAY_EINTERRUPTED || *assay_context_interrupted(g->context))
+        return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+    if (!reason)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    assay_judge_unrun(verdict, g->request->instance,
+            rejected ? ASSAY_CAUSE_PATCH_REJECTED : ASSAY_CAUSE_SETUP_FAILED, reason);
+    return ASSAY_OK;
+}
+
 enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,
         const struct assay_grade_request *request, struct assay_arena *arena,
         struct assay_error *err)
@@ -410,24 +433,11 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
                 instance->instance_id, instance->framework, instance->recipe);
 
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
-    if (status != ASSAY_OK) {
-        assay_judge_unrun(&out->verdict, instance, ASSAY_CAUSE_SETUP_FAILED,
-                assay_arena_strdup(arena, trouble.message));
-        return ASSAY_OK;
-    }
-    status = make_workspace(&g, &trouble);
-    if (status == ASSAY_EPATCH && strncmp(trouble.message, "model patch", 11) == 0) {
-        assay_judge_unrun(&out->verdict, instance, ASSAY_CAUSE_PATCH_REJECTED,
-                assay_arena_strdup(arena, trouble.message));
-        return ASSAY_OK;
-    }
-    if (status != ASSAY_OK) {
-        assay_judge_unrun(&out->verdict, instance, ASSAY_CAUSE_SETUP_FAILED,
-                assay_arena_strdup(arena, trouble.message));
-        return ASSAY_OK;
-    }
+    if (status == ASSAY_OK)
+        status = make_workspace(&g, &trouble);
+    if (status != ASSAY_OK)
+        return explain_unprepared(&g, &out->verdict, status, &trouble, err);
     status = grade_prepared(&g, out, err);
-    if (g.has_workspace)
-        assay_workspace_release(&g.workspace, assay_context_depot(context));
+    assay_workspace_release(&g.workspace, assay_context_depot(context));
     return status;
 }

@@ -40,6 +40,7 @@ struct assay_grade {
     struct assay_verdict verdict;
     struct assay_outcome outcome; // every test seen, combined status
     const char *log_path;         // relative to the home; NULL when nothing ran
+    bool executed;                // the tests ran in a box now
     bool cacheable;
 };
 

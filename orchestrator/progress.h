@@ -23,6 +23,8 @@ ASSAY_MUST_USE enum assay_status assay_progress_start(struct assay_progress **ou
 // One is about to run / has ended. `good`: resolved, certified...
 void assay_progress_begin(struct assay_progress *progress);
 void assay_progress_end(struct assay_progress *progress, bool good, bool scored);
+// One was begun and came to nothing: interrupted, or the command fails.
+void assay_progress_drop(struct assay_progress *progress);
 // Clear the bar before, redraw it after, a line of others on the same terminal.
 void assay_progress_around(void *progress, bool before);
 // Last line, thread gone. NULL is allowed.

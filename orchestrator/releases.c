@@ -53,7 +53,7 @@ static enum assay_status fetch(struct build *b, const struct assay_release_pair 
 {
     char requirement[256], dir[PATH_MAX];
     const char *const argv[] = {"/usr/bin/python3", "-m", "pip", "download", "--no-deps",
-            "--no-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check",
+            "--no-binary", pair->package, "--no-cache-dir", "--disable-pip-version-check",
             "--progress-bar", "off", "--dest", ASSAY_FETCH_DIR, requirement, NULL};
 
     if (download_path(b, release, dir, path))
@@ -257,12 +257,11 @@ static enum assay_status build_one(void *user, size_t index, struct assay_error 
     if (status == ASSAY_OK)
         status = measure(b, work, &why);
     work->built = status == ASSAY_OK;
-    assay_progress_end(b->progress, work->built, true);
-    if (status == ASSAY_EINTERRUPTED) {
-        if (err)
-            *err = why;
-        return status;
+    if (status != ASSAY_OK && *assay_context_interrupted(b->context)) {
+        assay_progress_drop(b->progress);
+        return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     }
+    assay_progress_end(b->progress, work->built, true);
     if (status != ASSAY_OK) {
         pthread_mutex_lock(&b->lock);
         work->loss = assay_arena_strdup(b->suite->arena, why.message);

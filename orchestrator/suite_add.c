@@ -24,12 +24,12 @@ static enum assay_status import_one(void *user, size_t index, struct assay_error
     assay_progress_begin(import->progress);
     status = assay_depot_add_base(
             assay_context_depot(import->context), &instance->base, instance->tree, err);
-    assay_progress_end(import->progress, status == ASSAY_OK, true);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK) {
+        assay_progress_end(import->progress, true, true);
         return ASSAY_OK;
-    if (!err)
-        return status;
-    assay_wrap(err, "%s: base", instance->instance_id);
+    }
+    assay_progress_drop(import->progress);
+    (void)assay_wrap(err, "%s: base", instance->instance_id);
     return status;
 }
 
@@ -60,7 +60,7 @@ static enum assay_status set_name(
     if (!name)
         return ASSAY_OK;
     if (!assay_instance_id_valid(name) || strlen(name) > 100)
-        return assay_fail(err, ASSAY_EINVAL, "--name: '%s' is not [A-Za-z0-9_.-]{1,100}", name);
+        return assay_fail(err, ASSAY_EUSAGE, "--name: '%s' is not [A-Za-z0-9_.-]{1,100}", name);
     suite->name = assay_arena_strdup(suite->arena, name);
     return suite->name ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }

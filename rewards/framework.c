@@ -25,7 +25,8 @@ static const struct assay_framework table[] = {
                 .command = assay_command_pytest,
                 .read = assay_read_pytest},
         {.name = "unittest",
-                .about = "python -m unittest, through a runner of ours; other commands by their log",
+                .about =
+                        "python -m unittest, through a runner of ours; other commands by their log",
                 .evidence = ASSAY_EVIDENCE_STRONG,
                 .channel_required = true,
                 .env = python_env,
@@ -34,7 +35,8 @@ static const struct assay_framework table[] = {
                 .channel_applies = assay_command_is_unittest,
                 .read = assay_read_unittest},
         {.name = "tap",
-                .about = "TAP whose helpers report inside the tests; a silent channel earns nothing",
+                .about =
+                        "TAP whose helpers report inside the tests; a silent channel earns nothing",
                 .evidence = ASSAY_EVIDENCE_STRONG,
                 .channel_required = true,
                 .env = no_names,

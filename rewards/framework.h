@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// framework.h - the table of test frameworks: how each is asked to report, and how its report is read.
+// framework.h - the table of test frameworks: how each is asked to report, and how its report is
+// read.
 //
 // A row adds trusted files (mounted read-only at /assay), environment and
 // arguments to the suite's own test command, so that the framework reports on
@@ -16,9 +17,9 @@
 #include "tasks/instance.h"
 #include "tasks/outcome.h"
 
-#define ASSAY_TRUSTED_DIR "/assay"       // read-only in the box
-#define ASSAY_OUT_DIR "/run/assay"       // private tmpfs, read after death
-#define ASSAY_REPORT_FD 3                // the payload's end of the report pipe
+#define ASSAY_TRUSTED_DIR "/assay" // read-only in the box
+#define ASSAY_OUT_DIR "/run/assay" // private tmpfs, read after death
+#define ASSAY_REPORT_FD 3          // the payload's end of the report pipe
 
 // A file of assay's own that the box sees below ASSAY_TRUSTED_DIR.
 struct assay_trusted_file {
@@ -32,16 +33,17 @@ const struct assay_trusted_file *assay_trusted_files(size_t *count);
 // What one run of the tests left behind. Everything is untrusted but the first block.
 struct assay_evidence {
     // From box init and the spawner.
-    enum assay_cause box_cause; // OK: exited 0; TESTS_FAILED: exited non-zero; else the limit, signal, ...
-    int exit_code;              // when exited
+    enum assay_cause
+            box_cause; // OK: exited 0; TESTS_FAILED: exited non-zero; else the limit, signal, ...
+    int exit_code;     // when exited
     // From the payload.
-    struct assay_bytes log;    // stdout and stderr, maybe with its middle left out
+    struct assay_bytes log; // stdout and stderr, maybe with its middle left out
     bool log_truncated;
     struct assay_bytes report; // the report pipe
     const struct assay_out_file {
-        const char *name;      // relative to ASSAY_OUT_DIR
+        const char *name; // relative to ASSAY_OUT_DIR
         struct assay_bytes content;
-    } *files;
+    } * files;
     size_t file_count;
 };
 
@@ -49,7 +51,8 @@ struct assay_evidence {
 // run can write is never an error of read(): it is a problem here.
 struct assay_reading {
     struct assay_outcome channel; // from the private channel; empty when the framework has none
-    struct assay_outcome log;     // from the log; results whose line could mean another test are left out
+    struct assay_outcome
+            log;         // from the log; results whose line could mean another test are left out
     bool has_channel;    // the channel was written at all
     bool begun, ended;   // the channel's own first and last record came
     bool interrupted;    // the framework said that it stopped early
@@ -64,9 +67,9 @@ struct assay_reading {
 
 struct assay_framework {
     const char *name;
-    const char *about; // one line for `assay suite show` and the docs table
+    const char *about;                 // one line for `assay suite show` and the docs table
     enum assay_evidence_kind evidence; // with its channel present
-    bool channel_required; // no channel, no positive evidence
+    bool channel_required;             // no channel, no positive evidence
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
     // Names to read from ASSAY_OUT_DIR after death, "*.xml" for every such file; NULL-terminated.
     const char *const *out_files;

@@ -25,7 +25,8 @@ struct judge {
     bool no_memory;
 };
 
-// --- the lists ------------------------------------------------------------------------------------
+// --- the lists
+// ------------------------------------------------------------------------------------
 
 static bool f2p_success(enum assay_test_status status, bool fail_only)
 {
@@ -101,7 +102,8 @@ static void judge_tests(struct judge *judge, struct assay_verdict *verdict)
             instance->pass_to_pass.count, instance->fail_only);
 }
 
-// --- evidence that disagrees ----------------------------------------------------------------------
+// --- evidence that disagrees
+// ----------------------------------------------------------------------
 
 static void tamper(struct judge *judge, const char *sentence)
 {
@@ -142,8 +144,8 @@ static void compare_exit(struct judge *judge)
             !reading->interrupted && !reading->none_collected && !reading->build_failed &&
             (!reading->begun || reading->ended))
         tamper(judge,
-                assay_arena_printf(judge->arena,
-                        "no test failed, and yet the run exited with %d", status));
+                assay_arena_printf(
+                        judge->arena, "no test failed, and yet the run exited with %d", status));
 }
 
 // A test's line in the log against its record on the channel.
@@ -154,8 +156,7 @@ static void compare_log(struct judge *judge)
 
     for (size_t i = 0; i < log->count && shown < CONTRADICTIONS_MAX; i++) {
         const struct assay_test_result *said = &log->results[i];
-        const enum assay_test_status status =
-                assay_outcome_find(&judge->reading.channel, said->id);
+        const enum assay_test_status status = assay_outcome_find(&judge->reading.channel, said->id);
         const bool log_failed =
                 said->status == ASSAY_TEST_FAILED || said->status == ASSAY_TEST_ERROR;
         // A log whose middle is missing may have lost the line that says "failed".
@@ -195,7 +196,8 @@ static void compare(struct judge *judge)
         compare_exit(judge);
 }
 
-// --- cause and reason -----------------------------------------------------------------------------
+// --- cause and reason
+// -----------------------------------------------------------------------------
 
 // A passing verdict says how much it rests on; a failing one, what to look at first.
 static const char *tests_reason(struct judge *judge, const struct assay_verdict *verdict)
@@ -211,11 +213,11 @@ static const char *tests_reason(struct judge *judge, const struct assay_verdict 
     if (judge->missed == NULL)
         return assay_arena_printf(judge->arena,
                 "all %zu expected tests passed, but the test run was interrupted", wanted);
-    return assay_arena_printf(judge->arena, "%zu of %zu expected tests passed%s; first other: %s (%s)",
-            passed, wanted,
-            judge->reading.begun && !judge->reading.ended ? " before the test run died" :
-                    judge->reading.interrupted            ? " before the test run was interrupted" :
-                                                            "",
+    return assay_arena_printf(judge->arena,
+            "%zu of %zu expected tests passed%s; first other: %s (%s)", passed, wanted,
+            judge->reading.begun && !judge->reading.ended ? " before the test run died"
+                    : judge->reading.interrupted          ? " before the test run was interrupted"
+                                                          : "",
             assay_show(judge->arena, judge->missed, strlen(judge->missed)),
             assay_test_status_name(judge->missed_status));
 }
@@ -264,8 +266,8 @@ static const char *none_reason(struct judge *judge)
         return assay_arena_printf(judge->arena,
                 "%s did not start, or could not load its reporter (exit status %d)",
                 judge->framework->name, judge->evidence->exit_code);
-    return assay_arena_printf(judge->arena, "no test ran to its end (exit status %d)",
-            judge->evidence->exit_code);
+    return assay_arena_printf(
+            judge->arena, "no test ran to its end (exit status %d)", judge->evidence->exit_code);
 }
 
 static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
@@ -279,8 +281,8 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
         verdict->reason = limit_reason(judge);
     } else if (judge->tamper_count > 0) {
         verdict->cause = ASSAY_CAUSE_INCONSISTENT;
-        verdict->reason = assay_arena_printf(judge->arena, "the evidence disagrees: %s",
-                judge->tamper[0]);
+        verdict->reason =
+                assay_arena_printf(judge->arena, "the evidence disagrees: %s", judge->tamper[0]);
     } else if (reading->build_failed && judge->outcome->count == 0) {
         verdict->cause = ASSAY_CAUSE_BUILD_FAILED;
         verdict->reason = "the build failed, so the tests did not run";
@@ -288,8 +290,8 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
         verdict->cause = ASSAY_CAUSE_NONE_COLLECTED;
         verdict->reason = none_reason(judge);
     } else {
-        verdict->cause = full && !reading->interrupted && !died ? ASSAY_CAUSE_OK :
-                                                                  ASSAY_CAUSE_TESTS_FAILED;
+        verdict->cause =
+                full && !reading->interrupted && !died ? ASSAY_CAUSE_OK : ASSAY_CAUSE_TESTS_FAILED;
         verdict->reason = tests_reason(judge, verdict);
     }
     verdict->resolved = verdict->cause == ASSAY_CAUSE_OK;
@@ -301,16 +303,16 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
 
 static enum assay_status judge_begin(struct judge *judge, struct assay_error *err)
 {
-    enum assay_status status = judge->framework->read(
-            judge->evidence, &judge->reading, judge->arena, err);
+    enum assay_status status =
+            judge->framework->read(judge->evidence, &judge->reading, judge->arena, err);
 
     if (status != ASSAY_OK)
         return assay_wrap(err, "read the results of %s", judge->framework->name);
     judge->channel_due = judge->framework->channel_required &&
             (judge->framework->channel_applies == NULL ||
                     judge->framework->channel_applies(&judge->instance->test_cmd));
-    judge->outcome = judge->channel_due || judge->reading.has_channel ? &judge->reading.channel :
-                                                                        &judge->reading.log;
+    judge->outcome = judge->channel_due || judge->reading.has_channel ? &judge->reading.channel
+                                                                      : &judge->reading.log;
     judge->tamper = assay_arena_array(judge->arena, TAMPER_MAX, sizeof(*judge->tamper));
     if (judge->tamper == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to judge");
@@ -321,10 +323,8 @@ enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgem
         const struct assay_instance *instance, const struct assay_framework *framework,
         const struct assay_evidence *evidence, struct assay_arena *arena, struct assay_error *err)
 {
-    struct judge judge = {.instance = instance,
-            .framework = framework,
-            .evidence = evidence,
-            .arena = arena};
+    struct judge judge = {
+            .instance = instance, .framework = framework, .evidence = evidence, .arena = arena};
     struct assay_verdict made = *verdict;
     enum assay_status status;
 
@@ -345,9 +345,9 @@ enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgem
         return assay_fail(err, ASSAY_ENOMEM, "no memory to judge");
     made.scored = true;
     made.tamper = (struct assay_strings){judge.tamper, judge.tamper_count};
-    made.evidence = framework->evidence == ASSAY_EVIDENCE_STRONG && judge.reading.has_channel ?
-            ASSAY_EVIDENCE_STRONG :
-            ASSAY_EVIDENCE_WEAK;
+    made.evidence = framework->evidence == ASSAY_EVIDENCE_STRONG && judge.reading.has_channel
+            ? ASSAY_EVIDENCE_STRONG
+            : ASSAY_EVIDENCE_WEAK;
     *verdict = made;
     judgement->outcome = *judge.outcome;
     return ASSAY_OK;

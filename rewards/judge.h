@@ -17,6 +17,10 @@
 #include "rewards/framework.h"
 #include "tasks/verdict.h"
 
+// For evidence (log, report and files together) of so many bytes.
+#define ASSAY_JUDGE_ARENA_BYTES(evidence_bytes)                                                    \
+    (((size_t)256 << 20) + (size_t)16 * (evidence_bytes))
+
 // Every test that was seen, with the status that counts.
 struct assay_judgement {
     struct assay_outcome outcome; // sorted
@@ -25,7 +29,7 @@ struct assay_judgement {
 // Fill cause, scored, resolved, reward, reason, resolution, the four test
 // lists, tamper and evidence of *verdict; leave its other fields alone. What
 // they point to is in the arena or the instance's. An error (ASSAY_ENOMEM) is
-// trouble of ours: the arena needs about 8 times the bytes of the evidence.
+// trouble of ours: an arena of ASSAY_JUDGE_ARENA_BYTES() is enough whatever a run wrote.
 ASSAY_MUST_USE enum assay_status assay_judge(struct assay_verdict *verdict,
         struct assay_judgement *judgement, const struct assay_instance *instance,
         const struct assay_framework *framework, const struct assay_evidence *evidence,
@@ -33,8 +37,9 @@ ASSAY_MUST_USE enum assay_status assay_judge(struct assay_verdict *verdict,
 
 // Only the counting: FULL, PARTIAL or NO from the statuses of both lists. fail_only: what is not
 // an explicit failure (failed or error) counts as passed.
-enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass, size_t f2p_count,
-        const enum assay_test_status *pass_to_pass, size_t p2p_count, bool fail_only);
+enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass,
+        size_t f2p_count, const enum assay_test_status *pass_to_pass, size_t p2p_count,
+        bool fail_only);
 
 // For runs that never came to tests: patch_rejected, empty_patch, setup_failed, infra_error. All
 // expected tests are failures; with an infrastructure cause the lists are empty and nothing is

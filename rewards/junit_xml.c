@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// junit_xml.c - <testcase> elements of a JUnit document, by expat, without document types or entities.
+// junit_xml.c - <testcase> elements of a JUnit document, by expat, without document types or
+// entities.
 #include <expat.h>
 #include <string.h>
 
@@ -42,10 +43,11 @@ static void on_start(void *user, const XML_Char *name, const XML_Char **attribut
     }
     if (junit->case_depth == 0 && strcmp(name, "testcase") == 0) {
         junit->case_depth = junit->depth;
-        junit->test = (struct assay_junit_case){.classname = attribute(junit, attributes, "classname"),
-                .name = attribute(junit, attributes, "name"),
-                .status = attribute(junit, attributes, "status"),
-                .message = ""};
+        junit->test =
+                (struct assay_junit_case){.classname = attribute(junit, attributes, "classname"),
+                        .name = attribute(junit, attributes, "name"),
+                        .status = attribute(junit, attributes, "status"),
+                        .message = ""};
         return;
     }
     // Only its own children: a report may quote another in its output.

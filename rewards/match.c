@@ -27,8 +27,8 @@ static size_t lower_bound(const struct assay_outcome *outcome, const char *prefi
 
 // The one status of all results that begin with `prefix` (and, if `space`, go
 // on with a space). Statuses agree when all pass or none does.
-static enum assay_test_status agreed(const struct assay_outcome *outcome, const char *prefix,
-        bool space, bool *found)
+static enum assay_test_status agreed(
+        const struct assay_outcome *outcome, const char *prefix, bool space, bool *found)
 {
     const size_t len = strlen(prefix);
     enum assay_test_status status = ASSAY_TEST_MISSING;
@@ -42,8 +42,10 @@ static enum assay_test_status agreed(const struct assay_outcome *outcome, const 
             continue;
         if (*found && assay_status_passes(one->status) != assay_status_passes(status))
             return ASSAY_TEST_MISSING;
-        if (!*found || one->status != status)
-            status = *found && !assay_status_passes(status) ? ASSAY_TEST_FAILED : one->status;
+        if (!*found)
+            status = one->status;
+        else if (one->status != status)
+            status = assay_status_passes(status) ? ASSAY_TEST_PASSED : ASSAY_TEST_FAILED;
         *found = true;
     }
     return status;

@@ -31,8 +31,8 @@ size_t assay_python_module_at(const struct assay_strings *argv, const char *modu
 {
     size_t i = 0;
 
-    if (argv->count > 0 && (strcmp(argv->items[0], "env") == 0 ||
-                                   strcmp(argv->items[0], "/usr/bin/env") == 0))
+    if (argv->count > 0 &&
+            (strcmp(argv->items[0], "env") == 0 || strcmp(argv->items[0], "/usr/bin/env") == 0))
         for (i = 1; i < argv->count && is_assignment(argv->items[i]); i++)
             ;
     if (i >= argv->count || !is_python(argv->items[i]))
@@ -50,9 +50,9 @@ size_t assay_python_module_at(const struct assay_strings *argv, const char *modu
     return 0;
 }
 
-enum assay_status assay_python_replace_module(const struct assay_strings *argv,
-        const char *module, const char *file, struct assay_strings *out,
-        struct assay_arena *arena, struct assay_error *err)
+enum assay_status assay_python_replace_module(const struct assay_strings *argv, const char *module,
+        const char *file, struct assay_strings *out, struct assay_arena *arena,
+        struct assay_error *err)
 {
     const size_t at = assay_python_module_at(argv, module);
     const char **items;

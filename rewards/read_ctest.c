@@ -15,9 +15,8 @@ static void visit_case(struct assay_reader *reader, const struct assay_junit_cas
     (void)user;
     if (test->failure || strcmp(test->status, "fail") == 0)
         status = ASSAY_TEST_FAILED;
-    else if (strcmp(test->status, "disabled") == 0)
-        status = ASSAY_TEST_SKIPPED;
-    else if (test->skipped && strncmp(test->message, "SKIP_", 5) == 0)
+    else if (strcmp(test->status, "disabled") == 0 ||
+            (test->skipped && strncmp(test->message, "SKIP_", 5) == 0))
         status = ASSAY_TEST_SKIPPED; // SKIP_RETURN_CODE=, SKIP_REGULAR_EXPRESSION_MATCHED
     else if (strcmp(test->status, "run") == 0 && !test->skipped && !test->error)
         status = ASSAY_TEST_PASSED;

@@ -15,17 +15,10 @@ struct stream {
 static void add_both(struct stream *stream, const char *package, struct assay_text test,
         enum assay_test_status status)
 {
-    const char *id;
-
     assay_reader_add(stream->reader, stream->into, test, status);
-    if (package == NULL)
-        return;
-    id = assay_arena_printf(
-            stream->reader->arena, "%s::%.*s", package, (int)test.len, test.data);
-    if (id == NULL)
-        stream->into->failed = true;
-    else
-        assay_reader_add(stream->reader, stream->into, assay_text_of(id), status);
+    if (package != NULL)
+        assay_reader_add_joined(
+                stream->reader, stream->into, assay_text_of(package), "::", test, status);
 }
 
 // One event of `go test -json`; events of packages say how their binaries exited.
@@ -137,7 +130,6 @@ static bool package_line(struct stream *stream, struct assay_text line, size_t *
     const bool failed = assay_text_skip(&line, "FAIL\t");
     struct assay_text package;
     const size_t count = into->count;
-    const char *name;
 
     if (!failed && !assay_text_skip(&line, "ok  \t"))
         return false;
@@ -147,16 +139,9 @@ static bool package_line(struct stream *stream, struct assay_text line, size_t *
         reading->failed_outside = true;
     if (!assay_text_split(&line, "\t", &package))
         package = line;
-    name = assay_arena_memdup(stream->reader->arena, package.data, package.len);
-    for (size_t i = *first; name != NULL && i < count; i++) {
-        const struct assay_test_result one = into->results[i];
-        const char *id = assay_arena_printf(stream->reader->arena, "%s::%s", name, one.id);
-
-        if (id == NULL)
-            into->failed = true;
-        else
-            assay_reader_add(stream->reader, into, assay_text_of(id), one.status);
-    }
+    for (size_t i = *first; i < count; i++)
+        assay_reader_add_joined(stream->reader, into, package,
+                "::", assay_text_of(into->results[i].id), into->results[i].status);
     *first = into->count;
     return true;
 }

@@ -9,7 +9,6 @@
 static void visit_case(struct assay_reader *reader, const struct assay_junit_case *test, void *user)
 {
     enum assay_test_status status = ASSAY_TEST_PASSED;
-    const char *id = test->name;
 
     (void)user;
     if (test->error)
@@ -20,11 +19,10 @@ static void visit_case(struct assay_reader *reader, const struct assay_junit_cas
         status = ASSAY_TEST_SKIPPED;
     reader->reading->failed = reader->reading->failed || test->error || test->failure;
     if (test->classname[0] != '\0')
-        id = assay_arena_printf(reader->arena, "%s::%s", test->classname, test->name);
-    if (id == NULL)
-        reader->reading->channel.failed = true;
+        assay_reader_add_joined(reader, &reader->reading->channel, assay_text_of(test->classname),
+                "::", assay_text_of(test->name), status);
     else
-        assay_reader_add(reader, &reader->reading->channel, assay_text_of(id), status);
+        assay_reader_add(reader, &reader->reading->channel, assay_text_of(test->name), status);
 }
 
 enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct assay_reading *out,
@@ -38,8 +36,8 @@ enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct
         return status;
     for (size_t i = 0; i < evidence->file_count; i++) {
         const struct assay_out_file *file = &evidence->files[i];
-        struct assay_text xml = {file->content.data != NULL ? file->content.data : "",
-                file->content.len};
+        struct assay_text xml = {
+                file->content.data != NULL ? file->content.data : "", file->content.len};
 
         out->has_channel = out->begun = true;
         if (!assay_reader_junit(&reader, assay_show(arena, file->name, strlen(file->name)), xml,
@@ -48,6 +46,8 @@ enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct
     }
     out->ended = out->begun && whole;
     out->exit_blind = true; // many builds are told to go on past failed tests
-    out->build_failed = assay_log_build_failed(reader.log);
+    // make says that it failed after failed tests, too.
+    out->build_failed =
+            out->channel.count + out->log.count == 0 && assay_log_build_failed(reader.log);
     return assay_reader_end(&reader, err);
 }

@@ -50,8 +50,8 @@ static unsigned phase_said(const char *when, const char *outcome, bool xfail)
     return strcmp(when, "teardown") == 0 ? TEARDOWN_PASSED : 0;
 }
 
-static void add_phase(struct phases *phases, struct assay_arena *arena, const char *id,
-        unsigned said)
+static void add_phase(
+        struct phases *phases, struct assay_arena *arena, const char *id, unsigned said)
 {
     if (phases->count == phases->capacity) {
         const size_t capacity = phases->capacity == 0 ? 256 : phases->capacity * 2;
@@ -100,13 +100,13 @@ static void last_record(struct assay_reader *reader, const struct assay_json *re
             !assay_record_count(reader, record, "outside", &outside))
         return;
     if (failed != counted)
-        assay_reader_problem(reader, "pytest counted %zu failures, its plugin was told of %zu",
-                counted, failed);
+        assay_reader_problem(
+                reader, "pytest counted %zu failures, its plugin was told of %zu", counted, failed);
     reader->reading->failed_outside = outside > 0;
 }
 
-static void visit_record(struct assay_reader *reader, const char *event,
-        const struct assay_json *record, void *user)
+static void visit_record(
+        struct assay_reader *reader, const char *event, const struct assay_json *record, void *user)
 {
     struct phases *phases = user;
 
@@ -182,11 +182,13 @@ static void combine(struct assay_reader *reader, struct phases *phases)
                 phases->tests, ran);
     // Only trouble with whole files: no test was found.
     reader->reading->none_collected = reader->reading->begun &&
-            (tests == 0 || (phases->collected_known && phases->collected == 0 &&
-                                   tests <= phases->collect_trouble));
+            (tests == 0 ||
+                    (phases->collected_known && phases->collected == 0 &&
+                            tests <= phases->collect_trouble));
 }
 
-// --- the log --------------------------------------------------------------------------------------
+// --- the log
+// --------------------------------------------------------------------------------------
 
 static const struct {
     const char *word;
@@ -253,8 +255,8 @@ static void log_line(struct assay_reader *reader, struct assay_text line)
     }
 }
 
-static enum assay_status read_log(struct assay_reader *reader, struct assay_outcome *ambiguous,
-        struct assay_error *err)
+static enum assay_status read_log(
+        struct assay_reader *reader, struct assay_outcome *ambiguous, struct assay_error *err)
 {
     struct assay_outcome *log = &reader->reading->log;
     struct assay_text rest = reader->log, line;

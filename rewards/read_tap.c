@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "rewards/reader.h"
 
 #define SCRIPTS_MAX 4096
 
 struct script {
     struct assay_text name; // borrowed from the evidence; empty without prove
+    uint64_t name_hash;     // a run may name thousands of scripts by turns
     size_t planned, count;
     bool has_plan, skip_all, bailed;
     bool failed;   // a test of it did
@@ -26,21 +28,27 @@ struct script {
 struct tap {
     struct assay_reader *reader;
     struct assay_outcome *into, *scripts_into;
-    bool channel; // a second number is tampering there, and bad TAP in a log
+    bool channel;           // a second number is tampering there, and bad TAP in a log
     struct script *scripts; // owned
     size_t count, capacity, current;
     bool any_failed, any_bad, no_memory;
 };
 
+static bool is_script(const struct script *script, struct assay_text name, uint64_t hash)
+{
+    return script->name_hash == hash && script->name.len == name.len &&
+            memcmp(script->name.data, name.data, name.len) == 0;
+}
+
 // Index of the script called `name`, made if it is new; SIZE_MAX: no more.
 static size_t script_at(struct tap *tap, struct assay_text name)
 {
-    if (tap->count > 0 && tap->scripts[tap->current].name.len == name.len &&
-            memcmp(tap->scripts[tap->current].name.data, name.data, name.len) == 0)
+    const uint64_t hash = assay_hash64(name.data, name.len);
+
+    if (tap->count > 0 && is_script(&tap->scripts[tap->current], name, hash))
         return tap->current;
     for (size_t i = 0; i < tap->count; i++)
-        if (tap->scripts[i].name.len == name.len &&
-                memcmp(tap->scripts[i].name.data, name.data, name.len) == 0)
+        if (is_script(&tap->scripts[i], name, hash))
             return i;
     if (tap->count == SCRIPTS_MAX) {
         assay_reader_problem(tap->reader, "more than %d TAP scripts", SCRIPTS_MAX);
@@ -57,25 +65,17 @@ static size_t script_at(struct tap *tap, struct assay_text name)
         tap->scripts = scripts;
         tap->capacity = capacity;
     }
-    tap->scripts[tap->count] = (struct script){.name = name};
+    tap->scripts[tap->count] = (struct script){.name = name, .name_hash = hash};
     return tap->count++;
 }
 
 static void add_test(struct tap *tap, const struct script *script, struct assay_text description,
         enum assay_test_status status)
 {
-    const char *id;
-
-    if (script->name.len == 0) {
+    if (script->name.len == 0)
         assay_reader_add(tap->reader, tap->into, description, status);
-        return;
-    }
-    id = assay_arena_printf(tap->reader->arena, "%.*s::%.*s", (int)script->name.len,
-            script->name.data, (int)description.len, description.data);
-    if (id == NULL)
-        tap->no_memory = true;
     else
-        assay_reader_add(tap->reader, tap->into, assay_text_of(id), status);
+        assay_reader_add_joined(tap->reader, tap->into, script->name, "::", description, status);
 }
 
 // " # SKIP why" or " # TODO why" at the end of a description, in any case; "\#" is no directive.
@@ -112,7 +112,6 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
     bool skip = false, todo = false;
     enum assay_test_status status = ok ? ASSAY_TEST_PASSED : ASSAY_TEST_FAILED;
     size_t number = 0;
-    char digits[24];
 
     rest = assay_text_trim(rest);
     script->count++;
@@ -131,8 +130,11 @@ static void test_line(struct tap *tap, struct script *script, struct assay_text 
         status = ok ? ASSAY_TEST_XPASS : ASSAY_TEST_XFAIL;
     script->failed = script->failed || status == ASSAY_TEST_FAILED;
     if (rest.len == 0) {
+        char digits[24];
+
         (void)snprintf(digits, sizeof(digits), "%zu", script->count);
-        rest = assay_text_of(digits);
+        add_test(tap, script, assay_text_of(digits), status);
+        return;
     }
     add_test(tap, script, rest, status);
 }
@@ -234,6 +236,8 @@ static void read_channel(struct tap *tap)
             return;
         tap->current = at;
         (void)tap_line(tap, &tap->scripts[at], line);
+        if (tap->reader->reading->problems.count == ASSAY_PROBLEMS_MAX)
+            return;
     }
 }
 
@@ -335,7 +339,9 @@ enum assay_status assay_read_tap(const struct assay_evidence *evidence, struct a
     }
     out->failed = out->has_channel ? channel.any_failed : log.any_failed;
     out->failed_outside = channel.any_bad || log.any_bad;
-    out->build_failed = assay_log_build_failed(reader.log);
+    // make says that it failed after failed tests, too.
+    out->build_failed =
+            out->channel.count + out->log.count == 0 && assay_log_build_failed(reader.log);
     status = assay_reader_end(&reader, err);
 
 out:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// read_unittest.c - unittest: records from assay_unittest.py, the verbose lines and sections of the log.
+// read_unittest.c - unittest: records from assay_unittest.py, the verbose lines and sections of the
+// log.
 #include <string.h>
 
 #include "rewards/reader.h"
@@ -30,8 +31,8 @@ static void result_record(struct assay_reader *reader, struct unittest_counts *c
     assay_reader_add(reader, &reader->reading->channel, assay_text_of(id), status);
 }
 
-static void visit_record(struct assay_reader *reader, const char *event,
-        const struct assay_json *record, void *user)
+static void visit_record(
+        struct assay_reader *reader, const char *event, const struct assay_json *record, void *user)
 {
     struct unittest_counts *counts = user;
     size_t tests = 0;
@@ -49,7 +50,8 @@ static void visit_record(struct assay_reader *reader, const char *event,
     }
 }
 
-// --- the log --------------------------------------------------------------------------------------
+// --- the log
+// --------------------------------------------------------------------------------------
 
 // A test as the log names it: "name (module.Class)"; since Python 3.11
 // "name (module.Class.name)". Its id is "module.Class.name".
@@ -77,23 +79,17 @@ static bool parse_named(struct assay_text text, struct named_test *out)
     return true;
 }
 
-static void add_named(struct assay_reader *reader, const struct named_test *test,
-        enum assay_test_status status)
+static void add_named(
+        struct assay_reader *reader, const struct named_test *test, enum assay_test_status status)
 {
+    struct assay_outcome *log = &reader->reading->log;
     struct assay_text tail = test->where, head;
-    const char *id;
 
     if (assay_text_split_last(&tail, ".", &head) && tail.len == test->name.len &&
             memcmp(tail.data, test->name.data, tail.len) == 0)
-        id = assay_arena_memdup(reader->arena, test->where.data, test->where.len);
+        assay_reader_add(reader, log, test->where, status);
     else
-        id = assay_arena_printf(reader->arena, "%.*s.%.*s", (int)test->where.len,
-                test->where.data, (int)test->name.len, test->name.data);
-    if (id == NULL) {
-        reader->reading->log.failed = true;
-        return;
-    }
-    assay_reader_add(reader, &reader->reading->log, assay_text_of(id), status);
+        assay_reader_add_joined(reader, log, test->where, ".", test->name, status);
 }
 
 static bool parse_status(struct assay_text text, enum assay_test_status *out)
@@ -136,8 +132,8 @@ static bool section_line(struct assay_reader *reader, struct assay_text line)
 
 // "TEST ... STATUS", where TEST is a named test, or the first line of its
 // docstring with the named test on the line before.
-static void verbose_line(struct assay_reader *reader, struct assay_text line,
-        const struct named_test *before)
+static void verbose_line(
+        struct assay_reader *reader, struct assay_text line, const struct named_test *before)
 {
     struct assay_text title;
     struct named_test test;
@@ -184,8 +180,8 @@ static void read_log(struct assay_reader *reader)
 // "FAILED (failures=1)" alone on a line.
 static bool summary_failed(struct assay_text log)
 {
-    static const char *const prefixes[] = {"FAILED (failures=", "FAILED (errors=",
-            "FAILED (unexpected successes=", NULL};
+    static const char *const prefixes[] = {
+            "FAILED (failures=", "FAILED (errors=", "FAILED (unexpected successes=", NULL};
 
     return assay_log_line_begins(log, prefixes);
 }
@@ -207,7 +203,8 @@ enum assay_status assay_read_unittest(const struct assay_evidence *evidence,
     return assay_reader_end(&reader, err);
 }
 
-// --- the command ----------------------------------------------------------------------------------
+// --- the command
+// ----------------------------------------------------------------------------------
 
 #define RUNNER ASSAY_TRUSTED_DIR "/python/assay_unittest.py"
 

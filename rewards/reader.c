@@ -3,23 +3,27 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
 
 #define SHOWN_BYTES_MAX 160
 #define MESSAGE_BYTES_MAX 400
+#define ID_BYTES_SPARE ((size_t)16 << 20)
+#define ID_BYTES_FACTOR 8
 
-// Terminal colours are "ESC [ ... letter"; carriage returns redraw a line. One
-// copy of the log is made only when there is something to take out.
+// Terminal colours are "ESC [ ... letter". A copy of the log is made only when
+// there is something to take out.
 static bool strip_colours(struct assay_reader *reader)
 {
-    const struct assay_bytes log = reader->evidence->log;
+    const struct assay_bytes bytes = reader->evidence->log;
+    const struct assay_text log = {bytes.data != NULL ? bytes.data : "", bytes.len};
     char *plain;
     size_t len = 0;
 
-    reader->log = (struct assay_text){log.data != NULL ? log.data : "", log.len};
-    if (log.len == 0 || memchr(log.data, 0x1b, log.len) == NULL)
+    reader->log = log;
+    if (memchr(log.data, 0x1b, log.len) == NULL)
         return true;
     plain = assay_arena_alloc(reader->arena, log.len + 1);
     if (plain == NULL)
@@ -37,6 +41,15 @@ static bool strip_colours(struct assay_reader *reader)
     return true;
 }
 
+static size_t evidence_bytes(const struct assay_evidence *evidence)
+{
+    size_t bytes = evidence->log.len + evidence->report.len;
+
+    for (size_t i = 0; i < evidence->file_count; i++)
+        bytes += evidence->files[i].content.len;
+    return bytes;
+}
+
 enum assay_status assay_reader_begin(struct assay_reader *reader,
         const struct assay_evidence *evidence, struct assay_reading *reading,
         struct assay_arena *arena, struct assay_error *err)
@@ -45,6 +58,7 @@ enum assay_status assay_reader_begin(struct assay_reader *reader,
     *reader = (struct assay_reader){.evidence = evidence, .reading = reading, .arena = arena};
     assay_outcome_init(&reading->channel, arena);
     assay_outcome_init(&reading->log, arena);
+    reader->id_bytes_left = ID_BYTES_SPARE + ID_BYTES_FACTOR * evidence_bytes(evidence);
     reader->problems = assay_arena_array(arena, ASSAY_PROBLEMS_MAX, sizeof(*reader->problems));
     if (reader->problems == NULL || !strip_colours(reader))
         return assay_fail(err, ASSAY_ENOMEM, "no memory to read the results of the tests");
@@ -61,13 +75,45 @@ enum assay_status assay_reader_end(struct assay_reader *reader, struct assay_err
     return assay_outcome_finish(&reader->reading->log, err);
 }
 
+// May a result with an id of this length be added?
+static bool id_fits(struct assay_reader *reader, const struct assay_outcome *outcome, size_t len)
+{
+    if (outcome->count < ASSAY_OUTCOME_TESTS_MAX && len <= reader->id_bytes_left) {
+        reader->id_bytes_left -= len;
+        return true;
+    }
+    if (!reader->overflowed)
+        assay_reader_problem(reader, "the run reports more test results than can be kept");
+    reader->overflowed = true;
+    return false;
+}
+
 void assay_reader_add(struct assay_reader *reader, struct assay_outcome *outcome,
         struct assay_text id, enum assay_test_status status)
 {
-    if (outcome->count < ASSAY_OUTCOME_TESTS_MAX)
+    if (id_fits(reader, outcome, id.len))
         assay_outcome_add(outcome, id.data, id.len, status);
-    else if (reader->reading->problems.count == 0)
-        assay_reader_problem(reader, "more than %zu test results", ASSAY_OUTCOME_TESTS_MAX);
+}
+
+void assay_reader_add_joined(struct assay_reader *reader, struct assay_outcome *outcome,
+        struct assay_text front, const char *between, struct assay_text back,
+        enum assay_test_status status)
+{
+    const size_t between_len = strlen(between), len = front.len + between_len + back.len;
+    char *id, *at;
+
+    if (!id_fits(reader, outcome, len))
+        return;
+    id = malloc(len > 0 ? len : 1); // counted, not terminated
+    if (id == NULL) {
+        outcome->failed = true;
+        return;
+    }
+    at = mempcpy(id, front.data, front.len);
+    at = mempcpy(at, between, between_len);
+    (void)mempcpy(at, back.data, back.len);
+    assay_outcome_add(outcome, id, len, status);
+    free(id);
 }
 
 void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...)
@@ -106,7 +152,7 @@ const char *assay_show(struct assay_arena *arena, const char *text, size_t len)
         at += bytes;
     }
     if (at < len) {
-        memcpy(shown + used, "...", 3);
+        memset(shown + used, '.', 3);
         used += 3;
     }
     copy = assay_arena_memdup(arena, shown, used);

@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "rewards/framework.h"
 
-#define ASSAY_PROBLEMS_MAX 16          // later ones are counted by nobody: one is enough to judge
+#define ASSAY_PROBLEMS_MAX 16 // later ones are counted by nobody: one is enough to judge
 #define ASSAY_RECORD_BYTES_MAX (4u << 20)
 
 // A piece of foreign text; not NUL-terminated.
@@ -27,6 +27,8 @@ struct assay_reader {
     struct assay_reading *reading;         // being filled
     struct assay_arena *arena;
     struct assay_text log; // the log without terminal colours
+    size_t id_bytes_left;  // of all results
+    bool overflowed;       // a result did not fit
     const char **problems; // what reading->problems looks at
 };
 
@@ -38,16 +40,23 @@ ASSAY_MUST_USE enum assay_status assay_reader_begin(struct assay_reader *reader,
 ASSAY_MUST_USE enum assay_status assay_reader_end(
         struct assay_reader *reader, struct assay_error *err);
 
-// Add a result; more than an outcome holds is a problem, not an error.
+// Add a result. More results than an outcome holds, or ids that add up to far
+// more than the evidence (a long name that many short lines repeat), are a
+// problem, not an error: a hostile run must not be able to end as trouble of ours.
 void assay_reader_add(struct assay_reader *reader, struct assay_outcome *outcome,
         struct assay_text id, enum assay_test_status status);
+// The same with the id `front` + `between` + `back`.
+void assay_reader_add_joined(struct assay_reader *reader, struct assay_outcome *outcome,
+        struct assay_text front, const char *between, struct assay_text back,
+        enum assay_test_status status);
 
 // Note what is wrong with the channel; %s arguments that are foreign go through assay_show().
 void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...) ASSAY_PRINTF(2, 3);
 // A short printable copy of foreign text for messages; never NULL.
 const char *assay_show(struct assay_arena *arena, const char *text, size_t len);
 
-// --- text -----------------------------------------------------------------------------------------
+// --- text
+// -----------------------------------------------------------------------------------------
 
 // Cut the next line off *rest, without its "\n" or "\r\n". False at the end.
 bool assay_text_line(struct assay_text *rest, struct assay_text *line);
@@ -68,7 +77,8 @@ bool assay_log_line_begins(struct assay_text log, const char *const *prefixes);
 // Traces of make, ninja, cmake, cc and ld giving up.
 bool assay_log_build_failed(struct assay_text log);
 
-// --- the record channel ---------------------------------------------------------------------------
+// --- the record channel
+// ---------------------------------------------------------------------------
 //
 // One JSON object a line: {"n":0,"event":"begin","framework":F,...}, any number
 // of others, {"n":N,"event":"end","exit":S,...}. n counts the records from 0, so
@@ -80,8 +90,8 @@ typedef void (*assay_record_visit)(struct assay_reader *reader, const char *even
 
 // Read evidence->report as records of `framework`; fills has_channel, begun,
 // ended, exit_expected and problems.
-void assay_reader_records(struct assay_reader *reader, const char *framework,
-        assay_record_visit visit, void *user);
+void assay_reader_records(
+        struct assay_reader *reader, const char *framework, assay_record_visit visit, void *user);
 // The same one line at a time, for channels that carry other things between records.
 struct assay_records {
     const char *framework;
@@ -94,10 +104,11 @@ struct assay_json *assay_records_next(struct assay_reader *reader, struct assay_
 // A member that must be there: text, or a number. False and a problem otherwise.
 bool assay_record_text(struct assay_reader *reader, const struct assay_json *record,
         const char *key, const char **out);
-bool assay_record_count(struct assay_reader *reader, const struct assay_json *record,
-        const char *key, size_t *out);
+bool assay_record_count(
+        struct assay_reader *reader, const struct assay_json *record, const char *key, size_t *out);
 
-// --- JUnit XML ------------------------------------------------------------------------------------
+// --- JUnit XML
+// ------------------------------------------------------------------------------------
 
 struct assay_junit_case {
     const char *classname, *name, *status; // "" when absent; status is ctest's attribute
@@ -111,16 +122,18 @@ typedef void (*assay_junit_visit)(
 bool assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
         assay_junit_visit visit, void *user);
 
-// --- Python commands ------------------------------------------------------------------------------
+// --- Python commands
+// ------------------------------------------------------------------------------
 
 // Index of "-m" in `[env A=B...] python [flags] -m MODULE ...`; 0 when argv is not of that shape.
 size_t assay_python_module_at(const struct assay_strings *argv, const char *module);
 // Such an argv with the two words replaced by a file of ours; any other argv unchanged.
-enum assay_status assay_python_replace_module(const struct assay_strings *argv,
-        const char *module, const char *file, struct assay_strings *out,
-        struct assay_arena *arena, struct assay_error *err);
+enum assay_status assay_python_replace_module(const struct assay_strings *argv, const char *module,
+        const char *file, struct assay_strings *out, struct assay_arena *arena,
+        struct assay_error *err);
 
-// --- the readers and rewriters of the table -------------------------------------------------------
+// --- the readers and rewriters of the table
+// -------------------------------------------------------
 
 enum assay_status assay_read_pytest(const struct assay_evidence *evidence,
         struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);

@@ -18,8 +18,8 @@ bool assay_record_text(struct assay_reader *reader, const struct assay_json *rec
     return true;
 }
 
-bool assay_record_count(struct assay_reader *reader, const struct assay_json *record,
-        const char *key, size_t *out)
+bool assay_record_count(
+        struct assay_reader *reader, const struct assay_json *record, const char *key, size_t *out)
 {
     const double number = assay_json_number(assay_json_get(record, key));
 
@@ -106,8 +106,8 @@ struct assay_json *assay_records_next(struct assay_reader *reader, struct assay_
     return record;
 }
 
-void assay_reader_records(struct assay_reader *reader, const char *framework,
-        assay_record_visit visit, void *user)
+void assay_reader_records(
+        struct assay_reader *reader, const char *framework, assay_record_visit visit, void *user)
 {
     const struct assay_bytes report = reader->evidence->report;
     struct assay_text rest = {report.data, report.len}, line;

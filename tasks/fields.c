@@ -24,12 +24,20 @@ const char *assay_path_short(char out[ASSAY_PATH_SHORT_BYTES], const char *path)
 size_t assay_fields_line(const struct assay_fields *fields, const char *key)
 {
     const struct assay_source *source = fields->source;
+    const size_t prefix_len = strlen(fields->prefix);
     char path[PATH_BYTES];
+    size_t line;
 
     if (source->row)
         return source->first_line;
     snprintf(path, sizeof(path), "%s%s", fields->prefix, key);
-    return assay_json_line(source->text, source->len, source->first_line, path);
+    line = assay_json_line(source->text, source->len, source->first_line, path);
+    // A field that is not there stands where its object does.
+    if (line == source->first_line && prefix_len > 0) {
+        snprintf(path, sizeof(path), "%.*s", (int)prefix_len - 1, fields->prefix); // without '.'
+        line = assay_json_line(source->text, source->len, source->first_line, path);
+    }
+    return line;
 }
 
 enum assay_status assay_fields_fail(const struct assay_fields *fields, const char *key,
@@ -217,9 +225,10 @@ enum assay_status assay_fields_list(struct assay_strings *out, const struct assa
     for (const struct assay_json *element = assay_json_first(list); element != NULL;
             element = assay_json_next(element)) {
         const char *text = assay_json_text(element);
-        char path[PATH_BYTES];
 
         if (text == NULL || text[0] == '\0') {
+            char path[PATH_BYTES];
+
             snprintf(path, sizeof(path), "%s[%zu]", key, count);
             return assay_fields_fail(
                     fields, path, err, text == NULL ? "expected a string" : "must not be empty");

@@ -163,7 +163,7 @@ enum assay_status assay_instance_read(struct assay_instance *out, const char *te
     struct assay_instance instance = {0};
     struct assay_json *document = NULL;
     struct assay_fields fields;
-    struct assay_fault fault;
+    struct assay_fault fault = {.field = ""};
     enum assay_status status;
 
     status = assay_fields_parse(&document, &fields, &source, err);

@@ -334,7 +334,7 @@ enum assay_status assay_patch_parse(struct assay_patch **out, const char *text, 
     }
     if (exact != NULL)
         exact->exact = exact;
-    if (exact == NULL || exact_reader.cut_short) {
+    if (exact == NULL || exact_reader.doubtful) {
         status = mend(&mended, arena, err);
         if (status == ASSAY_OK)
             status = read_once(&patch, &reader, mended.data, mended.len);

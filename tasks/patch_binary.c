@@ -34,9 +34,11 @@ static bool decode_group(const char *text, unsigned char bytes[4])
 static bool decode_line(struct assay_buf *out, struct assay_bytes line)
 {
     const size_t group_count = line.len > 0 ? (line.len - 1) / 5 : 0;
-    const char letter = line.len > 0 ? line.data[0] : '\0';
+    char letter = 0;
     size_t left = 0;
 
+    if (line.len > 0)
+        letter = line.data[0];
     if (letter >= 'A' && letter <= 'Z')
         left = (size_t)(letter - 'A') + 1;
     else if (letter >= 'a' && letter <= 'z')
@@ -98,6 +100,7 @@ static bool read_method(
 static enum assay_status read_half(
         struct patch_reader *reader, size_t size, struct assay_bytes *data)
 {
+    const size_t start = reader->at;
     enum assay_status status = ASSAY_OK;
     struct assay_buf packed;
 
@@ -134,8 +137,7 @@ static enum assay_status read_half(
     data->data = inflate_exactly(reader->arena, &packed, size);
     data->len = size;
     if (data->data == NULL)
-        status = patch_fail(
-                reader, reader->at - 1, "the binary patch does not inflate to %zu bytes", size);
+        status = patch_fail(reader, start, "the binary patch does not inflate to %zu bytes", size);
 
 out:
     assay_buf_free(&packed);

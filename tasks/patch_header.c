@@ -28,6 +28,8 @@ static enum assay_status check_name(struct patch_reader *reader, struct assay_by
             return patch_fail(reader, reader->at, "expected /dev/null");
         return ASSAY_OK;
     }
+    // git reads a file "dev/null", and would rename it.
+    reader->doubtful |= patch_name_is_dev_null(text);
     found = patch_name_read(reader, text, reader->strip, PATCH_NAME_TO_TAB, NULL);
     if (*name != NULL && (found == NULL || strcmp(found, *name) != 0))
         return patch_fail(reader, reader->at, "the name is not the one given before: %s", *name);

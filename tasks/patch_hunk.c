@@ -104,6 +104,22 @@ bool patch_hunk_ends_at(const struct patch_reader *reader, size_t index)
     }
 }
 
+// What line `index` is in a hunk; 0 when it is no part of one.
+static char kind_in_hunk(const struct patch_reader *reader, size_t index)
+{
+    const struct assay_bytes line = reader->lines[index];
+
+    if (line.data[line.len - 1] != '\n')
+        return 0;
+    if (patch_line_is_blank(reader, index))
+        return ' ';
+    if (line.data[0] == '\\' && (line.len < NO_NEWLINE_BYTES || line.data[1] != ' '))
+        return 0;
+    if (strchr(" +-\\", line.data[0]) == NULL)
+        return 0;
+    return line.data[0];
+}
+
 // The lines from `start` on that the header's counts ask for. False when the text does not have
 // them.
 static bool extent_by_counts(const struct patch_reader *reader, size_t start,
@@ -112,23 +128,14 @@ static bool extent_by_counts(const struct patch_reader *reader, size_t start,
     size_t old_left = hunk->old_count, new_left = hunk->new_count, changes = 0, at = start;
 
     for (; at < reader->line_count && (old_left > 0 || new_left > 0); at++) {
-        const struct assay_bytes line = reader->lines[at];
-        const char first = line.data[0];
-        const bool context = first == ' ' ||
-                (reader->tolerant ? patch_line_is_blank(reader, at) : first == '\n');
+        const char kind = kind_in_hunk(reader, at);
+        const size_t is_old = kind == ' ' || kind == '-', is_new = kind == ' ' || kind == '+';
 
-        if (line.data[line.len - 1] != '\n')
+        if (kind == 0 || is_old > old_left || is_new > new_left)
             return false;
-        if (first == '\\') {
-            if (line.len < NO_NEWLINE_BYTES || line.data[1] != ' ')
-                return false;
-            continue;
-        }
-        if (!context && first != '-' && first != '+')
-            return false;
-        if ((first != '+' && old_left-- == 0) || (first != '-' && new_left-- == 0))
-            return false;
-        changes += !context;
+        old_left -= is_old;
+        new_left -= is_new;
+        changes += is_old != is_new;
     }
     if (old_left > 0 || new_left > 0 || changes == 0)
         return false;
@@ -245,7 +252,7 @@ static enum assay_status read_hunk(struct patch_reader *reader, struct assay_pat
         if (!counted)
             return patch_fail(reader, reader->at, "the hunk is not as long as its header says");
         if (looks_like_more(reader, extent.end))
-            reader->cut_short = true;
+            reader->doubtful = true;
     } else if (!counted || looks_like_more(reader, extent.end)) {
         extent = extent_by_looks(reader, start);
         hunk->recounted = !hunk->bare;

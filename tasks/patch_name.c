@@ -16,10 +16,14 @@ static int read_escape(struct assay_bytes text, size_t *at)
 {
     static const char letters[] = "abfnrtv\\\"";
     static const char values[] = "\a\b\f\n\r\t\v\\\"";
-    const char c = *at < text.len ? text.data[*at] : '\0';
-    const char *letter = c != '\0' ? strchr(letters, c) : NULL;
+    const char *letter = NULL;
     int value = 0;
+    char c = 0;
 
+    if (*at >= text.len || text.data[*at] == '\0')
+        return -1;
+    c = text.data[*at];
+    letter = strchr(letters, c);
     if (letter != NULL) {
         (*at)++;
         return (unsigned char)values[letter - letters];
@@ -192,11 +196,10 @@ static size_t without_time(const char *text, size_t len)
 // its shorter forms; 0 when no such stamp ends the line.
 static size_t length_before_stamp(const char *text, size_t len)
 {
-    size_t left = len;
+    size_t left = without(text, len, ends_like(text, len, " +0000") ? " +0000" : " +00:00");
 
     if (len == 0 || !isdigit((unsigned char)text[len - 1]))
         return 0;
-    left = without(text, len, ends_like(text, len, " +0000") ? " +0000" : " +00:00");
     left = without_time(text, left);
     if (!ends_like(text, left, "00-00-00"))
         return 0;

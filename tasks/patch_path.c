@@ -14,17 +14,19 @@
 // Length of the zero-width character at p that HFS+ ignores, or 0.
 static size_t ignorable_length(const unsigned char *p, const unsigned char *end)
 {
-    static const char *const ranges[][2] = {
-            {"\xe2\x80\x8c", "\xe2\x80\x8f"}, // joiners and marks
-            {"\xe2\x80\xaa", "\xe2\x80\xae"}, // embeddings and overrides
-            {"\xe2\x81\xaa", "\xe2\x81\xaf"}, // deprecated shaping controls
-            {"\xef\xbb\xbf", "\xef\xbb\xbf"}, // zero-width no-break space
+    static const uint32_t ranges[][2] = {
+            {0x200c, 0x200f}, // joiners and marks
+            {0x202a, 0x202e}, // embeddings and overrides
+            {0x206a, 0x206f}, // deprecated shaping controls
+            {0xfeff, 0xfeff}, // zero-width no-break space
     };
+    uint32_t c = 0;
 
-    if (end - p < 3)
+    if (end - p < 3 || (p[0] & 0xf0) != 0xe0)
         return 0;
+    c = (p[0] & 0x0fU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU);
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        if (memcmp(p, ranges[i][0], 3) >= 0 && memcmp(p, ranges[i][1], 3) <= 0)
+        if (c >= ranges[i][0] && c <= ranges[i][1])
             return 3;
     }
     return 0;

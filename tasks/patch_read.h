@@ -21,7 +21,7 @@ struct patch_reader {
     size_t hunk_count;
     size_t binary_bytes;
     bool crlf_seen, lf_seen; // line ends of hunk lines
-    bool cut_short;          // strict reading: lines that look like more of a hunk came after it
+    bool doubtful;           // strict reading: git takes this for something else than was meant
     struct assay_arena *arena;
     struct assay_error *err;
 };

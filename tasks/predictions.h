@@ -39,7 +39,9 @@ struct assay_predictions {
 };
 
 // Keys: instance_id, model_patch (or patch, prediction), model_name_or_path; others are
-// ignored. A second row for an id is a BAD_ROW that names the first one's line.
+// ignored. A second row for an id is a BAD_ROW that names the first one's line (and keeps the id:
+// only rows that are no BAD_ROW have ids of their own). When a .json list or object breaks off,
+// its last row is a BAD_ROW that says where.
 ASSAY_MUST_USE enum assay_status assay_predictions_read(
         struct assay_predictions **out, const char *file, struct assay_error *err);
 void assay_predictions_free(struct assay_predictions *predictions);

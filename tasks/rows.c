@@ -174,46 +174,73 @@ static enum rows_layout rows_detect(const struct assay_rows *rows)
 
 // --- rows ----------------------------------------------------------------------------------------
 
-static void row_add(struct assay_rows *rows, struct assay_row *row, int c)
+// The next `len` bytes of the window belong to the row.
+static void row_take(struct assay_rows *rows, struct assay_row *row, size_t len)
 {
-    if (!row->too_long && !assay_buf_addc(&rows->text, (char)c))
+    const char *bytes = rows->window + rows->at;
+
+    if (!row->too_long && !assay_buf_add(&rows->text, bytes, len))
         row->too_long = true;
+    for (const char *end = bytes + len;
+            (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL; bytes++)
+        rows->line++;
+    rows->at += len;
 }
 
 static void read_line(struct assay_rows *rows, struct assay_row *row)
 {
-    for (int c = rows_peek(rows); c != -1 && c != '\n'; c = rows_peek(rows)) {
-        row_add(rows, row, c);
-        rows_take(rows);
+    while (rows_peek(rows) != -1) {
+        const char *start = rows->window + rows->at;
+        const char *end = memchr(start, '\n', rows->filled - rows->at);
+
+        row_take(rows, row, end == NULL ? rows->filled - rows->at : (size_t)(end - start));
+        if (end != NULL)
+            return;
     }
+}
+
+// Where a value is while it is being followed.
+struct value_state {
+    size_t depth;
+    bool in_string, escaped;
+};
+
+enum value_end { VALUE_GOES_ON, VALUE_ENDS_BEFORE, VALUE_ENDS_BEHIND };
+
+static enum value_end value_step(struct value_state *state, char c)
+{
+    if (state->in_string) {
+        if (state->escaped || c == '\\')
+            state->escaped = !state->escaped;
+        else if (c == '"')
+            state->in_string = false;
+        return !state->in_string && state->depth == 0 ? VALUE_ENDS_BEHIND : VALUE_GOES_ON;
+    }
+    if (state->depth == 0 && (is_space(c) || c == ',' || c == ']' || c == '}'))
+        return VALUE_ENDS_BEFORE; // behind a number or a word
+    if (c == '{' || c == '[')
+        state->depth++;
+    else if (c == '"')
+        state->in_string = true;
+    else if ((c == '}' || c == ']') && --state->depth == 0)
+        return VALUE_ENDS_BEHIND;
+    return VALUE_GOES_ON;
 }
 
 // One value to its end. False when the file ends first.
 static bool read_value(struct assay_rows *rows, struct assay_row *row)
 {
-    size_t depth = 0;
-    bool in_string = false;
-    bool escaped = false;
+    struct value_state state = {0};
+    enum value_end end = VALUE_GOES_ON;
 
-    for (int c = rows_peek(rows); c != -1; c = rows_peek(rows)) {
-        if (!in_string && depth == 0 && (is_space(c) || c == ',' || c == ']' || c == '}'))
-            return true; // behind a number or a word
-        row_add(rows, row, c);
-        rows_take(rows);
-        if (escaped)
-            escaped = false;
-        else if (in_string && c == '\\')
-            escaped = true;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            depth++;
-        else if (!in_string && (c == '}' || c == ']'))
-            depth--;
-        if (!in_string && depth == 0 && (c == '"' || c == '}' || c == ']'))
-            return true;
+    while (end == VALUE_GOES_ON && rows_peek(rows) != -1) {
+        size_t at = rows->at;
+
+        while (end == VALUE_GOES_ON && at < rows->filled)
+            end = value_step(&state, rows->window[at++]);
+        row_take(rows, row, at - rows->at - (end == VALUE_ENDS_BEFORE));
     }
-    return false;
+    return end != VALUE_GOES_ON;
 }
 
 // `"key" :` of a member into rows->key.
@@ -280,11 +307,11 @@ static enum assay_status next_row(
         bool *more, struct assay_row *row, struct assay_rows *rows, struct assay_error *err)
 {
     struct assay_row found = {0};
-    enum assay_status status;
 
     *more = true;
     if (rows->layout == ROWS_LIST || rows->layout == ROWS_OBJECT) {
-        status = next_member(more, rows, err);
+        const enum assay_status status = next_member(more, rows, err);
+
         if (status != ASSAY_OK || !*more)
             return status;
     }
@@ -327,8 +354,8 @@ enum assay_status assay_rows_sha256(char hex[65], struct assay_rows *rows, struc
 {
     if (rows->sha != NULL) {
         rows->ended = true;
-        while (rows->sys_errno == 0 && rows_fill(rows))
-            continue;
+        while (rows->sys_errno == 0 && rows_fill(rows)) {
+        }
         if (rows->sys_errno != 0)
             return rows_fail(rows, err, "");
         assay_sha256_hex(rows->sha, rows->sha256);

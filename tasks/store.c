@@ -142,6 +142,7 @@ enum assay_status assay_store_write(
 
     pthread_mutex_lock(&store->queue_lock);
     *store->last_next = &job;
+    // cppcheck-suppress autoVariables; the job is out of the queue before this call returns
     store->last_next = &job.next;
     pthread_cond_signal(&store->queue_filled);
     while (!job.done)

@@ -4,7 +4,9 @@
 // Thread-safe. Writes go through one writer thread that commits them in groups
 // (FULL durability); a write call returns once its commit is on disk. Reads use
 // their own connection under a lock. Nothing is ever half written: each call is
-// one transaction.
+// one transaction. Several processes may have one store open; a write that finds
+// it held by another for 60 s is ASSAY_ETIMEOUT. What a read returns lies in the
+// caller's arena; a list of none is NULL with count 0.
 #ifndef ASSAY_TASKS_STORE_H
 #define ASSAY_TASKS_STORE_H
 
@@ -112,6 +114,10 @@ struct assay_evaluation {
 };
 ASSAY_MUST_USE enum assay_status assay_store_put_verdict(struct assay_store *store,
         const struct assay_evaluation *evaluation, struct assay_error *err);
+// The verdict of (run, instance); ASSAY_ENOTFOUND when it has none yet.
+ASSAY_MUST_USE enum assay_status assay_store_get_verdict(struct assay_store *store,
+        const char *run_id, const char *instance_id, struct assay_arena *arena,
+        struct assay_verdict *out, struct assay_error *err);
 // The stored, scored verdict of this key, with `cached` set; ASSAY_ENOTFOUND when there is none.
 ASSAY_MUST_USE enum assay_status assay_store_cached_verdict(struct assay_store *store,
         const char *key, struct assay_arena *arena, struct assay_verdict *out,

@@ -119,7 +119,6 @@ out:
 static enum assay_status migrate_step(sqlite3 *db, bool *done, struct assay_error *err)
 {
     struct store_version version = {0};
-    char pragma[96];
     enum assay_status status = assay_store_exec(db, "BEGIN IMMEDIATE", "migrate", err);
 
     if (status != ASSAY_OK)
@@ -129,6 +128,8 @@ static enum assay_status migrate_step(sqlite3 *db, bool *done, struct assay_erro
         status = check_version(&version, err);
     *done = version.user_version >= assay_store_migration_count;
     if (status == ASSAY_OK && !*done) {
+        char pragma[96];
+
         snprintf(pragma, sizeof(pragma), "PRAGMA application_id = %d; PRAGMA user_version = %llu",
                 APPLICATION_ID, (unsigned long long)version.user_version + 1);
         status = assay_store_exec(db, assay_store_migrations[version.user_version], "migrate", err);

@@ -65,14 +65,15 @@ static enum assay_status open_existing(sqlite3 *db, struct open_args *args, stru
     const struct assay_run *wanted = args->wanted;
     struct assay_run *run = &args->run;
     struct assay_query query;
-    enum assay_status status;
 
     if (wanted->run_id != NULL) {
-        status = find_run(run, &args->resumed, db, wanted->run_id, args->arena, err);
+        const enum assay_status status =
+                find_run(run, &args->resumed, db, wanted->run_id, args->arena, err);
         if (status != ASSAY_OK || !args->resumed)
             return status;
         if (strcmp(run->identity, wanted->identity) != 0)
-            return assay_fail(err, ASSAY_ECONFLICT, "run %s belongs to another command: %.120s",
+            return assay_fail(err, ASSAY_ECONFLICT,
+                    "run %s is of another command, or its suite or predictions have changed since: %.100s",
                     wanted->run_id, run->command);
         if (args->again && run->state == ASSAY_RUN_FINISHED)
             return assay_fail(err, ASSAY_ECONFLICT,

@@ -112,8 +112,9 @@ static enum assay_status add_prepare(
     if (status != ASSAY_OK || !known || *same)
         return status;
     if (!args->replace)
-        return assay_fail(
-                err, ASSAY_ECONFLICT, "suite %s is in the store already, with other content", name);
+        return assay_fail(err, ASSAY_ECONFLICT,
+                "suite %s is in the store already, with other content; --replace puts this one in its place",
+                name);
     assay_query_begin(&query, db, "DELETE FROM suites WHERE name = ?");
     assay_query_text(&query, name);
     return assay_query_run(&query, "replace suite", err);

@@ -297,6 +297,42 @@ enum assay_status assay_store_cached_verdict(struct assay_store *store, const ch
     return assay_store_read(store, cached_work, &args, err);
 }
 
+struct verdict_args {
+    const char *run_id, *instance_id;
+    struct assay_arena *arena;
+    struct assay_verdict *out;
+};
+
+static enum assay_status verdict_work(sqlite3 *db, void *user, struct assay_error *err)
+{
+    const struct verdict_args *args = user;
+    enum assay_status status = ASSAY_OK;
+    struct assay_query query;
+    enum assay_status ended;
+
+    assay_query_begin(&query, db,
+            "SELECT body FROM verdicts JOIN evaluations USING (evaluation_number)"
+            " JOIN runs USING (run_number) WHERE run_id = ? AND instance_id = ?");
+    assay_query_text(&query, args->run_id);
+    assay_query_text(&query, args->instance_id);
+    if (assay_query_row(&query))
+        status = column_verdict(args->out, &query, 0, args->arena, err);
+    else if (query.code == SQLITE_OK)
+        status = assay_fail(err, ASSAY_ENOTFOUND, "run %.60s: no verdict of %.110s", args->run_id,
+                args->instance_id);
+    ended = assay_query_end(&query, "verdict", status == ASSAY_OK ? err : NULL);
+    return status == ASSAY_OK ? ended : status;
+}
+
+enum assay_status assay_store_get_verdict(struct assay_store *store, const char *run_id,
+        const char *instance_id, struct assay_arena *arena, struct assay_verdict *out,
+        struct assay_error *err)
+{
+    struct verdict_args args = {run_id, instance_id, arena, out};
+
+    return assay_store_read(store, verdict_work, &args, err);
+}
+
 struct outcome_args {
     const char *run_id, *instance_id;
     struct assay_arena *arena;

@@ -76,7 +76,7 @@ static int instance_compare(const void *left, const void *right)
 
 static enum assay_status recipes_check(const struct assay_suite *suite, struct assay_error *err)
 {
-    struct assay_fault fault;
+    struct assay_fault fault = {.field = ""};
 
     for (size_t i = 0; i < suite->recipe_count; i++) {
         if (assay_recipe_fault(&fault, &suite->recipes[i]))
@@ -100,7 +100,7 @@ static enum assay_status framework_fail(const struct assay_suite *suite,
 enum assay_status assay_suite_check(struct assay_suite *suite,
         bool (*framework_known)(const char *name), struct assay_error *err)
 {
-    struct assay_fault fault;
+    struct assay_fault fault = {.field = ""};
     enum assay_status status = recipes_check(suite, err);
 
     if (status != ASSAY_OK)

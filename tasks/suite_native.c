@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // suite_native.c - the native suite folder: suite.json and one folder per instance.
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -131,7 +132,7 @@ static enum assay_status recipe_fields(struct assay_recipe *recipe,
         const struct assay_fields *fields, const char *dir_real, struct assay_error *err)
 {
     static const char *const keys[] = {"base", "setup", "env", "workdir"};
-    struct assay_fault fault;
+    struct assay_fault fault = {.field = ""};
     enum assay_status status;
 
     recipe->workdir = "/testbed";
@@ -304,7 +305,8 @@ static enum assay_status resolve_base(const struct native_reader *reader,
         return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", fields->source->file);
     real = realpath(path, NULL);
     if (real == NULL)
-        return assay_fields_fail(fields, key, err, "%.80s: %s", base->where, strerror(errno));
+        return assay_fields_fail(
+                fields, key, err, "%.80s: %s", base->where, strerrordesc_np(errno));
     if (base->kind == ASSAY_BASE_DIR) {
         if (strncmp(real, reader->dir_real, dir_len) != 0 || real[dir_len] != '/')
             status = assay_fields_fail(
@@ -379,7 +381,7 @@ static enum assay_status check_instance(const struct native_reader *reader,
         struct assay_instance *instance, const char *id, const struct assay_fields *fields,
         struct assay_error *err)
 {
-    struct assay_fault fault;
+    struct assay_fault fault = {.field = ""};
 
     if (strcmp(instance->instance_id, id) != 0)
         return assay_fields_fail(fields, "instance_id", err,
@@ -443,11 +445,17 @@ static int name_compare(const void *left, const void *right)
 static enum assay_status list_folders(const struct native_reader *reader, DIR *dir,
         const char **names, size_t *count, struct assay_error *err)
 {
-    const struct dirent *entry;
-
-    while ((entry = readdir(dir)) != NULL) {
+    for (;;) {
+        const struct dirent *entry;
         struct stat stat_entry;
 
+        errno = 0;
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this call's own
+        entry = readdir(dir);
+        if (entry == NULL && errno != 0)
+            return assay_fail_errno(err, errno, "%s", reader->dir);
+        if (entry == NULL)
+            return ASSAY_OK;
         if (entry->d_name[0] == '.' || entry->d_name[0] == '_')
             continue;
         if (fstatat(reader->dir_fd, entry->d_name, &stat_entry, AT_SYMLINK_NOFOLLOW) != 0)
@@ -461,7 +469,6 @@ static enum assay_status list_folders(const struct native_reader *reader, DIR *d
         if (names[(*count)++] == NULL)
             return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", reader->dir);
     }
-    return ASSAY_OK;
 }
 
 static enum assay_status read_folders(const struct native_reader *reader, struct assay_error *err)
@@ -472,6 +479,7 @@ static enum assay_status read_folders(const struct native_reader *reader, struct
     DIR *dir = NULL;
     int list_fd = -1;
 
+    assert(reader->suite != NULL);
     // A descriptor of its own: fdopendir() takes it over, and it has an offset.
     list_fd = openat(reader->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (list_fd >= 0)
@@ -511,7 +519,7 @@ enum assay_status assay_suite_read_native(
     reader.dir = assay_path_short(shown, name);
     reader.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (reader.dir_fd < 0) {
-        status = assay_fail(err, ASSAY_ENOTFOUND, "%s: %s", shown, strerror(errno));
+        status = assay_fail(err, ASSAY_ENOTFOUND, "%s: %s", shown, strerrordesc_np(errno));
         goto out;
     }
     reader.dir_real = realpath(dir, NULL);

@@ -242,8 +242,8 @@ enum assay_status assay_release_plan_read(
         return assay_fail(err, ASSAY_ENOMEM, "suite: out of memory");
     dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0) {
-        status = assay_fail(
-                err, ASSAY_ENOTFOUND, "%s: %s", assay_path_short(shown, name), strerror(errno));
+        status = assay_fail(err, ASSAY_ENOTFOUND, "%s: %s", assay_path_short(shown, name),
+                strerrordesc_np(errno));
         goto out;
     }
     status = assay_suite_read_head(&suite, dir_fd, name, err);

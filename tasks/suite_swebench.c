@@ -79,7 +79,7 @@ static enum assay_status check_row(struct swebench_reader *reader, struct assay_
 {
     char file[ASSAY_PATH_SHORT_BYTES];
     const size_t row_line = fields->source->first_line;
-    struct assay_fault fault;
+    struct assay_fault fault = {.field = ""};
     size_t line = 0;
 
     if (assay_instance_fault(&fault, instance))
@@ -171,17 +171,19 @@ static enum assay_status make_suite(
         struct swebench_reader *reader, const char *file, struct assay_error *err)
 {
     char name[256];
-    char shown[ASSAY_PATH_SHORT_BYTES];
     const char *wanted = reader->options->name;
     struct assay_suite *suite = NULL;
     enum assay_status status;
 
     if (wanted == NULL)
         wanted = base_name(name, sizeof(name), file);
-    if (!assay_name_valid(wanted))
+    if (!assay_name_valid(wanted)) {
+        char shown[ASSAY_PATH_SHORT_BYTES];
+
         return assay_fail(err, ASSAY_EINVAL,
                 "%s: a suite cannot be called \"%.80s\": --name must be 1 to 100 of [A-Za-z0-9_.-]",
                 assay_path_short(shown, file), wanted);
+    }
     status = assay_suite_create(&suite, wanted, err);
     if (status != ASSAY_OK)
         return status;

@@ -29,7 +29,6 @@ struct repo_search {
     const char *owner; // "" when the row names none
     const char *name, *commit;
     struct assay_buf path; // of the candidate, and of what was found
-    bool found;
 };
 
 static bool exists(const char *path, const char *below, mode_t type)
@@ -48,28 +47,44 @@ static bool is_repository(const char *path)
             (exists(path, "/HEAD", S_IFREG) && exists(path, "/objects", S_IFDIR));
 }
 
-static void try_endings(struct repo_search *search, const char *const *endings, size_t count,
-        bool tarball, bool with_commit)
-{
-    const char *const joins[] = {"__", "/", NULL}; // NULL: the name alone
+// How owner and name are joined in a file name; NULL: the name alone.
+static const char *const joins[] = {"__", "/", NULL};
 
+// What kind of thing one round of the search is after.
+struct repo_kind {
+    const char *const *endings;
+    size_t ending_count;
+    bool tarball, with_commit;
+};
+
+static bool try_one(struct repo_search *search, const struct repo_kind *kind, const char *join,
+        const char *ending)
+{
+    assay_buf_clear(&search->path);
+    assay_buf_addf(&search->path, "%s/", search->folder);
+    if (join != NULL)
+        assay_buf_addf(&search->path, "%s%s", search->owner, join);
+    assay_buf_adds(&search->path, search->name);
+    if (kind->with_commit)
+        assay_buf_addf(&search->path, "-%s", search->commit);
+    assay_buf_adds(&search->path, ending);
+    if (search->path.failed)
+        return false;
+    return kind->tarball ? exists(search->path.data, "", S_IFREG)
+                         : is_repository(search->path.data);
+}
+
+static bool try_kind(struct repo_search *search, const struct repo_kind *kind)
+{
     for (size_t i = 0; i < COUNT(joins); i++) {
         if (joins[i] != NULL && search->owner[0] == '\0')
             continue;
-        for (size_t j = 0; j < count; j++) {
-            assay_buf_clear(&search->path);
-            assay_buf_addf(&search->path, "%s/%s%s%s%s%s%s", search->folder,
-                    joins[i] == NULL ? "" : search->owner, joins[i] == NULL ? "" : joins[i],
-                    search->name, with_commit ? "-" : "", with_commit ? search->commit : "",
-                    endings[j]);
-            if (search->path.failed)
-                continue;
-            search->found = tarball ? exists(search->path.data, "", S_IFREG)
-                                    : is_repository(search->path.data);
-            if (search->found)
-                return;
+        for (size_t j = 0; j < kind->ending_count; j++) {
+            if (try_one(search, kind, joins[i], kind->endings[j]))
+                return true;
         }
     }
+    return false;
 }
 
 static enum assay_status set_where(struct assay_base *base, const struct assay_fields *fields,
@@ -108,21 +123,21 @@ static enum assay_status set_archive(
 static enum assay_status find_in_folder(struct assay_base *base, const struct assay_fields *fields,
         struct repo_search *search, const char *repo, struct assay_error *err)
 {
+    static const struct repo_kind kinds[] = {
+            {repository_endings, COUNT(repository_endings), false, false},
+            {tarball_endings, COUNT(tarball_endings), true, false},
+            {tarball_endings, COUNT(tarball_endings), true, true},
+    };
     enum assay_status status;
-    bool archive = false;
+    size_t i = 0;
 
-    try_endings(search, repository_endings, COUNT(repository_endings), false, false);
-    if (!search->found)
-        try_endings(search, tarball_endings, COUNT(tarball_endings), true, false);
-    if (!search->found) {
-        try_endings(search, tarball_endings, COUNT(tarball_endings), true, true);
-        archive = search->found;
-    }
-    if (!search->found)
+    while (i < COUNT(kinds) && !try_kind(search, &kinds[i]))
+        i++;
+    if (i == COUNT(kinds))
         return assay_fields_fail(fields, "repo", err,
                 "no repository or tarball of \"%.60s\" in %.80s", repo, search->folder);
     status = set_where(base, fields, search->path.data, err);
-    if (status == ASSAY_OK && archive)
+    if (status == ASSAY_OK && kinds[i].with_commit)
         status = set_archive(base, fields, err);
     return status;
 }

@@ -13,7 +13,7 @@ mkdir -p "$work"
 
 start=$(date +%s)
 if ! "$assay" suite show pypi >/dev/null 2>&1; then
-    "$assay" suite add tasks/data/pypi --json >"$work/pypi-added.json"
+    "$assay" suite add tasks/data/pypi --runs "${ASSAY_CONFORMANCE_RUNS:-2}" --json >"$work/pypi-added.json"
 fi
 added=$(($(date +%s) - start))
 for round in 1 2 3; do

@@ -63,6 +63,52 @@ json() {
     tail -n 1 "$WORK/out" | /usr/bin/python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"
 }
 
+# suite_begin NAME: a suite folder in $WORK/NAME with one recipe, to which instance() adds. RECIPES: JSON
+# members instead of that one.
+suite_begin() {
+    SUITE=$WORK/$1
+    rm -rf "$SUITE"
+    mkdir "$SUITE"
+    cat >"$SUITE/suite.json" <<END
+{"schema": 1, "name": "$1", "version": "1",
+ "recipes": {"r": {"base": "host", "setup": [], "env": {}, "workdir": "/testbed"}${RECIPES:+, $RECIPES}}}
+END
+}
+
+# instance ID SCRIPT [MEMBERS [LIMITS]]: `sh run.sh` with that script is the test; gold makes `state` say
+# yes. MEMBERS, LIMITS: JSON members to add to or to put in place of the usual ones.
+instance() {
+    mkdir -p "$SUITE/$1/base"
+    echo no >"$SUITE/$1/base/state"
+    printf '%s\n' "$2" >"$SUITE/$1/base/run.sh"
+    printf '%s\n' '--- a/state' '+++ b/state' '@@ -1 +1 @@' '-no' '+yes' >"$SUITE/$1/gold.patch"
+    printf '%s\n' '--- /dev/null' '+++ b/t.txt' '@@ -0,0 +1 @@' '+t' >"$SUITE/$1/test.patch"
+    echo problem >"$SUITE/$1/problem.md"
+    /usr/bin/python3 - "$SUITE/$1/instance.json" "$1" "{${3:-}}" "{${4:-}}" <<'PY'
+import json, sys
+file, name, members, limits = sys.argv[1:]
+json.dump({"schema": 1, "instance_id": name, "repo": "a/b", "base": {"dir": "base"}, "recipe": "r",
+           "test_cmd": ["sh", "run.sh"], "framework": "exit", "FAIL_TO_PASS": ["exit_status"], "PASS_TO_PASS": [],
+           "task": "repair", "protected_allowed": [], "tags": [],
+           "limits": {"wall_ms": 60000, "cpu_ms": 30000, "memory_bytes": 268435456, **json.loads(limits)},
+           **json.loads(members)}, open(file, "w"))
+PY
+}
+PASS='grep -q yes state' # a script that gold satisfies
+
+# signal_after SECONDS SIGNAL COMMAND...: exit status in $got, milliseconds from signal to end in $ms.
+signal_after() {
+    after=$1 signal=$2 got=0
+    shift 2
+    "$@" >"$WORK/out" 2>"$WORK/err" </dev/null &
+    pid=$!
+    sleep "$after"
+    began=$(date +%s%N)
+    kill -s "$signal" "$pid" || fail "ended before the signal: $(cat "$WORK/err")"
+    wait "$pid" || got=$?
+    ms=$((($(date +%s%N) - began) / 1000000))
+}
+
 # Nothing may be left once no assay of this script runs: no spawner or box without an assay above it,
 # no group of a spawner that is gone, no mount and no scratch of this home.
 no_leftovers() {

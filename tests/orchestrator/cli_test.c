@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What must hold: the command table parses what it describes, refuses the rest with exit status 2, and
-// every option of every command stands in its help.
+// What must hold: the command table parses what it describes, refuses the rest with exit status 2,
+// and every option of every command stands in its help.
+#include "orchestrator/cli.h"
+
 #include <string.h>
 
-#include "orchestrator/cli.h"
 #include "support/harness.h"
 
 static const struct assay_option options[] = {
@@ -19,7 +20,7 @@ static enum assay_exit look(struct assay_invocation *invocation)
     uint64_t number = 7;
 
     if (assay_cli_number(&number, invocation, "number", 1, 100, &err) != ASSAY_OK)
-        return ASSAY_EXIT_FAILED;
+        return assay_cli_fail(&err);
     assert_int_equal(invocation->argument_count, 1);
     assert_string_equal(invocation->arguments[0], "here");
     if (assay_cli_flag(invocation, "loud")) {
@@ -50,7 +51,8 @@ static void the_table_decides_what_a_command_line_means(void **state)
     } rows[] = {
             {ASSAY_EXIT_OK, {"assay", "look", "here"}},
             {ASSAY_EXIT_OK, {"assay", "look", "twice", "here"}},
-            {ASSAY_EXIT_OK, {"assay", "look", "-l", "here", "-n", "42", "--name", "a", "--name=b c"}},
+            {ASSAY_EXIT_OK,
+                    {"assay", "look", "-l", "here", "-n", "42", "--name", "a", "--name=b c"}},
             {ASSAY_EXIT_OK, {"assay", "look", "--help"}},
             {ASSAY_EXIT_OK, {"assay", "--help"}},
             {ASSAY_EXIT_USAGE, {"assay"}},
@@ -61,9 +63,9 @@ static void the_table_decides_what_a_command_line_means(void **state)
             {ASSAY_EXIT_USAGE, {"assay", "look", "here", "-n", "1", "-n", "2"}},
             {ASSAY_EXIT_USAGE, {"assay", "look", "here", "--log-level", "shout"}},
             {ASSAY_EXIT_USAGE, {"assay", "lock", "here"}},
-            {ASSAY_EXIT_FAILED, {"assay", "look", "here", "-n", "101"}},
-            {ASSAY_EXIT_FAILED, {"assay", "look", "here", "-n", "-1"}},
-            {ASSAY_EXIT_FAILED, {"assay", "look", "here", "-n", "4x"}},
+            {ASSAY_EXIT_USAGE, {"assay", "look", "here", "-n", "101"}},
+            {ASSAY_EXIT_USAGE, {"assay", "look", "here", "-n", "-1"}},
+            {ASSAY_EXIT_USAGE, {"assay", "look", "here", "-n", "4x"}},
     };
 
     (void)state;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What must hold: reward 1 means that every expected test passed by positive evidence that agrees;
 // limits come first, trouble of ours is no reward at all, and no evidence makes the judge fail.
+#include "rewards/judge.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "rewards/judge.h"
 #include "rewards/match.h"
 #include "support/harness.h"
 
@@ -73,9 +74,9 @@ static void judge(struct bench *bench, const struct assay_instance *instance,
     assert_int_equal(assay_arena_create(&bench->arena, 16 << 20, NULL), ASSAY_OK);
     // What other rooms filled in stays.
     bench->verdict = (struct assay_verdict){.run_id = "run-1", .patch_applied = true};
-    assert_int_equal(assay_judge(&bench->verdict, &bench->judgement, instance,
-                             assay_framework_find(instance->framework), evidence, bench->arena,
-                             &err),
+    assert_int_equal(
+            assay_judge(&bench->verdict, &bench->judgement, instance,
+                    assay_framework_find(instance->framework), evidence, bench->arena, &err),
             ASSAY_OK);
     assert_string_equal(bench->verdict.run_id, "run-1");
     assert_true(bench->verdict.patch_applied);
@@ -91,87 +92,89 @@ static const struct assay_instance pytest_instance = {.instance_id = "x-1",
 
 #define BEGIN "{\"n\":0,\"event\":\"begin\",\"framework\":\"pytest\"}\n"
 #define PHASE(n, id, when, outcome)                                                                \
-    "{\"n\":" #n ",\"event\":\"phase\",\"id\":\"" id "\",\"when\":\"" when "\",\"outcome\":\""     \
-    outcome "\"}\n"
+    "{\"n\":" #n ",\"event\":\"phase\",\"id\":\"" id "\",\"when\":\"" when                         \
+    "\",\"outcome\":\"" outcome "\"}\n"
 #define TEST(n0, n1, n2, id, outcome)                                                              \
-    PHASE(n0, id, "setup", "passed") PHASE(n1, id, "call", outcome)                                \
-    PHASE(n2, id, "teardown", "passed")
+    PHASE(n0, id, "setup", "passed")                                                               \
+    PHASE(n1, id, "call", outcome) PHASE(n2, id, "teardown", "passed")
 #define END(n, status, tests, failed)                                                              \
     "{\"n\":" #n ",\"event\":\"end\",\"exit\":" #status ",\"tests\":" #tests                       \
     ",\"failed\":" #failed ",\"counted\":" #failed ",\"outside\":0}\n"
 #define GOOD                                                                                       \
     BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed") END(7, 0, 2, 0)
 
+static const struct {
+    const char *report, *log;
+    int exit_code;
+    enum assay_cause cause;
+    const char *tamper;
+} agreement_rows[] = {
+        {GOOD, "", 0, ASSAY_CAUSE_OK, NULL},
+        {GOOD, "PASSED t.py::a\nPASSED t.py::b\n", 0, ASSAY_CAUSE_OK, NULL},
+        {GOOD, "", 1, ASSAY_CAUSE_INCONSISTENT, "process exited with 1"},
+        {GOOD, "FAILED t.py::b - x\n", 0, ASSAY_CAUSE_INCONSISTENT, "failed in the log"},
+        {GOOD, "FAILED t.py::other - x\n", 0, ASSAY_CAUSE_OK, NULL},
+        {GOOD GOOD, "", 0, ASSAY_CAUSE_INCONSISTENT, "begun twice"},
+        {GOOD "x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
+        {GOOD "x", "", 0, ASSAY_CAUSE_OK, NULL}, // cut off
+        {"x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
+        {"", "", 0, ASSAY_CAUSE_NONE_COLLECTED, NULL},
+        {"", "t.py::a PASSED\nt.py::b PASSED\n", 0, ASSAY_CAUSE_INCONSISTENT, "silent"},
+        {BEGIN, "", 0, ASSAY_CAUSE_INCONSISTENT, "never ended"},
+        {BEGIN END(1, 5, 0, 0), "", 5, ASSAY_CAUSE_NONE_COLLECTED, NULL},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") END(4, 0, 1, 0), "", 0, ASSAY_CAUSE_TESTS_FAILED,
+                NULL},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
+                        END(7, 1, 2, 1),
+                "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
+                        END(7, 0, 2, 1),
+                "", 0, ASSAY_CAUSE_INCONSISTENT, "tests failed, and yet the run exited 0"},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
+                        END(7, 1, 2, 0),
+                "", 1, ASSAY_CAUSE_INCONSISTENT, "no test failed, and yet"},
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
+                        END(7, 2, 2, 0),
+                "", 2, ASSAY_CAUSE_TESTS_FAILED, NULL}, // interrupted
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
+                        END(7, 0, 3, 0),
+                "", 0, ASSAY_CAUSE_INCONSISTENT, "ended with 3 tests"},
+        // A failure was taken out: the numbers show it.
+        {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(7, 8, 9, "t.py::b", "passed")
+                        END(10, 0, 2, 0),
+                "", 0, ASSAY_CAUSE_INCONSISTENT, "carries number 7"},
+        // A test without its tear-down did not come to its end.
+        {BEGIN TEST(1, 2, 3, "t.py::b", "passed") PHASE(4, "t.py::a", "setup", "passed")
+                        PHASE(5, "t.py::a", "call", "passed") END(6, 0, 2, 0),
+                "", 0, ASSAY_CAUSE_TESTS_FAILED, NULL},
+        // The worst of two reports counts.
+        {BEGIN TEST(1, 2, 3, "t.py::b", "passed") TEST(4, 5, 6, "t.py::a", "failed")
+                        TEST(7, 8, 9, "t.py::a", "passed") END(10, 1, 2, 1),
+                "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
+};
+
 static void only_evidence_that_agrees_is_rewarded(void **state)
 {
-    static const struct {
-        const char *report, *log;
-        int exit_code;
-        enum assay_cause cause;
-        const char *tamper;
-    } rows[] = {
-            {GOOD, "", 0, ASSAY_CAUSE_OK, NULL},
-            {GOOD, "PASSED t.py::a\nPASSED t.py::b\n", 0, ASSAY_CAUSE_OK, NULL},
-            {GOOD, "", 1, ASSAY_CAUSE_INCONSISTENT, "process exited with 1"},
-            {GOOD, "FAILED t.py::b - x\n", 0, ASSAY_CAUSE_INCONSISTENT, "failed in the log"},
-            {GOOD, "FAILED t.py::other - x\n", 0, ASSAY_CAUSE_OK, NULL},
-            {GOOD GOOD, "", 0, ASSAY_CAUSE_INCONSISTENT, "begun twice"},
-            {GOOD "x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
-            {GOOD "x", "", 0, ASSAY_CAUSE_OK, NULL}, // cut off
-            {"x\n", "", 0, ASSAY_CAUSE_INCONSISTENT, "no record"},
-            {"", "", 0, ASSAY_CAUSE_NONE_COLLECTED, NULL},
-            {"", "t.py::a PASSED\nt.py::b PASSED\n", 0, ASSAY_CAUSE_INCONSISTENT, "silent"},
-            {BEGIN, "", 0, ASSAY_CAUSE_INCONSISTENT, "never ended"},
-            {BEGIN END(1, 5, 0, 0), "", 5, ASSAY_CAUSE_NONE_COLLECTED, NULL},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") END(4, 0, 1, 0), "", 0,
-                    ASSAY_CAUSE_TESTS_FAILED, NULL},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
-                            END(7, 1, 2, 1),
-                    "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "failed")
-                            END(7, 0, 2, 1),
-                    "", 0, ASSAY_CAUSE_INCONSISTENT, "tests failed, and yet the run exited 0"},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
-                            END(7, 1, 2, 0),
-                    "", 1, ASSAY_CAUSE_INCONSISTENT, "no test failed, and yet"},
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
-                            END(7, 2, 2, 0),
-                    "", 2, ASSAY_CAUSE_TESTS_FAILED, NULL}, // interrupted
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(4, 5, 6, "t.py::b", "passed")
-                            END(7, 0, 3, 0),
-                    "", 0, ASSAY_CAUSE_INCONSISTENT, "ended with 3 tests"},
-            // A failure was taken out: the numbers show it.
-            {BEGIN TEST(1, 2, 3, "t.py::a", "passed") TEST(7, 8, 9, "t.py::b", "passed")
-                            END(10, 0, 2, 0),
-                    "", 0, ASSAY_CAUSE_INCONSISTENT, "carries number 7"},
-            // A test without its tear-down did not come to its end.
-            {BEGIN TEST(1, 2, 3, "t.py::b", "passed") PHASE(4, "t.py::a", "setup", "passed")
-                            PHASE(5, "t.py::a", "call", "passed") END(6, 0, 2, 0),
-                    "", 0, ASSAY_CAUSE_TESTS_FAILED, NULL},
-            // The worst of two reports counts.
-            {BEGIN TEST(1, 2, 3, "t.py::b", "passed") TEST(4, 5, 6, "t.py::a", "failed")
-                            TEST(7, 8, 9, "t.py::a", "passed") END(10, 1, 2, 1),
-                    "", 1, ASSAY_CAUSE_TESTS_FAILED, NULL},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct assay_evidence evidence = {
-                .box_cause = rows[i].exit_code == 0 ? ASSAY_CAUSE_OK : ASSAY_CAUSE_TESTS_FAILED,
-                .exit_code = rows[i].exit_code,
-                .log = {rows[i].log, strlen(rows[i].log)},
-                .report = {rows[i].report, strlen(rows[i].report)}};
+    for (size_t i = 0; i < sizeof(agreement_rows) / sizeof(agreement_rows[0]); i++) {
+        const struct assay_evidence evidence = {.box_cause = agreement_rows[i].exit_code == 0
+                        ? ASSAY_CAUSE_OK
+                        : ASSAY_CAUSE_TESTS_FAILED,
+                .exit_code = agreement_rows[i].exit_code,
+                .log = {agreement_rows[i].log, strlen(agreement_rows[i].log)},
+                .report = {agreement_rows[i].report, strlen(agreement_rows[i].report)}};
         struct bench bench;
 
         print_message("row %zu\n", i);
         judge(&bench, &pytest_instance, &evidence);
         assert_string_equal(
-                assay_cause_name(bench.verdict.cause), assay_cause_name(rows[i].cause));
-        assert_int_equal(bench.verdict.resolved, rows[i].cause == ASSAY_CAUSE_OK);
+                assay_cause_name(bench.verdict.cause), assay_cause_name(agreement_rows[i].cause));
+        assert_int_equal(bench.verdict.resolved, agreement_rows[i].cause == ASSAY_CAUSE_OK);
         assert_true(bench.verdict.reward == (bench.verdict.resolved ? 1.0 : 0.0));
-        assert_int_equal(bench.verdict.tamper.count > 0, rows[i].tamper != NULL);
-        if (rows[i].tamper != NULL && strstr(bench.verdict.tamper.items[0], rows[i].tamper) == NULL)
-            assert_string_equal(bench.verdict.tamper.items[0], rows[i].tamper);
+        assert_int_equal(bench.verdict.tamper.count > 0, agreement_rows[i].tamper != NULL);
+        if (agreement_rows[i].tamper != NULL &&
+                strstr(bench.verdict.tamper.items[0], agreement_rows[i].tamper) == NULL)
+            assert_string_equal(bench.verdict.tamper.items[0], agreement_rows[i].tamper);
         if (!bench.verdict.resolved)
             assert_int_not_equal(bench.verdict.resolution, FULL);
         assay_arena_destroy(bench.arena);
@@ -180,7 +183,8 @@ static void only_evidence_that_agrees_is_rewarded(void **state)
 
 static void limits_and_signals_come_first(void **state)
 {
-    static const char *const reports[] = {GOOD, BEGIN TEST(1, 2, 3, "t.py::a", "passed"), "x\n", ""};
+    static const char *const reports[] = {
+            GOOD, BEGIN TEST(1, 2, 3, "t.py::a", "passed"), "x\n", ""};
 
     (void)state;
     for (int cause = ASSAY_CAUSE_CPU_LIMIT; cause <= ASSAY_CAUSE_SYSCALL_DENIED; cause++)
@@ -224,7 +228,8 @@ static void a_patch_that_was_not_run_fails_every_test(void **state)
     struct assay_verdict verdict = {0};
 
     (void)state;
-    assay_judge_unrun(&verdict, &pytest_instance, ASSAY_CAUSE_PATCH_REJECTED, "line 3: no such file");
+    assay_judge_unrun(
+            &verdict, &pytest_instance, ASSAY_CAUSE_PATCH_REJECTED, "line 3: no such file");
     assert_true(verdict.scored);
     assert_false(verdict.resolved);
     assert_int_equal(verdict.f2p_failure.count, 1);
@@ -311,12 +316,65 @@ static void cut_ids_count_when_all_that_they_may_mean_agree(void **state)
     assert_int_equal(assay_outcome_finish(&outcome, NULL), ASSAY_OK);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("%s\n", rows[i].id);
-        assert_int_equal(
-                assay_match_id(&outcome, rows[i].id, ASSAY_RULES_NATIVE), rows[i].native);
+        assert_int_equal(assay_match_id(&outcome, rows[i].id, ASSAY_RULES_NATIVE), rows[i].native);
         assert_int_equal(
                 assay_match_id(&outcome, rows[i].id, ASSAY_RULES_SWEBENCH), rows[i].swebench);
     }
     assay_arena_destroy(arena);
+}
+
+// Much out of little: results whose ids are longer than the lines that report them.
+static void no_output_exhausts_the_judge(void **state)
+{
+    static const struct {
+        const char *framework;
+        size_t head_bytes; // of 'x', before `neck`
+        const char *neck, *line;
+        size_t lines;
+        bool report; // as the report, not the log
+    } rows[] = {
+            {"tap-log", 100000, " ..\n", "ok\n", 2000000, false},
+            {"tap-log", 1, " ..\n", "ok\n", 3000000, false},
+            {"tap", 1, "\t1..9\n", "x\tok\n", 2000000, true},
+            {"tap", 1, "\t1..9\n", "x\n", 2000000, true},
+            {"gotest", 1, "\n", "--- PASS: a (s)\nok  \tpppppppppppp\n", 700000, false},
+            {"gotest", 1, "\n", "--- PASS: a (s)\n", 1500000, false},
+            {"cargo", 1, "\nrunning 9 tests\n", "test a ... ok\n", 1500000, false},
+            {"unittest", 1, "\n", "a (b) ... ok\n", 1500000, false},
+            {"pytest", 1, "\n", "a::b PASSED\n", 1500000, false},
+            {"pytest", 1, "\n", "\n", 20000000, true},
+            {"ctest", 1, "\n", "1/1 Test #1: a   Passed 0 sec\n", 1500000, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct assay_instance instance = {
+                .instance_id = "x-1", .framework = rows[i].framework, .fail_to_pass = {ids_a, 1}};
+        struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK};
+        struct assay_verdict verdict = {0};
+        struct assay_judgement judgement;
+        struct assay_arena *arena;
+        struct assay_buf buf;
+
+        print_message("row %zu\n", i);
+        assay_buf_init(&buf, 64 << 20);
+        for (size_t x = 0; x < rows[i].head_bytes; x++)
+            assert_true(assay_buf_addc(&buf, 'x'));
+        assert_true(assay_buf_adds(&buf, rows[i].neck));
+        for (size_t line = 0; line < rows[i].lines; line++)
+            assert_true(assay_buf_adds(&buf, rows[i].line));
+        *(rows[i].report ? &evidence.report : &evidence.log) =
+                (struct assay_bytes){buf.data, buf.len};
+        assert_int_equal(
+                assay_arena_create(&arena, ASSAY_JUDGE_ARENA_BYTES(buf.len), NULL), ASSAY_OK);
+        assert_int_equal(assay_judge(&verdict, &judgement, &instance,
+                                 assay_framework_find(rows[i].framework), &evidence, arena, NULL),
+                ASSAY_OK);
+        assert_true(verdict.scored);
+        assert_false(verdict.resolved);
+        assay_arena_destroy(arena);
+        assay_buf_free(&buf);
+    }
 }
 
 static void every_row_of_the_table_is_whole(void **state)
@@ -351,6 +409,7 @@ int main(void)
             cmocka_unit_test(a_patch_that_was_not_run_fails_every_test),
             cmocka_unit_test(fail_only_still_needs_a_run_that_agrees),
             cmocka_unit_test(cut_ids_count_when_all_that_they_may_mean_agree),
+            cmocka_unit_test(no_output_exhausts_the_judge),
             cmocka_unit_test(every_row_of_the_table_is_whole),
     };
 

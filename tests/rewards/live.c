@@ -16,7 +16,10 @@
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define OUTPUT_BYTES ((size_t)16 << 20)
-#define WORDS_MAX 40
+#define WORDS_MAX 40 // before those of the command
+
+static const char *const base_env[] = {"/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE=1", "ASSAY_REPORT_FD=3"};
 
 bool live_has(const char *program)
 {
@@ -124,8 +127,31 @@ static const char *in_live(struct live *live, const char *text)
     return assay_arena_printf(live->arena, "%.*s%s%s", (int)(at - text), text, live->root, at);
 }
 
-static void child(struct live *live, const struct assay_framework *framework, char *const argv[],
-        int log_fd, int report_fd)
+// env(1) starts the command: with our variables alone, found in our PATH.
+static char **child_words(struct live *live, const struct assay_framework *framework,
+        const struct assay_strings *argv)
+{
+    char **words = assay_arena_array(live->arena, WORDS_MAX + argv->count + 1, sizeof(*words));
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof(base_env) / sizeof(base_env[0]); i++)
+        words[count++] = assay_arena_strdup(live->arena, base_env[i]);
+    words[count++] = assay_arena_printf(live->arena, "HOME=%s", live->root);
+    words[count++] = assay_arena_printf(live->arena, "ASSAY_OUT_DIR=%s/out", live->root);
+    for (size_t i = 0; framework->env[i] != NULL; i++) {
+        const char *pair = in_live(live, framework->env[i]);
+        const bool path = strncmp(pair, "PATH=", 5) == 0;
+
+        assert_true(count < WORDS_MAX);
+        words[count++] =
+                assay_arena_printf(live->arena, "%s%s", pair, path ? ":/usr/bin:/bin" : "");
+    }
+    for (size_t i = 0; i < argv->count; i++)
+        words[count++] = assay_arena_strdup(live->arena, in_live(live, argv->items[i]));
+    return words;
+}
+
+static void child(const struct live *live, char *const words[], int log_fd, int report_fd)
 {
     char path[PATH_MAX];
 
@@ -133,25 +159,9 @@ static void child(struct live *live, const struct assay_framework *framework, ch
     (void)dup2(log_fd, 2);
     (void)dup2(report_fd, ASSAY_REPORT_FD);
     (void)close_range(ASSAY_REPORT_FD + 1, ~0U, 0);
-    (void)clearenv();
-    (void)setenv("HOME", live->root, 1);
-    (void)setenv("PATH", "/usr/bin:/bin", 1);
-    (void)setenv("LC_ALL", "C.UTF-8", 1);
-    (void)setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
-    (void)setenv("ASSAY_REPORT_FD", "3", 1);
-    sub_path(path, live, "out");
-    (void)setenv("ASSAY_OUT_DIR", path, 1);
-    for (size_t i = 0; framework->env[i] != NULL; i++) {
-        const char *pair = in_live(live, framework->env[i]);
-
-        if (strncmp(pair, "PATH=", 5) == 0)
-            pair = assay_arena_printf(live->arena, "%s:/usr/bin:/bin", pair);
-        if (putenv(assay_arena_strdup(live->arena, pair)) != 0)
-            _exit(126);
-    }
     sub_path(path, live, "work");
     if (chdir(path) == 0)
-        execvp(argv[0], argv);
+        (void)execv(words[0], words);
     _exit(127);
 }
 
@@ -184,10 +194,20 @@ static void drain(struct live *live, int log_fd, int report_fd)
 static struct assay_strings words_of(struct live *live, const char *command)
 {
     const char *script = strstr(command, "sh -c ") == command ? command + strlen("sh -c ") : NULL;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+    const char *python = getenv("ASSAY_TEST_PYTHON");
     const char **items;
 
-    if (script == NULL)
-        return split(live, command, ' ');
+    if (script == NULL) {
+        const struct assay_strings words = split(live, command, ' ');
+
+        if (python == NULL || strcmp(words.items[0], "/usr/bin/python3") != 0)
+            return words;
+        items = assay_arena_array(live->arena, words.count, sizeof(*items));
+        memcpy(items, words.items, words.count * sizeof(*items));
+        items[0] = python;
+        return (struct assay_strings){items, words.count};
+    }
     items = assay_arena_array(live->arena, 3, sizeof(*items));
     items[0] = "sh";
     items[1] = "-c";
@@ -221,7 +241,7 @@ void live_run(struct live *live, const char *command)
 {
     const struct assay_framework *framework = assay_framework_find(live->instance.framework);
     struct assay_strings argv;
-    char *words[WORDS_MAX + 1] = {NULL};
+    char **words;
     int log_fds[2], report_fds[2], status = 0;
     pid_t pid;
 
@@ -229,28 +249,25 @@ void live_run(struct live *live, const char *command)
     live->instance.test_cmd = words_of(live, command);
     argv = live->instance.test_cmd;
     if (framework->command != NULL)
-        assert_int_equal(framework->command(&live->instance.test_cmd, &argv, live->arena, NULL),
-                ASSAY_OK);
-    assert_true(argv.count <= WORDS_MAX);
-    for (size_t i = 0; i < argv.count; i++)
-        words[i] = assay_arena_strdup(live->arena, in_live(live, argv.items[i]));
+        assert_int_equal(
+                framework->command(&live->instance.test_cmd, &argv, live->arena, NULL), ASSAY_OK);
+    words = child_words(live, framework, &argv);
     assert_int_equal(pipe2(log_fds, O_CLOEXEC), 0);
     assert_int_equal(pipe2(report_fds, O_CLOEXEC), 0);
     (void)fflush(NULL);
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        child(live, framework, words, log_fds[1], report_fds[1]);
+        child(live, words, log_fds[1], report_fds[1]);
     close(log_fds[1]);
     close(report_fds[1]);
     assay_buf_clear(&live->log);
     assay_buf_clear(&live->report);
     drain(live, log_fds[0], report_fds[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    live->evidence = (struct assay_evidence){
-            .box_cause = !WIFEXITED(status)      ? ASSAY_CAUSE_SIGNALLED :
-                    WEXITSTATUS(status) == 0 ? ASSAY_CAUSE_OK :
-                                               ASSAY_CAUSE_TESTS_FAILED,
+    live->evidence = (struct assay_evidence){.box_cause = !WIFEXITED(status) ? ASSAY_CAUSE_SIGNALLED
+                    : WEXITSTATUS(status) == 0                               ? ASSAY_CAUSE_OK
+                                               : ASSAY_CAUSE_TESTS_FAILED,
             .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
             .log = {live->log.data, live->log.len},
             .report = {live->report.data, live->report.len}};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// live.h - run a real test tool as a box would: trusted files, report pipe, out directory; no isolation.
+// live.h - run a real test tool as a box would: trusted files, report pipe, out directory; no
+// isolation.
 //
 // One live at a time; it owns a temporary directory, in which the command
 // runs, and everything that the verdict points to.
@@ -33,8 +34,9 @@ void live_file(const struct live *live, const char *path, const char *content);
 // The lists of the instance: ids separated by newlines; "" for none.
 void live_expect(struct live *live, const char *fail_to_pass, const char *pass_to_pass);
 
-// Run the words of `command` (separated by single spaces; "sh -c" takes the
-// rest as one word), read what it left, judge it.
+// $ASSAY_TEST_PYTHON takes the place of /usr/bin/python3, to try other versions of Python and
+// pytest. Run the words of `command` (separated by single spaces; "sh -c" takes the rest as one
+// word), read what it left, judge it.
 void live_run(struct live *live, const char *command);
 
 // Judge again, after a test has changed the evidence.

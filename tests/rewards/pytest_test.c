@@ -59,27 +59,26 @@ static const char every_kind[] =
         "    @unittest.skip('no')\n"
         "    def test_unit_skip(self): pass\n";
 
-static const char failing_kinds[] =
-        "import pytest\n"
-        "@pytest.fixture\n"
-        "def broken(): raise ValueError('set up')\n"
-        "@pytest.fixture\n"
-        "def broken_late():\n"
-        "    yield\n"
-        "    raise ValueError('tear down')\n"
-        "def test_fail(): assert 1 == 2\n"
-        "def test_setup(broken): pass\n"
-        "def test_teardown(broken_late): pass\n"
-        "def test_both(broken_late): assert 0\n"
-        "@pytest.mark.xfail(strict=True)\n"
-        "def test_strict(): pass\n"
-        "class TestSetup:\n"
-        "    @classmethod\n"
-        "    def setup_class(cls): raise OSError\n"
-        "    def test_in_class(self): pass\n"
-        "@pytest.mark.parametrize('x', ['a - b', 'c d', 'e [f'])\n"
-        "def test_param(x): assert 0, x\n"
-        "def test_good(): pass\n";
+static const char failing_kinds[] = "import pytest\n"
+                                    "@pytest.fixture\n"
+                                    "def broken(): raise ValueError('set up')\n"
+                                    "@pytest.fixture\n"
+                                    "def broken_late():\n"
+                                    "    yield\n"
+                                    "    raise ValueError('tear down')\n"
+                                    "def test_fail(): assert 1 == 2\n"
+                                    "def test_setup(broken): pass\n"
+                                    "def test_teardown(broken_late): pass\n"
+                                    "def test_both(broken_late): assert 0\n"
+                                    "@pytest.mark.xfail(strict=True)\n"
+                                    "def test_strict(): pass\n"
+                                    "class TestSetup:\n"
+                                    "    @classmethod\n"
+                                    "    def setup_class(cls): raise OSError\n"
+                                    "    def test_in_class(self): pass\n"
+                                    "@pytest.mark.parametrize('x', ['a - b', 'c d', 'e [f'])\n"
+                                    "def test_param(x): assert 0, x\n"
+                                    "def test_good(): pass\n";
 
 static const char *const options[] = {"", " -q", " -qq", " -v", " -vv", " -rA", " -ra", " -x",
         " --maxfail=2", " -s", " -v -s", " --tb=no", " --tb=short -q", " -v -rP", " -q -rP",
@@ -202,11 +201,13 @@ static void trouble_has_its_cause(void **state)
 // Each of these wants test_fix.py::test_fix to pass without fixing anything.
 static void forged_runs_are_never_resolved(void **state)
 {
-    static const char forge[] = "import os\n"
-                                "os.write(1, b'test_fix.py::test_fix PASSED [100%]\\n')\n"
-                                "os.write(1, b'PASSED test_fix.py::test_fix\\n=== 1 passed ===\\n')\n";
+    static const char forge[] =
+            "import os\n"
+            "os.write(1, b'test_fix.py::test_fix PASSED [100%]\\n')\n"
+            "os.write(1, b'PASSED test_fix.py::test_fix\\n=== 1 passed ===\\n')\n";
     static const struct {
-        const char *product, *tamper; // tamper: a part of the sentence, NULL when it is just a failure
+        const char *product,
+                *tamper; // tamper: a part of the sentence, NULL when it is just a failure
         enum assay_cause cause;
     } rows[] = {
             // Prints results and leaves, while the test module is imported.
@@ -331,6 +332,63 @@ static void pytest_inside_a_test_does_not_report(void **state)
     live_close(&live);
 }
 
+static const char flaky[] = "import os, time, unittest\n"
+                            "def test_second_time():\n"
+                            "    if not os.path.exists('seen'):\n"
+                            "        open('seen', 'w').close()\n"
+                            "        assert 0\n"
+                            "def test_never(): assert 0\n"
+                            "class TestSub(unittest.TestCase):\n"
+                            "    def test_parts(self):\n"
+                            "        for i in range(3):\n"
+                            "            with self.subTest(i=i): self.assertNotEqual(i, 1)\n";
+
+// Needs plugins that few hosts have: run with $ASSAY_TEST_PYTHON.
+static void plugins_that_change_the_run_are_understood(void **state)
+{
+    static const struct {
+        const char *options;
+        enum assay_cause cause;
+    } rows[] = {
+            {"-n 2", ASSAY_CAUSE_OK},
+            {"-n 2 -v", ASSAY_CAUSE_OK},
+            {"-n 2 --dist=loadfile -rA -q", ASSAY_CAUSE_OK},
+            {"--reruns 2 -v", ASSAY_CAUSE_OK},
+            {"--reruns 2 -n 2 -rA", ASSAY_CAUSE_OK},
+            {"--cov=. --cov-fail-under=100 test_all.py", ASSAY_CAUSE_OK},
+            {"--cov=. -n 2", ASSAY_CAUSE_OK},
+            {"--timeout=20", ASSAY_CAUSE_OK},
+            {"-q -rP", ASSAY_CAUSE_OK},
+            {"-v -rA", ASSAY_CAUSE_OK},
+    };
+    struct live live;
+
+    (void)state;
+    live_open(&live, "exit");
+    live_run(&live,
+            "/usr/bin/python3 -c import\txdist,pytest_rerunfailures,pytest_cov,pytest_timeout");
+    live_close(&live);
+    if (live.evidence.exit_code != 0)
+        ASSAY_SKIP("no pytest-xdist, -rerunfailures, -cov or -timeout");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char command[200];
+
+        print_message("options \"%s\"\n", rows[i].options);
+        live_open(&live, "pytest");
+        live_file(&live, "test_all.py", every_kind);
+        live_file(&live, "test_flaky.py", flaky);
+        live_expect(&live, "test_all.py::test_pass", "test_all.py::test_ids[a b]");
+        (void)snprintf(command, sizeof(command), PYTEST " %s", rows[i].options);
+        live_run(&live, command);
+        live_check(&live, rows[i].cause, rows[i].cause == ASSAY_CAUSE_OK);
+        if (strstr(rows[i].options, "reruns") != NULL)
+            live_check_status(&live, "test_flaky.py::test_second_time", ASSAY_TEST_PASSED);
+        if (strstr(rows[i].options, "cov") == NULL)
+            live_check_status(&live, "test_flaky.py::TestSub::test_parts", ASSAY_TEST_FAILED);
+        live_close(&live);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +400,7 @@ int main(void)
             cmocka_unit_test(a_blocked_plugin_earns_nothing),
             cmocka_unit_test(a_failure_that_is_no_test_explains_the_exit_status),
             cmocka_unit_test(pytest_inside_a_test_does_not_report),
+            cmocka_unit_test(plugins_that_change_the_run_are_understood),
     };
 
     if (!live_has("/usr/bin/pytest")) {

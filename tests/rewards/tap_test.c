@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What must hold: with helpers that report, TAP is judged by their records and a silent channel earns
-// nothing; a log alone is weak evidence and must agree with itself and with the exit status.
+// What must hold: with helpers that report, TAP is judged by their records and a silent channel
+// earns nothing; a log alone is weak evidence and must agree with itself and with the exit status.
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +112,8 @@ static void plain_tap_has_bare_ids(void **state)
             {"echo 1..1; echo ok 1 - good; echo 1..1; echo ok 1 - 2", ASSAY_CAUSE_OK, true},
             {"echo hello", ASSAY_CAUSE_NONE_COLLECTED, false},
             {"exit 3", ASSAY_CAUSE_NONE_COLLECTED, false},
+            {"echo 1..2; echo ok 1 - good; echo not ok 2; echo 'make: *** [check] Error 1'; exit 2",
+                    ASSAY_CAUSE_TESTS_FAILED, false},
             {"echo 'make: *** [all] Error 1'; exit 2", ASSAY_CAUSE_BUILD_FAILED, false},
     };
 

@@ -200,10 +200,6 @@ static void trouble_has_its_cause(void **state)
              "    def test_0(self): pass\n"
              "    def test_a(self): os._exit(1)\n",
                     "", ASSAY_CAUSE_TESTS_FAILED},
-            {"import unittest\nclass T(unittest.TestCase):\n"
-             "    def test_0(self): pass\n"
-             "    def test_a(self): raise KeyboardInterrupt\n",
-                    "", ASSAY_CAUSE_SIGNALLED},
     };
 
     (void)state;

@@ -27,12 +27,11 @@ static void assert_nothing_is_left(void)
 static void a_daemon_does_not_outlive_its_parent(void **state)
 {
     struct assay_box_result result;
-    uint64_t before_ms = assay_clock_ms();
 
     (void)state;
-    boxes_script(&result, "daemon; exit 0");
+    boxes_script(
+            &result, "daemon; exit 0"); // its wall limit would end a wait for the daemon's pipe
     boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    assert_true(assay_clock_ms() - before_ms < 1000); // nobody waited for the daemon's pipe
     assay_box_result_release(&result);
     assert_nothing_is_left();
 }

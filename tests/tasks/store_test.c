@@ -108,7 +108,8 @@ static void a_suite_is_replaced_only_on_demand(void **state)
     assert_int_equal(assay_store_add_suite(store, suite, false, &err), ASSAY_OK);
     assert_int_equal(assay_store_add_suite(store, suite, false, &err), ASSAY_OK); // the same
     assert_fails(assay_store_add_suite(store, other, false, &err), &err, ASSAY_ECONFLICT,
-            "suite demo is in the store already, with other content");
+            "suite demo is in the store already, with other content; --replace puts this one in its "
+            "place");
     assert_int_equal(assay_store_add_suite(store, other, true, &err), ASSAY_OK);
     assert_int_equal(assay_store_load_suite(store, "demo", &loaded, &err), ASSAY_OK);
     assert_int_equal(loaded->instance_count, 1);
@@ -155,7 +156,7 @@ static void the_newest_certificate_of_a_content_counts(void **state)
             .runs = 3,
             .details = "{}",
             .reason = ""};
-    struct assay_certificate found;
+    struct assay_certificate found = {0};
     struct assay_suite_row *rows = NULL;
     struct assay_error err;
     size_t count = 0;
@@ -254,7 +255,8 @@ static void a_run_id_belongs_to_one_command(void **state)
 
     (void)open_run(store, "mine", "one", false, arena, &resumed);
     assert_fails(assay_store_open_run(store, &wanted, ids, 2, false, arena, &run, &resumed, &err),
-            &err, ASSAY_ECONFLICT, "run mine belongs to another command: assay eval demo --gold");
+            &err, ASSAY_ECONFLICT,
+            "run mine is of another command, or its suite or predictions have changed since: assay eval demo --gold");
     wanted.run_id = "yours";
     wanted.identity = "one";
     assert_fails(assay_store_open_run(store, &wanted, ids, 2, false, arena, &run, &resumed, &err),
@@ -331,7 +333,7 @@ static void a_null_verdict_is_retried_and_never_cached(void **state)
     struct assay_arena *arena = make_arena();
     struct assay_evaluation evaluation = {.cacheable = true};
     struct assay_verdict verdict;
-    struct assay_verdict found;
+    struct assay_verdict found = {0};
     struct assay_run run;
     struct assay_error err;
     bool resumed;
@@ -362,7 +364,7 @@ static void the_newest_cacheable_verdict_answers_for_its_key(void **state)
     struct assay_arena *arena = make_arena();
     struct assay_verdict verdict;
     struct assay_evaluation evaluation = {.verdict = &verdict, .cacheable = true};
-    struct assay_verdict found;
+    struct assay_verdict found = {0};
     struct assay_error err;
     bool resumed;
 

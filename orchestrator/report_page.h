@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// report_page.h - the parts of the HTML page, and what they share; for report_html*.c alone.
+#ifndef ASSAY_ORCHESTRATOR_REPORT_PAGE_H
+#define ASSAY_ORCHESTRATOR_REPORT_PAGE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "orchestrator/report.h"
+
+// report/report.css, embedded by the build.
+extern const char assay_report_css[];
+extern const size_t assay_report_css_len;
+
+struct assay_report_page {
+    struct assay_buf *out;             // borrowed
+    const struct assay_report *report; // borrowed
+    int home_fd;                       // where the logs lie
+};
+
+// A shape for each group, so that colour never stands alone; words stand beside it always.
+const char *assay_report_mark(enum assay_report_group group);
+
+// Attribute id="..." of an instance's part of the page (`prefix` id="), or a link to it.
+void assay_report_put_anchor(const struct assay_report_page *page, const char *prefix, size_t row);
+
+// "k/n", n being how many there are of both.
+void assay_report_put_fraction(const struct assay_report_page *page,
+        const struct assay_strings *success, const struct assay_strings *failure);
+
+// report_html_chart.c: the groups as one bar with the interval below it; a small interval alone.
+void assay_report_write_chart(const struct assay_report_page *page);
+void assay_report_write_interval(const struct assay_report_page *page, size_t k, size_t n);
+
+// report_html_tables.c
+void assay_report_write_groups(const struct assay_report_page *page);
+void assay_report_write_instances(const struct assay_report_page *page);
+ASSAY_MUST_USE enum assay_status assay_report_write_repos(
+        const struct assay_report_page *page, struct assay_error *err);
+
+// report_html_instance.c: one section per instance, each within its share of the page.
+void assay_report_write_details(const struct assay_report_page *page);
+
+#endif

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// page.h - what a text holds, for the tests of the report's parts.
+#ifndef ASSAY_TESTS_ORCHESTRATOR_PAGE_H
+#define ASSAY_TESTS_ORCHESTRATOR_PAGE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+
+size_t count_of(const struct assay_buf *text, const char *part);
+void assert_holds(const struct assay_buf *text, const char *part);
+void assert_lacks(const struct assay_buf *text, const char *part);
+
+#endif
