@@ -89,12 +89,12 @@ static enum assay_status hand_over_plan(struct run *run, struct assay_error *err
 {
     struct assay_buf record;
     enum assay_status status = ASSAY_OK;
-    int fd = -1;
 
     assay_buf_init(&record, ASSAY_PLAN_BYTES_MAX);
     status = assay_plan_pack(&record, run->plan, err);
     if (status == ASSAY_OK) {
-        fd = make_memory_file("assay-plan", record.data, record.len);
+        const int fd = make_memory_file("assay-plan", record.data, record.len);
+
         if (fd < 0)
             status = assay_fail_errno(err, errno, "memory file for a plan");
         else

@@ -268,8 +268,9 @@ static void reap(struct life *life)
     int wait_status = 0;
     pid_t pid = 0;
 
-    while (read(life->signal_fd, &info, sizeof(info)) > 0)
-        continue;
+    while (read(life->signal_fd, &info, sizeof(info)) > 0) {
+        // One SIGCHLD may stand for many children.
+    }
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
         struct assay_wire_init record = {
                 .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};

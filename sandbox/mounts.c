@@ -295,9 +295,10 @@ static bool mount_root(struct tree *tree)
 static int make_plan_tmpfs(struct tree *tree, const struct assay_mount *mount)
 {
     const struct assay_box_limits *limits = &tree->plan->limits;
-    char name[16];
 
     if (mount->bytes_max == 0 && mount->inodes_max == 0) {
+        char name[16];
+
         (void)snprintf(name, sizeof(name), "t%u", tree->tmpfs_next++);
         return mkdir(name, 0755) < 0 ? -1 : tree_clone(AT_FDCWD, name, 0);
     }

@@ -112,7 +112,9 @@ static bool drop_capabilities(struct assay_fault *fault)
 // box, even with the host's network. Older kernels: namespaces alone do this.
 static bool scope_with_landlock(struct assay_fault *fault)
 {
+    // The kernel's struct landlock_ruleset_attr, which older headers lack in part.
     const struct {
+        // cppcheck-suppress unusedStructMember
         uint64_t handled_access_fs, handled_access_net, scoped;
     } ruleset = {.scoped = LANDLOCK_SCOPES};
     int fd = -1;

@@ -127,8 +127,9 @@ static enum assay_status read_hello(struct assay_wire_hello *hello, int fd, stru
 
 static void reap(pid_t pid)
 {
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    while (waitpid(pid, NULL, 0) < 0)
+        if (errno != EINTR)
+            return;
 }
 
 // Fills pid, fd and probes; *refused is what the spawner itself said.

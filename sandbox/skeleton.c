@@ -98,14 +98,14 @@ static void add_file(
 // A link into /usr or within /etc stays a link; other things are copied or bound.
 static void add_host_entry(struct assay_skeleton *skeleton, int root_fd, const char *path)
 {
-    char target[PATH_MAX];
     struct stat stat;
-    ssize_t len = 0;
 
     if (fstatat(root_fd, path, &stat, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     if (S_ISLNK(stat.st_mode)) {
-        len = readlinkat(root_fd, path, target, sizeof(target) - 1);
+        char target[PATH_MAX];
+        const ssize_t len = readlinkat(root_fd, path, target, sizeof(target) - 1);
+
         if (len > 0)
             add_text(skeleton, ASSAY_SKELETON_LINK, path, target, (size_t)len, false);
     } else if (S_ISDIR(stat.st_mode) && (stat.st_mode & S_IXOTH)) {

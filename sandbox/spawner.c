@@ -222,8 +222,9 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
         hear_oom(spawner, box);
         break;
     case WATCH_PID:
-        while (hear_init(spawner, box)) // what it said last, before it died
-            continue;
+        while (hear_init(spawner, box)) {
+            // What it said last, before it died.
+        }
         finish_box(spawner, box);
         break;
     case WATCH_MAIN:

@@ -310,7 +310,6 @@ int main(int argc, char **argv)
     size_t rounds = ROUNDS_DEFAULT;
     bool json = false;
     bool measured = false;
-    int tmp_fd = -1;
 
     for (int i = 1; i < argc; i++) {
         json = json || strcmp(argv[i], "--json") == 0;
@@ -325,7 +324,9 @@ int main(int argc, char **argv)
         measured = make_tree(folder) && start(&bench, &mount) &&
                 measure_both(&ours, &peer, &bench, rounds);
         assay_sandbox_stop(bench.sandbox);
-        tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        const int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
         if (assay_fs_remove_tree(tmp_fd, strrchr(folder, '/') + 1, NULL) != ASSAY_OK)
             (void)fprintf(stderr, "box: %s is left\n", folder);
         close(tmp_fd);

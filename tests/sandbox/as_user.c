@@ -72,15 +72,16 @@ static int run(const char *folder)
 {
     char program[PATH_MAX];
     char build[PATH_MAX];
-    char path[] = "PATH=/usr/bin:/bin";
-    char *argv[] = {program, NULL};
-    char *environment[] = {build, path, NULL};
     int status = 0;
     const pid_t pid = fork();
 
     (void)snprintf(program, sizeof(program), "%s/program", folder);
     (void)snprintf(build, sizeof(build), "ASSAY_BUILD_DIR=%s", folder);
     if (pid == 0) {
+        char path[] = "PATH=/usr/bin:/bin";
+        char *argv[] = {program, NULL};
+        char *environment[] = {build, path, NULL};
+
         if (setgroups(0, NULL) != 0 || setresgid(TEST_UID, TEST_UID, TEST_UID) != 0 ||
                 setresuid(TEST_UID, TEST_UID, TEST_UID) != 0 || chdir("/") != 0)
             _exit(1);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 // spin threads N | children N | self - use processor time without end.
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static void *spin(void *unused)
 {
+    const volatile bool more = true;
+
     (void)unused;
-    for (volatile unsigned long i = 0;; i++)
-        continue;
+    while (more) {
+        // Until killed.
+    }
     return NULL;
 }
 
