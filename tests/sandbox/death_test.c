@@ -15,13 +15,16 @@
 
 static void assert_nothing_is_left(void)
 {
-    const uint64_t deadline_ms = assay_clock_ms() + 30000; // a backstop, not a bound
+    const uint64_t deadline_ms = assay_clock_ms() + 5000; // sanitizers, and a busy host
 
-    while ((boxes_count_processes() > 0 || boxes_count_groups() > 0) &&
-            assay_clock_left_ms(deadline_ms) > 0)
+    // One good look is enough: the leak check of a spawner that exits starts a process of its own.
+    while (boxes_count_processes() > 0 || boxes_count_groups() > 0) {
+        if (assay_clock_left_ms(deadline_ms) == 0) {
+            boxes_describe_processes();
+            fail_msg("%u groups are left", boxes_count_groups());
+        }
         (void)usleep(5000);
-    assert_int_equal(boxes_count_processes(), 0);
-    assert_int_equal(boxes_count_groups(), 0);
+    }
 }
 
 static void a_daemon_does_not_outlive_its_parent(void **state)
@@ -151,7 +154,7 @@ static void be_caller(int ready_fd)
 
 static void boxes_die_with_a_killed_caller(void **state)
 {
-    const uint64_t deadline_ms = assay_clock_ms() + 30000;
+    const uint64_t deadline_ms = assay_clock_ms() + 5000;
     int ends[2];
     pid_t spawner = 0;
     unsigned alive = 0;
