@@ -195,7 +195,9 @@ static enum assay_status resolve(struct applier *applier, size_t index, struct a
             &path, applier, target, is_new ? file->new_raw : file->old_raw, is_new, err);
     if (status != ASSAY_OK)
         return status;
-    if (strcmp(path, is_new ? file->new_path : file->old_path) != 0)
+    const char *named = is_new ? file->new_path : file->old_path;
+
+    if (named == NULL || strcmp(path, named) != 0)
         target->marks |= HUNK_STRIP;
     target->old_path = file->old_path != NULL ? path : NULL;
     target->new_path = file->new_path != NULL ? path : NULL;

@@ -48,18 +48,19 @@ const char *hunk_marks_text(unsigned marks, struct assay_arena *arena)
 {
     static const char *const names[] = {"offset", "recount", "bare", "zero", "edge", "newline",
             "crlf", "whitespace", "fuzz", "strip", "present"};
-    char text[128] = "";
+    char *text = NULL;
 
     if (marks == 0)
         return "exact";
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if ((marks & 1U << i) == 0)
             continue;
-        if (text[0] != '\0')
-            strcat(text, "+");
-        strcat(text, names[i]);
+        text = assay_arena_printf(
+                arena, "%s%s%s", text != NULL ? text : "", text != NULL ? "+" : "", names[i]);
+        if (text == NULL)
+            return NULL;
     }
-    return assay_arena_strdup(arena, text);
+    return text;
 }
 
 // The lines of one side, without `head` and `tail` lines at its edges.

@@ -316,6 +316,7 @@ static bool parse_options(struct parse_state *state, struct assay_invocation *in
 
     optind = 1;
     opterr = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
     while ((code = getopt_long(argc, argv, state->letters, state->longs, NULL)) != -1) {
         const struct assay_option *option = option_of(state, code);
 
@@ -397,6 +398,11 @@ static void hold_standard_descriptors(void)
     }
 }
 
+// Outlives the signal thread: it is main()'s, and main() ends the process.
+struct interrupt {
+    volatile bool set;
+};
+
 static void stop_signals(sigset_t *set)
 {
     struct sigaction hangup;
@@ -412,22 +418,22 @@ static void stop_signals(sigset_t *set)
 // the first asks the command to stop, the second ends the process at once, and
 // so does a command that does not stop by itself in STOP_SECONDS. Boxes die with
 // the process: their spawner sees its socket close; nothing recorded is lost.
-static void *take_signals(void *flag)
+static void *take_signals(void *user)
 {
     const struct timespec patience = {.tv_sec = STOP_SECONDS};
-    volatile bool *interrupted = flag;
+    struct interrupt *interrupt = user;
     sigset_t set;
 
     stop_signals(&set);
     while (sigwaitinfo(&set, NULL) < 0)
         continue;
-    *interrupted = true;
+    interrupt->set = true;
     while (sigtimedwait(&set, NULL, &patience) < 0 && errno == EINTR)
         continue;
     _exit(ASSAY_EXIT_INTERRUPTED);
 }
 
-static void start_signal_thread(volatile bool *interrupted)
+static void start_signal_thread(struct interrupt *interrupt)
 {
     pthread_t thread;
     sigset_t set;
@@ -435,8 +441,7 @@ static void start_signal_thread(volatile bool *interrupted)
     signal(SIGPIPE, SIG_IGN);
     stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    // The flag outlives the thread: it is main()'s, and main() ends the process.
-    if (pthread_create(&thread, NULL, take_signals, (void *)(uintptr_t)interrupted) == 0)
+    if (pthread_create(&thread, NULL, take_signals, interrupt) == 0)
         pthread_detach(thread);
     else
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -465,7 +470,7 @@ static enum assay_exit run_command(
     struct assay_given *given = calloc(GIVEN_MAX, sizeof(*given));
     struct parse_state *state = calloc(1, sizeof(*state));
     struct assay_invocation invocation = {.command = command, .command_line = command_line};
-    volatile bool interrupted = false;
+    struct interrupt interrupt = {.set = false};
     enum assay_exit code = ASSAY_EXIT_FAILED;
 
     if (!given || !state) {
@@ -473,7 +478,7 @@ static enum assay_exit run_command(
         goto out;
     }
     invocation.given = given;
-    invocation.interrupted = &interrupted;
+    invocation.interrupted = &interrupt.set;
     prepare_getopt(state, command);
     code = ASSAY_EXIT_USAGE;
     if (!parse_options(state, &invocation, given, argc, argv))
@@ -485,9 +490,9 @@ static enum assay_exit run_command(
     }
     if (!check_arguments(&invocation) || !read_log_options(&invocation))
         goto out;
-    start_signal_thread(&interrupted);
+    start_signal_thread(&interrupt);
     code = command->run(&invocation);
-    if (interrupted)
+    if (interrupt.set)
         code = ASSAY_EXIT_INTERRUPTED;
 
 out:
@@ -498,6 +503,7 @@ out:
 
 static enum assay_exit run_line(const struct assay_command *commands, int argc, char **argv)
 {
+    char version[] = "version";
     const struct assay_command *command;
     int words = 0;
 
@@ -511,7 +517,7 @@ static enum assay_exit run_line(const struct assay_command *commands, int argc, 
         return ASSAY_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0)
-        argv[1] = (char *)(uintptr_t) "version";
+        argv[1] = version;
     command = find_command(commands, argc, argv, &words);
     if (!command) {
         const bool help = argc == 2 || strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0;
@@ -538,7 +544,8 @@ enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, c
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) &&
             (code == ASSAY_EXIT_OK || code == ASSAY_EXIT_INCOMPLETE)) {
-        fprintf(stderr, "assay: write to stdout: %s\n", errno ? strerror(errno) : "it failed");
+        fprintf(stderr, "assay: write to stdout: %s\n",
+                errno ? strerrordesc_np(errno) : "it failed");
         code = ASSAY_EXIT_FAILED;
     }
     return code;

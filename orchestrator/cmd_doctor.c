@@ -77,7 +77,9 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)
 {
     struct assay_error err = {0};
-    const struct assay_sandbox_options options = {.box_program = getenv("ASSAY_BOX_PROGRAM")};
+    const struct assay_sandbox_options options = {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+            .box_program = getenv("ASSAY_BOX_PROGRAM")};
     struct assay_probes probes;
     enum assay_status status = assay_probe_host(&probes, &options, &err);
 

@@ -20,7 +20,7 @@
 // One slot per recipe that was asked for; pointers to it stay valid. A failure is kept, too: a
 // set-up that fails is not run again for each of a thousand instances.
 struct environment_slot {
-    char *recipe_hash; // identity of the recipe's content, owned
+    char *identity; // owned: the recipe's content
     enum assay_status status;
     struct assay_error error;
     struct assay_environment environment; // when status is ASSAY_OK
@@ -45,11 +45,12 @@ static enum assay_status find_home(
         char home[PATH_MAX], const struct assay_invocation *invocation, struct assay_error *err)
 {
     const char *given = assay_cli_value(invocation, "home");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char *user_home = getenv("HOME");
     int length;
 
     if (!given)
-        given = getenv("ASSAY_HOME");
+        given = getenv("ASSAY_HOME"); // NOLINT(concurrency-mt-unsafe): likewise
     if (given && *given)
         length = snprintf(home, PATH_MAX, "%s", given);
     else if (user_home && user_home[0] == '/')
@@ -86,7 +87,7 @@ static enum assay_status start_sandbox(struct assay_context *context,
 
     if (status != ASSAY_OK)
         return status;
-    options.box_program = getenv("ASSAY_BOX_PROGRAM");
+    options.box_program = getenv("ASSAY_BOX_PROGRAM"); // NOLINT(concurrency-mt-unsafe): likewise
     return assay_sandbox_start(&context->sandbox, &options, err);
 }
 
@@ -160,7 +161,7 @@ void assay_context_close(struct assay_context *context)
         struct environment_slot *slot = context->environments;
 
         context->environments = slot->next;
-        free(slot->recipe_hash);
+        free(slot->identity);
         free(slot);
     }
     pthread_mutex_destroy(&context->environment_lock);
@@ -231,7 +232,7 @@ static char *recipe_identity(const struct assay_recipe *recipe)
 // A spawner that is dying may not be a zombie yet when its sockets close: look for a moment.
 static bool spawner_is_dead(const struct assay_context *context)
 {
-    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+    const struct timespec moment = {.tv_nsec = 10L * 1000 * 1000};
 
     for (int look = 0; look < 10; look++) {
         siginfo_t info = {0};
@@ -250,7 +251,7 @@ static struct environment_slot *find_slot(const struct assay_context *context, c
 {
     struct environment_slot *slot = context->environments;
 
-    while (slot && strcmp(slot->recipe_hash, identity) != 0)
+    while (slot && strcmp(slot->identity, identity) != 0)
         slot = slot->next;
     return slot;
 }
@@ -294,7 +295,7 @@ enum assay_status assay_context_environment(struct assay_context *context,
             goto out;
         }
         slot->status = prepare(context, recipe, &slot->environment, &slot->error);
-        slot->recipe_hash = identity;
+        slot->identity = identity;
         slot->next = context->environments;
         context->environments = slot;
         identity = NULL;

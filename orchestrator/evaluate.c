@@ -10,18 +10,22 @@
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
 
+// One instance to be graded, and what the model said of it.
+struct selection {
+    const struct assay_instance *instance;
+    const struct assay_prediction *prediction; // NULL: gold, or the tree as it is
+};
+
 struct evaluation {
     struct assay_context *context;
     const struct assay_evaluate_options *options;
     struct assay_arena *arena;
     const char *run_id;
-    const struct assay_instance **instances;     // selected, in suite order
-    const struct assay_prediction **predictions; // beside instances[]; NULL: none
+    struct selection *selected; // in the order of the predictions, or of the suite
     size_t count;
     const char **selected_ids; // all of the suite that the command covers, predicted or not
     size_t selected_count;
-    const struct assay_instance **pending;
-    const struct assay_prediction **pending_predictions;
+    struct selection *pending; // of these, what has no verdict yet
     struct assay_progress *progress;
     pthread_mutex_t lock; // around on_verdict
     struct assay_evaluate_result *result;
@@ -90,8 +94,7 @@ static enum assay_status select_predictions(struct evaluation *e, struct assay_e
                     assay_arena_printf(e->arena, "%s:%zu: suite %s has no instance '%s'",
                             o->predictions_path, p->line, o->suite->name, p->instance_id));
         else if (wanted(e, p->instance_id)) {
-            e->instances[e->count] = instance;
-            e->predictions[e->count++] = p;
+            e->selected[e->count++] = (struct selection){instance, p};
         }
         if (status != ASSAY_OK)
             return assay_fail(err, ASSAY_ENOMEM, "out of memory");
@@ -107,21 +110,18 @@ static enum assay_status select_instances(struct evaluation *e, struct assay_err
 
     if (status != ASSAY_OK)
         return status;
-    e->instances = assay_arena_array(e->arena, room, sizeof(*e->instances));
-    e->predictions = assay_arena_array(e->arena, room, sizeof(*e->predictions));
+    e->selected = assay_arena_array(e->arena, room, sizeof(*e->selected));
     e->pending = assay_arena_array(e->arena, room, sizeof(*e->pending));
-    e->pending_predictions = assay_arena_array(e->arena, room, sizeof(*e->pending_predictions));
     e->selected_ids =
             assay_arena_array(e->arena, o->suite->instance_count, sizeof(*e->selected_ids));
-    if (!e->instances || !e->predictions || !e->pending || !e->pending_predictions ||
-            !e->selected_ids)
+    if (!e->selected || !e->pending || !e->selected_ids)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (size_t i = 0; i < o->suite->instance_count; i++) {
         if (!wanted(e, o->suite->instances[i].instance_id))
             continue;
         e->selected_ids[e->selected_count++] = o->suite->instances[i].instance_id;
         if (!o->predictions)
-            e->instances[e->count++] = &o->suite->instances[i];
+            e->selected[e->count++].instance = &o->suite->instances[i];
     }
     return o->predictions ? select_predictions(e, err) : ASSAY_OK;
 }
@@ -193,7 +193,7 @@ static enum assay_status open_run(struct evaluation *e, struct assay_error *err)
 static size_t index_of(const struct evaluation *e, const char *instance_id)
 {
     for (size_t i = 0; i < e->count; i++) {
-        if (strcmp(e->instances[i]->instance_id, instance_id) == 0)
+        if (strcmp(e->selected[i].instance->instance_id, instance_id) == 0)
             return i;
     }
     return e->count;
@@ -236,17 +236,16 @@ static enum assay_status find_pending(
         }
         if (index == e->count)
             continue; // selected, but not predicted
-        e->pending[*count] = e->instances[index];
-        e->pending_predictions[(*count)++] = e->predictions[index];
+        e->pending[(*count)++] = e->selected[index];
     }
     return ASSAY_OK;
 }
 
 static struct assay_grade_request make_request(const struct evaluation *e, size_t index)
 {
-    const struct assay_prediction *p = e->pending_predictions[index];
+    const struct assay_prediction *p = e->pending[index].prediction;
     struct assay_grade_request request = {.suite = e->options->suite,
-            .instance = e->pending[index],
+            .instance = e->pending[index].instance,
             .candidate = e->options->candidate,
             .run_id = e->run_id,
             .wall_ms_max = e->options->wall_ms_max,

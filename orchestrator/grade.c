@@ -294,7 +294,8 @@ static enum assay_status judge_result(struct grading *g, struct assay_grade *out
     if (result->cause == ASSAY_BOX_SETUP_FAILED || result->cause == ASSAY_BOX_INFRA_ERROR) {
         assay_judge_unrun(verdict, g->request->instance, evidence.box_cause,
                 assay_arena_printf(g->arena, "%s: %s: %s", assay_box_cause_name(result->cause),
-                        result->step[0] ? result->step : "box", strerror(result->sys_errno)));
+                        result->step[0] ? result->step : "box",
+                        strerrordesc_np(result->sys_errno)));
         return ASSAY_OK;
     }
     status = assay_judge(

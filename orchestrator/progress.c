@@ -41,6 +41,7 @@ void assay_duration_text(char out[ASSAY_DURATION_BYTES], uint64_t ms)
 
 static bool env_is_set(const char *name)
 {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char *value = getenv(name);
 
     return value && *value;
@@ -48,7 +49,7 @@ static bool env_is_set(const char *name)
 
 static bool bar_wanted(void)
 {
-    const char *term = getenv("TERM");
+    const char *term = getenv("TERM"); // NOLINT(concurrency-mt-unsafe): likewise
 
     return isatty(STDERR_FILENO) && !env_is_set("NO_COLOR") && !env_is_set("CI") && term &&
             strcmp(term, "dumb") != 0;

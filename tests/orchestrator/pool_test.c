@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What must hold: every index is worked once, an error or a stop ends the handing out, nothing hangs.
+// What must hold: every index is worked once, an error or a stop ends the handing out, nothing
+// hangs.
+#include "orchestrator/pool.h"
+
 #include <stdatomic.h>
 
-#include "orchestrator/pool.h"
 #include "support/harness.h"
 
 struct counts {
@@ -33,7 +35,8 @@ static void every_index_is_worked_exactly_once(void **state)
     for (size_t t = 0; t < sizeof(threads) / sizeof(threads[0]); t++) {
         struct counts counts = {.fail_at = SIZE_MAX};
 
-        assert_int_equal(assay_pool_run(threads[t], 1000, count_one, &counts, NULL, NULL), ASSAY_OK);
+        assert_int_equal(
+                assay_pool_run(threads[t], 1000, count_one, &counts, NULL, NULL), ASSAY_OK);
         for (size_t i = 0; i < 1000; i++)
             assert_int_equal(atomic_load(&counts.seen[i]), 1);
     }
