@@ -96,6 +96,15 @@ enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation 
     return ASSAY_OK;
 }
 
+void assay_cli_put(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char byte = (unsigned char)*text;
+
+        fputc(byte < ' ' || byte == 0x7f ? '?' : byte, out);
+    }
+}
+
 void assay_cli_quote(FILE *out, const char *text)
 {
     if (*text &&
@@ -117,9 +126,11 @@ void assay_cli_quote(FILE *out, const char *text)
 
 enum assay_exit assay_cli_fail(const struct assay_error *err)
 {
-    fprintf(stderr, "assay: %s%s\n", err->message,
-            err->status == ASSAY_EINTERRUPTED ? "; the same command goes on where this one stopped"
-                                              : "");
+    fputs("assay: ", stderr);
+    assay_cli_put(stderr, err->message);
+    fputs(err->status == ASSAY_EINTERRUPTED ? "; the same command goes on where this one stopped\n"
+                                            : "\n",
+            stderr);
     if (err->status == ASSAY_EUSAGE)
         return ASSAY_EXIT_USAGE;
     return err->status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED : ASSAY_EXIT_FAILED;
