@@ -68,8 +68,7 @@ struct run {
     struct assay_wire_result reply;
 };
 
-// --- before
-// ---------------------------------------------------------------------------------------
+// --- before --------------------------------------------------------------------------------------
 
 // A sealed memory file with these bytes, positioned at its start; -1 on failure.
 static int make_memory_file(const char *name, const char *bytes, size_t len)
@@ -176,8 +175,7 @@ static enum assay_status send_run(
     return status;
 }
 
-// --- while it runs
-// --------------------------------------------------------------------------------
+// --- while it runs -------------------------------------------------------------------------------
 
 static void ask_to_kill(struct run *run, enum assay_box_cause cause)
 {
@@ -299,8 +297,7 @@ static void follow(struct run *run)
     drain(run, &run->report_fd, keep_report, DRAIN_ROUNDS_LAST);
 }
 
-// --- after
-// ----------------------------------------------------------------------------------------
+// --- after ---------------------------------------------------------------------------------------
 
 static void fill_result(struct assay_box_result *result, struct run *run, enum assay_tier tier)
 {

@@ -18,8 +18,7 @@
 
 #define HOST_LEAF "assay-host" // where we move ourselves when v2 wants an empty inner group
 
-// --- where we are
-// ---------------------------------------------------------------------------------
+// --- where we are --------------------------------------------------------------------------------
 
 // One line of mountinfo that is about control groups.
 struct tree_mount {
@@ -95,8 +94,7 @@ static bool join_path(char path[PATH_MAX], const struct assay_cgroup_host *host,
     return snprintf(path, PATH_MAX, "%s%s%s", host->root, mount->point, group) < PATH_MAX;
 }
 
-// --- what we may do there
-// -------------------------------------------------------------------------
+// --- what we may do there ------------------------------------------------------------------------
 
 static bool can_make_group(const struct assay_cgroup_tree *tree, const char *prefix)
 {
@@ -329,8 +327,7 @@ void assay_cgroups_close(struct assay_cgroups *groups)
     groups->roles = 0;
 }
 
-// --- leftovers
-// ------------------------------------------------------------------------------------
+// --- leftovers -----------------------------------------------------------------------------------
 
 // Does the name belong to a spawner of our pid namespace that is no longer alive?
 static bool is_leftover(const char *name, const char *prefix)

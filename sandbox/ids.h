@@ -20,6 +20,12 @@ struct assay_ids {
     uint32_t pool_count; // 0: every box runs as the store's uid
 };
 
+// A user namespace's map: one uid and one gid.
+struct assay_id_map {
+    uint32_t inside_uid, inside_gid;
+    uint32_t uid, gid; // in the parent namespace
+};
+
 // `uid_map` is the text of /proc/self/uid_map; NULL: read it. Where the usual
 // range is not mapped (root inside a container), the top of the largest range is used.
 void assay_ids_find(struct assay_ids *out, uint32_t uid, uint32_t gid, const char *uid_map);

@@ -62,8 +62,7 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
     _exit(1);
 }
 
-// --- before the payload
-// ---------------------------------------------------------------------------
+// --- before the payload --------------------------------------------------------------------------
 
 static int compare_fds(const void *a, const void *b)
 {
@@ -157,7 +156,8 @@ static bool become_box(struct life *life, struct assay_fault *fault)
     if (!init->sources_open &&
             !assay_sources_open(init->sources, init->plan, -1, ASSAY_BOX_UID, &refused, fault))
         return false;
-    if (!assay_mounts_make(&life->mounts, init->plan, init->skeleton, init->sources, fault))
+    if (!assay_mounts_make(
+                &life->mounts, init->plan, init->skeleton, init->staged, init->sources, fault))
         return false;
     assay_sources_close(init->sources);
     if (init->plan->network == ASSAY_NETWORK_NONE && !raise_loopback(fault))
@@ -229,8 +229,7 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     return true;
 }
 
-// --- while it runs
-// --------------------------------------------------------------------------------
+// --- while it runs -------------------------------------------------------------------------------
 
 static void fill_meter(struct life *life, struct assay_wire_init *record)
 {

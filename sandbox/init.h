@@ -14,6 +14,7 @@ struct assay_init {
     const struct assay_box_plan *plan;
     const struct assay_profiles *profiles;
     const struct assay_skeleton *skeleton;
+    bool staged; // the stage is there to clone from
     struct assay_sources *sources;
     bool sources_open;                  // the spawner did it; else it is ours to do
     int control_fd;                     // to the spawner

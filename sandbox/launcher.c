@@ -57,6 +57,7 @@
 
 #include "sandbox/prober.h"
 #include "sandbox/spawner.h"
+#include "sandbox/stage.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
@@ -153,6 +154,10 @@ static void prepare(
     }
     assay_prober_run(&hello->probes, &prober, &spawner->can_idmap);
     if (!assay_skeleton_find(&spawner->skeleton, &fault))
+        (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
+    else
+        spawner->staged = assay_stage_make(&spawner->skeleton, &spawner->ids, &fault);
+    if (!spawner->ids.root && geteuid() != spawner->ids.store_uid)
         (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
     if (!watch_all(spawner) || !make_uid_pool(spawner))
         (void)assay_fail_errno(&hello->error, errno, "start the spawner");

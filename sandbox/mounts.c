@@ -16,8 +16,7 @@
 
 #define HOST_TEXT_BYTES 65536
 
-// --- below the new root
-// ---------------------------------------------------------------------------
+// --- below the new root --------------------------------------------------------------------------
 
 int tree_open(const struct tree *tree, const char *path, int flags, unsigned mode)
 {
@@ -119,8 +118,7 @@ int tree_clone(int dir_fd, const char *path, uint64_t attributes)
     return fd;
 }
 
-// --- the box's tmpfs
-// ------------------------------------------------------------------------------
+// --- the box's tmpfs -----------------------------------------------------------------------------
 
 static void note_tmpfs(struct tree *tree, int fd)
 {
@@ -177,8 +175,7 @@ static int make_tmpfs(uint64_t bytes, uint64_t inodes, const char *mode)
     return fd;
 }
 
-// --- overlays
-// -------------------------------------------------------------------------------------
+// --- overlays ------------------------------------------------------------------------------------
 
 // Make directory `name` in the box's tmpfs and attach a source there.
 static bool place_source(struct tree *tree, const char *name, const char *step)
@@ -269,8 +266,7 @@ static int make_overlay(struct tree *tree, size_t lower_count, const char *upper
     return fd;
 }
 
-// --- root and the plan's mounts
-// -------------------------------------------------------------------
+// --- root and the plan's mounts ------------------------------------------------------------------
 
 static bool mount_root(struct tree *tree)
 {
@@ -427,7 +423,7 @@ static bool make_all(struct tree *tree)
 }
 
 bool assay_mounts_make(struct assay_mounts *out, const struct assay_box_plan *plan,
-        const struct assay_skeleton *skeleton, const struct assay_sources *sources,
+        const struct assay_skeleton *skeleton, bool staged, const struct assay_sources *sources,
         struct assay_fault *fault)
 {
     struct tree tree = {.plan = plan,
@@ -435,6 +431,7 @@ bool assay_mounts_make(struct assay_mounts *out, const struct assay_box_plan *pl
             .sources = sources,
             .root_fd = -1,
             .out = out,
+            .staged = staged,
             .fault = fault};
     bool made = false;
 

@@ -56,8 +56,9 @@ struct assay_mounts {
 };
 
 // Called in the box's namespaces, with all capabilities in them, as its user.
+// `staged`: the spawner made the stage (stage.h).
 bool assay_mounts_make(struct assay_mounts *out, const struct assay_box_plan *plan,
-        const struct assay_skeleton *skeleton, const struct assay_sources *sources,
+        const struct assay_skeleton *skeleton, bool staged, const struct assay_sources *sources,
         struct assay_fault *fault);
 
 // Is one of the box's tmpfs full?

@@ -34,8 +34,7 @@ void assay_box_plan_default(struct assay_box_plan *plan)
     plan->network = ASSAY_NETWORK_NONE;
 }
 
-// --- what a plan must be
-// --------------------------------------------------------------------------
+// --- what a plan must be -------------------------------------------------------------------------
 
 static bool path_is_absolute(const char *path)
 {
@@ -180,8 +179,7 @@ enum assay_status assay_plan_check(const struct assay_box_plan *plan, struct ass
     return status;
 }
 
-// --- writing
-// --------------------------------------------------------------------------------------
+// --- writing -------------------------------------------------------------------------------------
 
 static void put_u32(struct assay_buf *buf, uint32_t value)
 {
@@ -270,8 +268,7 @@ enum assay_status assay_plan_pack(
     return assay_buf_check(buf, "plan", err);
 }
 
-// --- reading
-// --------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 // Errors stick, as in a buffer that is written: check `failed` once at the end.
 struct reader {

@@ -24,8 +24,7 @@
 
 #define IN_BOX (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 
-// --- attempts: 0 or an errno, in a child that has the namespaces asked for
-// ------------------------
+// --- attempts: 0 or an errno, in a child that has the namespaces asked for -----------------------
 
 static int try_nothing(const struct assay_prober *prober)
 {
@@ -127,7 +126,9 @@ static int try_close_range(const struct assay_prober *prober)
 static int try_idmap(const struct assay_prober *prober)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
-    const int namespace_fd = assay_spawn_map_namespace(prober->ids->store_uid, prober->ids->pool);
+    const struct assay_id_map map = {
+            prober->ids->store_uid, prober->ids->store_gid, prober->ids->pool, prober->ids->pool};
+    const int namespace_fd = assay_spawn_map_namespace(&map);
     int fd = -1;
 
     if (namespace_fd < 0)
@@ -145,8 +146,7 @@ static int try_landlock(const struct assay_prober *prober)
     return syscall(SYS_landlock_create_ruleset, NULL, 0, 1U) < 1 ? errno : 0;
 }
 
-// --- running them
-// ---------------------------------------------------------------------------------
+// --- running them --------------------------------------------------------------------------------
 
 static int wait_exit(pid_t pid)
 {
@@ -164,6 +164,8 @@ static int attempt(
 {
     struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
     const bool mapped = (flags & CLONE_NEWUSER) != 0;
+    const struct assay_id_map map = {
+            ASSAY_BOX_UID, ASSAY_BOX_UID, prober->ids->store_uid, prober->ids->store_gid};
     int ends[2];
     char byte = 0;
     int problem = 0;
@@ -188,7 +190,7 @@ static int attempt(
     if (pid < 0) {
         problem = errno;
     } else {
-        if (mapped && !assay_spawn_write_maps(pid, ASSAY_BOX_UID, prober->ids->store_uid))
+        if (mapped && !assay_spawn_write_maps(pid, &map))
             problem = errno;
         if (problem == 0 && write(ends[1], &byte, 1) != 1)
             problem = EPROTO;

@@ -34,8 +34,7 @@ const char *assay_cgroup_shape_name(enum assay_cgroup_shape shape)
     return (unsigned)shape < sizeof(names) / sizeof(names[0]) ? names[shape] : "none";
 }
 
-// --- starting the spawner
-// -------------------------------------------------------------------------
+// --- starting the spawner ------------------------------------------------------------------------
 
 static enum assay_status find_program(
         char path[PATH_MAX], const char *given, struct assay_error *err)

@@ -28,29 +28,26 @@ struct request {
     int init_control_fd;                // the init's end
 };
 
-// --- ids
-// ------------------------------------------------------------------------------------------
+// --- ids -----------------------------------------------------------------------------------------
 
-bool assay_spawn_write_maps(pid_t pid, uint32_t inside, uint32_t outside)
+bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map)
 {
     char path[48];
-    char map[48];
+    char text[48];
 
-    (void)snprintf(map, sizeof(map), "%" PRIu32 " %" PRIu32 " 1", inside, outside);
     (void)snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
     if (!assay_procfile_write(-1, path, "deny"))
         return false;
     (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
-    if (!assay_procfile_write(-1, path, map))
+    (void)snprintf(text, sizeof(text), "%" PRIu32 " %" PRIu32 " 1", map->inside_uid, map->uid);
+    if (!assay_procfile_write(-1, path, text))
         return false;
-    // Root's gids have the uids' numbers; a user may map only its own.
-    if (geteuid() != 0)
-        (void)snprintf(map, sizeof(map), "%" PRIu32 " %" PRIu32 " 1", inside, (uint32_t)getegid());
     (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
-    return assay_procfile_write(-1, path, map);
+    (void)snprintf(text, sizeof(text), "%" PRIu32 " %" PRIu32 " 1", map->inside_gid, map->gid);
+    return assay_procfile_write(-1, path, text);
 }
 
-int assay_spawn_map_namespace(uint32_t inside, uint32_t outside)
+int assay_spawn_map_namespace(const struct assay_id_map *map)
 {
     struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
     char path[48];
@@ -64,7 +61,7 @@ int assay_spawn_map_namespace(uint32_t inside, uint32_t outside)
     if (pid < 0)
         return -1;
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-    if (assay_spawn_write_maps(pid, inside, outside))
+    if (assay_spawn_write_maps(pid, map))
         fd = open(path, O_RDONLY | O_CLOEXEC);
     const int problem = errno;
 
@@ -86,9 +83,12 @@ static uint32_t take_uid(struct spawner *spawner, int *idmap_fd)
 
         if (spawner->uid_taken[index])
             continue;
-        if (spawner->idmap_fds[index] < 0)
-            spawner->idmap_fds[index] =
-                    assay_spawn_map_namespace(ids->store_uid, ids->pool + index);
+        if (spawner->idmap_fds[index] < 0) {
+            const struct assay_id_map map = {
+                    ids->store_uid, ids->store_gid, ids->pool + index, ids->pool + index};
+
+            spawner->idmap_fds[index] = assay_spawn_map_namespace(&map);
+        }
         if (spawner->idmap_fds[index] < 0)
             break;
         spawner->uid_taken[index] = true;
@@ -134,8 +134,7 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct reques
             &request->sources, &request->plan, -1, spawner->ids.store_uid, &refused, &box->fault);
 }
 
-// --- the request
-// ----------------------------------------------------------------------------------
+// --- the request ---------------------------------------------------------------------------------
 
 static bool read_plan(struct request *request, int plan_fd, struct assay_fault *fault)
 {
@@ -185,6 +184,7 @@ static _Noreturn void become_init(
     const struct assay_init init = {.plan = &request->plan,
             .profiles = &spawner->profiles,
             .skeleton = &spawner->skeleton,
+            .staged = spawner->staged,
             .sources = &request->sources,
             .sources_open = request->sources_open,
             .control_fd = request->init_control_fd,
@@ -202,6 +202,8 @@ static _Noreturn void become_init(
 static bool clone_init(struct spawner *spawner, struct box *box, struct request *request)
 {
     const int group_fd = assay_cgroup_clone_fd(&box->group, &spawner->cgroups);
+    const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, box->uid,
+            spawner->ids.root ? box->uid : spawner->ids.store_gid};
     struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
                     CLONE_NEWUTS | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
             .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
@@ -222,7 +224,7 @@ static bool clone_init(struct spawner *spawner, struct box *box, struct request 
     }
     if (!assay_cgroup_add(&box->group, &spawner->cgroups, box->pid, group_fd >= 0, &box->fault))
         return false;
-    if (!assay_spawn_write_maps(box->pid, ASSAY_BOX_UID, box->uid))
+    if (!assay_spawn_write_maps(box->pid, &map))
         return assay_fault_set(&box->fault, "uid map");
     return true;
 }
@@ -303,8 +305,7 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
     free(request.bytes);
 }
 
-// --- the end
-// --------------------------------------------------------------------------------------
+// --- the end -------------------------------------------------------------------------------------
 
 // Out of the epoll set by hand: a close alone leaves it there while a fresh
 // init, which is a fork of ours, still holds a copy.

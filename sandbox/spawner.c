@@ -32,8 +32,7 @@ static void unwatch(const struct spawner *spawner, int fd)
     (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-// --- ending a box
-// ---------------------------------------------------------------------------------
+// --- ending a box --------------------------------------------------------------------------------
 
 // Everything in the box dies with its init; the group's kill switch is the faster of the two.
 static void kill_box(struct spawner *spawner, struct box *box)
@@ -117,8 +116,7 @@ static void finish_box(struct spawner *spawner, struct box *box)
     assay_spawn_release(spawner, box);
 }
 
-// --- events of a box
-// ------------------------------------------------------------------------------
+// --- events of a box -----------------------------------------------------------------------------
 
 static void start_clock(struct box *box, uint64_t time_us)
 {
@@ -129,7 +127,9 @@ static void start_clock(struct box *box, uint64_t time_us)
     box->state = BOX_RUNNING;
     box->started_us = time_us;
     box->check_us = 0; // the loop computes it
-    (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), NULL, 0);
+    // Only who counts silence needs to know; others are spared the wake-up.
+    if (box->limits.idle_ms_max > 0)
+        (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), NULL, 0);
 }
 
 // False when the init has nothing more to say.
@@ -232,8 +232,7 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
     }
 }
 
-// --- clocks
-// ---------------------------------------------------------------------------------------
+// --- clocks --------------------------------------------------------------------------------------
 
 // Look at one box's clocks; sets when to look next.
 static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
@@ -302,8 +301,7 @@ static void retry_groups(struct spawner *spawner)
     spawner->busy_count = kept;
 }
 
-// --- the loop
-// -------------------------------------------------------------------------------------
+// --- the loop ------------------------------------------------------------------------------------
 
 static void stop(struct spawner *spawner)
 {

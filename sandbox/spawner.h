@@ -50,6 +50,7 @@ struct spawner {
     struct assay_cgroups cgroups;
     struct assay_profiles profiles;
     struct assay_skeleton skeleton;
+    bool staged; // stage.h
     bool can_idmap;
     int *idmap_fds;  // by index in the uid pool; -1: not made yet
     bool *uid_taken; // likewise
@@ -67,10 +68,10 @@ void assay_spawner_run(struct spawner *spawner);
 void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
 // Forget a box whose process is gone (or never was): descriptors, uid, group, slot.
 void assay_spawn_release(struct spawner *spawner, struct box *box);
-// One id inside is one id outside, for a child in a new user namespace. False with errno.
-bool assay_spawn_write_maps(pid_t pid, uint32_t inside, uint32_t outside);
-// A user namespace that maps `inside` to `outside`, as a descriptor; -1 with errno.
-int assay_spawn_map_namespace(uint32_t inside, uint32_t outside);
+// Write /proc/PID/{setgroups,uid_map,gid_map} of a child in a new user namespace. False with errno.
+bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map);
+// A user namespace with this map, as a descriptor; -1 with errno.
+int assay_spawn_map_namespace(const struct assay_id_map *map);
 
 // Watch fd; `kind` and the box's slot come back with its event.
 enum watch_kind { WATCH_MAIN, WATCH_SIGNAL, WATCH_PID, WATCH_CONTROL, WATCH_PRIVATE, WATCH_OOM };

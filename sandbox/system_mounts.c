@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "sandbox/stage.h"
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-// --- /usr and /etc
-// --------------------------------------------------------------------------------
+// --- /usr and /etc -------------------------------------------------------------------------------
 
 static bool add_usr(struct tree *tree)
 {
@@ -76,8 +76,47 @@ static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entr
     return tree_attach(tree, fd, host_path, entry->is_directory, "attach /etc");
 }
 
+// The stage has no place for what a plan puts into /etc, and none for the host's resolv.conf.
+static bool stage_will_do(const struct tree *tree)
+{
+    const struct assay_box_plan *plan = tree->plan;
+
+    if (!tree->staged || !plan->host_usr || plan->root_lower_count > 0 ||
+            plan->network != ASSAY_NETWORK_NONE)
+        return false;
+    for (size_t i = 0; i < plan->mount_count; i++)
+        if (strncmp(plan->mounts[i].target, "/etc", 4) == 0)
+            return false;
+    return plan->out_dir == NULL || strncmp(plan->out_dir, "/etc", 4) != 0;
+}
+
+static bool attach_stage(struct tree *tree, const char *source, const char *target)
+{
+    const int fd = tree_clone(AT_FDCWD, source, 0);
+
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "clone stage");
+    (void)mkdirat(tree->root_fd, target + 1, 0755); // tree_attach() would find it missing first
+    return tree_attach(tree, fd, target, true, "attach stage");
+}
+
+static bool add_staged(struct tree *tree)
+{
+    for (size_t i = 0; i < tree->skeleton->count; i++) {
+        const struct assay_skeleton_entry *entry = &tree->skeleton->entries[i];
+
+        if (entry->kind == ASSAY_SKELETON_LINK && strchr(entry->path, '/') == NULL &&
+                symlinkat(entry->text, tree->root_fd, entry->path) < 0)
+            return assay_fault_set(tree->fault, "link /bin");
+    }
+    return attach_stage(tree, ASSAY_STAGE_USR, "/usr") &&
+            attach_stage(tree, ASSAY_STAGE_ETC, "/etc");
+}
+
 bool tree_add_skeleton(struct tree *tree)
 {
+    if (stage_will_do(tree))
+        return add_staged(tree);
     if (!tree_make_directories(tree, "/etc", "make /etc"))
         return false;
     if (tree->plan->host_usr && !add_usr(tree))
@@ -91,8 +130,7 @@ bool tree_add_skeleton(struct tree *tree)
     return true;
 }
 
-// --- /dev
-// -----------------------------------------------------------------------------------------
+// --- /dev ----------------------------------------------------------------------------------------
 
 static const char *const device_names[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
@@ -150,39 +188,50 @@ static bool add_pts(struct tree *tree, int dev_fd)
     return attached;
 }
 
-bool tree_add_dev(struct tree *tree)
+bool tree_add_devices(struct tree *tree)
 {
     char path[32];
     int dev_fd = -1;
     int fd = -1;
+    bool attached = true;
 
     if (!make_dev(tree))
         return false;
-    // /dev/shm is cloned before /dev is made read-only, and stays writable.
-    const int shm_fd = tree_clone(AT_FDCWD, "dev/shm", 0);
-
     fd = tree_clone(AT_FDCWD, "dev", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
-    if (shm_fd < 0 || fd < 0)
+    if (fd < 0)
         return assay_fault_set(tree->fault, "clone /dev");
     if (!tree_attach(tree, fd, "/dev", true, "attach /dev"))
         return false;
     dev_fd = tree_open(tree, "/dev", O_PATH | O_DIRECTORY, 0);
-    if (dev_fd < 0 || !attach_in(dev_fd, "shm", shm_fd))
-        return assay_fault_set(tree->fault, "attach /dev/shm");
-    for (size_t i = 0; i < sizeof(device_names) / sizeof(device_names[0]); i++) {
+    for (size_t i = 0; attached && i < sizeof(device_names) / sizeof(device_names[0]); i++) {
         (void)snprintf(path, sizeof(path), "/dev/%s", device_names[i]);
         fd = tree_clone(AT_FDCWD, path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        if (!attach_in(dev_fd, device_names[i], fd))
-            return assay_fault_set(tree->fault, "attach devices");
+        attached = attach_in(dev_fd, device_names[i], fd) ||
+                assay_fault_set(tree->fault, "attach devices");
     }
-    if (!add_pts(tree, dev_fd))
-        return false;
-    close(dev_fd);
-    return true;
+    if (dev_fd >= 0)
+        close(dev_fd);
+    return attached;
 }
 
-// --- /proc
-// ----------------------------------------------------------------------------------------
+bool tree_add_dev(struct tree *tree)
+{
+    int dev_fd = -1;
+    bool added = false;
+
+    if (tree->staged ? !attach_stage(tree, ASSAY_STAGE_DEV, "/dev") : !tree_add_devices(tree))
+        return false;
+    if (mkdir("shm", 01777) < 0)
+        return assay_fault_set(tree->fault, "make /dev/shm");
+    dev_fd = tree_open(tree, "/dev", O_PATH | O_DIRECTORY, 0);
+    if (dev_fd < 0 || !attach_in(dev_fd, "shm", tree_clone(AT_FDCWD, "shm", 0)))
+        return assay_fault_set(tree->fault, "attach /dev/shm");
+    added = add_pts(tree, dev_fd);
+    close(dev_fd);
+    return added;
+}
+
+// --- /proc ---------------------------------------------------------------------------------------
 
 static bool make_read_only(struct tree *tree, int proc_fd, const char *name)
 {

@@ -19,6 +19,7 @@ struct tree {
     int root_fd;                                 // the new root
     char *host_resolv, *host_hosts;              // owned; texts for ASSAY_NETWORK_HOST, or NULL
     struct assay_mounts *out;
+    bool staged; // the stage is there to clone from
     struct assay_fault *fault;
 };
 
@@ -31,9 +32,11 @@ bool tree_attach(
 int tree_clone(int dir_fd, const char *path, uint64_t attributes);
 bool tree_make_directories(struct tree *tree, const char *path, const char *step);
 
-// /usr, /bin..., /etc; /dev; /proc.
+// /usr, /bin..., /etc; /dev; /proc: from the stage where it has what the plan wants.
 bool tree_add_skeleton(struct tree *tree);
 bool tree_add_dev(struct tree *tree);
 bool tree_add_proc(struct tree *tree);
+// /dev without terminals and shared memory, which each box has to itself.
+bool tree_add_devices(struct tree *tree);
 
 #endif

@@ -53,7 +53,8 @@ struct assay_wire_kill {
     uint32_t cause; // enum assay_box_cause
 };
 
-// STARTED uses `kind` alone. RESULT may carry the out_dir's descriptor.
+// STARTED uses `kind` alone, and comes only when the plan has an idle limit. RESULT may carry the
+// out_dir's descriptor.
 struct assay_wire_result {
     uint32_t kind;
     uint32_t cause; // enum assay_box_cause

@@ -67,8 +67,7 @@ int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
     return failed;
 }
 
-// --- plans
-// ----------------------------------------------------------------------------------------
+// --- plans ---------------------------------------------------------------------------------------
 
 void boxes_plan_init(struct boxes_plan *out, const char *script)
 {
@@ -144,8 +143,7 @@ void boxes_assert_has(const struct assay_box_result *result, const char *text)
         fail_msg("\"%s\" is not in the output:\n%s", text, result->output.data);
 }
 
-// --- files
-// ----------------------------------------------------------------------------------------
+// --- files ---------------------------------------------------------------------------------------
 
 void boxes_give(const char *path)
 {
@@ -184,8 +182,7 @@ void boxes_read(char *text, size_t size, const char *path)
         close(fd);
 }
 
-// --- what is left
-// ---------------------------------------------------------------------------------
+// --- what is left --------------------------------------------------------------------------------
 
 // Other assays may run on this host: only what our spawners made is counted. An
 // init is in its spawner's session; a payload has our mark in its environment.
