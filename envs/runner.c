@@ -293,6 +293,7 @@ enum assay_status assay_runner_list_out(int out_dir_fd, const char *glob, size_t
     const char **names = assay_arena_array(arena, count_max, sizeof(*names));
     const int fd = openat(out_dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry = NULL;
     enum assay_status status = ASSAY_OK;
     size_t count = 0;
 
@@ -302,8 +303,8 @@ enum assay_status assay_runner_list_out(int out_dir_fd, const char *glob, size_t
             close(fd);
         return status;
     }
-    for (const struct dirent *entry = readdir(dir); status == ASSAY_OK && entry != NULL;
-            entry = readdir(dir)) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is this thread's alone
+    while (status == ASSAY_OK && (entry = readdir(dir)) != NULL) {
         if (!assay_glob_match(glob, entry->d_name))
             continue;
         if (names == NULL || count == count_max)

@@ -409,9 +409,10 @@ static void hold_standard_descriptors(void)
     }
 }
 
-// Outlives the signal thread: it is main()'s, and main() ends the process.
 struct interrupt {
     volatile bool set;
+    bool has_thread;
+    pthread_t thread;
 };
 
 static void stop_signals(sigset_t *set)
@@ -434,28 +435,42 @@ static void *take_signals(void *user)
     const struct timespec patience = {.tv_sec = STOP_SECONDS};
     struct interrupt *interrupt = user;
     sigset_t set;
+    int taken;
 
     stop_signals(&set);
-    while (sigwaitinfo(&set, NULL) < 0)
-        continue;
+    do {
+        taken = sigwaitinfo(&set, NULL);
+    } while (taken < 0);
     interrupt->set = true;
-    while (sigtimedwait(&set, NULL, &patience) < 0 && errno == EINTR)
-        continue;
+    do {
+        taken = sigtimedwait(&set, NULL, &patience);
+    } while (taken < 0 && errno == EINTR);
     _exit(ASSAY_EXIT_INTERRUPTED);
 }
 
 static void start_signal_thread(struct interrupt *interrupt)
 {
-    pthread_t thread;
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
     stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (pthread_create(&thread, NULL, take_signals, interrupt) == 0)
-        pthread_detach(thread);
-    else
+    interrupt->has_thread = pthread_create(&interrupt->thread, NULL, take_signals, interrupt) == 0;
+    if (!interrupt->has_thread)
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+// From here on a signal ends the process as it ends any other.
+static void stop_signal_thread(struct interrupt *interrupt)
+{
+    sigset_t set;
+
+    if (!interrupt->has_thread)
+        return;
+    pthread_cancel(interrupt->thread);
+    pthread_join(interrupt->thread, NULL);
+    stop_signals(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static char *join_command_line(int argc, char **argv)
@@ -503,6 +518,7 @@ static enum assay_exit run_command(
         goto out;
     start_signal_thread(&interrupt);
     code = command->run(&invocation);
+    stop_signal_thread(&interrupt);
     if (interrupt.set)
         code = ASSAY_EXIT_INTERRUPTED;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,10 +18,14 @@ static void name_model(char *out, size_t size, const char *model)
 
     for (const char *c = model; *c && m + 3 < size; c++) {
         const unsigned char byte = (unsigned char)*c;
+        const bool kept = byte != '/' && byte >= ' ' && byte != 0x7f;
 
         if (byte == '/')
             out[m++] = '_';
-        out[m++] = byte == '/' || byte < ' ' || byte == 0x7f ? '_' : *c;
+        if (kept)
+            out[m++] = *c;
+        else
+            out[m++] = '_';
     }
     out[m] = '\0';
 }
