@@ -145,10 +145,10 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
             .model_patch = request->patch,
             .cacheable = grade->cacheable};
     struct assay_store *store = assay_context_store(g->context);
-    struct assay_run run;
+    struct assay_run recorded;
     bool resumed;
     enum assay_status status =
-            assay_store_open_run(store, &wanted, ids, 1, true, g->arena, &run, &resumed, err);
+            assay_store_open_run(store, &wanted, ids, 1, true, g->arena, &recorded, &resumed, err);
 
     if (status == ASSAY_OK)
         status = assay_store_put_verdict(store, &evaluation, err);

@@ -423,7 +423,7 @@ static enum assay_status doubt_failure(
 static enum assay_status grade_prepared(
         struct grading *g, struct assay_grade *out, struct assay_error *err)
 {
-    struct assay_verdict cached;
+    struct assay_verdict cached = {0};
     enum assay_status status;
 
     describe_patch(g, &out->verdict);

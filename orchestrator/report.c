@@ -102,7 +102,7 @@ static size_t count_groups(const struct assay_report *report, unsigned groups)
     size_t count = 0;
 
     for (unsigned g = 0; g < ASSAY_REPORT_GROUPS; g++)
-        count += groups & IN(g) ? report->group_counts[g] : 0;
+        count += (groups & IN(g)) ? report->group_counts[g] : 0;
     return count;
 }
 

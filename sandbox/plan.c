@@ -138,7 +138,7 @@ static enum assay_status check_command(const struct assay_box_plan *plan, struct
         return assay_fail(err, ASSAY_EINVAL, "name is not 1..64 of [A-Za-z0-9_.-]");
     if (plan->argv == NULL || plan->argv[0] == NULL || plan->argv[0][0] == '\0')
         return assay_fail(err, ASSAY_EINVAL, "argv is empty");
-    while (plan->argv[count] != NULL && count <= ASSAY_PLAN_WORDS_MAX)
+    while (count <= ASSAY_PLAN_WORDS_MAX && plan->argv[count] != NULL)
         count++;
     if (count > ASSAY_PLAN_WORDS_MAX)
         return assay_fail(err, ASSAY_EINVAL, "argv is longer than %d", ASSAY_PLAN_WORDS_MAX);
