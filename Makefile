@@ -38,6 +38,7 @@ check:
 	@bash .ci/run
 
 bench: build
+	@bash .ci/install.sh bench
 	@cmake --build --preset release --target benches -- -j$(JOBS)
 	@bash .ci/bench.sh
 

@@ -6,6 +6,7 @@
 #     .ci/install.sh test     ... and run the tests        (default)
 #     .ci/install.sh check    ... and everything of .ci/run
 #     .ci/install.sh conformance  ... and what make conformance needs
+#     .ci/install.sh bench    what make bench needs: build, and the peers
 #
 # Quiet, and without a look at the network, when everything is there already.
 set -euo pipefail
@@ -16,15 +17,17 @@ build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev l
 # What the tests, and the suites that ship, run besides our own programs.
 test=(git python3 python3-pytest util-linux perl procps findutils tar gzip)
 conformance=(python3-pip)
+bench=(bubblewrap git)
 check=(clang libclang-rt-dev clang-format-14 clang-tidy-14 cppcheck gcovr)
 
 case "${1:-test}" in
 build) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
 check) wanted=("${build[@]}" "${test[@]}" "${check[@]}") ;;
+bench) wanted=("${build[@]}" "${bench[@]}") ;;
 conformance) wanted=("${build[@]}" "${test[@]}" "${conformance[@]}") ;;
 *)
-    echo "usage: .ci/install.sh [build|test|check|conformance]" >&2
+    echo "usage: .ci/install.sh [build|test|check|conformance|bench]" >&2
     exit 2
     ;;
 esac

@@ -20,6 +20,7 @@
 #define ENTRIES_MAX 1000000
 #define BYTES_MAX (UINT64_C(16) << 30)
 #define LOCK_POLL_MS 50
+#define TREE_DEPTH_MAX 4096
 
 enum assay_status assay_depot_path(
         char out[PATH_MAX], const char *a, const char *b, struct assay_error *err)
@@ -333,6 +334,60 @@ enum assay_status assay_depot_tree(
         return assay_fail(err, ASSAY_ENOTFOUND, "no tree %s in the depot", hash);
     snprintf(path, PATH_MAX, "%.*s/trees/%s", PATH_MAX - 256, depot->home, hash);
     return ASSAY_OK;
+}
+
+// Whatever is added to a directory, taken out of it or written to a file moves its time.
+static enum assay_status check_entry(
+        const struct assay_fs_entry *entry, void *user, struct assay_error *err)
+{
+    (void)user;
+    if (entry->stat.st_mtim.tv_sec == ASSAY_DEPOT_TIME_S)
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_EIO, "it has changed");
+}
+
+static void discard_tree(struct assay_depot *depot, const char *hash)
+{
+    char scratch[PATH_MAX], path[PATH_MAX];
+
+    if (assay_depot_tmp(depot, scratch, NULL) != ASSAY_OK)
+        return;
+    if (assay_depot_path(path, scratch, "tree", NULL) == ASSAY_OK)
+        (void)!renameat(depot->trees_fd, hash, AT_FDCWD, path);
+    assay_depot_drop_tmp(depot, scratch);
+}
+
+enum assay_status assay_depot_check_tree(
+        struct assay_depot *depot, const char *hash, struct assay_error *err)
+{
+    char path[PATH_MAX];
+    struct assay_error damage = {0};
+    struct stat st;
+    enum assay_status status = assay_depot_tree(depot, hash, path, err);
+    int fd;
+
+    if (status != ASSAY_OK)
+        return status;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        status = assay_fail_errno(err, errno, "open tree %s", hash);
+        goto out;
+    }
+    if (st.st_mtim.tv_sec != ASSAY_DEPOT_TIME_S)
+        status = assay_fail(&damage, ASSAY_EIO, "its root has changed");
+    else
+        status = assay_fs_walk(fd, TREE_DEPTH_MAX, check_entry, NULL, &damage);
+    if (status != ASSAY_OK) {
+        discard_tree(depot, hash);
+        status = assay_fail(err, ASSAY_EIO,
+                "tree %.12s was damaged (%.80s) and is taken out of the depot: add the suite again",
+                hash, damage.message);
+    }
+
+out:
+    if (fd >= 0)
+        close(fd);
+    return status;
 }
 
 bool assay_depot_recall(const struct assay_depot *depot, const char *key, char hash[65])

@@ -72,6 +72,12 @@ ASSAY_MUST_USE enum assay_status assay_depot_add_base(struct assay_depot *depot,
 ASSAY_MUST_USE enum assay_status assay_depot_tree(
         struct assay_depot *depot, const char *hash, char path[PATH_MAX], struct assay_error *err);
 
+// Is the tree as it was imported? Every entry is looked at, no content is read. A damaged one
+// (ASSAY_EIO) is taken out of the depot, so that adding its suite again makes it anew; one that
+// is not there is ASSAY_ENOTFOUND.
+ASSAY_MUST_USE enum assay_status assay_depot_check_tree(
+        struct assay_depot *depot, const char *hash, struct assay_error *err);
+
 // A fresh empty directory below tmp/, owned by the store's uid; removed by assay_depot_drop_tmp().
 ASSAY_MUST_USE enum assay_status assay_depot_tmp(
         struct assay_depot *depot, char path[PATH_MAX], struct assay_error *err);

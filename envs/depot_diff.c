@@ -297,7 +297,8 @@ static bool same_bytes(const struct assay_buf *a, const struct assay_buf *b)
 static enum assay_status write_file(struct assay_buf *out, const struct side *old_side,
         const struct side *new_side, struct assay_error *err)
 {
-    const char *path = old_side->item != NULL ? old_side->item->path : new_side->item->path;
+    const struct item *named = old_side->item != NULL ? old_side->item : new_side->item;
+    const char *path = named->path; // one side is there
     const struct assay_buf *old_content = &old_side->content, *new_content = &new_side->content;
     const bool differs = !same_bytes(old_content, new_content);
     struct hunks hunks = {.out = out,

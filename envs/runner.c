@@ -2,6 +2,7 @@
 // runner.c - an instance's command, in a fresh box over its workspace.
 #include "envs/runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -279,6 +280,45 @@ static enum assay_status read_regular(int fd, const char *name, size_t bytes_max
     }
     assay_buf_free(&buf);
     return status;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+enum assay_status assay_runner_list_out(int out_dir_fd, const char *glob, size_t count_max,
+        struct assay_arena *arena, struct assay_strings *out, struct assay_error *err)
+{
+    const char **names = assay_arena_array(arena, count_max, sizeof(*names));
+    const int fd = openat(out_dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry = NULL;
+    enum assay_status status = ASSAY_OK;
+    size_t count = 0;
+
+    if (dir == NULL) {
+        status = assay_fail_errno(err, errno, "list what the run left");
+        if (fd >= 0)
+            close(fd);
+        return status;
+    }
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is this thread's alone
+    while (status == ASSAY_OK && (entry = readdir(dir)) != NULL) {
+        if (!assay_glob_match(glob, entry->d_name))
+            continue;
+        if (names == NULL || count == count_max)
+            status = assay_fail(err, ASSAY_ENOMEM, "more than %zu files match %s", count_max, glob);
+        else if ((names[count++] = assay_arena_strdup(arena, entry->d_name)) == NULL)
+            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
+    closedir(dir);
+    if (status != ASSAY_OK)
+        return status;
+    if (count > 0)
+        qsort(names, count, sizeof(names[0]), compare_names);
+    *out = (struct assay_strings){names, count};
+    return ASSAY_OK;
 }
 
 enum assay_status assay_runner_read_out(int out_dir_fd, const char *name, size_t bytes_max,

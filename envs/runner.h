@@ -42,6 +42,12 @@ ASSAY_MUST_USE enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
         const struct assay_runner_job *job, struct assay_box_result *result,
         struct assay_error *err);
 
+// Names that stand in out_dir itself and match `glob`, sorted. ASSAY_ENOMEM when they are more than
+// count_max.
+ASSAY_MUST_USE enum assay_status assay_runner_list_out(int out_dir_fd, const char *glob,
+        size_t count_max, struct assay_arena *arena, struct assay_strings *out,
+        struct assay_error *err);
+
 // Read a regular file of at most bytes_max from an out_dir after death: no
 // links, no FIFOs, one link only. ASSAY_ENOTFOUND when it is not there.
 ASSAY_MUST_USE enum assay_status assay_runner_read_out(int out_dir_fd, const char *name,

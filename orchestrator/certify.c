@@ -216,7 +216,7 @@ static bool wanted(const struct assay_certify_options *o, const char *instance_i
 // A certificate of this very content that holds and ran as often: nothing to do.
 static bool certified_before(struct certification *c, struct assay_certificate *certificate)
 {
-    struct assay_certificate stored;
+    struct assay_certificate stored = {0};
 
     if (c->options->again || !c->record)
         return false;

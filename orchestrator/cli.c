@@ -96,6 +96,15 @@ enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation 
     return ASSAY_OK;
 }
 
+void assay_cli_put(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char byte = (unsigned char)*text;
+
+        fputc(byte < ' ' || byte == 0x7f ? '?' : byte, out);
+    }
+}
+
 void assay_cli_quote(FILE *out, const char *text)
 {
     if (*text &&
@@ -117,9 +126,11 @@ void assay_cli_quote(FILE *out, const char *text)
 
 enum assay_exit assay_cli_fail(const struct assay_error *err)
 {
-    fprintf(stderr, "assay: %s%s\n", err->message,
-            err->status == ASSAY_EINTERRUPTED ? "; the same command goes on where this one stopped"
-                                              : "");
+    fputs("assay: ", stderr);
+    assay_cli_put(stderr, err->message);
+    fputs(err->status == ASSAY_EINTERRUPTED ? "; the same command goes on where this one stopped\n"
+                                            : "\n",
+            stderr);
     if (err->status == ASSAY_EUSAGE)
         return ASSAY_EXIT_USAGE;
     return err->status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED : ASSAY_EXIT_FAILED;
@@ -398,9 +409,10 @@ static void hold_standard_descriptors(void)
     }
 }
 
-// Outlives the signal thread: it is main()'s, and main() ends the process.
 struct interrupt {
     volatile bool set;
+    bool has_thread;
+    pthread_t thread;
 };
 
 static void stop_signals(sigset_t *set)
@@ -423,28 +435,42 @@ static void *take_signals(void *user)
     const struct timespec patience = {.tv_sec = STOP_SECONDS};
     struct interrupt *interrupt = user;
     sigset_t set;
+    int taken;
 
     stop_signals(&set);
-    while (sigwaitinfo(&set, NULL) < 0)
-        continue;
+    do {
+        taken = sigwaitinfo(&set, NULL);
+    } while (taken < 0);
     interrupt->set = true;
-    while (sigtimedwait(&set, NULL, &patience) < 0 && errno == EINTR)
-        continue;
+    do {
+        taken = sigtimedwait(&set, NULL, &patience);
+    } while (taken < 0 && errno == EINTR);
     _exit(ASSAY_EXIT_INTERRUPTED);
 }
 
 static void start_signal_thread(struct interrupt *interrupt)
 {
-    pthread_t thread;
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
     stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (pthread_create(&thread, NULL, take_signals, interrupt) == 0)
-        pthread_detach(thread);
-    else
+    interrupt->has_thread = pthread_create(&interrupt->thread, NULL, take_signals, interrupt) == 0;
+    if (!interrupt->has_thread)
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+// From here on a signal ends the process as it ends any other.
+static void stop_signal_thread(struct interrupt *interrupt)
+{
+    sigset_t set;
+
+    if (!interrupt->has_thread)
+        return;
+    pthread_cancel(interrupt->thread);
+    pthread_join(interrupt->thread, NULL);
+    stop_signals(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static char *join_command_line(int argc, char **argv)
@@ -492,6 +518,7 @@ static enum assay_exit run_command(
         goto out;
     start_signal_thread(&interrupt);
     code = command->run(&invocation);
+    stop_signal_thread(&interrupt);
     if (interrupt.set)
         code = ASSAY_EXIT_INTERRUPTED;
 

@@ -73,6 +73,9 @@ enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, c
 // Print "assay: <message>" for an error that ends a command; returns the exit status for it.
 enum assay_exit assay_cli_fail(const struct assay_error *err);
 
+// Foreign text for people: control bytes, which a terminal would obey, become '?'.
+void assay_cli_put(FILE *out, const char *text);
+
 // Quote `text` for a shell if it needs it.
 void assay_cli_quote(FILE *out, const char *text);
 

@@ -31,6 +31,7 @@ const struct assay_option assay_eval_options[] = {
 
 #define EVAL_ARENA_BYTES ((size_t)8 << 30)
 #define REPORT_BYTES_MAX ((size_t)1 << 30)
+#define PROBLEMS_SHOWN 100
 
 // All that one `assay eval` holds.
 struct eval {
@@ -176,8 +177,11 @@ static enum assay_status finish(struct eval *e, const struct assay_evaluate_resu
         status = print_report(e, &report, err);
     if (status != ASSAY_OK)
         return status;
-    for (size_t i = 0; i < result->problem_count; i++)
+    for (size_t i = 0; i < result->problem_count && i < PROBLEMS_SHOWN; i++)
         fprintf(stderr, "assay: %s\n", result->problems[i]);
+    if (result->problem_count > PROBLEMS_SHOWN)
+        fprintf(stderr, "assay: and %zu more rows like these\n",
+                result->problem_count - PROBLEMS_SHOWN);
     if (result->problem_count || report.group_counts[ASSAY_REPORT_NO_VERDICT])
         *code = ASSAY_EXIT_INCOMPLETE;
     return ASSAY_OK;

@@ -79,18 +79,22 @@ static enum assay_status make_request(
 
 static void print_list(const char *title, const struct assay_strings *ids)
 {
-    for (size_t i = 0; i < ids->count; i++)
-        printf("  %s %s\n", title, ids->items[i]);
+    for (size_t i = 0; i < ids->count; i++) {
+        printf("  %s ", title);
+        assay_cli_put(stdout, ids->items[i]);
+        putchar('\n');
+    }
 }
 
 static void print_text(const struct assay_verdict *v, const char *home, const char *log_path)
 {
-    printf("%s: %s (%s)\n%s\n", v->instance_id,
+    printf("%s: %s (%s)\n", v->instance_id,
             !v->scored            ? "no verdict"
                     : v->resolved ? "resolved"
                                   : "not resolved",
-            assay_cause_name(v->cause), v->reason);
-    printf("FAIL_TO_PASS %zu of %zu, PASS_TO_PASS %zu of %zu\n", v->f2p_success.count,
+            assay_cause_name(v->cause));
+    assay_cli_put(stdout, v->reason);
+    printf("\nFAIL_TO_PASS %zu of %zu, PASS_TO_PASS %zu of %zu\n", v->f2p_success.count,
             v->f2p_success.count + v->f2p_failure.count, v->p2p_success.count,
             v->p2p_success.count + v->p2p_failure.count);
     print_list("FAIL_TO_PASS failed:", &v->f2p_failure);
@@ -141,10 +145,10 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
             .model_patch = request->patch,
             .cacheable = grade->cacheable};
     struct assay_store *store = assay_context_store(g->context);
-    struct assay_run run;
+    struct assay_run recorded;
     bool resumed;
     enum assay_status status =
-            assay_store_open_run(store, &wanted, ids, 1, true, g->arena, &run, &resumed, err);
+            assay_store_open_run(store, &wanted, ids, 1, true, g->arena, &recorded, &resumed, err);
 
     if (status == ASSAY_OK)
         status = assay_store_put_verdict(store, &evaluation, err);

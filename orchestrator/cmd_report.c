@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 
+#include "base/json.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
 #include "orchestrator/report.h"
@@ -28,16 +29,59 @@ static enum assay_status load_runs(
     return assay_store_list_runs(assay_context_store(c->context), c->arena, runs, count, err);
 }
 
+static enum assay_status print_buf(struct assay_buf *text, struct assay_error *err)
+{
+    enum assay_status status = assay_buf_check(text, "report", err);
+
+    if (status == ASSAY_OK)
+        printf("%s\n", text->data);
+    assay_buf_free(text);
+    return status;
+}
+
+static enum assay_status print_runs_json(
+        const struct assay_run *runs, size_t count, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    assay_buf_init(&text, REPORT_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_begin_array(&w, "runs");
+    for (size_t i = 0; i < count; i++) {
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "run_id", runs[i].run_id);
+        assay_json_put_text(&w, "state", runs[i].state == ASSAY_RUN_FINISHED ? "finished" : "open");
+        assay_json_put_u64(&w, "done", runs[i].done);
+        assay_json_put_u64(&w, "total", runs[i].total);
+        assay_json_put_text(&w, "suite", runs[i].suite);
+        assay_json_put_text(&w, "model", runs[i].model);
+        assay_json_put_text(&w, "command", runs[i].command);
+        assay_json_put_text(&w, "started_at", runs[i].started_at);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    return print_buf(&text, err);
+}
+
 static enum assay_status print_runs(struct report_command *c, struct assay_error *err)
 {
     struct assay_run *runs = NULL;
     size_t count = 0;
     enum assay_status status = load_runs(c, &runs, &count, err);
 
-    for (size_t i = 0; status == ASSAY_OK && i < count; i++)
-        printf("%-27s %-9s %5zu/%-5zu %-20s %-20s %s\n", runs[i].run_id,
+    if (status == ASSAY_OK && assay_cli_flag(c->invocation, "json"))
+        return print_runs_json(runs, count, err);
+    for (size_t i = 0; status == ASSAY_OK && i < count; i++) {
+        printf("%-27s %-9s %5zu/%-5zu %-20s %s  ", runs[i].run_id,
                 runs[i].state == ASSAY_RUN_FINISHED ? "finished" : "open", runs[i].done,
-                runs[i].total, runs[i].suite, runs[i].model, runs[i].started_at);
+                runs[i].total, runs[i].suite, runs[i].started_at);
+        assay_cli_put(stdout, runs[i].model);
+        putchar('\n');
+    }
     return status;
 }
 
@@ -64,15 +108,10 @@ static enum assay_status choose_run(
 static enum assay_status print_json(const struct assay_report *report, struct assay_error *err)
 {
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, REPORT_BYTES_MAX);
     assay_report_write_swebench(&text, report, 4);
-    status = assay_buf_check(&text, "report", err);
-    if (status == ASSAY_OK)
-        printf("%s\n", text.data);
-    assay_buf_free(&text);
-    return status;
+    return print_buf(&text, err);
 }
 
 static enum assay_status run(struct report_command *c, struct assay_error *err)

@@ -223,7 +223,7 @@ enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation)
 static const char *certificate_text(struct suite_command *command, const struct assay_suite *suite,
         const struct assay_instance *instance)
 {
-    struct assay_certificate certificate;
+    struct assay_certificate certificate = {0};
     char hash[65];
 
     if (assay_instance_hash(hash, suite, instance, NULL) != ASSAY_OK ||

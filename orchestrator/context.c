@@ -16,6 +16,7 @@
 #include "rewards/framework.h"
 
 #define PREPARE_TRIES 3
+#define DATABASE_PATH_BYTES_MAX 500
 
 // One slot per recipe that was asked for; pointers to it stay valid. A failure is kept, too: a
 // set-up that fails is not run again for each of a thousand instances.
@@ -49,6 +50,8 @@ static enum assay_status find_home(
     const char *user_home = getenv("HOME");
     int length;
 
+    if (given && !*given)
+        return assay_fail(err, ASSAY_EUSAGE, "--home: the name of a directory is missing");
     if (!given)
         given = getenv("ASSAY_HOME"); // NOLINT(concurrency-mt-unsafe): likewise
     if (given && *given)
@@ -133,9 +136,11 @@ enum assay_status assay_context_open(struct assay_context **out,
     if (status != ASSAY_OK)
         goto out;
     assay_depot_set_cancel(context->depot, context->interrupted);
+    // SQLite takes no longer paths, and needs room for the names of its log files.
     if (snprintf(database, sizeof(database), "%s/assay.db", assay_depot_home(context->depot)) >=
-            (int)sizeof(database)) {
-        status = assay_fail(err, ASSAY_EINVAL, "the path of the home is too long");
+            DATABASE_PATH_BYTES_MAX) {
+        status = assay_fail(err, ASSAY_EINVAL, "the path of the home is too long: at most %d bytes",
+                DATABASE_PATH_BYTES_MAX - 10);
         goto out;
     }
     status = assay_store_open(&context->store, database, err);

@@ -80,6 +80,7 @@ static enum assay_status check_wanted_ids(struct evaluation *e, struct assay_err
 static enum assay_status select_predictions(struct evaluation *e, struct assay_error *err)
 {
     const struct assay_evaluate_options *o = e->options;
+    size_t known = 0; // rows that name an instance of the suite
 
     for (size_t i = 0; i < o->predictions->count; i++) {
         const struct assay_prediction *p = &o->predictions->items[i];
@@ -98,8 +99,14 @@ static enum assay_status select_predictions(struct evaluation *e, struct assay_e
         }
         if (status != ASSAY_OK)
             return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        known += instance && p->state != ASSAY_PREDICTION_BAD_ROW;
     }
-    return ASSAY_OK;
+    if (known > 0)
+        return ASSAY_OK;
+    // Nothing to evaluate is a wrong file, not a rate of 0.
+    return assay_fail(err, ASSAY_EINVAL, "%s: no prediction for suite %s%s%s", o->predictions_path,
+            o->suite->name, e->result->problem_count ? ": " : "",
+            e->result->problem_count ? e->result->problems[0] : "");
 }
 
 static enum assay_status select_instances(struct evaluation *e, struct assay_error *err)

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -16,8 +17,8 @@
 #include "rewards/protect.h"
 #include "tasks/patch.h"
 
-#define OUT_FILE_BYTES_MAX ((size_t)64 << 20)
-#define OUT_FILES_MAX 8
+#define OUT_BYTES_MAX ((size_t)64 << 20) // of all files together
+#define OUT_FILES_MAX 4096
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
 // Everything one grading holds; released in one place.
@@ -30,6 +31,12 @@ struct grading {
     const struct assay_environment *environment;
     struct assay_workspace workspace;
     const char *log_path; // relative to the home
+};
+
+// What a run left in ASSAY_OUT_DIR, in the arena.
+struct out_files {
+    struct assay_out_file *items;
+    size_t count, bytes;
 };
 
 static enum assay_cause cause_of_box(const struct assay_box_result *result)
@@ -208,25 +215,42 @@ static enum assay_status run_box(
     return assay_runner_run(assay_context_sandbox(g->context), &job, result, err);
 }
 
-// The files that the framework's row asks for. A missing one is no evidence, not an error.
-static enum assay_status read_out_files(struct grading *g, const struct assay_box_result *result,
-        struct assay_out_file files[OUT_FILES_MAX], size_t *count, struct assay_error *err)
+// One file that the run left. What cannot be read is no evidence, not an error.
+static enum assay_status read_out_file(
+        struct grading *g, int dir_fd, const char *name, struct out_files *files)
 {
-    *count = 0;
-    for (const char *const *name = g->framework->out_files;
-            name && *name && *count < OUT_FILES_MAX && result->out_dir_fd >= 0; name++) {
-        struct assay_error ignored;
-        enum assay_status status = assay_runner_read_out(result->out_dir_fd, *name,
-                OUT_FILE_BYTES_MAX, g->arena, &files[*count].content, &ignored);
+    struct assay_out_file *file = &files->items[files->count];
+    const enum assay_status status = assay_runner_read_out(
+            dir_fd, name, OUT_BYTES_MAX - files->bytes, g->arena, &file->content, NULL);
 
-        if (status == ASSAY_ENOMEM)
-            return assay_fail(err, status, "%s: %s", *name, ignored.message);
-        if (status != ASSAY_OK)
-            continue;
-        files[*count].name = *name;
-        (*count)++;
-    }
+    if (status != ASSAY_OK)
+        return status == ASSAY_ENOMEM ? status : ASSAY_OK;
+    file->name = name;
+    files->bytes += file->content.len;
+    files->count++;
     return ASSAY_OK;
+}
+
+// The files that the framework's row asks for. ASSAY_ENOMEM: more than is read; that is the run's
+// doing, as too much output is.
+static enum assay_status read_out_files(
+        struct grading *g, const struct assay_box_result *result, struct out_files *files)
+{
+    enum assay_status status = ASSAY_OK;
+
+    files->items = assay_arena_array(g->arena, OUT_FILES_MAX, sizeof(*files->items));
+    if (!files->items)
+        return ASSAY_ENOMEM;
+    for (const char *const *glob = g->framework->out_files;
+            glob && *glob && result->out_dir_fd >= 0 && status == ASSAY_OK; glob++) {
+        struct assay_strings names = {NULL, 0};
+
+        status = assay_runner_list_out(
+                result->out_dir_fd, *glob, OUT_FILES_MAX - files->count, g->arena, &names, NULL);
+        for (size_t i = 0; i < names.count && status == ASSAY_OK; i++)
+            status = read_out_file(g, result->out_dir_fd, names.items[i], files);
+    }
+    return status == ASSAY_ENOMEM ? status : ASSAY_OK;
 }
 
 static struct assay_strings split_denied(struct assay_arena *arena, const char *denied)
@@ -247,19 +271,20 @@ static struct assay_strings split_denied(struct assay_arena *arena, const char *
 static enum assay_status judge_result(struct grading *g, struct assay_grade *out,
         const struct assay_box_result *result, struct assay_error *err)
 {
-    struct assay_out_file files[OUT_FILES_MAX];
+    struct out_files files = {0};
     struct assay_judgement judgement = {0};
     struct assay_evidence evidence = {.box_cause = cause_of_box(result),
             .exit_code = result->exit_code,
             .log = {result->output.data, result->output.len},
             .log_truncated = result->output_truncated,
-            .report = {result->report.data, result->report.len},
-            .files = files};
+            .report = {result->report.data, result->report.len}};
     struct assay_verdict *verdict = &out->verdict;
-    enum assay_status status = read_out_files(g, result, files, &evidence.file_count, err);
+    enum assay_status status = read_out_files(g, result, &files);
 
-    if (status != ASSAY_OK)
-        return status;
+    if (status != ASSAY_OK && !assay_cause_is_infra(evidence.box_cause))
+        evidence.box_cause = ASSAY_CAUSE_OUTPUT_LIMIT;
+    evidence.files = files.items;
+    evidence.file_count = files.count;
     verdict->tier = assay_tier_name(result->tier);
     verdict->usage = (struct assay_usage){.wall_ms = result->usage.wall_ms,
             .cpu_ms = (result->usage.cpu_user_us + result->usage.cpu_system_us) / 1000,
@@ -356,10 +381,49 @@ static enum assay_status run_with_retries(
     return ASSAY_OK;
 }
 
+// What the box was made of must still stand as it was made. If it does not, the tests may have
+// failed for our reasons: that is no verdict. *trouble tells.
+static bool ground_is_sound(const struct grading *g, struct assay_error *trouble)
+{
+    const char *dirs[8];
+    size_t count = 0;
+    struct stat st;
+
+    dirs[count++] = assay_context_trusted_dir(g->context);
+    if (g->environment->layer[0])
+        dirs[count++] = g->environment->layer;
+    for (size_t i = 0; i < g->workspace.lower_count; i++)
+        dirs[count++] = g->workspace.lowers[i];
+    for (size_t i = 0; i < count; i++) {
+        if (stat(dirs[i], &st) != 0) {
+            (void)assay_fail_errno(trouble, errno, "%.150s", dirs[i]);
+            return false;
+        }
+    }
+    return assay_depot_check_tree(assay_context_depot(g->context), g->request->instance->tree,
+                   trouble) == ASSAY_OK;
+}
+
+// Only what speaks against the patch is doubted: a test that passed is there, whatever is not.
+static enum assay_status doubt_failure(
+        struct grading *g, struct assay_verdict *verdict, struct assay_error *err)
+{
+    struct assay_error trouble = {0};
+    const char *reason;
+
+    if (!verdict->scored || verdict->resolved || ground_is_sound(g, &trouble))
+        return ASSAY_OK;
+    reason = assay_arena_strdup(g->arena, trouble.message);
+    if (!reason)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    assay_judge_unrun(verdict, g->request->instance, ASSAY_CAUSE_INFRA_ERROR, reason);
+    return ASSAY_OK;
+}
+
 static enum assay_status grade_prepared(
         struct grading *g, struct assay_grade *out, struct assay_error *err)
 {
-    struct assay_verdict cached;
+    struct assay_verdict cached = {0};
     enum assay_status status;
 
     describe_patch(g, &out->verdict);
@@ -376,6 +440,8 @@ static enum assay_status grade_prepared(
         }
     }
     status = run_with_retries(g, out, err);
+    if (status == ASSAY_OK)
+        status = doubt_failure(g, &out->verdict, err);
     out->cacheable = status == ASSAY_OK && out->verdict.scored && !g->request->no_cache;
     return status;
 }
@@ -408,7 +474,7 @@ static enum assay_status explain_unprepared(struct grading *g, struct assay_verd
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     assay_judge_unrun(verdict, g->request->instance,
             rejected ? ASSAY_CAUSE_PATCH_REJECTED : ASSAY_CAUSE_SETUP_FAILED, reason);
-    return ASSAY_OK;
+    return rejected ? doubt_failure(g, verdict, err) : ASSAY_OK;
 }
 
 enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "orchestrator/cli.h"
 
 const char *assay_report_group_name(enum assay_report_group group)
 {
@@ -101,7 +102,7 @@ static size_t count_groups(const struct assay_report *report, unsigned groups)
     size_t count = 0;
 
     for (unsigned g = 0; g < ASSAY_REPORT_GROUPS; g++)
-        count += groups & IN(g) ? report->group_counts[g] : 0;
+        count += (groups & IN(g)) ? report->group_counts[g] : 0;
     return count;
 }
 
@@ -147,9 +148,10 @@ static void print_ids(FILE *out, const struct assay_report *report, enum assay_r
         if (report->groups[i] != group)
             continue;
         fprintf(out, "  %s", report->rows[i].instance_id);
-        if (report->rows[i].has_verdict)
-            fprintf(out, "  %s: %s", assay_cause_name(report->rows[i].verdict.cause),
-                    report->rows[i].verdict.reason);
+        if (report->rows[i].has_verdict) {
+            fprintf(out, "  %s: ", assay_cause_name(report->rows[i].verdict.cause));
+            assay_cli_put(out, report->rows[i].verdict.reason);
+        }
         fputc('\n', out);
     }
 }
@@ -162,10 +164,10 @@ void assay_report_print(FILE *out, const struct assay_report *report)
     double low, high;
 
     assay_wilson(&low, &high, resolved, report->count);
-    fprintf(out, "run %s  suite %s  model %s\n", report->run.run_id, report->run.suite,
-            report->run.model);
+    fprintf(out, "run %s  suite %s  model ", report->run.run_id, report->run.suite);
+    assay_cli_put(out, report->run.model);
     fprintf(out,
-            "resolved %zu of %zu selected (%.1f %%, 95 %% interval %.1f to %.1f), of %zu scored\n",
+            "\nresolved %zu of %zu selected (%.1f %%, 95 %% interval %.1f to %.1f), of %zu scored\n",
             resolved, report->count,
             report->count ? 100.0 * (double)resolved / (double)report->count : 0.0, 100.0 * low,
             100.0 * high, scored);

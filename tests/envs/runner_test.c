@@ -271,6 +271,28 @@ static void only_plain_files_are_read_from_an_out_dir(void **state)
     close(dir_fd);
 }
 
+static void what_matches_in_an_out_dir_is_listed_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct assay_arena *arena = NULL;
+    struct assay_strings names = {NULL, 0};
+    int dir_fd = -1;
+
+    fixture_shell(f, "mkdir -p out/dir; cd out; touch b.xml a.xml c.txt dir/d.xml");
+    dir_fd = open(fixture_path(f, "out"), O_RDONLY | O_DIRECTORY);
+    assert_int_equal(assay_arena_create(&arena, 65536, &f->err), ASSAY_OK);
+    assert_int_equal(assay_runner_list_out(dir_fd, "*.xml", 2, arena, &names, &f->err), ASSAY_OK);
+    assert_int_equal(names.count, 2);
+    assert_string_equal(names.items[0], "a.xml");
+    assert_string_equal(names.items[1], "b.xml");
+    assert_int_equal(
+            assay_runner_list_out(dir_fd, "*.xml", 1, arena, &names, &f->err), ASSAY_ENOMEM);
+    assert_int_equal(assay_runner_list_out(dir_fd, "none", 0, arena, &names, &f->err), ASSAY_OK);
+    assert_int_equal(names.count, 0);
+    assay_arena_destroy(arena);
+    close(dir_fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, box_fixture_setup, fixture_teardown)
 
 int main(void)
@@ -283,6 +305,7 @@ int main(void)
             TEST(variables_come_in_order_and_ours_come_first_in_path),
             TEST(a_full_disk_is_the_boxes_own_trouble),
             TEST(only_plain_files_are_read_from_an_out_dir),
+            TEST(what_matches_in_an_out_dir_is_listed_in_order),
     };
     int failed = 0;
 
