@@ -93,7 +93,6 @@ static enum assay_status print_json(struct assay_buf *text, struct assay_error *
 }
 
 // --- add
-// ------------------------------------------------------------------------------------------
 
 static void print_added(const struct assay_suite_add_result *result)
 {
@@ -164,7 +163,6 @@ enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation)
 }
 
 // --- list, show, remove
-// ---------------------------------------------------------------------------
 
 static enum assay_status print_list_json(
         const struct assay_suite_row *rows, size_t count, struct assay_error *err)
@@ -306,7 +304,6 @@ enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation)
 }
 
 // --- certify
-// --------------------------------------------------------------------------------------
 
 static enum assay_status print_certificates_json(
         const struct assay_certificate *certificates, size_t count, struct assay_error *err)

@@ -490,6 +490,10 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
     out->verdict.run_id = request->run_id;
     out->verdict.instance_id = instance->instance_id;
     out->verdict.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(context)));
+    // Judged as a repair, another kind of task would get a reward that means nothing.
+    if (instance->task != ASSAY_TASK_REPAIR)
+        return assay_fail(err, ASSAY_EINVAL, "%s: tasks of kind %s are not graded yet",
+                instance->instance_id, assay_task_kind_name(instance->task));
     if (decide_unrun(&g, &out->verdict))
         return ASSAY_OK;
     g.framework = assay_framework_find(instance->framework);
