@@ -33,6 +33,7 @@
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 #include "sandbox/wire.h"
 
 #define METER_MS 50
@@ -92,7 +93,7 @@ static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
     const size_t source_count = init->sources_open ? init->sources->count : 0;
-    int *fds = malloc((source_count + 5) * sizeof(*fds));
+    int *fds = malloc((source_count + 6) * sizeof(*fds));
     size_t count = 0;
     bool closed = false;
 
@@ -102,6 +103,7 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
     fds[count++] = init->stdin_fd;
     fds[count++] = init->output_fd;
     fds[count++] = init->report_fd;
+    fds[count++] = init->errors_fd;
 #ifdef __SANITIZE_ADDRESS__
     fds[count++] = 2; // where the sanitizers of a test build report
 #endif
@@ -154,7 +156,8 @@ static bool become_box(struct life *life, struct assay_fault *fault)
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
     if (!init->sources_open &&
-            !assay_sources_open(init->sources, init->plan, -1, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(init->sources, init->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_make(
                 &life->mounts, init->plan, init->skeleton, init->staged, init->sources, fault))
@@ -194,10 +197,20 @@ static void hand_up_out_dir(struct life *life)
     life->mounts.out_dir_fd = -1;
 }
 
+// A copy above any number that the plan may want for the report pipe; -1 stays.
+static int lift(int fd)
+{
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASSAY_PLAN_REPORT_FD_MAX + 1);
+}
+
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
+    int slave_fd = -1;
     int ends[2];
+
+    if (init->plan->terminal && !assay_terminal_make(&slave_fd, init->stdin_fd, fault))
+        return false;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
@@ -206,15 +219,13 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
-        // Above any number that the plan may want for the report pipe.
-        const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
         struct assay_payload payload = {.plan = init->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(init->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(init->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd =
-                        init->report_fd < 0 ? -1 : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
-                .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = lift(slave_fd >= 0 ? slave_fd : init->stdin_fd),
+                .output_fd = lift(slave_fd >= 0 ? slave_fd : init->output_fd),
+                .errors_fd = lift(slave_fd >= 0 ? slave_fd : init->errors_fd),
+                .report_fd = lift(init->report_fd),
+                .error_fd = lift(ends[1]),
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
@@ -226,6 +237,10 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     close(init->output_fd);
     if (init->report_fd >= 0)
         close(init->report_fd);
+    if (init->errors_fd >= 0)
+        close(init->errors_fd);
+    if (slave_fd >= 0)
+        close(slave_fd);
     return true;
 }
 

@@ -18,7 +18,7 @@ struct assay_init {
     struct assay_sources *sources;
     bool sources_open;                  // the spawner did it; else it is ours to do
     int control_fd;                     // to the spawner
-    int stdin_fd, output_fd, report_fd; // report_fd -1: none
+    int stdin_fd, output_fd, report_fd, errors_fd; // the last two -1: none
     bool limit_memory, limit_pids;      // no cgroup does: by rlimit
     bool meter;                         // no cgroup counts CPU or memory: tell now and then
 };

@@ -24,7 +24,7 @@ struct request {
     struct assay_box_plan plan;
     struct assay_sources sources;
     bool sources_open;
-    int stdin_fd, output_fd, report_fd; // borrowed
+    int stdin_fd, output_fd, report_fd, errors_fd; // borrowed; the last two -1: none
     int init_control_fd;                // the init's end
 };
 
@@ -122,7 +122,7 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct reques
         box->uid = take_uid(spawner, &idmap_fd);
     request->sources_open = true;
     if (assay_sources_open(&request->sources, &request->plan, idmap_fd, spawner->ids.store_uid,
-                &refused, &box->fault))
+                box->uid, &refused, &box->fault))
         return true;
     if (!refused)
         return false;
@@ -131,7 +131,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct reques
     box->uid = spawner->ids.store_uid;
     assay_sources_init(&request->sources, &request->plan);
     return assay_sources_open(
-            &request->sources, &request->plan, -1, spawner->ids.store_uid, &refused, &box->fault);
+            &request->sources, &request->plan, -1, spawner->ids.store_uid, box->uid,
+            &refused, &box->fault);
 }
 
 // --- the request ---------------------------------------------------------------------------------
@@ -191,6 +192,7 @@ static _Noreturn void become_init(
             .stdin_fd = request->stdin_fd,
             .output_fd = request->output_fd,
             .report_fd = request->report_fd,
+            .errors_fd = request->errors_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
             .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
             .meter = (roles & (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS)) !=
@@ -240,14 +242,32 @@ static bool make_control(struct box *box, struct request *request)
     return true;
 }
 
-static bool start(struct spawner *spawner, struct box *box, struct request *request, int plan_fd)
+// What came beside the plan is what the plan wants (wire.h).
+static bool take_descriptors(struct request *request, const int fds[ASSAY_WIRE_FDS_MAX],
+        size_t fd_count, struct assay_fault *fault)
+{
+    size_t next = 4;
+
+    request->stdin_fd = fds[2];
+    request->output_fd = fds[3];
+    if (request->plan.report_fd != 0 && next < fd_count)
+        request->report_fd = fds[next++];
+    if (request->plan.stderr_fd >= 0 && next < fd_count)
+        request->errors_fd = fds[next++];
+    if ((request->plan.report_fd != 0) != (request->report_fd >= 0) ||
+            (request->plan.stderr_fd >= 0) != (request->errors_fd >= 0) || next != fd_count)
+        return assay_fault_errno(fault, "descriptors", EINVAL);
+    return true;
+}
+
+static bool start(struct spawner *spawner, struct box *box, struct request *request,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
     const uint32_t go = ASSAY_WIRE_GO;
 
-    if (!read_plan(request, plan_fd, &box->fault))
+    if (!read_plan(request, fds[1], &box->fault) ||
+            !take_descriptors(request, fds, fd_count, &box->fault))
         return false;
-    if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
-        return assay_fault_errno(&box->fault, "report pipe", EINVAL);
     box->limits = request->plan.limits;
     box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
     if (!open_sources(spawner, box, request) ||
@@ -276,14 +296,17 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
 
 void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
-    struct request request = {
-            .stdin_fd = fds[2], .output_fd = fds[3], .report_fd = fds[4], .init_control_fd = -1};
+    struct request request = {.stdin_fd = -1,
+            .output_fd = -1,
+            .report_fd = -1,
+            .errors_fd = -1,
+            .init_control_fd = -1};
     struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
     struct box *box = fd_count < 4 ? NULL : make_box(spawner);
 
     if (box != NULL) {
         box->private_fd = fds[0];
-        if (!start(spawner, box, &request, fds[1])) {
+        if (!start(spawner, box, &request, fds, fd_count)) {
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
                 (void)sys_pidfd_kill(box->pid_fd);

@@ -8,6 +8,7 @@
 //   main     library <-> spawner   HELLO once, then RUN for each box
 //   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
 //   control  spawner <-> init      one a box: GO; OUT_DIR, STARTED, METER, ENDED or FAILED
+//   stdin    init -> library       only with a terminal: TERMINAL, with the master's end
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -20,7 +21,7 @@
 #include "sandbox/probe.h"
 
 #define ASSAY_WIRE_VERSION 0x61730001U
-#define ASSAY_WIRE_FDS_MAX 5
+#define ASSAY_WIRE_FDS_MAX 8
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
 enum assay_wire_kind {
@@ -34,6 +35,7 @@ enum assay_wire_kind {
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
     ASSAY_WIRE_FAILED,
+    ASSAY_WIRE_TERMINAL,
 };
 
 struct assay_wire_hello {
@@ -42,8 +44,9 @@ struct assay_wire_hello {
     struct assay_probes probes;
 };
 
-// Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
-// output, and the report pipe's end if the plan wants one.
+// Descriptors beside it, in this order: private socket, plan (a memfd), stdin
+// (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
+// them, the report pipe's end and that of a stderr which is apart from output.
 struct assay_wire_run {
     uint32_t kind, version;
 };
