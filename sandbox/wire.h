@@ -7,9 +7,9 @@
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
 //   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
-//   control  spawner <-> init      one a box: GO; OUT_DIR, STARTED, METER, ENDED or FAILED; where
-//   no
-//                                  group counts CPU time also KILL and its answer DEAD
+//   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
+//                                  OUT_DIR, STARTED, METER, ENDED or FAILED; where no group
+//                                  counts CPU time also KILL and its answer DEAD
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -21,8 +21,8 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730001U
-#define ASSAY_WIRE_FDS_MAX 5
+#define ASSAY_WIRE_VERSION 0x61730002U
+#define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
 enum assay_wire_kind {
@@ -32,6 +32,8 @@ enum assay_wire_kind {
     ASSAY_WIRE_STARTED,
     ASSAY_WIRE_RESULT,
     ASSAY_WIRE_GO,
+    ASSAY_WIRE_FINISH,
+    ASSAY_WIRE_SOURCES,
     ASSAY_WIRE_OUT_DIR,
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
@@ -64,6 +66,19 @@ struct assay_wire_result {
     int32_t exit_code, signal;
     struct assay_fault fault;
     struct assay_box_usage usage; // output_bytes is the library's to fill
+};
+
+// To an init, request.h: descriptors in this order: plan, stdin, output, and the report
+// pipe's end if the plan wants one.
+struct assay_wire_finish {
+    uint32_t kind;
+    uint32_t sources_open; // SOURCES records follow; else the init opens them
+};
+
+// `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.
+struct assay_wire_sources {
+    uint32_t kind, count;
+    uint64_t missing;
 };
 
 // Everything that an init sends; GO and KILL to it use `kind` alone.
