@@ -184,8 +184,11 @@ static unsigned handed_down(int dir_fd)
     return roles;
 }
 
+// What stands in the way of handing down is processes in the group itself: whose may be moved?
+enum may_move { MOVE_NONE, MOVE_OURS, MOVE_ALL };
+
 // The same, after trying to make it hand down both.
-static unsigned enable_controllers(const char *path, bool own_root)
+static unsigned enable_controllers(const char *path, enum may_move may_move)
 {
     static const char wanted[] = "+memory +pids";
     char text[512];
@@ -198,13 +201,57 @@ static unsigned enable_controllers(const char *path, bool own_root)
     if (roles != (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_PIDS) &&
             assay_procfile_read(dir_fd, "cgroup.controllers", text, sizeof(text)) &&
             words_have(text, "memory") && words_have(text, "pids")) {
-        if (!assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted) && errno == EBUSY) {
-            move_to_leaf(dir_fd, own_root);
+        if (!assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted) && errno == EBUSY &&
+                may_move != MOVE_NONE) {
+            move_to_leaf(dir_fd, may_move == MOVE_ALL);
             (void)assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted);
         }
         roles = handed_down(dir_fd);
     }
     close(dir_fd);
+    return roles;
+}
+
+static bool has_controllers(const char *path)
+{
+    char text[512] = "";
+    const int dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir_fd < 0)
+        return true;
+    (void)assay_procfile_read(dir_fd, "cgroup.controllers", text, sizeof(text));
+    close(dir_fd);
+    return words_have(text, "memory") || words_have(text, "pids");
+}
+
+// A group that was given no controller has no limit of its own, so boxes beside it, below the
+// nearest group above that has them, escape nothing. 0, and `path` as it was, when there is none
+// that we may use.
+static unsigned climb(char path[PATH_MAX], size_t top_len, const char *prefix)
+{
+    char above[PATH_MAX];
+    struct assay_cgroup_tree tree;
+    unsigned roles = 0;
+
+    (void)snprintf(above, sizeof(above), "%s", path);
+    while (!has_controllers(above)) {
+        char *slash = strrchr(above, '/');
+
+        if (slash == NULL || (size_t)(slash - above) <= top_len)
+            return 0;
+        *slash = '\0';
+        if (strlen(above) <= top_len)
+            return 0; // never among the top's own: they are the system's
+    }
+    roles = enable_controllers(above, MOVE_NONE);
+    tree.dir_fd = roles == 0 ? -1 : open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (tree.dir_fd < 0)
+        return 0;
+    if (can_make_group(&tree, prefix))
+        (void)snprintf(path, PATH_MAX, "%s", above);
+    else
+        roles = 0;
+    close(tree.dir_fd);
     return roles;
 }
 
@@ -221,7 +268,10 @@ static void add_v2(struct assay_cgroups *groups, const struct assay_cgroup_host 
     leaf = strrchr(path, '/');
     if (leaf != NULL && strcmp(leaf, "/" HOST_LEAF) == 0)
         *leaf = '\0'; // an earlier assay moved us (or our parent) here
-    roles |= enable_controllers(path, strcmp(group, "/") == 0);
+    if (has_controllers(path))
+        roles |= enable_controllers(path, strcmp(group, "/") == 0 ? MOVE_ALL : MOVE_OURS);
+    else
+        roles |= climb(path, strlen(host->root) + strlen(mount->point), groups->prefix);
     add_tree(groups, path, true, roles);
 }
 
