@@ -25,7 +25,8 @@ void assay_patch_text_path(struct assay_buf *out, const char *prefix, const char
 
     while (is_plain(*odd))
         odd++;
-    if (*odd == '\0') {
+    // git cannot read "diff --git" of a folder that ends in a blank unless it is quoted.
+    if (*odd == '\0' && strstr(path, " /") == NULL) {
         assay_buf_adds(out, prefix);
         assay_buf_adds(out, path);
         return;
@@ -63,7 +64,8 @@ static int write_hunk(const git_diff_delta *delta, const git_diff_hunk *hunk, vo
     (void)delta;
     if (!hunks->begun) {
         assay_buf_adds(hunks->out, "--- ");
-        assay_patch_text_path(hunks->out, hunks->is_new ? "" : "a/", hunks->is_new ? "/dev/null" : hunks->path);
+        assay_patch_text_path(
+                hunks->out, hunks->is_new ? "" : "a/", hunks->is_new ? "/dev/null" : hunks->path);
         assay_buf_adds(hunks->out, hunks->is_new ? "\n" : end);
         assay_buf_adds(hunks->out, "+++ ");
         assay_patch_text_path(
@@ -190,8 +192,10 @@ static enum assay_status write_change(struct assay_buf *out, const char *path,
 {
     const struct assay_buf *old_content = &old_side->content, *new_content = &new_side->content;
     const bool differs = !same_bytes(old_content, new_content);
-    struct hunks hunks = {
-            .out = out, .path = path, .is_new = old_side->mode == 0, .is_gone = new_side->mode == 0};
+    struct hunks hunks = {.out = out,
+            .path = path,
+            .is_new = old_side->mode == 0,
+            .is_gone = new_side->mode == 0};
     git_diff_options options;
     enum assay_status status = ASSAY_OK;
 

@@ -38,8 +38,8 @@ struct layer_set {
 
 struct folder {
     struct folder *next;
-    const char *path;             // "" is the root
-    struct layer_set tree, base;  // where it can be seen
+    const char *path;            // "" is the root
+    struct layer_set tree, base; // where it can be seen
 };
 
 struct change {
@@ -238,8 +238,7 @@ static bool is_excluded(const struct walk *walk, const char *path, const char *n
     const struct assay_strings *globs = &walk->options.excludes;
 
     for (size_t i = 0; i < globs->count; i++)
-        if (assay_glob_match(
-                    globs->items[i], strchr(globs->items[i], '/') != NULL ? path : name))
+        if (assay_glob_match(globs->items[i], strchr(globs->items[i], '/') != NULL ? path : name))
             return true;
     return false;
 }
@@ -284,8 +283,8 @@ static enum assay_status add_folder(struct walk *walk, const char *path,
 }
 
 // Why an entry cannot be in a patch, or NULL.
-static const char *find_obstacle(const struct walk *walk, const char *path,
-        const struct entry *old, const struct entry *new)
+static const char *find_obstacle(
+        const struct walk *walk, const char *path, const struct entry *old, const struct entry *new)
 {
     const struct entry *const sides[] = {old, new};
 
@@ -308,8 +307,8 @@ static const char *other_kind(mode_t mode)
     return S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
-static enum assay_status look_at(struct walk *walk, const struct folder *folder, const char *name,
-        struct assay_error *err)
+static enum assay_status look_at(
+        struct walk *walk, const struct folder *folder, const char *name, struct assay_error *err)
 {
     const char *path = folder->path[0] == '\0'
             ? assay_arena_strdup(walk->arena, name)
@@ -417,8 +416,8 @@ static int compare_changes(const void *a, const void *b)
     return strcmp(((const struct change *)a)->path, ((const struct change *)b)->path);
 }
 
-static enum assay_status read_link(struct assay_patch_side *side, int layer_fd, const char *path,
-        struct assay_error *err)
+static enum assay_status read_link(
+        struct assay_patch_side *side, int layer_fd, const char *path, struct assay_error *err)
 {
     char target[PATH_MAX];
     const int fd = assay_fs_open_beneath(layer_fd, path, O_PATH, 0);

@@ -47,8 +47,8 @@ struct assay_tree_patch_skip {
 };
 
 struct assay_tree_patch_report {
-    size_t changed_count; // paths in the patch
-    size_t skipped_count; // paths left out but for `excludes`
+    size_t changed_count;                                     // paths in the patch
+    size_t skipped_count;                                     // paths left out but for `excludes`
     struct assay_tree_patch_skip skips[ASSAY_TREE_SKIPS_MAX]; // the first of them, in the arena
 };
 
