@@ -209,7 +209,7 @@ static bool clone_init(struct spawner *spawner, struct box *box, struct request 
             .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
             .exit_signal = SIGCHLD};
 
-    if (request->plan.network == ASSAY_NETWORK_NONE)
+    if (request->plan.network != ASSAY_NETWORK_HOST)
         args.flags |= CLONE_NEWNET;
     if (group_fd >= 0) {
         args.flags |= CLONE_INTO_CGROUP;

@@ -82,7 +82,7 @@ static bool stage_will_do(const struct tree *tree)
     const struct assay_box_plan *plan = tree->plan;
 
     if (!tree->staged || !plan->host_usr || plan->root_lower_count > 0 ||
-            plan->network != ASSAY_NETWORK_NONE)
+            plan->network == ASSAY_NETWORK_HOST)
         return false;
     for (size_t i = 0; i < plan->mount_count; i++)
         if (strncmp(plan->mounts[i].target, "/etc", 4) == 0)

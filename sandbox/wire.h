@@ -6,8 +6,8 @@
 // are plain structs; `version` catches an assay beside another build's assay-box.
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
-//   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
-//   control  spawner <-> init      one a box: GO; OUT_DIR, STARTED, METER, ENDED or FAILED
+//   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills the box
+//   control  spawner <-> init      one a box: GO; OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -19,7 +19,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730001U
+#define ASSAY_WIRE_VERSION 0x61730002U
 #define ASSAY_WIRE_FDS_MAX 5
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
@@ -34,6 +34,7 @@ enum assay_wire_kind {
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
     ASSAY_WIRE_FAILED,
+    ASSAY_WIRE_LISTENER,
 };
 
 struct assay_wire_hello {
@@ -53,7 +54,8 @@ struct assay_wire_kill {
     uint32_t cause; // enum assay_box_cause
 };
 
-// STARTED uses `kind` alone, and comes only when the plan has an idle limit. RESULT may carry the
+// STARTED uses `kind` alone, and comes only when the plan has an idle limit. LISTENER likewise,
+// with the descriptor, for ASSAY_NETWORK_ALLOWLIST. RESULT may carry the
 // out_dir's descriptor.
 struct assay_wire_result {
     uint32_t kind;
