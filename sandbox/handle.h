@@ -18,8 +18,8 @@ struct assay_sandbox {
     pid_t spawner_pid;
 
     struct assay_slots *slots; // owned; which command runs now
-    pthread_mutex_t lock; // guards main_fd: runs send on it, restart replaces it
-    int main_fd;          // -1: no spawner
+    pthread_mutex_t lock;      // guards main_fd: runs send on it, restart replaces it
+    int main_fd;               // -1: no spawner
 };
 
 #endif

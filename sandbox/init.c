@@ -2,7 +2,9 @@
 // init.c - the life of a box's PID 1.
 //
 //   clone3 -> waits for GO (the spawner writes uid maps and cgroups first)
-//   -> becomes the box's user -> makes mounts, loopback, hostname -> forks the payload
+//   -> prepares: becomes the box's user, makes loopback, hostname, the system's mounts
+//   -> waits for its request (it may wait long, in a pool)
+//   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
 //   -> reaps; when the payload ends tells ENDED -> reaps on until it is killed
 //
@@ -31,6 +33,7 @@
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
+#include "sandbox/request.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
@@ -38,6 +41,7 @@
 
 struct life {
     const struct assay_init *init;
+    struct assay_request request;
     struct assay_mounts mounts;
     struct assay_meter meter;
     pid_t payload_pid;
@@ -91,25 +95,12 @@ static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
 
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
-    const size_t source_count = init->sources_open ? init->sources->count : 0;
-    int *fds = malloc((source_count + 5) * sizeof(*fds));
-    size_t count = 0;
-    bool closed = false;
+    int fds[2] = {init->control_fd, -1};
 
-    if (fds == NULL)
-        return assay_fault_errno(fault, "close descriptors", ENOMEM);
-    fds[count++] = init->control_fd;
-    fds[count++] = init->stdin_fd;
-    fds[count++] = init->output_fd;
-    fds[count++] = init->report_fd;
 #ifdef __SANITIZE_ADDRESS__
-    fds[count++] = 2; // where the sanitizers of a test build report
+    fds[1] = 2; // where the sanitizers of a test build report
 #endif
-    for (size_t i = 0; i < source_count; i++)
-        fds[count++] = init->sources->fds[i];
-    closed = keep_only(fds, count, fault);
-    free(fds);
-    return closed;
+    return keep_only(fds, 2, fault);
 }
 
 static bool wait_for_go(const struct assay_init *init)
@@ -123,10 +114,10 @@ static bool wait_for_go(const struct assay_init *init)
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
-static bool become_box(struct life *life, struct assay_fault *fault)
+// What needs no plan.
+static bool prepare(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
-    bool refused = false;
 
     if (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
             setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0)
@@ -137,23 +128,29 @@ static bool become_box(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (!init->sources_open &&
-            !assay_sources_open(init->sources, init->plan, -1, ASSAY_BOX_UID, &refused, fault))
-        return false;
-    if (!assay_mounts_make(
-                &life->mounts, init->plan, init->skeleton, init->staged, init->sources, fault))
-        return false;
-    assay_sources_close(init->sources);
-    if (init->plan->network != ASSAY_NETWORK_HOST && !assay_loopback_raise(fault))
-        return false;
-    if (init->plan->network == ASSAY_NETWORK_ALLOWLIST &&
-            !assay_loopback_listen(&life->listen_fd, fault))
+    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
-    return true;
+    return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged, fault);
+}
+
+static bool finish(struct life *life, struct assay_fault *fault)
+{
+    struct assay_request *request = &life->request;
+    bool refused = false;
+
+    if (!request->sources_open &&
+            !assay_sources_open(
+                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+        return false;
+    if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
+        return false;
+    assay_sources_close(&request->sources);
+    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
+            assay_loopback_listen(&life->listen_fd, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)
@@ -184,6 +181,7 @@ static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
+    struct assay_request *request = &life->request;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -195,12 +193,13 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid == 0) {
         // Above any number that the plan may want for the report pipe.
         const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
-        struct assay_payload payload = {.plan = init->plan,
+        struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(init->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(init->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd =
-                        init->report_fd < 0 ? -1 : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = fcntl(request->stdin_fd, F_DUPFD_CLOEXEC, floor),
+                .output_fd = fcntl(request->output_fd, F_DUPFD_CLOEXEC, floor),
+                .report_fd = request->report_fd < 0
+                        ? -1
+                        : fcntl(request->report_fd, F_DUPFD_CLOEXEC, floor),
                 .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
@@ -209,10 +208,11 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(init->stdin_fd);
-    close(init->output_fd);
-    if (init->report_fd >= 0)
-        close(init->report_fd);
+    close(request->stdin_fd);
+    close(request->output_fd);
+    if (request->report_fd >= 0)
+        close(request->report_fd);
+    request->stdin_fd = request->output_fd = request->report_fd = -1;
     return true;
 }
 
@@ -316,11 +316,19 @@ void assay_init_run(const struct assay_init *init)
     struct assay_fault fault = {{0}, 0};
 
     life.mounts.out_dir_fd = -1;
+    assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
     if (!wait_for_go(init))
         _exit(1);
-    if (!become_box(&life, &fault) || !watch_signals(&life, &fault))
+    if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
+        fail(&life, &fault);
+    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
+        if (fault.step[0] == '\0')
+            _exit(0); // nobody is there to ask any more
+        fail(&life, &fault);
+    }
+    if (!finish(&life, &fault))
         fail(&life, &fault);
     hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
     hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);

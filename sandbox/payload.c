@@ -86,8 +86,7 @@ static bool set_cpus(const struct assay_box_plan *plan, struct assay_fault *faul
 
     if (CPU_COUNT(&plan->cpus) > 0 && sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) < 0)
         return assay_fault_set(fault, "affinity");
-    if (plan->no_aslr &&
-            (now < 0 || personality((unsigned)now | ADDR_NO_RANDOMIZE) < 0))
+    if (plan->no_aslr && (now < 0 || personality((unsigned)now | ADDR_NO_RANDOMIZE) < 0))
         return assay_fault_set(fault, "personality");
     return true;
 }

@@ -31,11 +31,11 @@ struct assay_slots {
     uint32_t boxes_per_cpu;
     uint64_t memory_bytes_budget;
     uint32_t cpu_count;
-    uint16_t cpus[CPU_SETSIZE];      // their numbers, ascending
-    uint32_t boxes_on[CPU_SETSIZE];  // commands on each of them
-    uint32_t running;                // leases out
-    uint64_t memory_bytes;           // of them together
-    struct waiter *first, **last;    // in the order of asking
+    uint16_t cpus[CPU_SETSIZE];     // their numbers, ascending
+    uint32_t boxes_on[CPU_SETSIZE]; // commands on each of them
+    uint32_t running;               // leases out
+    uint64_t memory_bytes;          // of them together
+    struct waiter *first, **last;   // in the order of asking
 };
 
 // --- how much memory there is --------------------------------------------------------------------
@@ -78,8 +78,7 @@ static void lower_to_group(uint64_t *bytes, char *group)
     for (char *slash = group; slash != NULL;) {
         (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", group);
         lower_to_limit(bytes, path);
-        (void)snprintf(
-                path, sizeof(path), "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", group);
+        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", group);
         lower_to_limit(bytes, path);
         slash = strrchr(group, '/');
         if (slash != NULL)
@@ -177,9 +176,9 @@ static bool admit(struct assay_slots *slots, struct assay_lease *lease)
     uint32_t chosen[CPU_SETSIZE];
 
     // Written so that no sum can wrap.
-    if (slots->running > 0 && (slots->memory_bytes > slots->memory_bytes_budget ||
-                                      lease->memory_bytes >
-                                              slots->memory_bytes_budget - slots->memory_bytes))
+    if (slots->running > 0 &&
+            (slots->memory_bytes > slots->memory_bytes_budget ||
+                    lease->memory_bytes > slots->memory_bytes_budget - slots->memory_bytes))
         return false;
     CPU_ZERO(&lease->cpus);
     for (uint32_t i = 0; i < lease->cpu_count; i++) {
@@ -249,8 +248,7 @@ static bool init_cond(pthread_cond_t *cond)
 }
 
 // In the queue until admitted; false when cancelled.
-static bool queue_up(
-        struct assay_slots *slots, struct waiter *waiter, const volatile bool *cancel)
+static bool queue_up(struct assay_slots *slots, struct waiter *waiter, const volatile bool *cancel)
 {
     *slots->last = waiter;
     slots->last = &waiter->next;

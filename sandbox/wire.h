@@ -6,8 +6,9 @@
 // are plain structs; `version` catches an assay beside another build's assay-box.
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
-//   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills the box
-//   control  spawner <-> init      one a box: GO; OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED
+//   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills it
+//   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
+//                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -19,8 +20,8 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730002U
-#define ASSAY_WIRE_FDS_MAX 5
+#define ASSAY_WIRE_VERSION 0x61730003U
+#define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
 enum assay_wire_kind {
@@ -30,6 +31,8 @@ enum assay_wire_kind {
     ASSAY_WIRE_STARTED,
     ASSAY_WIRE_RESULT,
     ASSAY_WIRE_GO,
+    ASSAY_WIRE_FINISH,
+    ASSAY_WIRE_SOURCES,
     ASSAY_WIRE_OUT_DIR,
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
@@ -63,6 +66,19 @@ struct assay_wire_result {
     int32_t exit_code, signal;
     struct assay_fault fault;
     struct assay_box_usage usage; // output_bytes is the library's to fill
+};
+
+// To an init, request.h: descriptors in this order: plan, stdin, output, and the report
+// pipe's end if the plan wants one.
+struct assay_wire_finish {
+    uint32_t kind;
+    uint32_t sources_open; // SOURCES records follow; else the init opens them
+};
+
+// `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.
+struct assay_wire_sources {
+    uint32_t kind, count;
+    uint64_t missing;
 };
 
 // Everything that an init sends; GO uses `kind` alone.

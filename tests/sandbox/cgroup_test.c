@@ -191,7 +191,8 @@ static void limits_are_written_before_anyone_joins(void **state)
     assay_box_limits_default(&limits);
     limits.memory_bytes_max = 123456;
     limits.process_count_max = 7;
-    assert_true(assay_cgroup_create(&group, &groups, &limits, &fault));
+    assert_true(assay_cgroup_create(&group, &groups, &fault));
+    assert_true(assay_cgroup_limit(&group, &groups, &limits, &fault));
     assert_text(group.dirs[0], "memory.max", "123456");
     assert_text(group.dirs[0], "memory.swap.max", "0");
     assert_text(group.dirs[0], "memory.oom.group", "1");

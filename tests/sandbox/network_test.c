@@ -23,7 +23,8 @@ static void *answer(void *argument)
     struct door *door = argument;
 
     for (;;) {
-        struct pollfd watched[] = {{.fd = door->listen_fd, .events = POLLIN}, {.fd = door->wake[0]}};
+        struct pollfd watched[] = {
+                {.fd = door->listen_fd, .events = POLLIN}, {.fd = door->wake[0]}};
         int fd = -1;
         char byte = 0;
 

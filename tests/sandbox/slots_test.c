@@ -59,8 +59,8 @@ static void *ask(void *argument)
     struct asker *asker = argument;
     struct assay_lease lease;
 
-    asker->status = assay_slots_take(asker->slots, &lease, asker->cpu_count, asker->memory_bytes,
-            &asker->cancel, NULL);
+    asker->status = assay_slots_take(
+            asker->slots, &lease, asker->cpu_count, asker->memory_bytes, &asker->cancel, NULL);
     if (asker->status != ASSAY_OK)
         return NULL;
     asker->place = atomic_fetch_add(asker->order, 1);
@@ -117,7 +117,8 @@ static void more_cpus_than_there_are_is_an_error(void **state)
     struct assay_error err;
 
     (void)state;
-    assert_int_equal(assay_slots_take(slots, &lease, assay_slots_cpu_count(slots) + 1, 1, NULL, &err),
+    assert_int_equal(
+            assay_slots_take(slots, &lease, assay_slots_cpu_count(slots) + 1, 1, NULL, &err),
             ASSAY_EINVAL);
     assert_non_null(strstr(err.message, "CPUs wanted"));
     assay_slots_destroy(slots);
