@@ -37,8 +37,6 @@
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
-#define METER_MS 50
-
 struct life {
     const struct assay_init *init;
     struct assay_request request;
@@ -222,10 +220,10 @@ static void fill_meter(struct life *life, struct assay_wire_init *record)
 {
     if (!life->init->meter)
         return;
-    assay_meter_read(&life->meter, &life->mounts);
-    record->cpu_user_us = life->meter.cpu_user_us;
+    record->cpu_user_us = life->meter.cpu_us - life->meter.cpu_system_us;
     record->cpu_system_us = life->meter.cpu_system_us;
     record->memory_bytes = life->meter.memory_bytes;
+    record->rss_bytes_max = life->meter.rss_bytes_max;
     record->pids = life->meter.pids;
 }
 
@@ -267,22 +265,44 @@ static void reap(struct life *life)
         hear_payload(life); // it may have failed, or ended, before we listened
         life->ended = true;
         record.disk_full = assay_mounts_full(&life->mounts);
+        if (life->init->meter) {
+            assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+            assay_meter_end(&life->meter);
+            life->meter.pids++; // the payload itself, which is no longer in /proc
+        }
         fill_meter(life, &record);
-        record.pids++; // the payload itself, which is no longer in /proc
         tell(life, &record);
     }
+}
+
+// A limit of the box was passed. Where no group counts, only what we reap is
+// counted exactly: so we do the killing, and the spawner kills us after it.
+static void hear_spawner(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_DEAD};
+    uint32_t kind = 0;
+
+    if (recv(life->init->control_fd, &kind, sizeof(kind), 0) != (ssize_t)sizeof(kind) ||
+            kind != ASSAY_WIRE_KILL)
+        _exit(0); // it is gone
+    life->ended = true;
+    assay_meter_end(&life->meter);
+    fill_meter(life, &record);
+    tell(life, &record);
 }
 
 static void read_meter(struct life *life)
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_METER};
     const uint64_t before_ms = assay_clock_ms();
-    uint64_t pause_ms = METER_MS;
+    uint64_t pause_ms = 0;
 
     if (!life->init->meter || life->error_fd >= 0 || life->ended || before_ms < life->meter_ms)
         return;
+    assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
     fill_meter(life, &record);
     tell(life, &record);
+    pause_ms = assay_meter_pause_ms(&life->meter, &life->request.plan.limits);
     // With thousands of processes a reading takes long: never more than a fifth of the time.
     if ((assay_clock_ms() - before_ms) * 4 > pause_ms)
         pause_ms = (assay_clock_ms() - before_ms) * 4;
@@ -300,8 +320,8 @@ static _Noreturn void live(struct life *life)
         if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
                 errno != EINTR)
             _exit(1);
-        if (watched[0].revents != 0) // nothing but its end can come
-            _exit(0);
+        if (watched[0].revents != 0)
+            hear_spawner(life);
         if (watched[2].revents != 0)
             hear_payload(life);
         if (watched[1].revents != 0)
@@ -332,6 +352,8 @@ void assay_init_run(const struct assay_init *init)
         fail(&life, &fault);
     hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
     hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (init->meter)
+        assay_meter_start(&life.meter);
     if (!start_payload(&life, &fault))
         fail(&life, &fault);
     live(&life);
