@@ -11,15 +11,15 @@ enum unit { UNIT_TIME, UNIT_BYTES, UNIT_COUNT };
 
 struct limit_name {
     const char *name;
-    enum unit unit;
     size_t offset;
-    bool narrow;   // a uint32_t
     uint64_t most; // what "none" means; 0: there must be one
+    enum unit unit;
+    bool narrow; // a uint32_t
 };
 
 #define LIMIT(name, unit, field, narrow, most)                                                     \
     {                                                                                              \
-        name, unit, offsetof(struct assay_box_limits, field), narrow, most                         \
+        name, offsetof(struct assay_box_limits, field), most, unit, narrow                         \
     }
 
 static const struct limit_name limit_names[] = {

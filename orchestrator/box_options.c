@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,6 +29,7 @@ const struct assay_option assay_box_run_options[] = {
                 "inodes (64)",
                 true},
         {"timeout", 't', "SECONDS", "the same as --limit wall=SECONDS", false},
+        {"cpus", 0, "N", "hold N CPUs of the host and use no other (not held, all used)", false},
         {"profile", 0, "PROFILE", "system calls: strict (default) or compat", false},
         {"network", 0, "NETWORK", "none (default: loopback alone) or host", false},
         {"tty", 0, NULL, "give the command a terminal of the box's own", false},
@@ -253,9 +255,12 @@ static enum assay_status set_limits(
 {
     struct assay_box_limits *limits = &job->plan.limits;
     const char *text = NULL;
-    uint64_t seconds = 0;
+    uint64_t seconds = 0, cpus = 0;
     enum assay_status status = assay_cli_number(&seconds, in, "timeout", 1, 4000000, err);
 
+    if (status == ASSAY_OK)
+        status = assay_cli_number(&cpus, in, "cpus", 1, CPU_SETSIZE, err);
+    job->plan.cpu_count = (uint32_t)cpus;
     // Who runs a command by hand waits for it; what protects the host stays.
     limits->wall_ms_max = seconds > 0 ? seconds * 1000 : UINT32_MAX;
     limits->cpu_ms_max = UINT32_MAX;

@@ -3,9 +3,9 @@
 #ifndef ASSAY_ORCHESTRATOR_COMMANDS_H
 #define ASSAY_ORCHESTRATOR_COMMANDS_H
 
+#include "orchestrator/box_options.h"
 #include "orchestrator/cli.h"
 
-extern const struct assay_option assay_box_run_options[];
 extern const struct assay_option assay_doctor_options[];
 extern const struct assay_option assay_suite_add_options[];
 extern const struct assay_option assay_suite_list_options[];

@@ -16,13 +16,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,6 +29,7 @@
 
 #include "base/clock.h"
 #include "sandbox/ids.h"
+#include "sandbox/loopback.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
@@ -45,6 +44,7 @@ struct life {
     struct assay_mounts mounts;
     struct assay_meter meter;
     pid_t payload_pid;
+    int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
     int error_fd; // reading end of the payload's error pipe; -1 once exec worked
     bool ended;
@@ -113,22 +113,6 @@ static bool wait_for_go(const struct assay_init *init)
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
-static bool raise_loopback(struct assay_fault *fault)
-{
-    struct ifreq request;
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool raised = false;
-
-    memset(&request, 0, sizeof(request));
-    memcpy(request.ifr_name, "lo", sizeof("lo"));
-    request.ifr_flags = IFF_UP;
-    raised = (fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0) ||
-            assay_fault_set(fault, "loopback");
-    if (fd >= 0)
-        close(fd);
-    return raised;
-}
-
 // What needs no plan.
 static bool prepare(struct life *life, struct assay_fault *fault)
 {
@@ -143,7 +127,7 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !raise_loopback(fault))
+    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
@@ -164,7 +148,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
     assay_sources_close(&request->sources);
-    return true;
+    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
+            assay_loopback_listen(&life->listen_fd, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)
@@ -180,16 +165,16 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
     return life->signal_fd >= 0 || assay_fault_set(fault, "signalfd");
 }
 
-static void hand_up_out_dir(struct life *life)
+// A descriptor made in here that somebody outside wants; nothing of it stays.
+static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
 {
-    struct assay_wire_init record = {.kind = ASSAY_WIRE_OUT_DIR};
+    const struct assay_wire_init record = {.kind = kind};
 
-    if (life->mounts.out_dir_fd < 0)
+    if (*fd < 0)
         return;
-    (void)assay_wire_send(
-            life->init->control_fd, &record, sizeof(record), &life->mounts.out_dir_fd, 1);
-    close(life->mounts.out_dir_fd);
-    life->mounts.out_dir_fd = -1;
+    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+    close(*fd);
+    *fd = -1;
 }
 
 // A copy above any number that the plan may want for the report pipe; -1 stays.
@@ -353,7 +338,7 @@ static _Noreturn void live(struct life *life)
 
 void assay_init_run(const struct assay_init *init)
 {
-    struct life life = {.init = init, .signal_fd = -1, .error_fd = -1};
+    struct life life = {.init = init, .listen_fd = -1, .signal_fd = -1, .error_fd = -1};
     struct assay_fault fault = {{0}, 0};
 
     life.mounts.out_dir_fd = -1;
@@ -371,7 +356,8 @@ void assay_init_run(const struct assay_init *init)
     }
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up_out_dir(&life);
+    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
+    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
     if (init->meter)
         assay_meter_start(&life.meter);
     if (!start_payload(&life, &fault))

@@ -171,6 +171,11 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     }
     if (record.kind == ASSAY_WIRE_OUT_DIR && box->out_dir_fd < 0 && fd_count == 1) {
         box->out_dir_fd = fds[0];
+    } else if (record.kind == ASSAY_WIRE_LISTENER && fd_count == 1) {
+        const uint32_t kind = ASSAY_WIRE_LISTENER;
+
+        (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), fds, 1);
+        close(fds[0]);
     } else if (record.kind == ASSAY_WIRE_STARTED) {
         start_clock(box, record.time_us);
     } else if (record.kind == ASSAY_WIRE_METER) {

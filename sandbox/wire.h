@@ -6,10 +6,10 @@
 // are plain structs; `version` catches an assay beside another build's assay-box.
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
-//   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
+//   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills it
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
-//                                  OUT_DIR, STARTED, METER, ENDED or FAILED; where no group
-//                                  counts CPU time also KILL and its answer DEAD
+//                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
+//                                  group counts CPU time also KILL and its answer DEAD
 //   stdin    init -> library       only with a terminal: TERMINAL, with the master's end
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
@@ -22,7 +22,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730002U
+#define ASSAY_WIRE_VERSION 0x61730004U
 #define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
@@ -39,6 +39,7 @@ enum assay_wire_kind {
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
     ASSAY_WIRE_FAILED,
+    ASSAY_WIRE_LISTENER,
     ASSAY_WIRE_DEAD,
     ASSAY_WIRE_TERMINAL,
 };
@@ -61,7 +62,8 @@ struct assay_wire_kill {
     uint32_t cause; // enum assay_box_cause
 };
 
-// STARTED uses `kind` alone, and comes only when the plan has an idle limit. RESULT may carry the
+// STARTED uses `kind` alone, and comes only when the plan has an idle limit. LISTENER likewise,
+// with the descriptor, for ASSAY_NETWORK_ALLOWLIST. RESULT may carry the
 // out_dir's descriptor.
 struct assay_wire_result {
     uint32_t kind;

@@ -104,6 +104,8 @@ box 1 disk_limit --limit disk=1M -- sh -c 'cat /dev/zero >/tmp/x 2>/dev/null || 
 box 2 pids_limit --limit processes=8 -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & done 2>/dev/null; exit 0'
 run 0 assay box run --limit files=32 -- sh -c 'ulimit -n'
 same '32\n'
+run 0 assay box run --cpus 1 -- nproc
+same '1\n'
 run 0 assay box run --limit wall=none --limit memory=1G --limit output=none -- true
 
 # Wrong words are told, with the right ones.
