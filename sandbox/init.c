@@ -142,8 +142,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     bool refused = false;
 
     if (!request->sources_open &&
-            !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;

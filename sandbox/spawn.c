@@ -118,9 +118,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     return_uid(spawner, box->uid);
     box->uid = spawner->ids.store_uid;
     assay_sources_init(&request->sources, &request->plan);
-    return assay_sources_open(
-            &request->sources, &request->plan, -1, spawner->ids.store_uid, box->uid,
-            &refused, &box->fault);
+    return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
+            box->uid, &refused, &box->fault);
 }
 
 // --- the request ---------------------------------------------------------------------------------
