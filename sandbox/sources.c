@@ -63,8 +63,11 @@ static bool open_lower(struct opening *opening, const char *path, bool optional,
         return assay_fault_set(opening->fault, "open lower");
     opening->sources->fds[opening->next++] = fd;
     // A bind of something that is not the store's (a host directory) keeps its owners.
-    if (whole)
-        shift = fstat(fd, &stat) == 0 && stat.st_uid == opening->store_uid;
+    if (whole) {
+        if (fstat(fd, &stat) < 0)
+            return assay_fault_set(opening->fault, "open lower");
+        shift = stat.st_uid == opening->store_uid;
+    }
     return set_attributes(opening, fd, flags, shift);
 }
 
