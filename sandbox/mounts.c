@@ -438,8 +438,10 @@ static bool read_host_network(struct tree *tree)
     tree->host_hosts = malloc(HOST_TEXT_BYTES);
     if (tree->host_resolv == NULL || tree->host_hosts == NULL)
         return assay_fault_errno(tree->fault, "host network", ENOMEM);
-    if ((!assay_procfile_read(AT_FDCWD, "/etc/resolv.conf", tree->host_resolv, HOST_TEXT_BYTES) ||
-                !assay_procfile_read(AT_FDCWD, "/etc/hosts", tree->host_hosts, HOST_TEXT_BYTES)) &&
+    if (!assay_procfile_read(AT_FDCWD, "/etc/resolv.conf", tree->host_resolv, HOST_TEXT_BYTES) &&
+            errno != ENOENT)
+        return assay_fault_set(tree->fault, "host network");
+    if (!assay_procfile_read(AT_FDCWD, "/etc/hosts", tree->host_hosts, HOST_TEXT_BYTES) &&
             errno != ENOENT)
         return assay_fault_set(tree->fault, "host network");
     return true;

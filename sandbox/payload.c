@@ -21,7 +21,7 @@
 #include "sandbox/sys.h"
 
 #define CAPABILITY_LAST_SURE 40 // CAP_CHECKPOINT_RESTORE: every kernel that boxes run on has it
-#define LANDLOCK_SCOPES 3ULL // abstract UNIX sockets and signals (ABI 6)
+#define LANDLOCK_SCOPES 3ULL    // abstract UNIX sockets and signals (ABI 6)
 
 // Out of the way of 0, 1, 2 and of any number that the plan may want for the report pipe.
 static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
@@ -253,7 +253,8 @@ void assay_payload_exec(struct assay_payload *payload)
         fail(payload, &fault);
     }
     (void)umask(022);
-    if (!raise_descriptors(payload, &fault) || !set_descriptors(payload, &fault) || !reset_signals(&fault))
+    if (!raise_descriptors(payload, &fault) || !set_descriptors(payload, &fault) ||
+            !reset_signals(&fault))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)

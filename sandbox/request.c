@@ -100,8 +100,7 @@ static bool receive_sources(
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t fd_count = 0;
         size_t used = 0;
-        const long got =
-                assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
+        const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
         if (got < 0)
             return assay_fault_set(fault, "receive sources");

@@ -71,9 +71,10 @@ static bool hit(const char *name, const char *detail)
         return false;
     (void)snprintf(control->name, sizeof(control->name), "%s", name);
     (void)snprintf(control->detail, sizeof(control->detail), "%s",
-            detail + (strlen(detail) < sizeof(control->detail)
-                                     ? 0
-                                     : strlen(detail) - sizeof(control->detail) + 1));
+            detail +
+                    (strlen(detail) < sizeof(control->detail)
+                                    ? 0
+                                    : strlen(detail) - sizeof(control->detail) + 1));
     control->hit = 1;
     errno = control->sys_errno;
     return true;
@@ -231,9 +232,9 @@ long __wrap_syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         words[i] = va_arg(rest, long);
     va_end(rest);
-    return hit_number("syscall", number) ? -1
-                                         : __real_syscall(number, words[0], words[1], words[2],
-                                                   words[3], words[4], words[5]);
+    return hit_number("syscall", number)
+            ? -1
+            : __real_syscall(number, words[0], words[1], words[2], words[3], words[4], words[5]);
 }
 
 // --- processes, sockets, memory ------------------------------------------------------------------
@@ -249,8 +250,8 @@ WRAP(int, listen, (int fd, int backlog), (fd, backlog), "")
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), "")
 WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), "")
 WRAP(ssize_t, recv, (int fd, void *bytes, size_t size, int flags), (fd, bytes, size, flags), "")
-WRAP(int, epoll_ctl, (int set, int what, int fd, struct epoll_event *event),
-        (set, what, fd, event), what == EPOLL_CTL_ADD ? "add" : "other")
+WRAP(int, epoll_ctl, (int set, int what, int fd, struct epoll_event *event), (set, what, fd, event),
+        what == EPOLL_CTL_ADD ? "add" : "other")
 
 // Once there is a payload the init has set up all that is its to set up.
 pid_t __real_fork(void);
