@@ -35,6 +35,7 @@
 #include "sandbox/plan.h"
 #include "sandbox/request.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 #include "sandbox/wire.h"
 
 struct life {
@@ -146,8 +147,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     bool refused = false;
 
     if (!request->sources_open &&
-            !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
@@ -188,8 +189,11 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
     struct assay_request *request = &life->request;
+    int slave_fd = -1;
     int ends[2];
 
+    if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
+        return false;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
@@ -199,8 +203,9 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid == 0) {
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = request->stdin_fd,
-                .output_fd = request->output_fd,
+                .stdin_fd = slave_fd >= 0 ? slave_fd : request->stdin_fd,
+                .output_fd = slave_fd >= 0 ? slave_fd : request->output_fd,
+                .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
                 .report_fd = request->report_fd,
                 .error_fd = ends[1],
                 .limit_memory = init->limit_memory,
@@ -209,11 +214,9 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(request->stdin_fd);
-    close(request->output_fd);
-    if (request->report_fd >= 0)
-        close(request->report_fd);
-    request->stdin_fd = request->output_fd = request->report_fd = -1;
+    if (slave_fd >= 0)
+        close(slave_fd);
+    assay_request_close(request);
     return true;
 }
 

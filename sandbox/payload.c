@@ -19,6 +19,7 @@
 
 #include "sandbox/plan.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 
 #define CAPABILITY_LAST_SURE 40 // CAP_CHECKPOINT_RESTORE: every kernel that boxes run on has it
 #define LANDLOCK_SCOPES 3ULL    // abstract UNIX sockets and signals (ABI 6)
@@ -26,8 +27,8 @@
 // Out of the way of 0, 1, 2 and of any number that the plan may want for the report pipe.
 static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
 {
-    int *const fds[] = {
-            &payload->error_fd, &payload->stdin_fd, &payload->output_fd, &payload->report_fd};
+    int *const fds[] = {&payload->error_fd, &payload->stdin_fd, &payload->output_fd,
+            &payload->errors_fd, &payload->report_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         const int raised =
@@ -45,7 +46,7 @@ static bool set_descriptors(const struct assay_payload *payload, struct assay_fa
     const int report_number = payload->plan->report_fd;
 
     if (dup2(payload->stdin_fd, 0) < 0 || dup2(payload->output_fd, 1) < 0 ||
-            dup2(payload->output_fd, 2) < 0)
+            dup2(payload->errors_fd >= 0 ? payload->errors_fd : payload->output_fd, 2) < 0)
         return assay_fault_set(fault, "stdio");
     // Whatever else is open, of ours or inherited by mistake, ends at exec.
     if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -254,7 +255,7 @@ void assay_payload_exec(struct assay_payload *payload)
     }
     (void)umask(022);
     if (!raise_descriptors(payload, &fault) || !set_descriptors(payload, &fault) ||
-            !reset_signals(&fault))
+            !reset_signals(&fault) || (plan->terminal && !assay_terminal_take(&fault)))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)
