@@ -61,6 +61,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_FAILED, .fault = *fault};
 
+    if (fault->step[0] == '\0')
+        _exit(0); // the spawner is gone: nobody to tell
     tell(life, &record);
     _exit(1);
 }
@@ -102,7 +104,8 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
     return keep_only(fds, 2, fault);
 }
 
-static bool wait_for_go(const struct assay_init *init)
+// False with fault->step empty when the spawner is gone.
+static bool wait_for_go(const struct assay_init *init, struct assay_fault *fault)
 {
     uint32_t kind = 0;
     ssize_t got = 0;
@@ -110,6 +113,8 @@ static bool wait_for_go(const struct assay_init *init)
     do
         got = recv(init->control_fd, &kind, sizeof(kind), 0);
     while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return assay_fault_set(fault, "wait for the spawner");
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
@@ -166,21 +171,18 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 }
 
 // A descriptor made in here that somebody outside wants; nothing of it stays.
-static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
+static bool hand_up(
+        const struct life *life, enum assay_wire_kind kind, int *fd, struct assay_fault *fault)
 {
     const struct assay_wire_init record = {.kind = kind};
 
     if (*fd < 0)
-        return;
-    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+        return true;
+    if (assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1) < 0)
+        return assay_fault_set(fault, "hand up");
     close(*fd);
     *fd = -1;
-}
-
-// A copy above any number that the plan may want for the report pipe; -1 stays.
-static int lift(int fd)
-{
-    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASSAY_PLAN_REPORT_FD_MAX + 1);
+    return true;
 }
 
 static bool start_payload(struct life *life, struct assay_fault *fault)
@@ -192,7 +194,6 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
 
     if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
         return false;
-
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
@@ -202,15 +203,14 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid == 0) {
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = lift(slave_fd >= 0 ? slave_fd : request->stdin_fd),
-                .output_fd = lift(slave_fd >= 0 ? slave_fd : request->output_fd),
-                .errors_fd = lift(slave_fd >= 0 ? slave_fd : request->errors_fd),
-                .report_fd = lift(request->report_fd),
-                .error_fd = lift(ends[1]),
+                .stdin_fd = slave_fd >= 0 ? slave_fd : request->stdin_fd,
+                .output_fd = slave_fd >= 0 ? slave_fd : request->output_fd,
+                .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
+                .report_fd = request->report_fd,
+                .error_fd = ends[1],
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
-        close(ends[1]);
         assay_payload_exec(&payload);
     }
     close(ends[1]);
@@ -345,19 +345,17 @@ void assay_init_run(const struct assay_init *init)
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (!wait_for_go(init))
-        _exit(1);
+    if (!wait_for_go(init, &fault))
+        fail(&life, &fault);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);
-    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
-        if (fault.step[0] == '\0')
-            _exit(0); // nobody is there to ask any more
+    if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
-    }
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
-    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
+            !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
+        fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
     if (!start_payload(&life, &fault))

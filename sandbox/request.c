@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sandbox/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,7 +77,7 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
         return assay_fault_set(fault, "read plan");
     if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
                 &err) != ASSAY_OK)
-        return assay_fault_errno(fault, "read plan", EINVAL);
+        return assay_fault_errno(fault, "read plan", err.status == ASSAY_ENOMEM ? ENOMEM : EINVAL);
     if (!tell_apart(request))
         return assay_fault_errno(fault, "descriptors", EINVAL);
     assay_sources_init(&request->sources, &request->plan);
@@ -147,10 +148,11 @@ static bool receive_sources(
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t fd_count = 0;
         size_t used = 0;
+        const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
-        if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
-                        (long)sizeof(record) ||
-                record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
+        if (got < 0)
+            return assay_fault_set(fault, "receive sources");
+        if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
                 record.count > sources->count - next)
             return assay_fault_errno(fault, "receive sources", EPROTO);
         for (size_t i = 0; i < record.count; i++)
@@ -166,10 +168,11 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     struct assay_wire_finish record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
+    const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
-    if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
-                    (long)sizeof(record) ||
-            record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
+    if (got < 0 && errno != ECONNRESET)
+        return assay_fault_set(fault, "receive request");
+    if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
             !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
     request->sources_open = record.sources_open != 0;

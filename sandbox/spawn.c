@@ -235,6 +235,23 @@ static bool start(struct spawner *spawner, struct box *box, struct assay_request
     return assay_request_send(request, box->control_fd, &box->fault);
 }
 
+// When the init failed first, what we saw is only that it is gone.
+static void hear_last_words(struct box *box)
+{
+    struct assay_wire_init record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+
+    if (box->control_fd < 0)
+        return;
+    if (assay_wire_receive(box->control_fd, &record, sizeof(record), fds, &fd_count,
+                MSG_DONTWAIT) == (long)sizeof(record) &&
+            record.kind == ASSAY_WIRE_FAILED)
+        box->fault = record.fault;
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+}
+
 static void tell_failure(int private_fd, const struct assay_fault *fault)
 {
     struct assay_wire_result result = {
@@ -254,6 +271,7 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
         box->private_fd = fds[0];
         if (!assay_request_take(&request, fds + 1, fd_count - 1, &box->fault) ||
                 !start(spawner, box, &request)) {
+            hear_last_words(box);
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
                 (void)sys_pidfd_kill(box->pid_fd);
