@@ -14,7 +14,7 @@ void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = -1;
+            request->errors_fd = request->learn_fd = -1;
 }
 
 bool assay_request_take(
@@ -40,7 +40,8 @@ static bool tell_apart(struct assay_request *request)
         bool wanted;
         int *fd;
     } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
-            {request->plan.stderr_fd >= 0, &request->errors_fd}};
+            {request->plan.stderr_fd >= 0, &request->errors_fd},
+            {request->plan.learn, &request->learn_fd}};
     size_t next = 0;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -121,6 +122,7 @@ bool assay_request_send(
 
     add_fd(fds, &fd_count, request->report_fd);
     add_fd(fds, &fd_count, request->errors_fd);
+    add_fd(fds, &fd_count, request->learn_fd);
     if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
     for (size_t first = 0; first < count;) {
@@ -186,7 +188,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 void assay_request_close(struct assay_request *request)
 {
     const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
-            request->errors_fd};
+            request->errors_fd, request->learn_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
@@ -195,7 +197,7 @@ void assay_request_close(struct assay_request *request)
         if (request->extra_fds[i] >= 0)
             close(request->extra_fds[i]);
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = -1;
+            request->errors_fd = request->learn_fd = -1;
     request->extra_count = 0;
 }
 

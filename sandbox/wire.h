@@ -52,7 +52,8 @@ struct assay_wire_hello {
 
 // Descriptors beside it, in this order: private socket, plan (a memfd), stdin
 // (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
-// them, the report pipe's end and that of a stderr which is apart from output.
+// them, the report pipe's end, that of a stderr which is apart from output, and the
+// learning mode's page (notify.h).
 struct assay_wire_run {
     uint32_t kind, version;
 };
