@@ -71,6 +71,19 @@ static uint64_t read_tmpfs(const struct assay_mounts *mounts)
     return bytes;
 }
 
+void assay_meter_process(int proc_fd, pid_t pid, uint64_t *user_us, uint64_t *system_us)
+{
+    const uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    char name[24];
+    uint64_t user = 0;
+    uint64_t system = 0;
+
+    (void)snprintf(name, sizeof(name), "%d", (int)pid);
+    read_ticks(proc_fd, name, &user, &system);
+    *user_us += user * tick_us;
+    *system_us += system * tick_us;
+}
+
 void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *mounts)
 {
     const uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);

@@ -9,6 +9,7 @@
 #define ASSAY_SANDBOX_METER_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sandbox/mounts.h"
 
@@ -17,6 +18,10 @@ struct assay_meter {
     uint64_t memory_bytes;               // at the last reading
     uint32_t pids;                       // at the last reading, without the init
 };
+
+// Adds what one living process used, and what the children did that it waited
+// for; the kernel tells it in clock ticks.
+void assay_meter_process(int proc_fd, pid_t pid, uint64_t *user_us, uint64_t *system_us);
 
 // Called by the box's init, of which everything else in the box descends.
 void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *mounts);

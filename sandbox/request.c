@@ -13,6 +13,7 @@ void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd = -1;
+    request->serve_fd = -1;
 }
 
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault)
@@ -68,12 +69,14 @@ bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault)
 {
     const struct assay_wire_finish record = {
-            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+            .kind = ASSAY_WIRE_FINISH,
+            .sources_open = request->sources_open,
+            .session = request->serve_fd >= 0};
+    const int last_fd = request->serve_fd >= 0 ? request->serve_fd : request->report_fd;
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, last_fd};
     const size_t count = request->sources_open ? request->sources.count : 0;
 
-    if (assay_wire_send(control_fd, &record, sizeof(record), fds, request->report_fd < 0 ? 3 : 4) <
-            0)
+    if (assay_wire_send(control_fd, &record, sizeof(record), fds, last_fd < 0 ? 3 : 4) < 0)
         return assay_fault_set(fault, "send request");
     for (size_t first = 0; first < count;) {
         const size_t sent = send_sources(&request->sources, first, control_fd, fault);
@@ -127,7 +130,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     request->plan_fd = fds[0];
     request->stdin_fd = fds[1];
     request->output_fd = fds[2];
-    request->report_fd = fds[3];
+    *(record.session ? &request->serve_fd : &request->report_fd) = fds[3];
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
@@ -138,7 +141,8 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 
 void assay_request_release(struct assay_request *request)
 {
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
+            request->serve_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)

@@ -23,6 +23,7 @@ struct assay_request {
     bool sources_open;                  // the spawner did it; else the init does
     int plan_fd;                        // -1: read, and no longer needed
     int stdin_fd, output_fd, report_fd; // -1: none (report), or handed on
+    int serve_fd;                       // a session's socket; -1: a box with a command
 };
 
 void assay_request_init(struct assay_request *request);

@@ -243,7 +243,8 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
     (void)assay_wire_send(private_fd, &result, sizeof(result), NULL, 0);
 }
 
-void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
+void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
     struct assay_request request;
     struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
@@ -253,7 +254,7 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
     request.plan_fd = fds[1];
     request.stdin_fd = fds[2];
     request.output_fd = fds[3];
-    request.report_fd = fds[4];
+    *(record->session ? &request.serve_fd : &request.report_fd) = fds[4];
     if (box != NULL) {
         box->private_fd = fds[0];
         if (!start(spawner, box, &request)) {

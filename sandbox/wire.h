@@ -20,7 +20,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730002U
+#define ASSAY_WIRE_VERSION 0x61730003U
 #define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
@@ -46,9 +46,11 @@ struct assay_wire_hello {
 };
 
 // Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
-// output, and the report pipe's end if the plan wants one.
+// output, and the report pipe's end if the plan wants one; or a session's socket (order.h),
+// whose plan wants none.
 struct assay_wire_run {
     uint32_t kind, version;
+    uint32_t session; // the fifth descriptor is a session's socket
 };
 
 struct assay_wire_kill {
@@ -67,10 +69,11 @@ struct assay_wire_result {
 };
 
 // To an init, request.h: descriptors in this order: plan, stdin, output, and the report
-// pipe's end if the plan wants one.
+// pipe's end if the plan wants one, or the session's socket.
 struct assay_wire_finish {
     uint32_t kind;
     uint32_t sources_open; // SOURCES records follow; else the init opens them
+    uint32_t session;
 };
 
 // `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.
