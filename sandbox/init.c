@@ -17,13 +17,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -32,6 +30,7 @@
 
 #include "base/clock.h"
 #include "sandbox/ids.h"
+#include "sandbox/loopback.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
@@ -40,8 +39,6 @@
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
-#define METER_MS 50
-
 struct life {
     const struct assay_init *init;
     struct assay_request request;
@@ -49,6 +46,7 @@ struct life {
     struct assay_meter meter;
     struct assay_serve serve; // of a session, which has no payload of its own
     pid_t payload_pid;
+    int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
     int error_fd; // reading end of the payload's error pipe; -1 once exec worked
     bool ended;
@@ -122,22 +120,6 @@ static bool wait_for_go(const struct assay_init *init)
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
-static bool raise_loopback(struct assay_fault *fault)
-{
-    struct ifreq request;
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool raised = false;
-
-    memset(&request, 0, sizeof(request));
-    memcpy(request.ifr_name, "lo", sizeof("lo"));
-    request.ifr_flags = IFF_UP;
-    raised = (fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0) ||
-            assay_fault_set(fault, "loopback");
-    if (fd >= 0)
-        close(fd);
-    return raised;
-}
-
 // What needs no plan.
 static bool prepare(struct life *life, struct assay_fault *fault)
 {
@@ -152,7 +134,7 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !raise_loopback(fault))
+    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
@@ -173,7 +155,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
     assay_sources_close(&request->sources);
-    return true;
+    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
+            assay_loopback_listen(&life->listen_fd, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)
@@ -189,16 +172,16 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
     return life->signal_fd >= 0 || assay_fault_set(fault, "signalfd");
 }
 
-static void hand_up_out_dir(struct life *life)
+// A descriptor made in here that somebody outside wants; nothing of it stays.
+static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
 {
-    struct assay_wire_init record = {.kind = ASSAY_WIRE_OUT_DIR};
+    const struct assay_wire_init record = {.kind = kind};
 
-    if (life->mounts.out_dir_fd < 0)
+    if (*fd < 0)
         return;
-    (void)assay_wire_send(
-            life->init->control_fd, &record, sizeof(record), &life->mounts.out_dir_fd, 1);
-    close(life->mounts.out_dir_fd);
-    life->mounts.out_dir_fd = -1;
+    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+    close(*fd);
+    *fd = -1;
 }
 
 static bool start_payload(struct life *life, struct assay_fault *fault)
@@ -246,10 +229,10 @@ static void fill_meter(struct life *life, struct assay_wire_init *record)
 {
     if (!life->init->meter)
         return;
-    assay_meter_read(&life->meter, &life->mounts);
-    record->cpu_user_us = life->meter.cpu_user_us;
+    record->cpu_user_us = life->meter.cpu_us - life->meter.cpu_system_us;
     record->cpu_system_us = life->meter.cpu_system_us;
     record->memory_bytes = life->meter.memory_bytes;
+    record->rss_bytes_max = life->meter.rss_bytes_max;
     record->pids = life->meter.pids;
 }
 
@@ -280,8 +263,12 @@ static void end(struct life *life, int wait_status)
 
     life->ended = true;
     record.disk_full = assay_mounts_full(&life->mounts);
+    if (life->init->meter) {
+        assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+        assay_meter_end(&life->meter);
+        life->meter.pids++; // the payload itself, which is no longer in /proc
+    }
     fill_meter(life, &record);
-    record.pids++; // the payload itself, which is no longer in /proc
     tell(life, &record);
 }
 
@@ -304,16 +291,34 @@ static void reap(struct life *life)
     }
 }
 
+// A limit of the box was passed. Where no group counts, only what we reap is
+// counted exactly: so we do the killing, and the spawner kills us after it.
+static void hear_spawner(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_DEAD};
+    uint32_t kind = 0;
+
+    if (recv(life->init->control_fd, &kind, sizeof(kind), 0) != (ssize_t)sizeof(kind) ||
+            kind != ASSAY_WIRE_KILL)
+        _exit(0); // it is gone
+    life->ended = true;
+    assay_meter_end(&life->meter);
+    fill_meter(life, &record);
+    tell(life, &record);
+}
+
 static void read_meter(struct life *life)
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_METER};
     const uint64_t before_ms = assay_clock_ms();
-    uint64_t pause_ms = METER_MS;
+    uint64_t pause_ms = 0;
 
     if (!life->init->meter || life->error_fd >= 0 || life->ended || before_ms < life->meter_ms)
         return;
+    assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
     fill_meter(life, &record);
     tell(life, &record);
+    pause_ms = assay_meter_pause_ms(&life->meter, &life->request.plan.limits);
     // With thousands of processes a reading takes long: never more than a fifth of the time.
     if ((assay_clock_ms() - before_ms) * 4 > pause_ms)
         pause_ms = (assay_clock_ms() - before_ms) * 4;
@@ -352,8 +357,8 @@ static _Noreturn void live(struct life *life)
 
         if (poll(watched, 4, tend(life)) < 0 && errno != EINTR)
             _exit(1);
-        if (watched[0].revents != 0) // nothing but its end can come
-            _exit(0);
+        if (watched[0].revents != 0)
+            hear_spawner(life);
         if (watched[2].revents != 0)
             hear_payload(life);
         if (watched[1].revents != 0)
@@ -366,7 +371,7 @@ static _Noreturn void live(struct life *life)
 
 void assay_init_run(const struct assay_init *init)
 {
-    struct life life = {.init = init, .signal_fd = -1, .error_fd = -1};
+    struct life life = {.init = init, .listen_fd = -1, .signal_fd = -1, .error_fd = -1};
     struct assay_fault fault = {{0}, 0};
 
     life.mounts.out_dir_fd = -1;
@@ -384,7 +389,10 @@ void assay_init_run(const struct assay_init *init)
     }
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up_out_dir(&life);
+    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
+    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (init->meter)
+        assay_meter_start(&life.meter);
     if (!(is_session(&life) ? start_session : start_payload)(&life, &fault))
         fail(&life, &fault);
     live(&life);
