@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/handle.h"
 #include "sandbox/handoff.h"
 #include "sandbox/keep.h"
 #include "sandbox/slots.h"

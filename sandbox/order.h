@@ -16,6 +16,7 @@
 #define ASSAY_SANDBOX_ORDER_H
 
 #include <limits.h>
+#include <sched.h>
 #include <stdint.h>
 
 #include "sandbox/fault.h"
@@ -55,6 +56,7 @@ struct assay_order_words {
 struct assay_order {
     uint32_t kind, id, flags;
     int32_t report_number, state_number; // EXEC
+    cpu_set_t cpus;                      // EXEC, BEGIN: where it may run; empty: anywhere
 };
 
 // Everything about a command that an init sends; READY uses `kind` alone.

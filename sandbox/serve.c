@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +17,7 @@
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
-#include "sandbox/procfile.h"
+#include "sandbox/reach.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
@@ -36,7 +38,7 @@ static void read_cpu(const struct assay_serve *serve, pid_t alive, uint64_t *use
     (void)getrusage(RUSAGE_CHILDREN, &reaped);
     *user = time_us(&reaped.ru_utime);
     *system = time_us(&reaped.ru_stime);
-    if (alive > 0)
+    if (alive > 0) // not yet: nothing was used
         assay_meter_process(serve->mounts->proc_fd, alive, user, system);
 }
 
@@ -115,7 +117,7 @@ struct given {
 
 static struct given sort_given(const struct assay_order *order, const int fds[ASSAY_WIRE_FDS_MAX])
 {
-    struct given given = {fds[0], -1, -1, -1};
+    struct given given = {.words = fds[0], .input = -1, .report = -1, .state = -1};
     size_t next = 1;
 
     if (order->flags & ASSAY_ORDER_STDIN)
@@ -152,6 +154,7 @@ static _Noreturn void become_payload(const struct assay_serve *serve,
     plan.argv = words->argv;
     plan.env = words->env;
     plan.cwd = words->cwd;
+    plan.cpus = order->cpus;
     plan.report_fd = given->report < 0 ? 0 : order->report_number;
     assay_payload_exec(&payload);
 }
@@ -249,6 +252,7 @@ static void exec_command(struct assay_serve *serve, const struct assay_order *or
             .id = order->id,
             .flags = order->flags,
             .error_fd = -1,
+            .pid = -1,
             .sweep = {.tag_fd = -1, .tag = serve->own_tag}};
     if (!start_command(serve, command, order, &given, &refused.fault)) {
         forget(command);
@@ -347,6 +351,8 @@ static void steer(struct assay_serve *serve, const struct assay_order *order)
         } else if (order->kind == ASSAY_ORDER_BEGIN) {
             command->flags = (command->flags & ~ASSAY_ORDER_KILL_REST) | order->flags;
             (void)fcntl(serve->request->output_fd, F_SETFL, O_WRONLY);
+            if (CPU_COUNT(&order->cpus) > 0)
+                (void)sched_setaffinity(command->pid, sizeof(order->cpus), &order->cpus);
             begin_count(serve, command);
         } else {
             command->finishing = true;
@@ -356,6 +362,18 @@ static void steer(struct assay_serve *serve, const struct assay_order *order)
         return;
     }
     // One that is dead already: its ENDED is on its way.
+}
+
+static void obey_file(
+        const struct assay_serve *serve, const struct assay_order_file *order, int content_fd)
+{
+    struct assay_order_done done;
+    int fd = -1;
+
+    assay_reach_obey(&done, &fd, order, serve->root_fd, serve->mounts->proc_fd, content_fd);
+    (void)assay_wire_send(serve->fd, &done, sizeof(done), &fd, fd >= 0 ? 1 : 0);
+    if (fd >= 0)
+        close(fd);
 }
 
 bool assay_serve_hear(struct assay_serve *serve)
@@ -375,6 +393,8 @@ bool assay_serve_hear(struct assay_serve *serve)
         exec_command(serve, &record.order, fds);
     else if (got == (long)sizeof(record.order))
         steer(serve, &record.order);
+    else if (got == (long)sizeof(record.file))
+        obey_file(serve, &record.file, fds[0]);
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
     return got > 0;
