@@ -48,8 +48,8 @@ static bool adopt(struct assay_exports *out, const char *cwd, const struct assay
     return true;
 }
 
-enum assay_status assay_exports_set(struct assay_exports *out, const char *cwd,
-        const char *const *env, struct assay_error *err)
+enum assay_status assay_exports_set(
+        struct assay_exports *out, const char *cwd, const char *const *env, struct assay_error *err)
 {
     struct assay_buf entries;
     bool fits = true;

@@ -21,8 +21,8 @@ struct assay_exports {
 };
 
 void assay_exports_free(struct assay_exports *exports);
-// Copies. ASSAY_EINVAL: cwd is not absolute or too long, an entry is not NAME=value, or there is too
-// much of it. On failure *out is as before; else what it held is freed.
+// Copies. ASSAY_EINVAL: cwd is not absolute or too long, an entry is not NAME=value, or there is
+// too much of it. On failure *out is as before; else what it held is freed.
 ASSAY_MUST_USE enum assay_status assay_exports_set(struct assay_exports *out, const char *cwd,
         const char *const *env, struct assay_error *err);
 // Take over `cwd` and what export -p printed. Entries of *exports whose names no shell can hold

@@ -63,8 +63,8 @@ enum assay_status assay_handoff_pipe(int ends[2], struct assay_error *err)
     return ASSAY_OK;
 }
 
-enum assay_status assay_handoff_request(struct assay_sandbox *sandbox, bool session,
-        const int *fds, size_t fd_count, struct assay_error *err)
+enum assay_status assay_handoff_request(struct assay_sandbox *sandbox, bool session, const int *fds,
+        size_t fd_count, struct assay_error *err)
 {
     const struct assay_wire_run record = {
             .kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION, .session = session};

@@ -45,8 +45,8 @@ static int open_below(int root_fd, const char *path, int flags, uint32_t mode)
 // A place in the tree, which opens nothing: a FIFO hears nothing of it. -1 with errno.
 static int open_place(int root_fd, const struct assay_order_file *order)
 {
-    return open_below(root_fd, order->path,
-            O_PATH | (order->flags & ASSAY_ORDER_FOLLOW ? 0 : O_NOFOLLOW), 0);
+    return open_below(
+            root_fd, order->path, O_PATH | (order->flags & ASSAY_ORDER_FOLLOW ? 0 : O_NOFOLLOW), 0);
 }
 
 // May the file at this place be opened? 0, or an errno.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// reach.h - files of a session's box for those outside: opened by the box's init, as the box's user.
+// reach.h - files of a session's box for those outside: opened by the box's init, as the box's
+// user.
 #ifndef ASSAY_SANDBOX_REACH_H
 #define ASSAY_SANDBOX_REACH_H
 

@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
-#include "sandbox/plan.h"
 #include "sandbox/reach.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
@@ -129,25 +128,20 @@ static struct given sort_given(const struct assay_order *order, const int fds[AS
     return given;
 }
 
-static int lift(int fd)
-{
-    // Above any number that a plan or an order may want.
-    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASSAY_PLAN_REPORT_FD_MAX + 1);
-}
-
 static _Noreturn void become_payload(const struct assay_serve *serve,
         const struct assay_order *order, const struct words *words, const struct given *given,
         int error_fd)
 {
     struct assay_box_plan plan = serve->request->plan;
-    const struct assay_payload payload = {.plan = &plan,
+    struct assay_payload payload = {.plan = &plan,
             .profiles = serve->init->profiles,
-            .stdin_fd = lift(given->input >= 0 ? given->input : serve->request->stdin_fd),
-            .output_fd = lift(serve->request->output_fd),
-            .report_fd = lift(given->report),
-            .state_fd = lift(given->state),
+            .stdin_fd = given->input >= 0 ? given->input : serve->request->stdin_fd,
+            .output_fd = serve->request->output_fd,
+            .errors_fd = -1,
+            .report_fd = given->report,
+            .state_fd = given->state,
             .state_number = order->state_number,
-            .error_fd = lift(error_fd),
+            .error_fd = error_fd,
             .limit_memory = serve->init->limit_memory,
             .limit_pids = serve->init->limit_pids};
 
@@ -275,8 +269,8 @@ static void tell(struct assay_serve *serve, struct assay_serve_command *command,
     record.wall_us = command->ended_us - command->started_us;
     read_cpu(serve, command->dead ? 0 : command->pid, &record.cpu_user_us, &record.cpu_system_us);
     // Of a living process the kernel tells ticks alone: a sum may seem to fall by one.
-    record.cpu_user_us -= record.cpu_user_us < command->cpu_user_us ? record.cpu_user_us
-                                                                    : command->cpu_user_us;
+    record.cpu_user_us -=
+            record.cpu_user_us < command->cpu_user_us ? record.cpu_user_us : command->cpu_user_us;
     record.cpu_system_us -= record.cpu_system_us < command->cpu_system_us ? record.cpu_system_us
                                                                           : command->cpu_system_us;
     if (command->dead && read(command->error_fd, &fault, sizeof(fault)) == (ssize_t)sizeof(fault))
@@ -384,8 +378,8 @@ bool assay_serve_hear(struct assay_serve *serve)
     } record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
-    const long got = assay_wire_receive(
-            serve->fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
+    const long got =
+            assay_wire_receive(serve->fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
     if (got < 0 && errno == EAGAIN)
         return true;

@@ -37,7 +37,7 @@ struct assay_serve {
     int root_fd;                         // the box's root, O_PATH
     int own_tag_fd;                      // the init's own tag, to come back to
     uint64_t own_tag;
-    bool tagged_ever;                    // from then on processes must be told apart
+    bool tagged_ever; // from then on processes must be told apart
     struct assay_serve_command commands[ASSAY_ORDER_COMMANDS_MAX];
 };
 

@@ -98,8 +98,7 @@ bool assay_session_send(struct assay_session *session, const void *record, size_
     return false;
 }
 
-void assay_session_note_reply(
-        struct assay_session *session, const struct assay_order_reply *reply)
+void assay_session_note_reply(struct assay_session *session, const struct assay_order_reply *reply)
 {
     if (reply->kind == ASSAY_ORDER_ENDED && reply->id == session->shell.id)
         close_fd(&session->shell.fd);
@@ -129,6 +128,9 @@ static enum assay_status check_plan(
         return assay_fail(err, ASSAY_EINVAL, "a session's plan has no report_fd: commands have");
     *copy = *plan;
     copy->argv = no_command;
+    copy->stdin_bytes = NULL;
+    copy->stdin_fd = copy->stdout_fd = copy->stderr_fd = -1;
+    copy->terminal = false;
     copy->limits.idle_ms_max = 0;
     CPU_ZERO(&copy->cpus);
     return assay_plan_check(copy, err);
@@ -182,8 +184,7 @@ static enum assay_status ask_for_box(
         status = assay_fail_errno(err, errno, "socket for a session");
     session->private_fd = pair[0];
     fds[0] = pair[1];
-    if (status == ASSAY_OK &&
-            socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    if (status == ASSAY_OK && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         status = assay_fail_errno(err, errno, "socket for a session");
     if (status == ASSAY_OK) {
         session->serve_fd = pair[0];
@@ -206,8 +207,7 @@ static enum assay_status await_ready(struct assay_session *session, struct assay
 
     while (!session->over && (reply.kind != ASSAY_ORDER_READY || session->listener_due)) {
         struct pollfd watched[] = {{.fd = session->private_fd, .events = POLLIN},
-                {.fd = reply.kind == ASSAY_ORDER_READY ? -1 : session->serve_fd,
-                        .events = POLLIN}};
+                {.fd = reply.kind == ASSAY_ORDER_READY ? -1 : session->serve_fd, .events = POLLIN}};
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t fd_count = 0;
 

@@ -8,16 +8,17 @@
 //                        are the session's: a shell line that changes them changes the next
 //                        command's. Nothing else is carried over.
 //   assay_session_shell  one bash that stays: functions, aliases, options and variables live on.
-//                        When it ends (exit, exec, a limit, a kill) the next line gets a new one, with
-//                        the working directory and the exported environment that were last known.
+//                        When it ends (exit, exec, a limit, a kill) the next line gets a new one,
+//                        with the working directory and the exported environment that were last
+//                        known.
 //
 // Status, directory and environment come on private descriptors, never out of the output. What a
 // payload writes there is its own affair (it can lie about its own environment, as it can
 // about its exit code), is bounded, and is checked before it is taken.
 //
 // A session is used by one thread at a time; different sessions by different threads at once.
-// Every call returns: a command that exceeds a limit is killed with all it started, and when the box
-// ends (its own limits, a dead spawner) the call says so, and so does every later one.
+// Every call returns: a command that exceeds a limit is killed with all it started, and when the
+// box ends (its own limits, a dead spawner) the call says so, and so does every later one.
 #ifndef ASSAY_SANDBOX_SESSION_H
 #define ASSAY_SANDBOX_SESSION_H
 
@@ -33,8 +34,8 @@
 struct assay_session; // opaque; owned by whoever called assay_session_start()
 
 // A live box made after `plan` (copied). argv, stdin, report_fd and the callbacks are not used
-// but on_listener; cwd and env are what the session begins with. plan->limits are the box's, for the
-// whole session, idle_ms_max excepted, which is not kept; head_bytes_max, tail_bytes_max,
+// but on_listener; cwd and env are what the session begins with. plan->limits are the box's, for
+// the whole session, idle_ms_max excepted, which is not kept; head_bytes_max, tail_bytes_max,
 // report_bytes_max and limits.output_bytes_max are each command's unless it has its own; every
 // command waits for cpu_count CPUs and its share of memory, and is pinned, while it runs.
 // Errors: ASSAY_EINVAL (the plan), ASSAY_EIO (no spawner, or a step of making the box: named).
@@ -135,19 +136,19 @@ struct assay_file_info {
     int64_t mtime_s;
 };
 
-ASSAY_MUST_USE enum assay_status assay_session_stat(struct assay_session *session,
-        const char *path, bool follow, struct assay_file_info *info, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_session_stat(struct assay_session *session, const char *path,
+        bool follow, struct assay_file_info *info, struct assay_error *err);
 
 // A regular file's bytes from `offset`, at most bytes_max, appended to buf (whose own maximum
 // also holds). *info (may be NULL) tells its size. Anything else is ASSAY_EIO: EISDIR, or EINVAL
 // for a device, a FIFO, a socket.
-ASSAY_MUST_USE enum assay_status assay_session_read(struct assay_session *session,
-        const char *path, uint64_t offset, size_t bytes_max, struct assay_buf *buf,
-        struct assay_file_info *info, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_session_read(struct assay_session *session, const char *path,
+        uint64_t offset, size_t bytes_max, struct assay_buf *buf, struct assay_file_info *info,
+        struct assay_error *err);
 
 struct assay_write_options {
-    uint32_t mode; // of a new file; 0: 0644. An existing one keeps its own
-    bool parents;  // make missing folders
+    uint32_t mode;  // of a new file; 0: 0644. An existing one keeps its own
+    bool parents;   // make missing folders
     bool exclusive; // EEXIST if it is there
     bool follow;
 };
@@ -168,8 +169,8 @@ struct assay_file_list {
     bool more; // there were more than count_max: which ones are given is not defined
 };
 // The list lives in `arena`.
-ASSAY_MUST_USE enum assay_status assay_session_list(struct assay_session *session,
-        const char *path, size_t count_max, struct assay_arena *arena,
-        struct assay_file_list *list, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_session_list(struct assay_session *session, const char *path,
+        size_t count_max, struct assay_arena *arena, struct assay_file_list *list,
+        struct assay_error *err);
 
 #endif

@@ -63,8 +63,7 @@ int assay_session_ask(struct assay_session *session, const struct assay_order_fi
     int fd = -1;
     int problem = EPIPE;
 
-    if (assay_session_send(
-                session, order, sizeof(*order), &content_fd, content_fd >= 0 ? 1 : 0))
+    if (assay_session_send(session, order, sizeof(*order), &content_fd, content_fd >= 0 ? 1 : 0))
         problem = await_done(session, done, &fd);
     if (fd_out != NULL)
         *fd_out = fd;
@@ -203,8 +202,7 @@ enum assay_status assay_session_write(struct assay_session *session, const char 
     const struct assay_write_options *how = options != NULL ? options : &none;
     struct assay_order_file order = {.kind = ASSAY_ORDER_WRITE,
             .flags = (how->parents ? ASSAY_ORDER_PARENTS : 0) |
-                    (how->exclusive ? ASSAY_ORDER_NEW : 0) |
-                    (how->follow ? ASSAY_ORDER_FOLLOW : 0),
+                    (how->exclusive ? ASSAY_ORDER_NEW : 0) | (how->follow ? ASSAY_ORDER_FOLLOW : 0),
             .mode = how->mode != 0 ? how->mode : 0644};
     struct assay_order_done done;
     const enum assay_status status = set_path(&order, session, path, err);

@@ -21,7 +21,7 @@ struct assay_session_shell {
 };
 
 struct assay_session {
-    struct assay_sandbox *sandbox;                               // borrowed
+    struct assay_sandbox *sandbox; // borrowed
     struct assay_box_limits limits;
     uint64_t head_bytes_max, tail_bytes_max, report_bytes_max; // each command's
     uint32_t cpu_count;
@@ -54,8 +54,7 @@ void assay_session_break(struct assay_session *session, const char *step, int sy
 bool assay_session_send(struct assay_session *session, const void *record, size_t size,
         const int *fds, size_t fd_count);
 // What the init says without being asked: that a shell died between two lines.
-void assay_session_note_reply(
-        struct assay_session *session, const struct assay_order_reply *reply);
+void assay_session_note_reply(struct assay_session *session, const struct assay_order_reply *reply);
 void assay_session_note_replies(struct assay_session *session);
 // Ask about a file and wait for the answer; *fd_out (may be NULL) is owned. The errno, 0: done.
 int assay_session_ask(struct assay_session *session, const struct assay_order_file *order,
@@ -90,8 +89,8 @@ ASSAY_MUST_USE enum assay_status assay_watch_begin(struct assay_watch *watch,
 void assay_watch_wait(struct assay_watch *watch, int own_fd, short own_events, short *own_revents);
 void assay_watch_kill(struct assay_watch *watch, enum assay_box_cause cause);
 // What is left in the pipes, the result, and what the watch holds is given back.
-ASSAY_MUST_USE enum assay_status assay_watch_end(struct assay_watch *watch,
-        struct assay_command_result *result, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_watch_end(
+        struct assay_watch *watch, struct assay_command_result *result, struct assay_error *err);
 
 // argv, env and cwd of an EXEC as a memory file; -1 with errno.
 int assay_watch_pack_words(const struct assay_exports *state, const char *const *argv);

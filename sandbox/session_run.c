@@ -270,8 +270,8 @@ static void fill_result(struct assay_command_result *result, struct assay_watch 
     assay_buf_init(&watch->report, 0);
 }
 
-enum assay_status assay_watch_end(struct assay_watch *watch, struct assay_command_result *result,
-        struct assay_error *err)
+enum assay_status assay_watch_end(
+        struct assay_watch *watch, struct assay_command_result *result, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
 
@@ -330,16 +330,15 @@ static const char line_program[] =
         "command printf \"\\0\"; } 2>/dev/null >&10; } 2>/dev/null || :' EXIT; "
         "eval \"$1\" %d>&-";
 
-static enum assay_status check_command(
-        const struct assay_command *command, struct assay_error *err)
+static enum assay_status check_command(const struct assay_command *command, struct assay_error *err)
 {
     if ((command->argv != NULL) == (command->line != NULL))
         return assay_fail(err, ASSAY_EINVAL, "a command is argv or a line");
     if (command->argv != NULL && (command->argv[0] == NULL || command->argv[0][0] == '\0'))
         return assay_fail(err, ASSAY_EINVAL, "argv is empty");
     if (command->line != NULL && strlen(command->line) > ASSAY_SESSION_LINE_BYTES_MAX)
-        return assay_fail(err, ASSAY_EINVAL, "a line is longer than %zu bytes",
-                ASSAY_SESSION_LINE_BYTES_MAX);
+        return assay_fail(
+                err, ASSAY_EINVAL, "a line is longer than %zu bytes", ASSAY_SESSION_LINE_BYTES_MAX);
     if (command->report_fd != 0 &&
             (command->report_fd < 3 || command->report_fd > ASSAY_PLAN_REPORT_FD_MAX))
         return assay_fail(err, ASSAY_EINVAL, "report_fd is %d, not 0 or 3..%d", command->report_fd,
@@ -380,8 +379,8 @@ static enum assay_status hand_over(struct handed *handed, struct assay_watch *wa
                               : assay_fail_errno(err, errno, "memory file for a command");
     handed->count = 1;
     if (command->stdin_bytes != NULL) {
-        handed->fds[1] = assay_handoff_memory_file(
-                "assay-stdin", command->stdin_bytes, command->stdin_len);
+        handed->fds[1] =
+                assay_handoff_memory_file("assay-stdin", command->stdin_bytes, command->stdin_len);
         if (handed->fds[1] < 0)
             return assay_fail_errno(err, errno, "memory file for standard input");
         handed->count = 2;
@@ -394,24 +393,23 @@ static enum assay_status hand_over(struct handed *handed, struct assay_watch *wa
     return status;
 }
 
-static enum assay_status exec_command(
-        struct assay_watch *watch, const char *const *argv, int state_number,
-        struct assay_error *err)
+static enum assay_status exec_command(struct assay_watch *watch, const char *const *argv,
+        int state_number, struct assay_error *err)
 {
     const struct assay_command *command = watch->command;
-    struct handed handed = {.order = {.kind = ASSAY_ORDER_EXEC,
-                                    .id = watch->id,
-                                    .flags = command->background == ASSAY_BACKGROUND_KEEP
-                                            ? ASSAY_ORDER_TAGGED
-                                            : ASSAY_ORDER_KILL_REST,
-                                    .report_number = command->report_fd,
-                                    .state_number = state_number,
-                                    .cpus = watch->lease.cpus}};
+    struct handed handed = {
+            .order = {.kind = ASSAY_ORDER_EXEC,
+                    .id = watch->id,
+                    .flags = command->background == ASSAY_BACKGROUND_KEEP ? ASSAY_ORDER_TAGGED
+                                                                          : ASSAY_ORDER_KILL_REST,
+                    .report_number = command->report_fd,
+                    .state_number = state_number,
+                    .cpus = watch->lease.cpus}};
     const enum assay_status status = hand_over(&handed, watch, argv, err);
 
     if (status == ASSAY_OK)
-        (void)assay_session_send(watch->session, &handed.order, sizeof(handed.order), handed.fds,
-                handed.count);
+        (void)assay_session_send(
+                watch->session, &handed.order, sizeof(handed.order), handed.fds, handed.count);
     for (size_t i = 0; i < handed.count; i++)
         close(handed.fds[i]);
     return status;
@@ -441,8 +439,8 @@ static enum assay_status run(struct assay_watch *watch, bool *state_taken, struc
         line_argv[0] = assay_session_shell_path(watch->session);
         line_argv[3] = strrchr(line_argv[0], '/') + 1;
     }
-    status = exec_command(watch, command->line != NULL ? line_argv : command->argv, state_number,
-            err);
+    status = exec_command(
+            watch, command->line != NULL ? line_argv : command->argv, state_number, err);
     if (status != ASSAY_OK)
         return status;
     while (!watch->answered && !watch->session->over) {

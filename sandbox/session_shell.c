@@ -213,8 +213,8 @@ static void begin(struct assay_watch *watch)
 {
     const struct assay_order order = {.kind = ASSAY_ORDER_BEGIN,
             .id = watch->id,
-            .flags = watch->command->background == ASSAY_BACKGROUND_KEEP ? 0
-                                                                        : ASSAY_ORDER_KILL_REST,
+            .flags =
+                    watch->command->background == ASSAY_BACKGROUND_KEEP ? 0 : ASSAY_ORDER_KILL_REST,
             .cpus = watch->lease.cpus};
 
     (void)assay_session_send(watch->session, &order, sizeof(order), NULL, 0);
@@ -263,8 +263,8 @@ static enum assay_status check_line(const struct assay_command *command, struct 
             command->report_fd != 0)
         return assay_fail(err, ASSAY_EINVAL, "a shell takes a line and nothing else");
     if (strlen(command->line) > ASSAY_SESSION_LINE_BYTES_MAX)
-        return assay_fail(err, ASSAY_EINVAL, "a line is longer than %zu bytes",
-                ASSAY_SESSION_LINE_BYTES_MAX);
+        return assay_fail(
+                err, ASSAY_EINVAL, "a line is longer than %zu bytes", ASSAY_SESSION_LINE_BYTES_MAX);
     return ASSAY_OK;
 }
 

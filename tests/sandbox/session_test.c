@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What must hold: a session runs command after command, tells the truth about each, keeps what it
 // promises to keep, and returns whatever they do.
+#include "sandbox/session.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -9,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/session.h"
 #include "tests/sandbox/boxes.h"
 
 #define SECONDS_MAX 30000 // a backstop for what must come at once
@@ -118,7 +119,8 @@ static void directory_and_exports_of_a_line_are_kept(void **state)
     struct assay_session *session = start();
 
     (void)state;
-    line_is(PROCESS, session, "cd /tmp; export A='x \"y\"' B=$'l1\\nl2\\001\\\\' C; local_one=1", 0, "");
+    line_is(PROCESS, session, "cd /tmp; export A='x \"y\"' B=$'l1\\nl2\\001\\\\' C; local_one=1", 0,
+            "");
     line_is(PROCESS, session, "pwd; printf '%s|%s|%s' \"$A\" \"$B\" \"$local_one\"", 0,
             "/tmp\nx \"y\"|l1\nl2\001\\|");
     assert_string_equal(assay_session_cwd(session), "/tmp");
@@ -133,8 +135,8 @@ static void the_shell_keeps_everything(void **state)
     struct assay_session *session = start();
 
     (void)state;
-    line_is(SHELL, session, "f() { echo \"f $1\"; }; alias hi='echo hi'; x=1; cd /tmp; set -o pipefail", 0,
-            "");
+    line_is(SHELL, session,
+            "f() { echo \"f $1\"; }; alias hi='echo hi'; x=1; cd /tmp; set -o pipefail", 0, "");
     line_is(SHELL, session, "f $x; hi; pwd; false | true", 1, "f 1\nhi\n/tmp\n");
     line_is(SHELL, session, "echo $?", 0, "1\n");
     assert_string_equal(assay_session_cwd(session), "/tmp");
