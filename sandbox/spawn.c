@@ -281,7 +281,8 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
         }
     } else if (fd_count > 0) {
         tell_failure(fds[0], &full);
-        close(fds[0]);
+        for (size_t i = 0; i < fd_count; i++)
+            close(fds[i]);
     }
     assay_request_release(&request);
 }
