@@ -35,6 +35,7 @@
 #include "sandbox/plan.h"
 #include "sandbox/request.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 #include "sandbox/wire.h"
 
 struct life {
@@ -60,6 +61,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_FAILED, .fault = *fault};
 
+    if (fault->step[0] == '\0')
+        _exit(0); // the spawner is gone: nobody to tell
     tell(life, &record);
     _exit(1);
 }
@@ -101,7 +104,8 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
     return keep_only(fds, 2, fault);
 }
 
-static bool wait_for_go(const struct assay_init *init)
+// False with fault->step empty when the spawner is gone.
+static bool wait_for_go(const struct assay_init *init, struct assay_fault *fault)
 {
     uint32_t kind = 0;
     ssize_t got = 0;
@@ -109,6 +113,8 @@ static bool wait_for_go(const struct assay_init *init)
     do
         got = recv(init->control_fd, &kind, sizeof(kind), 0);
     while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return assay_fault_set(fault, "wait for the spawner");
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
@@ -141,8 +147,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     bool refused = false;
 
     if (!request->sources_open &&
-            !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
@@ -165,23 +171,29 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 }
 
 // A descriptor made in here that somebody outside wants; nothing of it stays.
-static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
+static bool hand_up(
+        const struct life *life, enum assay_wire_kind kind, int *fd, struct assay_fault *fault)
 {
     const struct assay_wire_init record = {.kind = kind};
 
     if (*fd < 0)
-        return;
-    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+        return true;
+    if (assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1) < 0)
+        return assay_fault_set(fault, "hand up");
     close(*fd);
     *fd = -1;
+    return true;
 }
 
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
     struct assay_request *request = &life->request;
+    int slave_fd = -1;
     int ends[2];
 
+    if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
+        return false;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
@@ -189,28 +201,22 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
-        // Above any number that the plan may want for the report pipe.
-        const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(request->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(request->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd = request->report_fd < 0
-                        ? -1
-                        : fcntl(request->report_fd, F_DUPFD_CLOEXEC, floor),
-                .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = slave_fd >= 0 ? slave_fd : request->stdin_fd,
+                .output_fd = slave_fd >= 0 ? slave_fd : request->output_fd,
+                .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
+                .report_fd = request->report_fd,
+                .error_fd = ends[1],
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
-        close(ends[1]);
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(request->stdin_fd);
-    close(request->output_fd);
-    if (request->report_fd >= 0)
-        close(request->report_fd);
-    request->stdin_fd = request->output_fd = request->report_fd = -1;
+    if (slave_fd >= 0)
+        close(slave_fd);
+    assay_request_close(request);
     return true;
 }
 
@@ -339,19 +345,17 @@ void assay_init_run(const struct assay_init *init)
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (!wait_for_go(init))
-        _exit(1);
+    if (!wait_for_go(init, &fault))
+        fail(&life, &fault);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);
-    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
-        if (fault.step[0] == '\0')
-            _exit(0); // nobody is there to ask any more
+    if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
-    }
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
-    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
+            !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
+        fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
     if (!start_payload(&life, &fault))
