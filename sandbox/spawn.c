@@ -260,13 +260,15 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
     (void)assay_wire_send(private_fd, &result, sizeof(result), NULL, 0);
 }
 
-void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
+void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
     struct assay_request request;
     struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
     struct box *box = fd_count < 4 ? NULL : make_box(spawner);
 
     assay_request_init(&request);
+    request.session = record->session != 0;
     if (box != NULL) {
         box->private_fd = fds[0];
         if (!assay_request_take(&request, fds + 1, fd_count - 1, &box->fault) ||

@@ -361,7 +361,7 @@ static void hear_library(struct spawner *spawner)
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RUN &&
             record.version == ASSAY_WIRE_VERSION) {
         spawner->deaf_count = 0;
-        assay_spawn_box(spawner, fds, fd_count);
+        assay_spawn_box(spawner, &record, fds, fd_count);
         return;
     }
     for (size_t i = 0; i < fd_count; i++)
