@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -138,6 +139,47 @@ void assay_cgroup_read_cpu(const struct assay_cgroup *group, const struct assay_
             read_cpu(group->dirs[i], groups->trees[i].v2, usage);
             return;
         }
+    }
+}
+
+size_t assay_cgroup_open_cpu(
+        const struct assay_cgroup *group, const struct assay_cgroups *groups, int fds[2])
+{
+    for (size_t i = 0; i < groups->tree_count; i++) {
+        const bool v2 = groups->trees[i].v2;
+
+        if (!(groups->trees[i].roles & ASSAY_CGROUP_CPU))
+            continue;
+        fds[0] = openat(group->dirs[i], v2 ? "cpu.stat" : "cpuacct.usage_user",
+                O_RDONLY | O_CLOEXEC);
+        if (v2 || fds[0] < 0)
+            return fds[0] >= 0;
+        fds[1] = openat(group->dirs[i], "cpuacct.usage_sys", O_RDONLY | O_CLOEXEC);
+        if (fds[1] >= 0)
+            return 2;
+        close(fds[0]);
+        return 0;
+    }
+    return 0;
+}
+
+void assay_cgroup_read_cpu_files(
+        const int *fds, size_t count, uint64_t *user_us, uint64_t *system_us)
+{
+    char text[2][1024] = {"", ""};
+
+    *user_us = *system_us = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ssize_t got = pread(fds[i], text[i], sizeof(text[i]) - 1, 0);
+
+        text[i][got > 0 ? got : 0] = '\0';
+    }
+    if (count == 2) {
+        *user_us = strtoull(text[0], NULL, 10) / 1000;
+        *system_us = strtoull(text[1], NULL, 10) / 1000;
+    } else {
+        *user_us = assay_procfile_key(text[0], "user_usec");
+        *system_us = assay_procfile_key(text[0], "system_usec");
     }
 }
 

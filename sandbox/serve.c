@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/reach.h"
@@ -29,16 +30,25 @@ static uint64_t time_us(const struct timeval *time)
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-// CPU time of the box until now: of all that was reaped, and of one living process.
+// CPU time of the box until now: the group's, or without one what was reaped and one living
+// process's.
 static void read_cpu(const struct assay_serve *serve, pid_t alive, uint64_t *user, uint64_t *system)
 {
+    const struct assay_request *request = serve->request;
     struct rusage reaped = {0};
+    uint64_t alive_us = 0;
+    uint64_t alive_system_us = 0;
 
+    if (request->cpu_count > 0) {
+        assay_cgroup_read_cpu_files(request->cpu_fds, request->cpu_count, user, system);
+        return;
+    }
     (void)getrusage(RUSAGE_CHILDREN, &reaped);
-    *user = time_us(&reaped.ru_utime);
-    *system = time_us(&reaped.ru_stime);
-    if (alive > 0) // not yet: nothing was used
-        assay_meter_process(serve->mounts->proc_fd, alive, user, system);
+    if (alive > 0)
+        assay_meter_process(serve->mounts->proc_fd, alive, &alive_us, &alive_system_us);
+    *system = time_us(&reaped.ru_stime) + alive_system_us;
+    *user = time_us(&reaped.ru_utime) + alive_us -
+            (alive_system_us < alive_us ? alive_system_us : alive_us);
 }
 
 static void begin_count(const struct assay_serve *serve, struct assay_serve_command *command)
@@ -269,7 +279,7 @@ static void tell(struct assay_serve *serve, struct assay_serve_command *command,
 
     record.wall_us = command->ended_us - command->started_us;
     read_cpu(serve, command->dead ? 0 : command->pid, &record.cpu_user_us, &record.cpu_system_us);
-    // Of a living process the kernel tells ticks alone: a sum may seem to fall by one.
+    // Without a group what a process waited for comes in ticks: a sum may seem to fall by one.
     record.cpu_user_us -=
             record.cpu_user_us < command->cpu_user_us ? record.cpu_user_us : command->cpu_user_us;
     record.cpu_system_us -= record.cpu_system_us < command->cpu_system_us ? record.cpu_system_us

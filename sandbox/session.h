@@ -33,8 +33,8 @@
 
 struct assay_session; // opaque; owned by whoever called assay_session_start()
 
-// A live box made after `plan` (copied). argv, stdin, report_fd and the callbacks are not used
-// but on_listener; cwd and env are what the session begins with. plan->limits are the box's, for
+// A live box made after `plan` (copied). argv, the streams, learn and the callbacks are not used,
+// but for on_listener; cwd and env are what the session begins with. plan->limits are the box's, for
 // the whole session, idle_ms_max excepted, which is not kept; head_bytes_max, tail_bytes_max,
 // report_bytes_max and limits.output_bytes_max are each command's unless it has its own; every
 // command waits for cpu_count CPUs and its share of memory, and is pinned, while it runs.

@@ -232,6 +232,9 @@ static bool start(struct spawner *spawner, struct box *box, struct assay_request
     if (!assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot))
         return assay_fault_set(&box->fault, "watch");
     box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    if (request->session)
+        request->cpu_count =
+                assay_cgroup_open_cpu(&box->group, &spawner->cgroups, request->cpu_fds);
     return assay_request_send(request, box->control_fd, &box->fault);
 }
 

@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// A look that finds nothing may have missed what was born behind it: two in a row, and for
-// those that are born faster than they are found, all stand still meanwhile.
-#define CLEAN_ROUNDS 2
+// A look that finds nothing may have missed what was born behind it: so there are two in a row.
+// And where they are born faster than they are found, all stand still meanwhile.
+#define LOOKS 2
 #define ROUNDS_BEFORE_STOP 8
 
 int assay_sweep_tag(int proc_fd, uint64_t *tag)
@@ -49,7 +49,7 @@ bool assay_sweep_return(int old_fd)
 void assay_sweep_begin(struct assay_sweep *sweep, pid_t spare)
 {
     sweep->spare = spare;
-    sweep->round = sweep->clean = sweep->found = 0;
+    sweep->round = sweep->found = 0;
 }
 
 // The tag of a process; 0 when it is dead.
@@ -109,11 +109,13 @@ bool assay_sweep_round(struct assay_sweep *sweep, int proc_fd)
     // Nothing can be born where everything stands still.
     if (stop)
         (void)kill(-1, SIGSTOP);
-    found = look(sweep, proc_fd, SIGKILL, 0);
-    if (sweep->round++ == 0 && found != UINT32_MAX)
-        sweep->found = found;
-    sweep->clean = found == 0 ? sweep->clean + 1 : 0;
-    if (sweep->clean < CLEAN_ROUNDS)
+    for (unsigned i = 0; i < LOOKS && found == 0; i++) {
+        found = look(sweep, proc_fd, SIGKILL, 0);
+        if (sweep->round == 0 && i == 0 && found != UINT32_MAX)
+            sweep->found = found;
+    }
+    sweep->round++;
+    if (found > 0)
         return false;
     if (stop)
         (void)look(sweep, proc_fd, 0, SIGCONT);
