@@ -65,6 +65,7 @@ struct assay_order_reply {
     int32_t wait_status;  // ENDED
     uint32_t disk_full;   // ENDED: a tmpfs of the box has no block or no inode left
     uint32_t cwd_lost;    // ENDED: the folder was gone; it ran in the plan's cwd
+    uint32_t begun;       // ENDED: how many BEGINs were heard while it lived
     uint32_t background;  // processes that were alive when it ended
     uint64_t wall_us;     // fork to end
     uint64_t cpu_user_us; // all that was used in the box meanwhile

@@ -274,6 +274,7 @@ static void tell(struct assay_serve *serve, struct assay_serve_command *command,
             .wait_status = command->wait_status,
             .disk_full = assay_mounts_full(serve->mounts),
             .cwd_lost = command->cwd_lost,
+            .begun = command->begun,
             .background = command->killed ? 0 : command->sweep.found};
     struct assay_fault fault;
 
@@ -355,6 +356,7 @@ static void steer(struct assay_serve *serve, const struct assay_order *order)
             assay_sweep_begin(&command->sweep, 0);
         } else if (order->kind == ASSAY_ORDER_BEGIN) {
             command->flags = (command->flags & ~ASSAY_ORDER_KILL_REST) | order->flags;
+            command->begun++;
             (void)fcntl(serve->request->output_fd, F_SETFL, O_WRONLY);
             if (CPU_COUNT(&order->cpus) > 0)
                 (void)sched_setaffinity(command->pid, sizeof(order->cpus), &order->cpus);
