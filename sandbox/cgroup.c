@@ -150,8 +150,8 @@ size_t assay_cgroup_open_cpu(
 
         if (!(groups->trees[i].roles & ASSAY_CGROUP_CPU))
             continue;
-        fds[0] = openat(group->dirs[i], v2 ? "cpu.stat" : "cpuacct.usage_user",
-                O_RDONLY | O_CLOEXEC);
+        fds[0] = openat(
+                group->dirs[i], v2 ? "cpu.stat" : "cpuacct.usage_user", O_RDONLY | O_CLOEXEC);
         if (v2 || fds[0] < 0)
             return fds[0] >= 0;
         fds[1] = openat(group->dirs[i], "cpuacct.usage_sys", O_RDONLY | O_CLOEXEC);

@@ -198,8 +198,8 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 void assay_request_close(struct assay_request *request)
 {
     const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
-            request->errors_fd, request->learn_fd, request->serve_fd,
-            request->cpu_fds[0], request->cpu_fds[1]};
+            request->errors_fd, request->learn_fd, request->serve_fd, request->cpu_fds[0],
+            request->cpu_fds[1]};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)

@@ -30,7 +30,7 @@ struct assay_request {
     int serve_fd;                                  // a session's; -1
     int cpu_fds[2];                                // likewise, assay_cgroup_open_cpu(); -1
     size_t cpu_count;
-    int extra_fds[ASSAY_REQUEST_EXTRA_MAX];        // not told apart before the plan is read
+    int extra_fds[ASSAY_REQUEST_EXTRA_MAX]; // not told apart before the plan is read
     size_t extra_count;
 };
 

@@ -3,9 +3,9 @@
 //
 // The shell is one process of the session with a private stream socket. A line travels as a head
 // ("NONCE MODE LENGTH" and a NUL) and its bytes; the shell runs it with eval, the socket being
-// closed for it and its children, then tells on the socket how it ended: "NONCE STATUS" (with " end"
-// when the shell itself ends), the directory, what `export -p` prints, each with a NUL behind it.
-// What comes before the nonce of the line that is under way is not about it and goes by.
+// closed for it and its children, then tells on the socket how it ended: "NONCE STATUS" (with "
+// end" when the shell itself ends), the directory, what `export -p` prints, each with a NUL behind
+// it. What comes before the nonce of the line that is under way is not about it and goes by.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -185,8 +185,7 @@ static void finish(struct line *line)
     if (line->watch->killed || line->watch->answered)
         return;
     // One that ends is told of by the init, when all is dead that has to be.
-    if (!line->ends &&
-            !assay_session_send(line->watch->session, &order, sizeof(order), NULL, 0))
+    if (!line->ends && !assay_session_send(line->watch->session, &order, sizeof(order), NULL, 0))
         return;
     while (!line->watch->answered && !line->watch->session->over)
         assay_watch_wait(line->watch, -1, 0, &none);

@@ -71,7 +71,9 @@ static bool run_in_session(const struct bench *bench, enum way way)
 {
     static const char *const argv[] = {"/bin/true", NULL};
     const struct assay_command command = {.argv = way == PROCESS ? argv : NULL,
-            .line = way == PROCESS ? NULL : way == BUILTIN ? "true" : "/bin/true; true",
+            .line = way == PROCESS   ? NULL
+                    : way == BUILTIN ? "true"
+                                     : "/bin/true; true",
             .wall_ms_max = 10000};
     struct assay_command_result result;
     bool fine = false;
@@ -135,8 +137,8 @@ struct figure {
     bool bound;
 };
 
-static void print_json(const struct bench *bench, const struct figure *figure, double value,
-        const char *spread)
+static void print_json(
+        const struct bench *bench, const struct figure *figure, double value, const char *spread)
 {
     struct assay_buf buf;
     struct assay_json_writer w;

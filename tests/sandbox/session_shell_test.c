@@ -13,12 +13,12 @@ static void a_shell_keeps_everything(void **state)
 
     (void)state;
     assert_true(sessions_line(SHELL, session,
-                        "f() { echo \"f $1\"; }; alias hi='echo hi'; x=1; cd /tmp; "
-                        "set -o pipefail; a=(1 2)",
-                        0, "")
+            "f() { echo \"f $1\"; }; alias hi='echo hi'; x=1; cd /tmp; "
+            "set -o pipefail; a=(1 2)",
+            0, "")
                         .shell_new);
-    assert_false(sessions_line(SHELL, session, "f $x; hi; pwd; echo ${a[1]}; false | true", 1,
-                         "f 1\nhi\n/tmp\n2\n")
+    assert_false(sessions_line(
+            SHELL, session, "f $x; hi; pwd; echo ${a[1]}; false | true", 1, "f 1\nhi\n/tmp\n2\n")
                          .shell_new);
     (void)sessions_line(SHELL, session, "echo $?", 0, "1\n");
     (void)sessions_line(SHELL, session, "(exit 7)", 7, "");
@@ -32,8 +32,7 @@ static void shell_and_processes_share_directory_and_exports(void **state)
     struct assay_session *session = sessions_start();
 
     (void)state;
-    assert_true(
-            sessions_line(SHELL, session, "cd /usr; export S=1; hidden=1", 0, "").state_taken);
+    assert_true(sessions_line(SHELL, session, "cd /usr; export S=1; hidden=1", 0, "").state_taken);
     assert_string_equal(assay_session_cwd(session), "/usr");
     (void)sessions_line(
             PROCESS, session, "pwd; echo $S$hidden; cd /tmp; export P=2", 0, "/usr\n1\n");
@@ -193,8 +192,7 @@ static void an_exit_tells_its_state(void **state)
     struct assay_session *session = sessions_start();
 
     (void)state;
-    assert_true(
-            sessions_line(SHELL, session, "cd /usr; export LAST=1; exit 2", 2, "").state_taken);
+    assert_true(sessions_line(SHELL, session, "cd /usr; export LAST=1; exit 2", 2, "").state_taken);
     (void)sessions_line(SHELL, session, "pwd; echo $LAST", 0, "/usr\n1\n");
     assert_true(sessions_line(SHELL, session, "f() { cd /tmp; exit; }; f", 0, "").state_taken);
     assert_string_equal(assay_session_cwd(session), "/tmp");
@@ -292,7 +290,8 @@ static void background_of_a_shell_is_killed_or_kept(void **state)
     assert_int_equal(result.background, 2);
     assert_false(result.shell_over);
     assay_command_result_release(&result);
-    (void)sessions_line(SHELL, session, "jobs; echo none", 0, "none\n"); // nor a word of their death
+    (void)sessions_line(
+            SHELL, session, "jobs; echo none", 0, "none\n"); // nor a word of their death
     sessions_assert_alone(session, true);
 
     command.background = ASSAY_BACKGROUND_KEEP;
@@ -313,7 +312,8 @@ static void background_of_a_shell_is_killed_or_kept(void **state)
 static void a_shell_that_dies_between_two_lines_is_replaced(void **state)
 {
     struct assay_session *session = sessions_start();
-    const struct assay_command command = {.line = "(until [ -e /tmp/go ]; do :; done; kill -9 $$) & a=1",
+    const struct assay_command command = {
+            .line = "(until [ -e /tmp/go ]; do :; done; kill -9 $$) & a=1",
             .background = ASSAY_BACKGROUND_KEEP};
     struct assay_command_result result;
 

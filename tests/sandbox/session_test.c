@@ -28,8 +28,9 @@ static void a_command_is_argv_and_its_status_is_told(void **state)
         enum assay_box_cause cause;
         int exit_code, signal;
         const char *output;
-    } rows[] = {{fails, ASSAY_BOX_EXITED, 3, 0, "out\nerr\n"}, {dies, ASSAY_BOX_SIGNALLED, 0, 11, ""},
-            {missing, ASSAY_BOX_EXITED, 127, 0, NULL}, {forbidden, ASSAY_BOX_EXITED, 126, 0, NULL}};
+    } rows[] = {{fails, ASSAY_BOX_EXITED, 3, 0, "out\nerr\n"},
+            {dies, ASSAY_BOX_SIGNALLED, 0, 11, ""}, {missing, ASSAY_BOX_EXITED, 127, 0, NULL},
+            {forbidden, ASSAY_BOX_EXITED, 126, 0, NULL}};
     struct assay_session *session = sessions_start();
 
     (void)state;
@@ -109,7 +110,7 @@ static void directory_and_exports_of_a_line_are_kept(void **state)
 
     (void)state;
     assert_true(sessions_line(PROCESS, session,
-                        "cd /tmp; export A='x \"y\"' B=$'l1\\nl2\\001\\\\' C=; local_one=1", 0, "")
+            "cd /tmp; export A='x \"y\"' B=$'l1\\nl2\\001\\\\' C=; local_one=1", 0, "")
                         .state_taken);
     (void)sessions_line(PROCESS, session,
             "pwd; printf '%s|%s|%s|%s' \"$A\" \"$B\" \"${C-unset}\" \"$local_one\"", 0,
@@ -280,8 +281,7 @@ static void a_command_can_be_cancelled(void **state)
 static void cpu_time_is_the_commands(void **state)
 {
     struct assay_session *session = sessions_start();
-    const struct assay_command burn = {
-            .line = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done"};
+    const struct assay_command burn = {.line = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done"};
     const struct assay_command rest = {.line = "sleep 0.2"};
 
     (void)state;
@@ -384,12 +384,13 @@ static void a_pipe_made_non_blocking_is_made_good(void **state)
     struct assay_session *session = sessions_start();
 
     (void)state;
-    (void)sessions_line(PROCESS, session, "python3 -c 'import os; os.set_blocking(1, False)'", 0, "");
-    (void)sessions_line(PROCESS, session,
-            "python3 -c 'import os; print(os.get_blocking(1))'", 0, "True\n");
+    (void)sessions_line(
+            PROCESS, session, "python3 -c 'import os; os.set_blocking(1, False)'", 0, "");
+    (void)sessions_line(
+            PROCESS, session, "python3 -c 'import os; print(os.get_blocking(1))'", 0, "True\n");
     (void)sessions_line(SHELL, session, "python3 -c 'import os; os.set_blocking(1, False)'", 0, "");
-    (void)sessions_line(SHELL, session,
-            "python3 -c 'import os; print(os.get_blocking(1))'", 0, "True\n");
+    (void)sessions_line(
+            SHELL, session, "python3 -c 'import os; print(os.get_blocking(1))'", 0, "True\n");
     sessions_stop(session);
 }
 
@@ -581,8 +582,8 @@ struct worker {
     bool failed;
 };
 
-static bool run_one(struct assay_session *session, enum kind kind, const char *line,
-        const char *output)
+static bool run_one(
+        struct assay_session *session, enum kind kind, const char *line, const char *output)
 {
     const struct assay_command command = {.line = line, .wall_ms_max = 30000};
     struct assay_command_result result;
@@ -609,8 +610,8 @@ static void *work(void *user)
     worker->failed = assay_session_start(&session, boxes_sandbox, &plan.plan, NULL) != ASSAY_OK;
     for (unsigned i = 0; i < 20 && !worker->failed; i++) {
         // Each of the two has its own N: the shell keeps what it was started with.
-        (void)snprintf(line, sizeof(line), "echo $N; export N=%u; sleep 1000 &",
-                worker->number * 100 + i);
+        (void)snprintf(
+                line, sizeof(line), "echo $N; export N=%u; sleep 1000 &", worker->number * 100 + i);
         worker->failed = !run_one(session, i < 10 ? PROCESS : SHELL, line, output);
         (void)snprintf(output, sizeof(output), "%u\n", worker->number * 100 + i);
     }

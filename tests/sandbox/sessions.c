@@ -87,6 +87,6 @@ struct assay_command_result sessions_line_ends(enum kind kind, struct assay_sess
 void sessions_assert_alone(struct assay_session *session, bool shell_lives)
 {
     // The init, the shell that looks, and the session's.
-    (void)sessions_line(PROCESS, session, "set -- /proc/[0-9]*; echo $#", 0,
-            shell_lives ? "3\n" : "2\n");
+    (void)sessions_line(
+            PROCESS, session, "set -- /proc/[0-9]*; echo $#", 0, shell_lives ? "3\n" : "2\n");
 }
