@@ -54,6 +54,7 @@ const char *assay_box_cause_name(enum assay_box_cause cause)
 // One box under way.
 struct run {
     const struct assay_box_plan *plan; // borrowed
+    uint64_t zygote;                   // 0: none
     int private_fd;                    // ours; the spawner holds the other end
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
@@ -159,7 +160,8 @@ static enum assay_status prepare(
 static enum assay_status send_run(
         struct assay_sandbox *sandbox, struct run *run, struct assay_error *err)
 {
-    const struct assay_wire_run record = {.kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION};
+    const struct assay_wire_run record = {
+            .kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION, .zygote = run->zygote};
     enum assay_status status = ASSAY_OK;
 
     pthread_mutex_lock(&sandbox->lock);
@@ -331,11 +333,15 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
-        struct assay_box_result *result, struct assay_error *err)
+enum assay_status assay_box_run_from(struct assay_sandbox *sandbox, uint64_t zygote,
+        const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
-    struct run run = {
-            .plan = plan, .private_fd = -1, .output_fd = -1, .report_fd = -1, .out_dir_fd = -1};
+    struct run run = {.plan = plan,
+            .zygote = zygote,
+            .private_fd = -1,
+            .output_fd = -1,
+            .report_fd = -1,
+            .out_dir_fd = -1};
     const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
     enum assay_status status = ASSAY_OK;
 
@@ -363,6 +369,12 @@ enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assa
     assay_keep_free(&run.output);
     assay_buf_free(&run.report);
     return status;
+}
+
+enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+        struct assay_box_result *result, struct assay_error *err)
+{
+    return assay_box_run_from(sandbox, 0, plan, result, err);
 }
 
 void assay_box_result_release(struct assay_box_result *result)

@@ -146,6 +146,9 @@ struct assay_box_plan {
     struct assay_box_limits limits;
     enum assay_profile profile;
     enum assay_network network;
+    // The command is a zygote (zygote.h): it keeps no capability either, but may make
+    // namespaces and mounts, has no profile and no rlimits. Give it no foreign code.
+    bool serves;
 
     // How the output is kept: the first head_bytes and the last tail_bytes are
     // stored, all of it is counted. 0 and 0: 1 MiB each.

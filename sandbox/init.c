@@ -95,12 +95,12 @@ static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
 
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
-    int fds[2] = {init->control_fd, -1};
+    int fds[3] = {init->control_fd, init->waiting_pid > 0 ? init->waiting_fd : -1, -1};
 
 #ifdef __SANITIZE_ADDRESS__
-    fds[1] = 2; // where the sanitizers of a test build report
+    fds[2] = 2; // where the sanitizers of a test build report
 #endif
-    return keep_only(fds, 2, fault);
+    return keep_only(fds, 3, fault);
 }
 
 static bool wait_for_go(const struct assay_init *init)
@@ -193,6 +193,25 @@ static void hand_up_out_dir(struct life *life)
     life->mounts.out_dir_fd = -1;
 }
 
+// A zygote's run: the payload is there already.
+static bool wake_payload(struct life *life, int error_fd, struct assay_fault *fault)
+{
+    const struct assay_init *init = life->init;
+    const struct assay_request *request = &life->request;
+    const struct assay_wire_wake record = {.kind = ASSAY_WIRE_WAKE,
+            .limit_memory = init->limit_memory,
+            .limit_pids = init->limit_pids};
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, error_fd,
+            request->report_fd};
+
+    life->payload_pid = init->waiting_pid;
+    if (assay_wire_send(init->waiting_fd, &record, sizeof(record), fds,
+                request->report_fd < 0 ? 4 : 5) < 0)
+        return assay_fault_set(fault, "wake payload");
+    close(init->waiting_fd);
+    return true;
+}
+
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
@@ -202,7 +221,10 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
-    life->payload_pid = fork();
+    if (init->waiting_pid == 0)
+        life->payload_pid = fork();
+    else if (!wake_payload(life, ends[1], fault))
+        return false;
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
@@ -223,11 +245,12 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
         assay_payload_exec(&payload);
     }
     close(ends[1]);
+    close(request->plan_fd);
     close(request->stdin_fd);
     close(request->output_fd);
     if (request->report_fd >= 0)
         close(request->report_fd);
-    request->stdin_fd = request->output_fd = request->report_fd = -1;
+    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd = -1;
     return true;
 }
 
@@ -334,7 +357,7 @@ void assay_init_run(const struct assay_init *init)
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (!wait_for_go(init))
+    if (init->waiting_pid == 0 && !wait_for_go(init))
         _exit(1);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);

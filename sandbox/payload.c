@@ -77,12 +77,12 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
                     (rlim_t)limits->process_count_max + 1, fault);
 }
 
-static bool reset_signals(struct assay_fault *fault)
+static bool reset_signals(const struct assay_payload *payload, struct assay_fault *fault)
 {
     sigset_t none;
 
     // A SIGCHLD that someone above us ignored would be ignored after exec too.
-    for (int number = 1; number < NSIG; number++)
+    for (int number = 1; !payload->warm && number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     sigemptyset(&none);
     return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
@@ -202,7 +202,16 @@ static void exec_command(const struct assay_box_plan *plan)
     errno = problem;
 }
 
-void assay_payload_exec(const struct assay_payload *payload)
+// A zygote makes boxes within its own, whose limits may be wider than its; what runs in
+// it has passed through our hands before, and what it forks goes through all of this anew.
+static bool confine(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    if (payload->plan->serves)
+        return set_limit(RLIMIT_CORE, 0, RLIM_INFINITY, fault);
+    return set_limits(payload, fault);
+}
+
+void assay_payload_settle(const struct assay_payload *payload)
 {
     const struct assay_box_plan *plan = payload->plan;
     struct assay_fault fault = {{0}, 0};
@@ -212,20 +221,29 @@ void assay_payload_exec(const struct assay_payload *payload)
         fail(payload, &fault);
     }
     (void)umask(022);
-    if (!set_descriptors(payload, &fault) || !reset_signals(&fault))
+    if (!set_descriptors(payload, &fault) || !reset_signals(payload, &fault))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)
         refuse(plan->cwd, errno);
-    if (!set_limits(payload, &fault) || !drop_capabilities(&fault))
+    if (!confine(payload, &fault) || !drop_capabilities(&fault))
         fail(payload, &fault);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)assay_fault_set(&fault, "no_new_privs");
         fail(payload, &fault);
     }
-    if (!scope_with_landlock(&fault) ||
-            !assay_profile_install(payload->profiles, plan->profile, &fault))
+    if (!plan->serves &&
+            (!scope_with_landlock(&fault) ||
+                    !assay_profile_install(payload->profiles, plan->profile, &fault)))
         fail(payload, &fault);
+}
+
+void assay_payload_exec(const struct assay_payload *payload)
+{
+    const struct assay_box_plan *plan = payload->plan;
+    struct assay_fault fault = {{0}, 0};
+
+    assay_payload_settle(payload);
     exec_command(plan);
     if (!is_our_trouble(errno))
         refuse(plan->argv[0], errno);

@@ -17,9 +17,12 @@ struct assay_payload {
     // failed; its end of file means that exec succeeded.
     int error_fd;
     bool limit_memory, limit_pids; // by rlimit, where no cgroup does
+    bool warm; // a run of a zygote: no exec follows, so its signal handlers stay
 };
 
-// Never returns. Everything irrevocable happens here, seccomp last, then exec.
+// Everything irrevocable, seccomp last. Ends the process when a step fails.
+void assay_payload_settle(const struct assay_payload *payload);
+// Settles, then execs; never returns.
 _Noreturn void assay_payload_exec(const struct assay_payload *payload);
 
 #endif

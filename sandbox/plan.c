@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PLAN_MAGIC 0x4e4c5041U // "APLN"
-#define PLAN_VERSION 1U
+#define PLAN_VERSION 2U
 #define NO_TEXT UINT32_MAX
 
 void assay_box_limits_default(struct assay_box_limits *limits)
@@ -265,6 +265,7 @@ enum assay_status assay_plan_pack(
     put_limits(buf, &plan->limits);
     put_u32(buf, plan->profile);
     put_u32(buf, plan->network);
+    put_u32(buf, plan->serves);
     return assay_buf_check(buf, "plan", err);
 }
 
@@ -419,6 +420,7 @@ enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_are
     take_limits(&reader, &plan.limits);
     plan.profile = (enum assay_profile)take_u32(&reader);
     plan.network = (enum assay_network)take_u32(&reader);
+    plan.serves = take_u32(&reader) != 0;
     if (reader.failed || reader.at != reader.end)
         return assay_fail(err, ASSAY_EINVAL, "the plan is cut short, too long or malformed");
     status = assay_plan_check(&plan, err);

@@ -131,8 +131,6 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
-    close(request->plan_fd);
-    request->plan_fd = -1;
     return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
 }
 

@@ -21,7 +21,7 @@ struct assay_request {
     struct assay_box_plan plan;
     struct assay_sources sources;       // owned
     bool sources_open;                  // the spawner did it; else the init does
-    int plan_fd;                        // -1: read, and no longer needed
+    int plan_fd;                        // -1: handed on
     int stdin_fd, output_fd, report_fd; // -1: none (report), or handed on
 };
 

@@ -16,6 +16,7 @@
 #include "sandbox/request.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
+#include "sandbox/zygotes.h"
 
 // --- ids -----------------------------------------------------------------------------------------
 
@@ -95,6 +96,25 @@ static void return_uid(struct spawner *spawner, uint32_t uid)
         spawner->uid_taken[uid - ids->pool] = false;
 }
 
+// A run of a zygote sees the zygote's mounts, not the host's: the spawner opens its
+// sources whoever it is, and shifts them to the uid that they share.
+static bool open_for_fork(
+        const struct spawner *spawner, struct box *box, struct assay_request *request)
+{
+    const struct assay_ids *ids = &spawner->ids;
+    const bool pooled = ids->pool_count > 0 && box->uid >= ids->pool &&
+            box->uid - ids->pool < ids->pool_count;
+    bool refused = false;
+
+    if (request->sources.keeps_upper || request->plan.network != ASSAY_NETWORK_NONE ||
+            request->plan.serves || assay_mounts_shape(&request->plan) != box->shape)
+        return assay_fault_errno(&box->fault, "plan for a zygote", EINVAL);
+    request->sources_open = true;
+    return assay_sources_open(&request->sources, &request->plan,
+            pooled ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, &refused,
+            &box->fault);
+}
+
 // As root: open what the plan names, shifted to the box's own uid. Where the
 // kernel or a file system refuses the shift, and for a box that leaves an upper
 // behind (which must belong to the store), the box runs as the store's uid.
@@ -103,6 +123,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     int idmap_fd = -1;
     bool refused = false;
 
+    if (box->forked_here)
+        return open_for_fork(spawner, box, request);
     box->uid = spawner->ids.store_uid;
     if (!spawner->ids.root)
         return true; // the init does it, with the box's own rights
@@ -124,7 +146,7 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
 
 // --- the request ---------------------------------------------------------------------------------
 
-static struct box *make_box(struct spawner *spawner)
+struct box *assay_spawn_make_box(struct spawner *spawner)
 {
     struct box *box = NULL;
 
@@ -219,19 +241,41 @@ static bool prepare(struct spawner *spawner, struct box *box, enum assay_shape s
     return true;
 }
 
-static bool start(struct spawner *spawner, struct box *box, struct assay_request *request)
+// The runs of a zygote have no image of their own: they are as the zygote is.
+static unsigned shape_of_runs(const struct assay_box_plan *plan)
+{
+    struct assay_box_plan run = *plan;
+
+    run.serves = false;
+    return assay_mounts_shape(&run);
+}
+
+static bool start(struct spawner *spawner, struct box *box, struct assay_request *request,
+        int *serve_fd)
 {
     if (!assay_request_read_plan(request, &box->fault))
         return false;
     box->limits = request->plan.limits;
     box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
     if (!open_sources(spawner, box, request) ||
-            !prepare(spawner, box, assay_mounts_shape(&request->plan)) ||
+            (!box->forked_here &&
+                    !prepare(spawner, box, assay_mounts_shape(&request->plan))) ||
             !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault))
         return false;
     if (!assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot))
         return assay_fault_set(&box->fault, "watch");
     box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    if (box->forked_here)
+        return assay_zygotes_request(spawner, box, request);
+    if (request->plan.serves) {
+        const int fd = *serve_fd;
+
+        *serve_fd = -1;
+        if (fd < 0)
+            return assay_fault_errno(&box->fault, "serve socket", EINVAL);
+        if (!assay_zygotes_add(spawner, box, fd, shape_of_runs(&request->plan)))
+            return false;
+    }
     return assay_request_send(request, box->control_fd, &box->fault);
 }
 
@@ -243,12 +287,17 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
     (void)assay_wire_send(private_fd, &result, sizeof(result), NULL, 0);
 }
 
-void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
+void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
     struct assay_request request;
-    struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
-    struct box *box = fd_count < 4 ? NULL : make_box(spawner);
+    struct assay_fault fault = {.step = "too many boxes", .sys_errno = EAGAIN};
+    struct box *box = NULL;
+    int serve_fd = fds[5]; // of a zygote
 
+    if (fd_count >= 4)
+        box = record->zygote != 0 ? assay_zygotes_take(spawner, record->zygote, &fault)
+                                  : assay_spawn_make_box(spawner);
     assay_request_init(&request);
     request.plan_fd = fds[1];
     request.stdin_fd = fds[2];
@@ -256,7 +305,7 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
     request.report_fd = fds[4];
     if (box != NULL) {
         box->private_fd = fds[0];
-        if (!start(spawner, box, &request)) {
+        if (!start(spawner, box, &request, &serve_fd)) {
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
                 (void)sys_pidfd_kill(box->pid_fd);
@@ -265,10 +314,12 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
             assay_spawn_release(spawner, box);
         }
     } else if (fd_count > 0) {
-        tell_failure(fds[0], &full);
+        tell_failure(fds[0], &fault);
         close(fds[0]);
     }
-    for (size_t i = 5; i < fd_count; i++)
+    if (serve_fd >= 0)
+        close(serve_fd);
+    for (size_t i = 6; i < fd_count; i++)
         close(fds[i]);
     assay_request_release(&request);
 }
@@ -306,6 +357,7 @@ static void remove_group(struct spawner *spawner, struct assay_cgroup *group)
 
 void assay_spawn_release(struct spawner *spawner, struct box *box)
 {
+    assay_zygotes_forget(spawner, box);
     close_fd(spawner, box->pid_fd);
     close_fd(spawner, box->control_fd);
     close_fd(spawner, box->private_fd);
@@ -313,7 +365,8 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     close_fd(spawner, box->group.oom_fd);
     box->group.oom_fd = -1;
     remove_group(spawner, &box->group);
-    return_uid(spawner, box->uid);
+    if (!box->forked_here)
+        return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;
     spawner->box_count--;
     free(box);

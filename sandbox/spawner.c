@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "sandbox/sys.h"
+#include "sandbox/zygotes.h"
 
 #define EVENTS_MAX 64
 #define CPU_CHECK_US_MIN 2000
@@ -35,7 +36,7 @@ static void unwatch(const struct spawner *spawner, int fd)
 // --- ending a box --------------------------------------------------------------------------------
 
 // Everything in the box dies with its init; the group's kill switch is the faster of the two.
-static void kill_box(struct spawner *spawner, struct box *box)
+void assay_spawner_kill_box(struct spawner *spawner, struct box *box)
 {
     if (box->state == BOX_DYING)
         return;
@@ -53,7 +54,7 @@ static void kill_for(struct spawner *spawner, struct box *box, enum assay_box_ca
         return;
     box->facts.killed = true;
     box->facts.kill_cause = cause;
-    kill_box(spawner, box);
+    assay_spawner_kill_box(spawner, box);
 }
 
 static void note_meter(struct box *box, const struct assay_wire_init *record)
@@ -165,11 +166,11 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         box->facts.disk_full = record.disk_full != 0;
         if (box->state != BOX_DYING)
             box->ended_us = record.time_us;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     } else if (record.kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
         box->failed = true;
         box->fault = record.fault;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     }
     return true;
 }
@@ -205,7 +206,7 @@ static void hear_oom(struct spawner *spawner, struct box *box)
     assay_cgroup_read(&box->group, &spawner->cgroups, &usage);
     if (usage.oom) {
         box->facts.oom = true;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     }
 }
 
@@ -227,6 +228,9 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
         }
         finish_box(spawner, box);
         break;
+    case WATCH_SERVE:
+        assay_zygotes_hear(spawner, box);
+        break;
     case WATCH_MAIN:
     case WATCH_SIGNAL:
         break;
@@ -247,7 +251,7 @@ static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
     if (box->state == BOX_SETUP) {
         box->failed = true;
         (void)assay_fault_errno(&box->fault, "set-up took too long", ETIMEDOUT);
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
         return;
     }
     if (now_us >= wall_end_us) {
@@ -325,7 +329,7 @@ static void hear_library(struct spawner *spawner)
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RUN &&
             record.version == ASSAY_WIRE_VERSION) {
-        assay_spawn_box(spawner, fds, fd_count);
+        assay_spawn_box(spawner, &record, fds, fd_count);
         return;
     }
     for (size_t i = 0; i < fd_count; i++)

@@ -7,6 +7,7 @@
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
 //   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
+//   serve    spawner <-> zygote    SERVE, FORK; READY, FORKED
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
 //                                  OUT_DIR, STARTED, METER, ENDED or FAILED
 #ifndef ASSAY_SANDBOX_WIRE_H
@@ -37,6 +38,11 @@ enum assay_wire_kind {
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
     ASSAY_WIRE_FAILED,
+    ASSAY_WIRE_SERVE,
+    ASSAY_WIRE_READY,
+    ASSAY_WIRE_FORK,
+    ASSAY_WIRE_FORKED,
+    ASSAY_WIRE_WAKE,
 };
 
 struct assay_wire_hello {
@@ -49,6 +55,7 @@ struct assay_wire_hello {
 // output, and the report pipe's end if the plan wants one.
 struct assay_wire_run {
     uint32_t kind, version;
+    uint64_t zygote; // fork it from this zygote, as STARTED named it; 0: from nothing
 };
 
 struct assay_wire_kill {
@@ -77,6 +84,33 @@ struct assay_wire_finish {
 struct assay_wire_sources {
     uint32_t kind, count;
     uint64_t missing;
+};
+
+// To a library when a zygote can serve.
+struct assay_wire_zygote {
+    uint32_t kind; // STARTED
+    uint32_t unused;
+    uint64_t zygote;
+};
+
+// Spawner -> zygote. SERVE once, with a memory file (zygote_setup.h); FORK for each
+// run, with the init's end of its control socket.
+struct assay_wire_serve {
+    uint32_t kind, version;
+    uint32_t slot; // FORK: comes back in FORKED
+    uint32_t shape, limit_memory, limit_pids, meter; // as in struct assay_init; FORK
+};
+
+// Zygote -> spawner. READY once; FORKED with a pidfd, or with an errno.
+struct assay_wire_forked {
+    uint32_t kind, slot;
+    int32_t sys_errno;
+};
+
+// Init -> its waiting payload: plan, stdin, output, error pipe, and the report pipe if there is one.
+struct assay_wire_wake {
+    uint32_t kind;
+    uint32_t limit_memory, limit_pids;
 };
 
 // Everything that an init sends; GO uses `kind` alone.
