@@ -16,13 +16,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,14 +29,14 @@
 
 #include "base/clock.h"
 #include "sandbox/ids.h"
+#include "sandbox/loopback.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
 #include "sandbox/request.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 #include "sandbox/wire.h"
-
-#define METER_MS 50
 
 struct life {
     const struct assay_init *init;
@@ -46,6 +44,7 @@ struct life {
     struct assay_mounts mounts;
     struct assay_meter meter;
     pid_t payload_pid;
+    int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
     int error_fd; // reading end of the payload's error pipe; -1 once exec worked
     bool ended;
@@ -62,6 +61,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_FAILED, .fault = *fault};
 
+    if (fault->step[0] == '\0')
+        _exit(0); // the spawner is gone: nobody to tell
     tell(life, &record);
     _exit(1);
 }
@@ -103,7 +104,8 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
     return keep_only(fds, 3, fault);
 }
 
-static bool wait_for_go(const struct assay_init *init)
+// False with fault->step empty when the spawner is gone.
+static bool wait_for_go(const struct assay_init *init, struct assay_fault *fault)
 {
     uint32_t kind = 0;
     ssize_t got = 0;
@@ -111,23 +113,9 @@ static bool wait_for_go(const struct assay_init *init)
     do
         got = recv(init->control_fd, &kind, sizeof(kind), 0);
     while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return assay_fault_set(fault, "wait for the spawner");
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
-}
-
-static bool raise_loopback(struct assay_fault *fault)
-{
-    struct ifreq request;
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool raised = false;
-
-    memset(&request, 0, sizeof(request));
-    memcpy(request.ifr_name, "lo", sizeof("lo"));
-    request.ifr_flags = IFF_UP;
-    raised = (fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0) ||
-            assay_fault_set(fault, "loopback");
-    if (fd >= 0)
-        close(fd);
-    return raised;
 }
 
 // What needs no plan.
@@ -144,7 +132,7 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !raise_loopback(fault))
+    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
@@ -159,13 +147,14 @@ static bool finish(struct life *life, struct assay_fault *fault)
     bool refused = false;
 
     if (!request->sources_open &&
-            !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
     assay_sources_close(&request->sources);
-    return true;
+    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
+            assay_loopback_listen(&life->listen_fd, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)
@@ -181,32 +170,34 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
     return life->signal_fd >= 0 || assay_fault_set(fault, "signalfd");
 }
 
-static void hand_up_out_dir(struct life *life)
+// A descriptor made in here that somebody outside wants; nothing of it stays.
+static bool hand_up(
+        const struct life *life, enum assay_wire_kind kind, int *fd, struct assay_fault *fault)
 {
-    struct assay_wire_init record = {.kind = ASSAY_WIRE_OUT_DIR};
+    const struct assay_wire_init record = {.kind = kind};
 
-    if (life->mounts.out_dir_fd < 0)
-        return;
-    (void)assay_wire_send(
-            life->init->control_fd, &record, sizeof(record), &life->mounts.out_dir_fd, 1);
-    close(life->mounts.out_dir_fd);
-    life->mounts.out_dir_fd = -1;
+    if (*fd < 0)
+        return true;
+    if (assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1) < 0)
+        return assay_fault_set(fault, "hand up");
+    close(*fd);
+    *fd = -1;
+    return true;
 }
 
 // A zygote's run: the payload is there already.
 static bool wake_payload(struct life *life, int error_fd, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
-    const struct assay_request *request = &life->request;
     const struct assay_wire_wake record = {.kind = ASSAY_WIRE_WAKE,
             .limit_memory = init->limit_memory,
             .limit_pids = init->limit_pids};
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, error_fd,
-            request->report_fd};
+    int fds[3 + ASSAY_REQUEST_EXTRA_MAX + 1];
+    size_t count = assay_request_list(&life->request, fds);
 
+    fds[count++] = error_fd;
     life->payload_pid = init->waiting_pid;
-    if (assay_wire_send(init->waiting_fd, &record, sizeof(record), fds,
-                request->report_fd < 0 ? 4 : 5) < 0)
+    if (assay_wire_send(init->waiting_fd, &record, sizeof(record), fds, count) < 0)
         return assay_fault_set(fault, "wake payload");
     close(init->waiting_fd);
     return true;
@@ -216,8 +207,11 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
     struct assay_request *request = &life->request;
+    int slave_fd = -1;
     int ends[2];
 
+    if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
+        return false;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
@@ -228,29 +222,22 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
-        // Above any number that the plan may want for the report pipe.
-        const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(request->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(request->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd = request->report_fd < 0
-                        ? -1
-                        : fcntl(request->report_fd, F_DUPFD_CLOEXEC, floor),
-                .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = slave_fd >= 0 ? slave_fd : request->stdin_fd,
+                .output_fd = slave_fd >= 0 ? slave_fd : request->output_fd,
+                .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
+                .report_fd = request->report_fd,
+                .error_fd = ends[1],
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
-        close(ends[1]);
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(request->plan_fd);
-    close(request->stdin_fd);
-    close(request->output_fd);
-    if (request->report_fd >= 0)
-        close(request->report_fd);
-    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd = -1;
+    if (slave_fd >= 0)
+        close(slave_fd);
+    assay_request_close(request);
     return true;
 }
 
@@ -260,10 +247,10 @@ static void fill_meter(struct life *life, struct assay_wire_init *record)
 {
     if (!life->init->meter)
         return;
-    assay_meter_read(&life->meter, &life->mounts);
-    record->cpu_user_us = life->meter.cpu_user_us;
+    record->cpu_user_us = life->meter.cpu_us - life->meter.cpu_system_us;
     record->cpu_system_us = life->meter.cpu_system_us;
     record->memory_bytes = life->meter.memory_bytes;
+    record->rss_bytes_max = life->meter.rss_bytes_max;
     record->pids = life->meter.pids;
 }
 
@@ -305,22 +292,44 @@ static void reap(struct life *life)
         hear_payload(life); // it may have failed, or ended, before we listened
         life->ended = true;
         record.disk_full = assay_mounts_full(&life->mounts);
+        if (life->init->meter) {
+            assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+            assay_meter_end(&life->meter);
+            life->meter.pids++; // the payload itself, which is no longer in /proc
+        }
         fill_meter(life, &record);
-        record.pids++; // the payload itself, which is no longer in /proc
         tell(life, &record);
     }
+}
+
+// A limit of the box was passed. Where no group counts, only what we reap is
+// counted exactly: so we do the killing, and the spawner kills us after it.
+static void hear_spawner(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_DEAD};
+    uint32_t kind = 0;
+
+    if (recv(life->init->control_fd, &kind, sizeof(kind), 0) != (ssize_t)sizeof(kind) ||
+            kind != ASSAY_WIRE_KILL)
+        _exit(0); // it is gone
+    life->ended = true;
+    assay_meter_end(&life->meter);
+    fill_meter(life, &record);
+    tell(life, &record);
 }
 
 static void read_meter(struct life *life)
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_METER};
     const uint64_t before_ms = assay_clock_ms();
-    uint64_t pause_ms = METER_MS;
+    uint64_t pause_ms = 0;
 
     if (!life->init->meter || life->error_fd >= 0 || life->ended || before_ms < life->meter_ms)
         return;
+    assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
     fill_meter(life, &record);
     tell(life, &record);
+    pause_ms = assay_meter_pause_ms(&life->meter, &life->request.plan.limits);
     // With thousands of processes a reading takes long: never more than a fifth of the time.
     if ((assay_clock_ms() - before_ms) * 4 > pause_ms)
         pause_ms = (assay_clock_ms() - before_ms) * 4;
@@ -338,8 +347,8 @@ static _Noreturn void live(struct life *life)
         if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
                 errno != EINTR)
             _exit(1);
-        if (watched[0].revents != 0) // nothing but its end can come
-            _exit(0);
+        if (watched[0].revents != 0)
+            hear_spawner(life);
         if (watched[2].revents != 0)
             hear_payload(life);
         if (watched[1].revents != 0)
@@ -350,25 +359,26 @@ static _Noreturn void live(struct life *life)
 
 void assay_init_run(const struct assay_init *init)
 {
-    struct life life = {.init = init, .signal_fd = -1, .error_fd = -1};
+    struct life life = {.init = init, .listen_fd = -1, .signal_fd = -1, .error_fd = -1};
     struct assay_fault fault = {{0}, 0};
 
     life.mounts.out_dir_fd = -1;
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (init->waiting_pid == 0 && !wait_for_go(init))
-        _exit(1);
+    if (init->waiting_pid == 0 && !wait_for_go(init, &fault))
+        fail(&life, &fault);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);
-    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
-        if (fault.step[0] == '\0')
-            _exit(0); // nobody is there to ask any more
+    if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
-    }
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up_out_dir(&life);
+    if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
+            !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
+        fail(&life, &fault);
+    if (init->meter)
+        assay_meter_start(&life.meter);
     if (!start_payload(&life, &fault))
         fail(&life, &fault);
     live(&life);

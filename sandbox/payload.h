@@ -11,8 +11,9 @@
 struct assay_payload {
     const struct assay_box_plan *plan;
     const struct assay_profiles *profiles;
-    int stdin_fd, output_fd;
-    int report_fd; // -1: none
+    int stdin_fd, output_fd; // any numbers
+    int errors_fd;           // -1: stderr is output, too
+    int report_fd;           // -1: none
     // A pipe's writing end, O_CLOEXEC: a struct assay_fault when a step of ours
     // failed; its end of file means that exec succeeded.
     int error_fd;
@@ -21,8 +22,8 @@ struct assay_payload {
 };
 
 // Everything irrevocable, seccomp last. Ends the process when a step fails.
-void assay_payload_settle(const struct assay_payload *payload);
+void assay_payload_settle(struct assay_payload *payload);
 // Settles, then execs; never returns.
-_Noreturn void assay_payload_exec(const struct assay_payload *payload);
+_Noreturn void assay_payload_exec(struct assay_payload *payload);
 
 #endif

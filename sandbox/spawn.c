@@ -96,6 +96,16 @@ static void return_uid(struct spawner *spawner, uint32_t uid)
         spawner->uid_taken[uid - ids->pool] = false;
 }
 
+// What a zygote can fork: a box of the zygote's own shape, which leaves nothing behind.
+static bool can_be_forked(const struct box *box, const struct assay_request *request)
+{
+    const struct assay_box_plan *plan = &request->plan;
+
+    return !request->sources.keeps_upper && plan->network == ASSAY_NETWORK_NONE &&
+            !plan->terminal && !plan->no_aslr && !plan->serves &&
+            assay_mounts_shape(plan) == box->shape;
+}
+
 // A run of a zygote sees the zygote's mounts, not the host's: the spawner opens its
 // sources whoever it is, and shifts them to the uid that they share.
 static bool open_for_fork(
@@ -106,13 +116,12 @@ static bool open_for_fork(
             box->uid - ids->pool < ids->pool_count;
     bool refused = false;
 
-    if (request->sources.keeps_upper || request->plan.network != ASSAY_NETWORK_NONE ||
-            request->plan.serves || assay_mounts_shape(&request->plan) != box->shape)
+    if (!can_be_forked(box, request))
         return assay_fault_errno(&box->fault, "plan for a zygote", EINVAL);
     request->sources_open = true;
     return assay_sources_open(&request->sources, &request->plan,
-            pooled ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, &refused,
-            &box->fault);
+            pooled ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, box->uid,
+            &refused, &box->fault);
 }
 
 // As root: open what the plan names, shifted to the box's own uid. Where the
@@ -132,7 +141,7 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
         box->uid = take_uid(spawner, &idmap_fd);
     request->sources_open = true;
     if (assay_sources_open(&request->sources, &request->plan, idmap_fd, spawner->ids.store_uid,
-                &refused, &box->fault))
+                box->uid, &refused, &box->fault))
         return true;
     if (!refused)
         return false;
@@ -140,8 +149,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     return_uid(spawner, box->uid);
     box->uid = spawner->ids.store_uid;
     assay_sources_init(&request->sources, &request->plan);
-    return assay_sources_open(
-            &request->sources, &request->plan, -1, spawner->ids.store_uid, &refused, &box->fault);
+    return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
+            box->uid, &refused, &box->fault);
 }
 
 // --- the request ---------------------------------------------------------------------------------
@@ -250,8 +259,9 @@ static unsigned shape_of_runs(const struct assay_box_plan *plan)
     return assay_mounts_shape(&run);
 }
 
-static bool start(struct spawner *spawner, struct box *box, struct assay_request *request,
-        int *serve_fd)
+// *serve_fd is taken by a zygote.
+static bool start(
+        struct spawner *spawner, struct box *box, struct assay_request *request, int *serve_fd)
 {
     if (!assay_request_read_plan(request, &box->fault))
         return false;
@@ -267,16 +277,27 @@ static bool start(struct spawner *spawner, struct box *box, struct assay_request
     box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
     if (box->forked_here)
         return assay_zygotes_request(spawner, box, request);
-    if (request->plan.serves) {
-        const int fd = *serve_fd;
-
-        *serve_fd = -1;
-        if (fd < 0)
-            return assay_fault_errno(&box->fault, "serve socket", EINVAL);
-        if (!assay_zygotes_add(spawner, box, fd, shape_of_runs(&request->plan)))
-            return false;
-    }
+    if (request->plan.serves &&
+            !assay_zygotes_add(spawner, box, serve_fd, shape_of_runs(&request->plan)))
+        return false;
     return assay_request_send(request, box->control_fd, &box->fault);
+}
+
+// When the init failed first, what we saw is only that it is gone.
+static void hear_last_words(struct box *box)
+{
+    struct assay_wire_init record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+
+    if (box->control_fd < 0)
+        return;
+    if (assay_wire_receive(box->control_fd, &record, sizeof(record), fds, &fd_count,
+                MSG_DONTWAIT) == (long)sizeof(record) &&
+            record.kind == ASSAY_WIRE_FAILED)
+        box->fault = record.fault;
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
 }
 
 static void tell_failure(int private_fd, const struct assay_fault *fault)
@@ -292,20 +313,18 @@ void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *recor
 {
     struct assay_request request;
     struct assay_fault fault = {.step = "too many boxes", .sys_errno = EAGAIN};
+    int serve_fd = record->serves && fd_count > 4 ? fds[--fd_count] : -1;
     struct box *box = NULL;
-    int serve_fd = fds[5]; // of a zygote
 
     if (fd_count >= 4)
         box = record->zygote != 0 ? assay_zygotes_take(spawner, record->zygote, &fault)
                                   : assay_spawn_make_box(spawner);
     assay_request_init(&request);
-    request.plan_fd = fds[1];
-    request.stdin_fd = fds[2];
-    request.output_fd = fds[3];
-    request.report_fd = fds[4];
     if (box != NULL) {
         box->private_fd = fds[0];
-        if (!start(spawner, box, &request, &serve_fd)) {
+        if (!assay_request_take(&request, fds + 1, fd_count - 1, &box->fault) ||
+                !start(spawner, box, &request, &serve_fd)) {
+            hear_last_words(box);
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
                 (void)sys_pidfd_kill(box->pid_fd);
@@ -315,12 +334,11 @@ void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *recor
         }
     } else if (fd_count > 0) {
         tell_failure(fds[0], &fault);
-        close(fds[0]);
+        for (size_t i = 0; i < fd_count; i++)
+            close(fds[i]);
     }
     if (serve_fd >= 0)
         close(serve_fd);
-    for (size_t i = 6; i < fd_count; i++)
-        close(fds[i]);
     assay_request_release(&request);
 }
 

@@ -6,10 +6,12 @@
 // are plain structs; `version` catches an assay beside another build's assay-box.
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
-//   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
+//   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills it
 //   serve    spawner <-> zygote    SERVE, FORK; READY, FORKED
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
-//                                  OUT_DIR, STARTED, METER, ENDED or FAILED
+//                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
+//                                  group counts CPU time also KILL and its answer DEAD
+//   stdin    init -> library       only with a terminal: TERMINAL, with the master's end
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -21,7 +23,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730002U
+#define ASSAY_WIRE_VERSION 0x61730005U
 #define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
@@ -38,6 +40,9 @@ enum assay_wire_kind {
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
     ASSAY_WIRE_FAILED,
+    ASSAY_WIRE_LISTENER,
+    ASSAY_WIRE_DEAD,
+    ASSAY_WIRE_TERMINAL,
     ASSAY_WIRE_SERVE,
     ASSAY_WIRE_READY,
     ASSAY_WIRE_FORK,
@@ -51,10 +56,13 @@ struct assay_wire_hello {
     struct assay_probes probes;
 };
 
-// Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
-// output, and the report pipe's end if the plan wants one.
+// Descriptors beside it, in this order: private socket, plan (a memfd), stdin
+// (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
+// them, the report pipe's end and that of a stderr which is apart from output;
+// last, for a zygote, the spawner's end of its serve socket.
 struct assay_wire_run {
     uint32_t kind, version;
+    uint32_t serves, unused;
     uint64_t zygote; // fork it from this zygote, as STARTED named it; 0: from nothing
 };
 
@@ -63,7 +71,8 @@ struct assay_wire_kill {
     uint32_t cause; // enum assay_box_cause
 };
 
-// STARTED uses `kind` alone, and comes only when the plan has an idle limit. RESULT may carry the
+// STARTED uses `kind` alone, and comes only when the plan has an idle limit. LISTENER likewise,
+// with the descriptor, for ASSAY_NETWORK_ALLOWLIST. RESULT may carry the
 // out_dir's descriptor.
 struct assay_wire_result {
     uint32_t kind;
@@ -97,30 +106,31 @@ struct assay_wire_zygote {
 // run, with the init's end of its control socket.
 struct assay_wire_serve {
     uint32_t kind, version;
-    uint32_t slot; // FORK: comes back in FORKED
-    uint32_t shape, limit_memory, limit_pids, meter; // as in struct assay_init; FORK
+    uint32_t number;                                 // FORK: comes back in FORKED
+    uint32_t shape, limit_memory, limit_pids, meter; // FORK: as in struct assay_init
 };
 
 // Zygote -> spawner. READY once; FORKED with a pidfd, or with an errno.
 struct assay_wire_forked {
-    uint32_t kind, slot;
+    uint32_t kind, number;
     int32_t sys_errno;
 };
 
-// Init -> its waiting payload: plan, stdin, output, error pipe, and the report pipe if there is one.
+// Init -> its waiting payload. Descriptors as for FINISH, then the error pipe.
 struct assay_wire_wake {
     uint32_t kind;
     uint32_t limit_memory, limit_pids;
 };
 
-// Everything that an init sends; GO uses `kind` alone.
+// Everything that an init sends; GO and KILL to it use `kind` alone.
 struct assay_wire_init {
     uint32_t kind;
     int32_t wait_status;  // ENDED
     uint64_t time_us;     // STARTED, ENDED: CLOCK_MONOTONIC
-    uint64_t cpu_user_us; // METER, ENDED: where no cgroup counts
+    uint64_t cpu_user_us; // METER, ENDED, DEAD: where no cgroup counts
     uint64_t cpu_system_us;
     uint64_t memory_bytes;    // METER, ENDED: likewise
+    uint64_t rss_bytes_max;   // METER, ENDED: likewise; the largest process that is gone
     uint32_t pids;            // METER, ENDED: likewise
     uint32_t disk_full;       // ENDED: a tmpfs of the box has no block or no inode left
     struct assay_fault fault; // FAILED

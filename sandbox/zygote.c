@@ -134,7 +134,8 @@ static enum assay_status write_plan(struct start *start, const struct assay_sand
 static enum assay_status send_start(
         struct assay_sandbox *sandbox, const struct start *start, struct assay_error *err)
 {
-    const struct assay_wire_run record = {.kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION};
+    const struct assay_wire_run record = {
+            .kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION, .serves = 1};
     const int fds[] = {start->private_fds[1], start->plan_fd, start->null_fd, start->output_fds[1],
             start->serve_fds[1], start->serve_fds[0]};
     enum assay_status status = ASSAY_OK;

@@ -10,19 +10,23 @@
 
 #include "sandbox/zygote_serve.h"
 
-// Of the stable ABI, resolved in the interpreter that loads us.
-extern void PyOS_AfterFork_Child(void);
-extern void PyErr_SetString(void *type, const char *text);
-extern void *PyExc_ImportError;
+// Of the stable ABI, resolved in the interpreter that loads us; weak, so that the linker
+// can insist on all the others.
+extern void PyOS_AfterFork_Child(void) __attribute__((weak));
+extern void PyErr_SetString(void *type, const char *text) __attribute__((weak));
+extern void *PyExc_ImportError __attribute__((weak));
 
 // The name by which an import finds it.
 __attribute__((visibility("default"))) void *PyInit_assay_zygote(void);
 
 void *PyInit_assay_zygote(void)
 {
-    const int fd = assay_zygote_serve();
+    int fd = -1;
     char text[16];
 
+    if (!PyOS_AfterFork_Child || !PyErr_SetString || !&PyExc_ImportError)
+        return NULL;
+    fd = assay_zygote_serve();
     PyOS_AfterFork_Child();
     (void)snprintf(text, sizeof(text), "%d", fd);
     PyErr_SetString(PyExc_ImportError, text);

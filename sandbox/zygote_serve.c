@@ -103,20 +103,6 @@ static int write_words(const struct assay_box_plan *plan)
     return kept;
 }
 
-// Received descriptors may have any number, 0 among them.
-static bool move_up(int fds[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, FD_FLOOR);
-
-        if (fd < 0)
-            return false;
-        close(fds[i]);
-        fds[i] = fd;
-    }
-    return true;
-}
-
 // Ends as the payload, before the interpreter goes on.
 static int settle(struct assay_payload *payload)
 {
@@ -135,28 +121,27 @@ static int await_wake(int wake_fd)
 {
     struct assay_wire_wake record;
     struct assay_request request;
-    struct assay_payload payload = {.profiles = &setup.profiles, .report_fd = -1, .warm = true};
+    struct assay_payload payload = {.profiles = &setup.profiles, .warm = true};
     struct assay_fault fault = {{0}, 0};
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t count = 0;
 
     close_all_but(0, -1, wake_fd);
     own_memory();
+    assay_request_init(&request);
+    // If not, the init is gone, or will say why.
     if (assay_wire_receive(wake_fd, &record, sizeof(record), fds, &count, 0) !=
                     (long)sizeof(record) ||
-            record.kind != ASSAY_WIRE_WAKE || count < 4 || !move_up(fds, count))
-        _exit(125); // the init is gone, or will say why
-    close(wake_fd);
-    assay_request_init(&request);
-    request.plan_fd = fds[0];
-    request.report_fd = fds[4];
-    if (!assay_request_read_plan(&request, &fault))
+            record.kind != ASSAY_WIRE_WAKE || count < 4 ||
+            !assay_request_take(&request, fds, count - 1, &fault) ||
+            !assay_request_read_plan(&request, &fault))
         _exit(125);
     payload.plan = &request.plan;
-    payload.stdin_fd = fds[1];
-    payload.output_fd = fds[2];
-    payload.error_fd = fds[3];
-    payload.report_fd = fds[4];
+    payload.stdin_fd = request.stdin_fd;
+    payload.output_fd = request.output_fd;
+    payload.errors_fd = request.errors_fd;
+    payload.report_fd = request.report_fd;
+    payload.error_fd = fds[count - 1];
     payload.limit_memory = record.limit_memory != 0;
     payload.limit_pids = record.limit_pids != 0;
     return settle(&payload);
@@ -282,7 +267,7 @@ int assay_zygote_serve(void)
         if (pid == 0)
             return live_as_run(&order, fds[0]);
         answer = (struct assay_wire_forked){.kind = ASSAY_WIRE_FORKED,
-                .slot = order.slot,
+                .number = order.number,
                 .sys_errno = pid < 0 ? errno : 0};
         close(fds[0]);
         if (assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), &pid_fd, pid < 0 ? 0 : 1) < 0)

@@ -42,7 +42,7 @@ static bool send_fork(struct spawner *spawner, const struct box *box, int contro
     const struct zygote *zygote = box->parent->zygote;
     const struct assay_wire_serve record = {.kind = ASSAY_WIRE_FORK,
             .version = ASSAY_WIRE_VERSION,
-            .slot = box->fork_number,
+            .number = box->fork_number,
             .shape = zygote->shape,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
             .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
@@ -191,7 +191,7 @@ static bool admit(struct spawner *spawner, struct box *box, int pid_fd)
 static void take_fork(
         struct spawner *spawner, const struct assay_wire_forked *record, int pid_fd)
 {
-    struct box *box = find_asked(spawner, record->slot);
+    struct box *box = find_asked(spawner, record->number);
 
     if (box == NULL) {
         if (pid_fd >= 0) {
@@ -251,27 +251,30 @@ void assay_zygotes_hear(struct spawner *spawner, struct box *box)
 
 // --- life ----------------------------------------------------------------------------------------
 
-bool assay_zygotes_add(struct spawner *spawner, struct box *box, int serve_fd, unsigned shape)
+bool assay_zygotes_add(struct spawner *spawner, struct box *box, int *serve_fd, unsigned shape)
 {
     const struct assay_wire_serve record = {
             .kind = ASSAY_WIRE_SERVE, .version = ASSAY_WIRE_VERSION};
-    const int setup_fd = assay_zygote_setup_write(&spawner->profiles, &spawner->skeleton);
+    int setup_fd = -1;
     bool sent = false;
 
+    if (*serve_fd < 0)
+        return assay_fault_errno(&box->fault, "serve socket", EINVAL);
     box->zygote = calloc(1, sizeof(*box->zygote));
-    if (box->zygote == NULL) {
-        close(serve_fd);
-    } else {
-        box->zygote->id = (uint64_t)++spawner->zygote_count * ASSAY_BOXES_MAX + box->slot;
-        box->zygote->serve_fd = serve_fd;
-        box->zygote->shape = shape;
-        sent = setup_fd >= 0 &&
-                assay_wire_send(serve_fd, &record, sizeof(record), &setup_fd, 1) == 0 &&
-                assay_spawner_watch(spawner, serve_fd, WATCH_SERVE, box->slot);
-    }
+    if (box->zygote == NULL)
+        return assay_fault_set(&box->fault, "set up the zygote");
+    box->zygote->id = (uint64_t)++spawner->zygote_count * ASSAY_BOXES_MAX + box->slot;
+    box->zygote->serve_fd = *serve_fd;
+    box->zygote->shape = shape;
+    *serve_fd = -1;
+    setup_fd = assay_zygote_setup_write(&spawner->profiles, &spawner->skeleton);
+    sent = setup_fd >= 0 &&
+            assay_wire_send(box->zygote->serve_fd, &record, sizeof(record), &setup_fd, 1) == 0 &&
+            assay_spawner_watch(spawner, box->zygote->serve_fd, WATCH_SERVE, box->slot);
+    sent = sent || assay_fault_set(&box->fault, "set up the zygote");
     if (setup_fd >= 0)
         close(setup_fd);
-    return sent || assay_fault_set(&box->fault, "set up the zygote");
+    return sent;
 }
 
 // Those that it was asked for and that never came.

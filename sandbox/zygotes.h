@@ -13,8 +13,8 @@
 
 #include "sandbox/spawner.h"
 
-// The box has just been started and is to serve on serve_fd, which is handed over.
-bool assay_zygotes_add(struct spawner *spawner, struct box *box, int serve_fd, unsigned shape);
+// The box has just been started and is to serve; *serve_fd is taken.
+bool assay_zygotes_add(struct spawner *spawner, struct box *box, int *serve_fd, unsigned shape);
 // A box for one run; NULL when there is no such zygote.
 struct box *assay_zygotes_take(struct spawner *spawner, uint64_t id, struct assay_fault *fault);
 // Send the request, now or when the fork has come; then *request is empty.
