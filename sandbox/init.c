@@ -7,6 +7,8 @@
 //   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
 //   -> reaps; when the payload ends tells ENDED -> reaps on until it is killed
+//   A session has no payload: it is STARTED when it can serve (serve.h), ENDED when its socket
+//   closes.
 //
 // It has all capabilities in the box's user namespace, so the payload, which
 // has none, cannot trace it; it blocks every signal, and inside its own pid
@@ -34,6 +36,7 @@
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
 #include "sandbox/request.h"
+#include "sandbox/serve.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
 #include "sandbox/wire.h"
@@ -43,6 +46,7 @@ struct life {
     struct assay_request request;
     struct assay_mounts mounts;
     struct assay_meter meter;
+    struct assay_serve serve; // of a session, which has no payload of its own
     pid_t payload_pid;
     int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
@@ -50,6 +54,11 @@ struct life {
     bool ended;
     uint64_t meter_ms; // when to read the meter next
 };
+
+static bool is_session(const struct life *life)
+{
+    return life->request.serve_fd >= 0;
+}
 
 static void tell(const struct life *life, const struct assay_wire_init *record)
 {
@@ -229,6 +238,7 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
                 .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
                 .report_fd = request->report_fd,
                 .error_fd = ends[1],
+                .state_fd = -1,
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
@@ -274,6 +284,22 @@ static void hear_payload(struct life *life)
     tell(life, &record);
 }
 
+static void end(struct life *life, int wait_status)
+{
+    struct assay_wire_init record = {
+            .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
+
+    life->ended = true;
+    record.disk_full = assay_mounts_full(&life->mounts);
+    if (life->init->meter) {
+        assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+        assay_meter_end(&life->meter);
+        life->meter.pids++; // the payload itself, which is no longer in /proc
+    }
+    fill_meter(life, &record);
+    tell(life, &record);
+}
+
 static void reap(struct life *life)
 {
     struct signalfd_siginfo info;
@@ -284,21 +310,12 @@ static void reap(struct life *life)
         // One SIGCHLD may stand for many children.
     }
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct assay_wire_init record = {
-                .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
-
+        if (is_session(life))
+            assay_serve_reaped(&life->serve, pid, wait_status);
         if (pid != life->payload_pid || life->ended)
             continue;
         hear_payload(life); // it may have failed, or ended, before we listened
-        life->ended = true;
-        record.disk_full = assay_mounts_full(&life->mounts);
-        if (life->init->meter) {
-            assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
-            assay_meter_end(&life->meter);
-            life->meter.pids++; // the payload itself, which is no longer in /proc
-        }
-        fill_meter(life, &record);
-        tell(life, &record);
+        end(life, wait_status);
     }
 }
 
@@ -336,16 +353,34 @@ static void read_meter(struct life *life)
     life->meter_ms = assay_clock_ms() + pause_ms;
 }
 
+static bool start_session(struct life *life, struct assay_fault *fault)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_STARTED, .time_us = assay_clock_us()};
+
+    if (!assay_serve_start(&life->serve, life->init, &life->request, &life->mounts, fault))
+        return false;
+    tell(life, &record);
+    return true;
+}
+
+// Milliseconds until there is something to do without being asked; -1: never.
+static int tend(struct life *life)
+{
+    const int meter_ms =
+            life->init->meter && !life->ended ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1;
+    const int serve_ms = is_session(life) && !life->ended ? assay_serve_tend(&life->serve) : -1;
+
+    return serve_ms < 0 || (meter_ms >= 0 && meter_ms < serve_ms) ? meter_ms : serve_ms;
+}
+
 static _Noreturn void live(struct life *life)
 {
     for (;;) {
         struct pollfd watched[] = {{.fd = life->init->control_fd, .events = POLLIN},
-                {.fd = life->signal_fd, .events = POLLIN},
-                {.fd = life->error_fd, .events = POLLIN}};
-        const bool metered = life->init->meter && !life->ended;
+                {.fd = life->signal_fd, .events = POLLIN}, {.fd = life->error_fd, .events = POLLIN},
+                {.fd = life->ended ? -1 : life->request.serve_fd, .events = POLLIN}};
 
-        if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
-                errno != EINTR)
+        if (poll(watched, 4, tend(life)) < 0 && errno != EINTR)
             _exit(1);
         if (watched[0].revents != 0)
             hear_spawner(life);
@@ -353,6 +388,8 @@ static _Noreturn void live(struct life *life)
             hear_payload(life);
         if (watched[1].revents != 0)
             reap(life);
+        if (watched[3].revents != 0 && !assay_serve_hear(&life->serve))
+            end(life, 0);
         read_meter(life);
     }
 }
@@ -379,7 +416,7 @@ void assay_init_run(const struct assay_init *init)
         fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
-    if (!start_payload(&life, &fault))
+    if (!(is_session(&life) ? start_session : start_payload)(&life, &fault))
         fail(&life, &fault);
     live(&life);
 }

@@ -28,7 +28,7 @@
 static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
 {
     int *const fds[] = {&payload->error_fd, &payload->stdin_fd, &payload->output_fd,
-            &payload->errors_fd, &payload->report_fd};
+            &payload->errors_fd, &payload->report_fd, &payload->state_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         const int raised =
@@ -41,19 +41,25 @@ static bool raise_descriptors(struct assay_payload *payload, struct assay_fault 
     return true;
 }
 
+// The payload finds `fd` as `number`.
+static bool hand_on(int fd, int number, const char *step, struct assay_fault *fault)
+{
+    return (fd == number ? fcntl(number, F_SETFD, 0) : dup2(fd, number)) >= 0 ||
+            assay_fault_set(fault, step);
+}
+
 static bool set_descriptors(const struct assay_payload *payload, struct assay_fault *fault)
 {
-    const int report_number = payload->plan->report_fd;
-
     if (dup2(payload->stdin_fd, 0) < 0 || dup2(payload->output_fd, 1) < 0 ||
             dup2(payload->errors_fd >= 0 ? payload->errors_fd : payload->output_fd, 2) < 0)
         return assay_fault_set(fault, "stdio");
     // Whatever else is open, of ours or inherited by mistake, ends at exec.
     if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         return assay_fault_set(fault, "close_range");
-    if (report_number > 0 && dup2(payload->report_fd, report_number) < 0)
-        return assay_fault_set(fault, "report pipe");
-    return true;
+    return (payload->report_fd < 0 ||
+                   hand_on(payload->report_fd, payload->plan->report_fd, "report pipe", fault)) &&
+            (payload->state_fd < 0 ||
+                    hand_on(payload->state_fd, payload->state_number, "state", fault));
 }
 
 static bool set_limit(int resource, rlim_t soft, rlim_t hard, struct assay_fault *fault)

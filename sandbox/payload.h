@@ -14,6 +14,8 @@ struct assay_payload {
     int stdin_fd, output_fd; // any numbers
     int errors_fd;           // -1: stderr is output, too
     int report_fd;           // -1: none
+    // A session's own: a second descriptor that the payload finds; -1: none.
+    int state_fd, state_number;
     // A pipe's writing end, O_CLOEXEC: a struct assay_fault when a step of ours
     // failed; its end of file means that exec succeeded.
     int error_fd;

@@ -14,7 +14,7 @@ void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = -1;
+            request->errors_fd = request->serve_fd = -1;
 }
 
 bool assay_request_take(
@@ -40,7 +40,8 @@ static bool tell_apart(struct assay_request *request)
         bool wanted;
         int *fd;
     } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
-            {request->plan.stderr_fd >= 0, &request->errors_fd}};
+            {request->plan.stderr_fd >= 0, &request->errors_fd},
+            {request->session, &request->serve_fd}};
     size_t next = 0;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -119,14 +120,16 @@ size_t assay_request_list(
     fds[2] = request->output_fd;
     add_fd(fds, &count, request->report_fd);
     add_fd(fds, &count, request->errors_fd);
+    add_fd(fds, &count, request->serve_fd);
     return count;
 }
 
 bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault)
 {
-    const struct assay_wire_finish record = {
-            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
+    const struct assay_wire_finish record = {.kind = ASSAY_WIRE_FINISH,
+            .sources_open = request->sources_open,
+            .session = request->session};
     int fds[3 + ASSAY_REQUEST_EXTRA_MAX];
     const size_t fd_count = assay_request_list(request, fds);
     const size_t count = request->sources_open ? request->sources.count : 0;
@@ -185,6 +188,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
             !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
+    request->session = record.session != 0;
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
@@ -194,7 +198,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 void assay_request_close(struct assay_request *request)
 {
     const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
-            request->errors_fd};
+            request->errors_fd, request->serve_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)

@@ -59,10 +59,12 @@ struct assay_wire_hello {
 // Descriptors beside it, in this order: private socket, plan (a memfd), stdin
 // (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
 // them, the report pipe's end and that of a stderr which is apart from output;
-// last, for a zygote, the spawner's end of its serve socket.
+// then, of a session, the socket on which its init serves (order.h); of a zygote, the
+// spawner's end of the one on which its command serves.
 struct assay_wire_run {
     uint32_t kind, version;
-    uint32_t serves, unused;
+    uint32_t session; // no command: argv is not used
+    uint32_t serves;
     uint64_t zygote; // fork it from this zygote, as STARTED named it; 0: from nothing
 };
 
@@ -83,10 +85,11 @@ struct assay_wire_result {
 };
 
 // To an init, request.h: descriptors in this order: plan, stdin, output, and the report
-// pipe's end if the plan wants one.
+// pipe's end if the plan wants one, or the session's socket.
 struct assay_wire_finish {
     uint32_t kind;
     uint32_t sources_open; // SOURCES records follow; else the init opens them
+    uint32_t session;
 };
 
 // `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.

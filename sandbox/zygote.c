@@ -9,14 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "sandbox/handle.h"
-#include "sandbox/plan.h"
+#include "sandbox/handoff.h"
 #include "sandbox/wire.h"
 
 #define START_MS_MAX 60000
@@ -77,29 +75,6 @@ static enum assay_status find_library(
     return ASSAY_OK;
 }
 
-static enum assay_status seal_plan(
-        struct start *start, const struct assay_box_plan *plan, struct assay_error *err)
-{
-    struct assay_buf record;
-    enum assay_status status = ASSAY_OK;
-
-    assay_buf_init(&record, ASSAY_PLAN_BYTES_MAX);
-    status = assay_plan_pack(&record, plan, err);
-    if (status == ASSAY_OK) {
-        start->plan_fd = memfd_create("assay-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (start->plan_fd < 0)
-            status = assay_fail_errno(err, errno, "memory file for a plan");
-        else
-            status = assay_fs_write_all(start->plan_fd, record.data, record.len, err);
-    }
-    if (status == ASSAY_OK &&
-            fcntl(start->plan_fd, F_ADD_SEALS,
-                    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        status = assay_fail_errno(err, errno, "seal a plan");
-    assay_buf_free(&record);
-    return status;
-}
-
 // The plan with what makes it a zygote's.
 static enum assay_status write_plan(struct start *start, const struct assay_sandbox *sandbox,
         const struct assay_box_plan *given, struct assay_error *err)
@@ -126,7 +101,7 @@ static enum assay_status write_plan(struct start *start, const struct assay_sand
     plan.limits.cpu_ms_max = LIFE_MS;
     plan.limits.idle_ms_max = 0;
     if (status == ASSAY_OK)
-        status = seal_plan(start, &plan, err);
+        status = assay_handoff_plan(&start->plan_fd, &plan, err);
     free(mounts);
     return status;
 }
@@ -134,20 +109,11 @@ static enum assay_status write_plan(struct start *start, const struct assay_sand
 static enum assay_status send_start(
         struct assay_sandbox *sandbox, const struct start *start, struct assay_error *err)
 {
-    const struct assay_wire_run record = {
-            .kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION, .serves = 1};
+    const struct assay_wire_run sort = {.serves = 1};
     const int fds[] = {start->private_fds[1], start->plan_fd, start->null_fd, start->output_fds[1],
             start->serve_fds[1], start->serve_fds[0]};
-    enum assay_status status = ASSAY_OK;
 
-    pthread_mutex_lock(&sandbox->lock);
-    if (sandbox->main_fd < 0)
-        status = assay_fail(err, ASSAY_EIO, "the spawner is not running");
-    else if (assay_wire_send(sandbox->main_fd, &record, sizeof(record), fds,
-                     sizeof(fds) / sizeof(fds[0])) < 0)
-        status = assay_fail_errno(err, errno, "the spawner is gone");
-    pthread_mutex_unlock(&sandbox->lock);
-    return status;
+    return assay_handoff_request(sandbox, &sort, fds, sizeof(fds) / sizeof(fds[0]), err);
 }
 
 static enum assay_status tell_refusal(
