@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/notify.h"
 #include "sandbox/plan.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
@@ -28,7 +29,7 @@
 static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
 {
     int *const fds[] = {&payload->error_fd, &payload->stdin_fd, &payload->output_fd,
-            &payload->errors_fd, &payload->report_fd, &payload->state_fd};
+            &payload->errors_fd, &payload->report_fd, &payload->state_fd, &payload->learn_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         const int raised =
@@ -259,6 +260,17 @@ static bool confine(const struct assay_payload *payload, struct assay_fault *fau
     return set_limits(payload, fault) && set_cpus(payload->plan, fault);
 }
 
+static bool lock_in(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    const enum assay_profile profile = payload->plan->profile;
+
+    if (!scope_with_landlock(fault))
+        return false;
+    return payload->plan->learn
+            ? assay_notify_install(payload->profiles, profile, payload->learn_fd, fault)
+            : assay_profile_install(payload->profiles, profile, fault);
+}
+
 void assay_payload_settle(struct assay_payload *payload)
 {
     const struct assay_box_plan *plan = payload->plan;
@@ -281,9 +293,7 @@ void assay_payload_settle(struct assay_payload *payload)
         (void)assay_fault_set(&fault, "no_new_privs");
         fail(payload, &fault);
     }
-    if (!plan->serves &&
-            (!scope_with_landlock(&fault) ||
-                    !assay_profile_install(payload->profiles, plan->profile, &fault)))
+    if (!plan->serves && !lock_in(payload, &fault))
         fail(payload, &fault);
 }
 

@@ -61,7 +61,7 @@ static bool can_be_forked(const struct box *box, const struct assay_request *req
     const struct assay_box_plan *plan = &request->plan;
 
     return !request->sources.keeps_upper && plan->network == ASSAY_NETWORK_NONE &&
-            !plan->terminal && !plan->no_aslr && !plan->serves &&
+            !plan->terminal && !plan->learn && !plan->no_aslr && !plan->serves &&
             assay_mounts_shape(plan) == box->shape;
 }
 
