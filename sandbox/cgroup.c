@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -161,26 +160,6 @@ size_t assay_cgroup_open_cpu(
         return 0;
     }
     return 0;
-}
-
-void assay_cgroup_read_cpu_files(
-        const int *fds, size_t count, uint64_t *user_us, uint64_t *system_us)
-{
-    char text[2][1024] = {"", ""};
-
-    *user_us = *system_us = 0;
-    for (size_t i = 0; i < count; i++) {
-        const ssize_t got = pread(fds[i], text[i], sizeof(text[i]) - 1, 0);
-
-        text[i][got > 0 ? got : 0] = '\0';
-    }
-    if (count == 2) {
-        *user_us = strtoull(text[0], NULL, 10) / 1000;
-        *system_us = strtoull(text[1], NULL, 10) / 1000;
-    } else {
-        *user_us = assay_procfile_key(text[0], "user_usec");
-        *system_us = assay_procfile_key(text[0], "system_usec");
-    }
 }
 
 static void read_memory(int dir_fd, bool v2, struct assay_cgroup_usage *usage)

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "sandbox/cgroup.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
+#include "sandbox/procfile.h"
 #include "sandbox/reach.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
@@ -40,7 +40,7 @@ static void read_cpu(const struct assay_serve *serve, pid_t alive, uint64_t *use
     uint64_t alive_system_us = 0;
 
     if (request->cpu_count > 0) {
-        assay_cgroup_read_cpu_files(request->cpu_fds, request->cpu_count, user, system);
+        assay_procfile_read_cpu(request->cpu_fds, request->cpu_count, user, system);
         return;
     }
     (void)getrusage(RUSAGE_CHILDREN, &reaped);
