@@ -7,7 +7,8 @@
 // most of them. The kernel takes the stricter answer of the two. Both are
 // compiled once, when the spawner starts.
 //
-// What they say stands in profile_table.c, call by call and with its reason, and in docs/seccomp.md.
+// What they say stands in profile_table.c, call by call and with its reason, and in
+// docs/seccomp.md.
 //
 //   strict  a broad list of allowed calls, as Docker's without what needs a capability
 //   compat  also what only old programs ask for
