@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -13,6 +12,10 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+
+// Of <netinet/in.h>, which this room has no other use for.
+#define PROTOCOL_DCCP 33
+#define PROTOCOL_ICMPV6 58
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -221,13 +224,13 @@ const struct assay_call_rule assay_call_rules[] = {
                 families_reason},
         {CALL(socketpair), {IS(0, AF_NETLINK), IS_NOT(2, 0)}, 2, EAFNOSUPPORT,
                 "family is NETLINK and protocol is not ROUTE", families_reason},
-        {CALL(socket), {IS(0, AF_INET), IS_ABOVE(2, IPPROTO_ICMPV6)}, 2, EPROTONOSUPPORT,
+        {CALL(socket), {IS(0, AF_INET), IS_ABOVE(2, PROTOCOL_ICMPV6)}, 2, EPROTONOSUPPORT,
                 "family is INET and protocol is above ICMPV6", protocols_reason},
-        {CALL(socket), {IS(0, AF_INET6), IS_ABOVE(2, IPPROTO_ICMPV6)}, 2, EPROTONOSUPPORT,
+        {CALL(socket), {IS(0, AF_INET6), IS_ABOVE(2, PROTOCOL_ICMPV6)}, 2, EPROTONOSUPPORT,
                 "family is INET6 and protocol is above ICMPV6", protocols_reason},
-        {CALL(socket), {IS(0, AF_INET), INT_IS(2, IPPROTO_DCCP)}, 2, EPROTONOSUPPORT,
+        {CALL(socket), {IS(0, AF_INET), INT_IS(2, PROTOCOL_DCCP)}, 2, EPROTONOSUPPORT,
                 "family is INET and protocol is DCCP", protocols_reason},
-        {CALL(socket), {IS(0, AF_INET6), INT_IS(2, IPPROTO_DCCP)}, 2, EPROTONOSUPPORT,
+        {CALL(socket), {IS(0, AF_INET6), INT_IS(2, PROTOCOL_DCCP)}, 2, EPROTONOSUPPORT,
                 "family is INET6 and protocol is DCCP", protocols_reason},
         {CALL(mmap), {ANY_BIT(3, MAP_HUGETLB)}, 1, ENOMEM, "flags have MAP_HUGETLB", huge_reason},
         {CALL(memfd_create), {ANY_BIT(1, MFD_HUGETLB)}, 1, ENOMEM, "flags have MFD_HUGETLB",
