@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 
 #define OUT_BYTES_MAX ((size_t)64 << 20) // of all files together
 #define OUT_FILES_MAX 4096
-#define DENIED_MAX 128
+#define NETWORK_DENIALS_MAX 128
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
 // Everything one grading holds; released in one place.
@@ -269,24 +270,28 @@ static enum assay_status read_out_files(
 }
 
 // Calls, and "network HOST:PORT" for what was not on the list.
-static struct assay_strings split_denied(
-        struct assay_arena *arena, const char *denied, const struct assay_buf *refused)
+static struct assay_strings list_denials(struct assay_arena *arena,
+        const struct assay_box_result *result, const struct assay_buf *refused)
 {
-    const char **items = assay_arena_array(arena, DENIED_MAX, sizeof(*items));
+    const size_t count_max = result->denial_count + NETWORK_DENIALS_MAX;
+    const char **items = assay_arena_array(arena, count_max, sizeof(*items));
     size_t count = 0;
 
-    for (const char *at = denied; items && *at && count < DENIED_MAX;) {
-        const size_t len = strcspn(at, ",");
+    for (size_t i = 0; items && i < result->denial_count; i++) {
+        const struct assay_denial *row = &result->denials[i];
+        const char *item = assay_arena_printf(arena, "%s (%s in %s+%#" PRIx64 ")", row->call,
+                row->process, row->file, row->offset);
 
-        if (len > 0)
-            items[count++] = assay_arena_memdup(arena, at, len);
-        at += len + (at[len] == ',');
+        if (item)
+            items[count++] = item;
     }
-    for (const char *at = refused->data; items && *at && count < DENIED_MAX;) {
-        const size_t len = strcspn(at, "\n");
+    for (const char *at = refused->data; items && *at && count < count_max;) {
+        const char *item = assay_arena_printf(arena, "network %.*s", (int)strcspn(at, ",\n"), at);
 
-        items[count++] = assay_arena_printf(arena, "network %.*s", (int)strcspn(at, ","), at);
-        at += len + (at[len] == '\n');
+        if (item)
+            items[count++] = item;
+        at += strcspn(at, "\n");
+        at += *at == '\n';
     }
     return (struct assay_strings){items, count};
 }
@@ -314,7 +319,7 @@ static enum assay_status judge_result(struct grading *g, struct assay_grade *out
             .cpu_ms = (result->usage.cpu_user_us + result->usage.cpu_system_us) / 1000,
             .memory_bytes_peak = result->usage.memory_bytes_peak,
             .pids_peak = result->usage.pids_peak};
-    verdict->denied = split_denied(g->arena, result->denied, refused);
+    verdict->denied = list_denials(g->arena, result, refused);
     if (result->cause == ASSAY_BOX_SETUP_FAILED || result->cause == ASSAY_BOX_INFRA_ERROR) {
         assay_judge_unrun(verdict, g->request->instance, evidence.box_cause,
                 assay_arena_printf(g->arena, "%s: %s: %s", assay_box_cause_name(result->cause),
