@@ -21,6 +21,7 @@
 #include "base/fs.h"
 #include "sandbox/handle.h"
 #include "sandbox/keep.h"
+#include "sandbox/layer.h"
 #include "sandbox/plan.h"
 #include "sandbox/slots.h"
 #include "sandbox/wire.h"
@@ -66,6 +67,8 @@ struct run {
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
     int out_dir_fd;
+    struct assay_part_ticket parts[ASSAY_BOX_PARTS_MAX]; // owned
+    size_t part_count;
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
     size_t handed_count;
     struct assay_keep output;
@@ -236,6 +239,21 @@ static void drain(
     }
 }
 
+static void take_result(
+        struct run *run, const struct assay_wire_result *record, const int *fds, size_t fd_count)
+{
+    size_t next = 0;
+
+    run->reply = *record;
+    if (record->has_out_dir && next < fd_count)
+        run->out_dir_fd = fds[next++];
+    for (size_t i = 0; i < record->part_count && next + 1 < fd_count; i++, next += 2)
+        run->parts[run->part_count++] = (struct assay_part_ticket){
+                .id = record->part_ids[i], .lease_fd = fds[next], .dir_fd = fds[next + 1]};
+    for (; next < fd_count; next++)
+        close(fds[next]);
+}
+
 // True when the result has come, or can never come.
 static bool hear_spawner(struct run *run)
 {
@@ -246,8 +264,7 @@ static bool hear_spawner(struct run *run)
             assay_wire_receive(run->private_fd, &record, sizeof(record), fds, &fd_count, 0);
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
-        run->reply = record;
-        run->out_dir_fd = fds[0];
+        take_result(run, &record, fds, fd_count);
         return true;
     }
     if (got == (long)sizeof(uint32_t) && record.kind == ASSAY_WIRE_STARTED) {
@@ -346,11 +363,38 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+static void drop_parts(struct run *run)
+{
+    for (size_t i = 0; i < run->part_count; i++) {
+        close(run->parts[i].lease_fd);
+        close(run->parts[i].dir_fd);
+    }
+    run->part_count = 0;
+}
+
+// *out stays NULL when the box was never made.
+static enum assay_status keep_snapshot(
+        struct run *run, struct assay_snapshot **out, struct assay_error *err)
+{
+    const size_t count = run->part_count;
+
+    if (run->reply.cause == ASSAY_BOX_SETUP_FAILED || run->reply.cause == ASSAY_BOX_INFRA_ERROR)
+        return ASSAY_OK;
+    if (run->reply.fault.sys_errno != 0)
+        return assay_fail_errno(
+                err, run->reply.fault.sys_errno, "keep a snapshot: %.31s", run->reply.fault.step);
+    if (count == 0)
+        return ASSAY_OK;
+    run->part_count = 0; // handed over
+    return assay_snapshot_create(out, run->plan, run->parts, count, err);
+}
+
 static enum assay_status run_now(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
         struct assay_box_result *result, struct assay_error *err)
 {
     struct run run = {
             .plan = plan, .private_fd = -1, .output_fd = -1, .report_fd = -1, .out_dir_fd = -1};
+    struct assay_snapshot *snapshot = NULL;
     const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
     enum assay_status status = ASSAY_OK;
 
@@ -366,7 +410,11 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
         if (run.output.failed)
             status = assay_fail(err, ASSAY_ENOMEM, "no memory to keep a box's output");
         else
+            status = keep_snapshot(&run, &snapshot, err);
+        if (status == ASSAY_OK) {
             fill_result(result, &run, assay_sandbox_tier(sandbox));
+            result->snapshot = snapshot;
+        }
     }
     for (size_t i = 0; i < run.handed_count; i++)
         close(run.handed[i]);
@@ -374,6 +422,7 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     close_fd(&run.output_fd);
     close_fd(&run.report_fd);
     close_fd(&run.out_dir_fd);
+    drop_parts(&run);
     free(run.scratch);
     assay_keep_free(&run.output);
     assay_buf_free(&run.report);
@@ -413,4 +462,6 @@ void assay_box_result_release(struct assay_box_result *result)
     assay_buf_free(&result->output);
     assay_buf_free(&result->report);
     close_fd(&result->out_dir_fd);
+    assay_snapshot_release(result->snapshot);
+    result->snapshot = NULL;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/layer.h"
 #include "sandbox/plan.h"
 #include "sandbox/wire.h"
 
@@ -36,13 +37,15 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
     if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
         return assay_fault_errno(fault, "report pipe", EINVAL);
     assay_sources_init(&request->sources, &request->plan);
+    if (request->plan.from != NULL)
+        request->parts.count = assay_snapshot_layers(request->plan.from)->part_count;
     return true;
 }
 
 // --- sending -------------------------------------------------------------------------------------
 
 // The sources from `first` on, as many as one record takes; returns how many, 0 on failure.
-static size_t send_sources(const struct assay_sources *sources, size_t first, int control_fd,
+static size_t send_some(const struct assay_sources *sources, size_t first, int control_fd,
         struct assay_fault *fault)
 {
     struct assay_wire_sources record = {.kind = ASSAY_WIRE_SOURCES};
@@ -64,25 +67,31 @@ static size_t send_sources(const struct assay_sources *sources, size_t first, in
     return 0;
 }
 
-bool assay_request_send(
-        const struct assay_request *request, int control_fd, struct assay_fault *fault)
+static bool send_sources(
+        const struct assay_sources *sources, int control_fd, struct assay_fault *fault)
 {
-    const struct assay_wire_finish record = {
-            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
-    const size_t count = request->sources_open ? request->sources.count : 0;
-
-    if (assay_wire_send(control_fd, &record, sizeof(record), fds, request->report_fd < 0 ? 3 : 4) <
-            0)
-        return assay_fault_set(fault, "send request");
-    for (size_t first = 0; first < count;) {
-        const size_t sent = send_sources(&request->sources, first, control_fd, fault);
+    for (size_t first = 0; first < sources->count;) {
+        const size_t sent = send_some(sources, first, control_fd, fault);
 
         if (sent == 0)
             return false;
         first += sent;
     }
     return true;
+}
+
+bool assay_request_send(
+        const struct assay_request *request, int control_fd, struct assay_fault *fault)
+{
+    const struct assay_wire_finish record = {
+            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+
+    if (assay_wire_send(control_fd, &record, sizeof(record), fds, request->report_fd < 0 ? 3 : 4) <
+            0)
+        return assay_fault_set(fault, "send request");
+    return (!request->sources_open || send_sources(&request->sources, control_fd, fault)) &&
+            send_sources(&request->parts, control_fd, fault);
 }
 
 // --- receiving -----------------------------------------------------------------------------------
@@ -133,7 +142,8 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
         return false;
     close(request->plan_fd);
     request->plan_fd = -1;
-    return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
+    return (!request->sources_open || receive_sources(&request->sources, control_fd, fault)) &&
+            receive_sources(&request->parts, control_fd, fault);
 }
 
 void assay_request_release(struct assay_request *request)
@@ -144,6 +154,7 @@ void assay_request_release(struct assay_request *request)
         if (fds[i] >= 0)
             close(fds[i]);
     assay_sources_close(&request->sources);
+    assay_sources_close(&request->parts);
     assay_arena_destroy(request->arena);
     free(request->bytes);
     assay_request_init(request);

@@ -4,7 +4,8 @@
 // An init begins without knowing its plan: it makes what all boxes have alike, then
 // waits on its control socket. The request is one FINISH record (plan, stdin, output,
 // report pipe) and, where the spawner opened the plan's sources, as many SOURCES
-// records as their number needs. Both sides read the plan from the same sealed memory file.
+// records as their number needs; then likewise the parts of a
+// snapshot. Both sides read the plan from the same sealed memory file.
 #ifndef ASSAY_SANDBOX_REQUEST_H
 #define ASSAY_SANDBOX_REQUEST_H
 
@@ -19,9 +20,10 @@ struct assay_request {
     struct assay_arena *arena;
     char *bytes; // owned; the plan's texts point into it
     struct assay_box_plan plan;
-    struct assay_sources sources;       // owned
-    bool sources_open;                  // the spawner did it; else the init does
-    int plan_fd;                        // -1: read, and no longer needed
+    struct assay_sources sources; // owned
+    bool sources_open;            // the spawner did it; else the init does
+    struct assay_sources parts;   // owned; of plan.from, by index; always the spawner's to open
+    int plan_fd;                  // -1: read, and no longer needed
     int stdin_fd, output_fd, report_fd; // -1: none (report), or handed on
 };
 
