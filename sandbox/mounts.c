@@ -284,8 +284,9 @@ static int make_overlay(struct tree *tree, struct overlay *overlay)
             sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL) == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
         fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    if (fd < 0)
-        (void)assay_fault_set(tree->fault, "mount overlay");
+    if (fd < 0) // before Linux 6.7 all layers must be named in 255 bytes
+        (void)assay_fault_set(
+                tree->fault, errno == ENAMETOOLONG ? "too many layers" : "mount overlay");
     close(fs_fd);
     return fd;
 }
