@@ -10,6 +10,7 @@
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
 //                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
 //                                  group counts CPU time also KILL and its answer DEAD
+//   stdin    init -> library       only with a terminal: TERMINAL, with the master's end
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -41,6 +42,7 @@ enum assay_wire_kind {
     ASSAY_WIRE_FAILED,
     ASSAY_WIRE_LISTENER,
     ASSAY_WIRE_DEAD,
+    ASSAY_WIRE_TERMINAL,
     ASSAY_WIRE_PART,
 };
 
@@ -50,10 +52,13 @@ struct assay_wire_hello {
     struct assay_probes probes;
 };
 
-// Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
-// output, and the report pipe's end if the plan wants one.
+// Descriptors beside it, in this order: private socket, plan (a memfd), stdin
+// (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
+// them, the report pipe's end and that of a stderr which is apart from output;
+// then, of a session, the socket on which its init serves (order.h).
 struct assay_wire_run {
     uint32_t kind, version;
+    uint32_t session; // no command: argv is not used
 };
 
 struct assay_wire_kill {
@@ -76,10 +81,11 @@ struct assay_wire_result {
 };
 
 // To an init, request.h: descriptors in this order: plan, stdin, output, and the report
-// pipe's end if the plan wants one.
+// pipe's end if the plan wants one, or the session's socket.
 struct assay_wire_finish {
     uint32_t kind;
     uint32_t sources_open; // SOURCES records follow; else the init opens them
+    uint32_t session;
 };
 
 // `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.

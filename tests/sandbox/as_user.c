@@ -65,6 +65,7 @@ static int make_folder(const char *build, const char *program, const char *folde
         (void)snprintf(path, sizeof(path), "tests/payloads/%s", payloads[i]);
         problem += copy(build, path, folder, path);
     }
+    problem += copy(build, "tests/assay-box-faults", folder, "tests/assay-box-faults");
     return problem + (chmod(folder, 0755) != 0);
 }
 
@@ -80,7 +81,9 @@ static int run(const char *folder)
     if (pid == 0) {
         char path[] = "PATH=/usr/bin:/bin";
         char *argv[] = {program, NULL};
-        char *environment[] = {build, path, NULL};
+        char soak[] = "ASSAY_SOAK=1";
+        char *environment[] = {
+                build, path, secure_getenv("ASSAY_SOAK") != NULL ? soak : NULL, NULL};
 
         if (setgroups(0, NULL) != 0 || setresgid(TEST_UID, TEST_UID, TEST_UID) != 0 ||
                 setresuid(TEST_UID, TEST_UID, TEST_UID) != 0 || chdir("/") != 0)
