@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,9 +14,18 @@
 // Any directory does: what is mounted on it is seen in that namespace alone.
 #define PLACE "/dev"
 
-static bool enter(int ns_fd, const char *step, struct assay_fault *fault)
+static bool leave_home(const struct assay_holds *holds, struct assay_fault *fault)
 {
-    return setns(ns_fd, CLONE_NEWNS) == 0 || assay_fault_set(fault, step);
+    return setns(holds->away_fd, CLONE_NEWNS) == 0 || assay_fault_set(fault, "snapshots: enter");
+}
+
+// A spawner that cannot come back would make wrong boxes: it ends, and all boxes with it.
+static void come_back(const struct assay_holds *holds)
+{
+    for (int i = 0; i < 3; i++)
+        if (setns(holds->home_fd, CLONE_NEWNS) == 0)
+            return;
+    abort();
 }
 
 static bool make_place(struct assay_holds *holds, struct assay_fault *fault)
@@ -42,8 +52,7 @@ bool assay_holds_open(struct assay_holds *holds, struct assay_fault *fault)
     if (unshare(CLONE_NEWNS) < 0)
         return assay_fault_set(fault, "snapshots: mount namespace");
     made = make_place(holds, fault);
-    if (!enter(holds->home_fd, "snapshots: back", fault))
-        return false;
+    come_back(holds);
     if (!made)
         assay_holds_close(holds);
     return made;
@@ -112,9 +121,9 @@ bool assay_holds_add(struct assay_holds *holds, int mount_fd, struct assay_part_
     ticket->dir_fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (ticket->dir_fd < 0)
         (void)assay_fault_set(fault, "snapshots: open");
-    else if (enter(holds->away_fd, "snapshots: enter", fault)) {
+    else if (leave_home(holds, fault)) {
         attached = attach(holds, free_slot, mount_fd, fault);
-        attached = enter(holds->home_fd, "snapshots: back", fault) && attached;
+        come_back(holds);
     }
     if (!attached) {
         if (ticket->dir_fd >= 0)
@@ -140,11 +149,11 @@ void assay_holds_drop(struct assay_holds *holds, uint32_t slot)
         return;
     close(holds->items[slot].lease_fd);
     holds->items[slot] = (struct assay_hold){.id = 0, .lease_fd = -1};
-    if (!enter(holds->away_fd, "snapshots: enter", &fault))
+    if (!leave_home(holds, &fault))
         return;
     (void)snprintf(path, sizeof(path), PLACE "/%u", slot);
     (void)umount2(path, MNT_DETACH);
-    (void)enter(holds->home_fd, "snapshots: back", &fault);
+    come_back(holds);
 }
 
 // Runs in the parts' namespace.
@@ -169,16 +178,15 @@ bool assay_holds_clone(struct assay_holds *holds, const uint64_t *ids, size_t co
         struct assay_fault *fault)
 {
     size_t cloned = 0;
-    bool back = false;
 
     if (holds->away_fd < 0)
         return assay_fault_errno(fault, "snapshots", ENOTSUP);
-    if (!enter(holds->away_fd, "snapshots: enter", fault))
+    if (!leave_home(holds, fault))
         return false;
     while (cloned < count && (fds[cloned] = clone_one(holds, ids[cloned], fault)) >= 0)
         cloned++;
-    back = enter(holds->home_fd, "snapshots: back", fault);
-    if (cloned == count && back)
+    come_back(holds);
+    if (cloned == count)
         return true;
     while (cloned > 0)
         close(fds[--cloned]);

@@ -29,20 +29,23 @@ static void name_layer(char path[PATH_MAX], const struct assay_layer *layer)
     (void)snprintf(path, PATH_MAX, "s%u/%s", layer->part, layer->name);
 }
 
-unsigned tree_layer_mode(const struct tree *tree, const char *target)
+bool tree_layer_mode(const struct tree *tree, const char *target, unsigned *mode)
 {
     const struct assay_layers *layers = layers_of(tree);
     char path[PATH_MAX];
     struct stat stat;
 
+    *mode = 0755;
     for (size_t i = 0; layers != NULL && i < layers->count; i++) {
         if (strcmp(layers->items[i].target, target) != 0)
             continue;
         name_layer(path, &layers->items[i]);
-        return fstatat(AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW) == 0 ? stat.st_mode & 07777U
-                                                                        : 0755U;
+        if (fstatat(AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+            return false;
+        *mode = stat.st_mode & 07777U;
+        return true;
     }
-    return 0755;
+    return true;
 }
 
 bool tree_place_parts(struct tree *tree)

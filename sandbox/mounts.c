@@ -259,9 +259,10 @@ static bool place_upper(struct tree *tree, struct overlay *overlay)
     char name[16];
 
     if (overlay->host_upper == NULL) {
-        const unsigned mode = tree_layer_mode(tree, overlay->target);
+        unsigned mode = 0;
 
-        return (mkdir(overlay->upper, mode) == 0 && mkdir(overlay->work, 0755) == 0) ||
+        return (tree_layer_mode(tree, overlay->target, &mode) && mkdir(overlay->upper, mode) == 0 &&
+                       mkdir(overlay->work, 0755) == 0) ||
                 assay_fault_set(tree->fault, "make upper");
     }
     (void)snprintf(name, sizeof(name), "f%s", overlay->upper);

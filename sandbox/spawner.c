@@ -145,6 +145,8 @@ static void send_result(struct spawner *spawner, struct box *box, struct assay_w
     size_t fd_count = 0;
     size_t kept = 0;
 
+    if (!box->failed) // what went another way in the end is no longer a fault
+        result->fault = (struct assay_fault){{0}, 0};
     result->has_out_dir = box->out_dir_fd >= 0;
     if (box->out_dir_fd >= 0)
         fds[fd_count++] = box->out_dir_fd;

@@ -38,7 +38,8 @@ bool tree_make_directories(struct tree *tree, const char *path, const char *step
 // `target`, its layers and below them `lowers` ("l0:l1", or ""); false with errno.
 bool tree_place_parts(struct tree *tree);
 bool tree_has_layers(const struct tree *tree, const char *target);
-unsigned tree_layer_mode(const struct tree *tree, const char *target); // its top directory's; 0755
+// Of its topmost layer's directory; 0755.
+bool tree_layer_mode(const struct tree *tree, const char *target, unsigned *mode);
 bool tree_add_lowers(const struct tree *tree, int fs_fd, const char *target, const char *lowers);
 // What plan->snapshot is to keep, into out->part_fds.
 bool tree_freeze(struct tree *tree);
