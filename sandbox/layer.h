@@ -48,10 +48,19 @@ struct assay_layers {
     size_t count;
 };
 
+struct assay_part; // snapshot.c
+struct assay_arena;
+
+struct assay_snapshot {
+    struct assay_layers layers; // in the arena
+    struct assay_part **parts;  // likewise; by the same index as layers.part_ids
+    size_t depth;
+    struct assay_arena *arena; // owned; NULL in a plan that has travelled
+};
+
 // NULL of NULL.
 const struct assay_layers *assay_snapshot_layers(const struct assay_snapshot *snapshot);
 // What a plan that has travelled is from; in the arena, as *layers is. NULL: no memory.
-struct assay_arena;
 const struct assay_snapshot *assay_snapshot_of_layers(
         struct assay_arena *arena, const struct assay_layers *layers);
 size_t assay_layers_count(const struct assay_layers *layers, const char *target);
@@ -60,6 +69,16 @@ size_t assay_layers_count(const struct assay_layers *layers, const char *target)
 // what it is to freeze can be frozen. `layers` may be NULL: the plan starts from nothing.
 ASSAY_MUST_USE enum assay_status assay_layers_check(const struct assay_box_plan *plan,
         const struct assay_layers *layers, struct assay_error *err);
+
+// One target of a plan at a time. Begins with the plan alone.
+struct assay_naming {
+    const struct assay_box_plan *plan;
+    size_t next;
+    uint32_t parts; // so far
+};
+// The next target that the plan writes to in its own tmpfs; false at the end.
+bool assay_naming_next(struct assay_naming *naming, const char **target,
+        char name[ASSAY_LAYER_NAME_BYTES], uint32_t *part);
 
 // A TMPFS mount with a size of its own: a part of its own.
 bool assay_layer_has_part(const struct assay_mount *mount);
