@@ -168,9 +168,7 @@ static _Noreturn void become_payload(const struct assay_serve *serve,
 static void find_cwd(
         const struct assay_serve *serve, struct words *words, struct assay_serve_command *command)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    const int fd = sys_openat2(serve->root_fd, words->cwd, &how);
+    const int fd = sys_open_in_root(serve->root_fd, words->cwd, O_PATH | O_DIRECTORY, 0);
 
     command->cwd_lost = fd < 0;
     if (fd < 0)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -449,6 +450,7 @@ static void a_dead_spawner_ends_the_session(void **state)
     struct assay_sandbox *sandbox = NULL;
     struct assay_session *session = NULL;
     struct boxes_plan plan;
+    siginfo_t info;
 
     (void)state;
     boxes_options(&options);
@@ -456,6 +458,8 @@ static void a_dead_spawner_ends_the_session(void **state)
     boxes_plan_init(&plan, NULL);
     assert_int_equal(assay_session_start(&session, sandbox, &plan.plan, NULL), ASSAY_OK);
     assert_int_equal(kill(assay_sandbox_spawner_pid(sandbox), SIGKILL), 0);
+    assert_int_equal(
+            waitid(P_PID, (id_t)assay_sandbox_spawner_pid(sandbox), &info, WEXITED | WNOWAIT), 0);
     assert_over(session, ASSAY_BOX_INFRA_ERROR);
     assay_sandbox_stop(sandbox);
 }
