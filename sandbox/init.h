@@ -4,6 +4,7 @@
 #define ASSAY_SANDBOX_INIT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "sandbox/mounts.h"
 #include "sandbox/profile.h"
@@ -18,6 +19,9 @@ struct assay_init {
     int control_fd;                // to the spawner
     bool limit_memory, limit_pids; // no cgroup does: by rlimit
     bool meter;                    // no cgroup counts CPU or memory: tell now and then
+    enum assay_tier tier;
+    uid_t uid; // the box's user as the init's namespace has it
+    gid_t gid;
 };
 
 // Runs in the fresh child of clone3; never returns and never execs.

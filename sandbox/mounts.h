@@ -62,8 +62,9 @@ struct assay_mounts {
     const struct assay_skeleton *skeleton; // borrowed
     enum assay_shape shape;
     bool staged;
+    bool outer_proc;                // tier B: /proc is that of the pid namespace around the box
     int root_fd;                    // the new root until it is entered; -1
-    int proc_fd;                    // the box's own /proc, for the meter
+    int proc_fd;                    // the box's /proc, for the meter
     int out_dir_fd;                 // -1: the plan wants none
     int tmpfs_fds[ASSAY_TMPFS_MAX]; // a directory on each tmpfs that the payload can fill
     size_t tmpfs_count;
@@ -71,9 +72,10 @@ struct assay_mounts {
 
 // Both are called in the box's namespaces, with all capabilities in them, as its
 // user; the second enters the new root. On failure the process is to end.
-// `staged`: the spawner made the stage (stage.h).
+// `staged`: the spawner made the stage (stage.h). Not `fresh_proc`: tier B.
 bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
-        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault);
+        const struct assay_skeleton *skeleton, bool staged, bool fresh_proc,
+        struct assay_fault *fault);
 bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_plan *plan,
         const struct assay_sources *sources, struct assay_fault *fault);
 

@@ -236,6 +236,11 @@ enum assay_status assay_session_start(struct assay_session **out, struct assay_s
     struct assay_box_plan copy;
     enum assay_status status = check_plan(plan, &copy, err);
 
+    // The init tells commands apart by its own capabilities and a /proc of the box's own.
+    if (status == ASSAY_OK && assay_sandbox_tier(sandbox) != ASSAY_TIER_A)
+        return assay_fail(err, ASSAY_EREFUSED,
+                "sessions need isolation tier A; this host gives %s (see assay doctor)",
+                assay_tier_name(assay_sandbox_tier(sandbox)));
     if (status == ASSAY_OK)
         status = create(&session, sandbox, &copy, err);
     if (status == ASSAY_OK)

@@ -290,8 +290,8 @@ static void no_uid_of_the_pool_is_lost(void **state)
 
     (void)state;
     assay_ids_find(&ids, geteuid(), getegid(), NULL);
-    if (ids.pool_count == 0)
-        skip();
+    if (ids.pool_count == 0 || assay_sandbox_tier(faulty) == ASSAY_TIER_C)
+        skip(); // every box has the store's
     boxes_plan_init(&plan, "cat /proc/1/status /proc/self/uid_map");
     assert_int_equal(assay_box_run(faulty, &plan.plan, &result, &err), ASSAY_OK);
     const uint32_t index = (uint32_t)assay_sandbox_spawner_pid(faulty) % ids.pool_count;
