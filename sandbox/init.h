@@ -22,6 +22,10 @@ struct assay_init {
     enum assay_tier tier;
     uid_t uid; // the box's user as the init's namespace has it
     gid_t gid;
+    // A run of a zygote (zygote_serve.c): GO has come, and the payload is there and
+    // waits for WAKE on this socket. 0: the payload is to be forked.
+    pid_t waiting_pid;
+    int waiting_fd;
 };
 
 // Runs in the fresh child of clone3; never returns and never execs.
