@@ -38,13 +38,13 @@ run 0 assay report --list --json
     fail "a refused run was recorded: $(cat "$WORK/out")"
 if [ "$tier" = C ]; then
     run 0 assay grade small small__a-1 --gold --min-tier C --json
-    [ "$(json 'd["tier"], d["resolved"]')" = "('C', True)" ] || fail "tier C: $(cat "$WORK/out")"
+    [ "$(json 'd["tier"], d["resolved"]')" = "C True" ] || fail "tier C: $(cat "$WORK/out")"
     ASSAY_MIN_TIER=C run 0 assay box run --json -- true
     has err '"tier":"C"'
     # The verdict of a weaker tier is not the answer on a stronger one.
     unset ASSAY_BOX_PROGRAM
     run 0 assay grade small small__a-1 --gold --json
-    [ "$(json 'd["tier"], d["cached"]')" = "('A', False)" ] || fail "a weaker verdict was used: $(cat "$WORK/out")"
+    [ "$(json 'd["tier"], d["cached"]')" = "A False" ] || fail "a weaker verdict was used: $(cat "$WORK/out")"
 else
     run 1 assay box run --min-tier "$tier" -- true
     has err "assay doctor"
