@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// host.h - the host before and after an attack: what a box must leave as it found it.
+//
+// Other programs live on this host too: only what they do not change is compared as a whole;
+// of the rest, only what carries the name that every attack gives to what it makes.
+#ifndef ASSAY_TESTS_SANDBOX_HOST_H
+#define ASSAY_TESTS_SANDBOX_HOST_H
+
+#include "tests/sandbox/boxes.h"
+
+#define HOST_MARK "assay-attack" // in the name of all that an attack makes
+#define HOST_PORT 47123          // the port that attacks listen on
+
+// A tree of lowers with one of each kind of file, below boxes_folder; made once.
+extern char host_canary[PATH_MAX];
+
+// A cmocka group's set-up: make the canary, note the state of the host.
+int host_note(void **state);
+// Fails the test unless nothing is left alive and the host is as it was noted.
+void host_assert_same(void);
+// The same as a cmocka tear-down of one test.
+int host_check(void **state);
+
+#endif
