@@ -22,6 +22,7 @@
 #include "sandbox/handle.h"
 #include "sandbox/keep.h"
 #include "sandbox/plan.h"
+#include "sandbox/slots.h"
 #include "sandbox/wire.h"
 
 #define KEEP_BYTES_DEFAULT ((uint64_t)1 << 20)
@@ -49,6 +50,13 @@ const char *assay_box_cause_name(enum assay_box_cause cause)
     };
 
     return (unsigned)cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";
+}
+
+const char *assay_network_name(enum assay_network network)
+{
+    static const char *const names[] = {"none", "host", "allowlist"};
+
+    return (unsigned)network < sizeof(names) / sizeof(names[0]) ? names[network] : "unknown";
 }
 
 // One box under way.
@@ -247,6 +255,13 @@ static bool hear_spawner(struct run *run)
         run->output_ms = assay_clock_ms();
         return false;
     }
+    if (got == (long)sizeof(uint32_t) && record.kind == ASSAY_WIRE_LISTENER && fd_count == 1) {
+        if (run->plan->on_listener != NULL)
+            run->plan->on_listener(run->plan->listener, fds[0]);
+        else
+            close(fds[0]);
+        return false;
+    }
     run->reply.cause = ASSAY_BOX_INFRA_ERROR;
     run->reply.fault.sys_errno = got < 0 ? errno : EPIPE;
     (void)snprintf(run->reply.fault.step, sizeof(run->reply.fault.step), "spawner died");
@@ -331,7 +346,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+static enum assay_status run_now(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
         struct assay_box_result *result, struct assay_error *err)
 {
     struct run run = {
@@ -362,6 +377,34 @@ enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assa
     free(run.scratch);
     assay_keep_free(&run.output);
     assay_buf_free(&run.report);
+    return status;
+}
+
+enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+        struct assay_box_result *result, struct assay_error *err)
+{
+    struct assay_box_plan placed = *plan;
+    struct assay_lease lease;
+    enum assay_status status = assay_slots_take(sandbox->slots, &lease, plan->cpu_count,
+            plan->limits.memory_bytes_max, plan->cancel, err);
+
+    if (status == ASSAY_EINTERRUPTED) {
+        memset(result, 0, sizeof(*result));
+        result->cause = ASSAY_BOX_CANCELLED;
+        result->tier = assay_sandbox_tier(sandbox);
+        result->out_dir_fd = -1;
+        assay_buf_init(&result->output, 0);
+        assay_buf_init(&result->report, 0);
+        return ASSAY_OK;
+    }
+    if (status != ASSAY_OK)
+        return status;
+    placed.cpus = lease.cpus;
+    placed.cpu_count = lease.cpu_count;
+    status = run_now(sandbox, &placed, result, err);
+    assay_slots_give(sandbox->slots, &lease);
+    if (status == ASSAY_OK)
+        result->usage.queue_ms = lease.waited_us / 1000;
     return status;
 }
 

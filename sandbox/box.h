@@ -10,6 +10,7 @@
 #ifndef ASSAY_SANDBOX_BOX_H
 #define ASSAY_SANDBOX_BOX_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +49,11 @@ struct assay_sandbox_options {
     // Pretend that cgroups or user namespaces are missing: for tests of the other host shapes.
     bool hide_cgroups;
     bool hide_user_namespaces;
+    // Commands that may share one CPU of this process's affinity mask; 0: 1. Others wait.
+    uint32_t boxes_per_cpu;
+    // The sum of the memory limits of what runs stays below it, though something may always
+    // run; 0: 80 % of what is available, or of the control group's limit.
+    uint64_t memory_bytes_budget;
 };
 
 // Exec the spawner, let it probe the host, connect to it. ASSAY_EREFUSED: the
@@ -57,6 +63,8 @@ ASSAY_MUST_USE enum assay_status assay_sandbox_start(struct assay_sandbox **out,
 enum assay_tier assay_sandbox_tier(const struct assay_sandbox *sandbox);
 enum assay_cgroup_shape assay_sandbox_cgroup_shape(const struct assay_sandbox *sandbox);
 pid_t assay_sandbox_spawner_pid(const struct assay_sandbox *sandbox);
+// The CPUs that commands are given, one or more at a time (sandbox/slots.h).
+uint32_t assay_sandbox_cpu_count(const struct assay_sandbox *sandbox);
 const struct assay_probes *assay_sandbox_probes(const struct assay_sandbox *sandbox); // borrowed
 // After the spawner's death every run fails with ASSAY_EIO until this: it starts
 // a new one, which removes what the dead one left. No run may be in flight.
@@ -117,7 +125,16 @@ enum assay_profile { ASSAY_PROFILE_STRICT, ASSAY_PROFILE_COMPAT };
 enum assay_network {
     ASSAY_NETWORK_NONE, // an empty network namespace with loopback
     ASSAY_NETWORK_HOST, // shares the host's: set-up steps only; stored with what it made
+    // As NONE, with a listening socket at ASSAY_PROXY_URL of the box's loopback, which goes to
+    // plan->on_listener: the box reaches what its holder fetches for it, and nothing else.
+    ASSAY_NETWORK_ALLOWLIST,
 };
+const char *assay_network_name(enum assay_network network); // "none", "host", "allowlist"
+// One fixed port, so that a box's environment is the same in every run.
+#define ASSAY_PROXY_PORT 61080
+#define ASSAY_PROXY_URL "http://127.0.0.1:61080"
+
+#define ASSAY_CPUS_ALL UINT32_MAX
 
 // Everything about one box. All pointers are borrowed for the call.
 struct assay_box_plan {
@@ -146,12 +163,22 @@ struct assay_box_plan {
     struct assay_box_limits limits;
     enum assay_profile profile;
     enum assay_network network;
+    // CPUs that the command holds while it runs, and all that it can use: it waits for them,
+    // first come, first served (not part of wall), and is pinned to them. 1 by default,
+    // ASSAY_CPUS_ALL: every one, 0: it is neither pinned nor kept waiting for a CPU.
+    uint32_t cpu_count;
+    cpu_set_t cpus; // assay_box_run() fills it in
+    bool no_aslr;   // the same addresses in every run (ADDR_NO_RANDOMIZE)
 
     // How the output is kept: the first head_bytes and the last tail_bytes are
     // stored, all of it is counted. 0 and 0: 1 MiB each.
     uint64_t head_bytes_max, tail_bytes_max;
     uint64_t report_bytes_max; // report pipe; 0: 64 MiB. Beyond it the run ends: output_limit
 
+    // ALLOWLIST: called once from the running thread, before the payload can have said much. The
+    // listening socket (non-blocking) is handed over; NULL: it is closed, and nothing is reached.
+    void (*on_listener)(void *listener, int listen_fd);
+    void *listener;
     // Called from the running thread with each piece of output as it comes; may be NULL.
     void (*on_output)(void *user, const char *bytes, size_t len);
     void *user;
@@ -184,6 +211,7 @@ struct assay_box_usage {
     uint64_t memory_bytes_peak; // 0: not measured on this host
     uint32_t pids_peak;         // 0: not measured
     uint64_t output_bytes;      // written, kept or not
+    uint64_t queue_ms;          // waiting for CPUs and memory, before everything else
     uint64_t setup_us;          // request to exec
     uint64_t teardown_us;       // end of the payload to everything reaped
 };

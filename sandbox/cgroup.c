@@ -47,8 +47,8 @@ static int watch_oom(int dir_fd)
     return event_fd;
 }
 
-bool assay_cgroup_create(struct assay_cgroup *out, struct assay_cgroups *groups,
-        const struct assay_box_limits *limits, struct assay_fault *fault)
+bool assay_cgroup_create(
+        struct assay_cgroup *out, struct assay_cgroups *groups, struct assay_fault *fault)
 {
     memset(out, 0, sizeof(*out));
     out->oom_fd = -1;
@@ -64,15 +64,25 @@ bool assay_cgroup_create(struct assay_cgroup *out, struct assay_cgroups *groups,
         out->dirs[i] = openat(tree->dir_fd, out->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (out->dirs[i] < 0)
             return assay_fault_set(fault, "cgroup open");
-        if ((tree->roles & ASSAY_CGROUP_MEMORY) &&
-                !limit_memory(out->dirs[i], tree->v2, limits->memory_bytes_max, fault))
-            return false;
         if ((tree->roles & ASSAY_CGROUP_MEMORY) && !tree->v2)
             out->oom_fd = watch_oom(out->dirs[i]);
+    }
+    return true;
+}
+
+bool assay_cgroup_limit(const struct assay_cgroup *group, const struct assay_cgroups *groups,
+        const struct assay_box_limits *limits, struct assay_fault *fault)
+{
+    for (size_t i = 0; i < groups->tree_count; i++) {
+        const struct assay_cgroup_tree *tree = &groups->trees[i];
+
+        if ((tree->roles & ASSAY_CGROUP_MEMORY) &&
+                !limit_memory(group->dirs[i], tree->v2, limits->memory_bytes_max, fault))
+            return false;
         // The box's init counts as one.
         if ((tree->roles & ASSAY_CGROUP_PIDS) &&
                 !assay_procfile_write_u64(
-                        out->dirs[i], "pids.max", (uint64_t)limits->process_count_max + 1))
+                        group->dirs[i], "pids.max", (uint64_t)limits->process_count_max + 1))
             return assay_fault_set(fault, "cgroup pids limit");
     }
     return true;

@@ -67,8 +67,11 @@ struct assay_cgroup {
     bool exists;
 };
 
-// Make the group with its limits, before the box's first process exists.
-bool assay_cgroup_create(struct assay_cgroup *out, struct assay_cgroups *groups,
+// Make the group, before the box's first process exists.
+bool assay_cgroup_create(
+        struct assay_cgroup *out, struct assay_cgroups *groups, struct assay_fault *fault);
+// Write its limits, before the box's first foreign code runs.
+bool assay_cgroup_limit(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         const struct assay_box_limits *limits, struct assay_fault *fault);
 // Directory for CLONE_INTO_CGROUP, or -1.
 int assay_cgroup_clone_fd(const struct assay_cgroup *group, const struct assay_cgroups *groups);

@@ -106,6 +106,16 @@ static bool can_make_group(const struct assay_cgroup_tree *tree, const char *pre
     return unlinkat(tree->dir_fd, name, AT_REMOVEDIR) == 0;
 }
 
+static bool can_make_group_at(const char *path, const char *prefix)
+{
+    const struct assay_cgroup_tree tree = {.dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    const bool can = tree.dir_fd >= 0 && can_make_group(&tree, prefix);
+
+    if (tree.dir_fd >= 0)
+        close(tree.dir_fd);
+    return can;
+}
+
 static void add_tree(struct assay_cgroups *groups, const char *path, bool v2, unsigned roles)
 {
     struct assay_cgroup_tree *tree = &groups->trees[groups->tree_count];
@@ -184,8 +194,11 @@ static unsigned handed_down(int dir_fd)
     return roles;
 }
 
+// What stands in the way of handing down is processes in the group itself: whose may be moved?
+enum may_move { MOVE_NONE, MOVE_OURS, MOVE_ALL };
+
 // The same, after trying to make it hand down both.
-static unsigned enable_controllers(const char *path, bool own_root)
+static unsigned enable_controllers(const char *path, enum may_move may_move)
 {
     static const char wanted[] = "+memory +pids";
     char text[512];
@@ -198,13 +211,60 @@ static unsigned enable_controllers(const char *path, bool own_root)
     if (roles != (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_PIDS) &&
             assay_procfile_read(dir_fd, "cgroup.controllers", text, sizeof(text)) &&
             words_have(text, "memory") && words_have(text, "pids")) {
-        if (!assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted) && errno == EBUSY) {
-            move_to_leaf(dir_fd, own_root);
+        if (!assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted) && errno == EBUSY &&
+                may_move != MOVE_NONE) {
+            move_to_leaf(dir_fd, may_move == MOVE_ALL);
             (void)assay_procfile_write(dir_fd, "cgroup.subtree_control", wanted);
         }
         roles = handed_down(dir_fd);
     }
     close(dir_fd);
+    return roles;
+}
+
+// Does the group keep a limit of its own? One that cannot be read counts as one.
+static bool has_limit(const char *path)
+{
+    static const char *const limits[] = {
+            "memory.max", "memory.high", "memory.swap.max", "pids.max", "cpu.max"};
+    const int dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool limited = dir_fd < 0;
+
+    for (size_t i = 0; !limited && i < sizeof(limits) / sizeof(limits[0]); i++) {
+        char text[64];
+
+        if (assay_procfile_read(dir_fd, limits[i], text, sizeof(text)))
+            limited = strncmp(text, "max", 3) != 0;
+        else
+            limited = errno != ENOENT; // a controller that it was not given
+    }
+    if (dir_fd >= 0)
+        close(dir_fd);
+    return limited;
+}
+
+// Boxes beside a group that keeps no limit escape nothing: below the nearest group above it that
+// hands controllers down. 0, and `path` as it was, when there is none that we may use. The top's
+// own groups are the system's: nothing of ours is made there.
+static unsigned climb(char path[PATH_MAX], size_t top_len, const char *prefix)
+{
+    char above[PATH_MAX];
+    unsigned roles = 0;
+
+    (void)snprintf(above, sizeof(above), "%s", path);
+    while (roles == 0) {
+        char *slash = strrchr(above, '/');
+
+        if (slash == NULL || (size_t)(slash - above) <= top_len || has_limit(above))
+            return 0;
+        *slash = '\0';
+        if (strlen(above) <= top_len)
+            return 0;
+        roles = enable_controllers(above, MOVE_NONE);
+    }
+    if (!can_make_group_at(above, prefix))
+        return 0;
+    (void)snprintf(path, PATH_MAX, "%s", above);
     return roles;
 }
 
@@ -215,13 +275,17 @@ static void add_v2(struct assay_cgroups *groups, const struct assay_cgroup_host 
     char path[PATH_MAX];
     char *leaf = NULL;
     unsigned roles = ASSAY_CGROUP_CPU | ASSAY_CGROUP_KILL;
+    unsigned limits = 0;
 
     if (!find_membership(group, host->memberships, "") || !join_path(path, host, mount, group))
         return;
     leaf = strrchr(path, '/');
     if (leaf != NULL && strcmp(leaf, "/" HOST_LEAF) == 0)
         *leaf = '\0'; // an earlier assay moved us (or our parent) here
-    roles |= enable_controllers(path, strcmp(group, "/") == 0);
+    limits = enable_controllers(path, strcmp(group, "/") == 0 ? MOVE_ALL : MOVE_OURS);
+    if (limits == 0)
+        limits = climb(path, strlen(host->root) + strlen(mount->point), groups->prefix);
+    roles |= limits;
     add_tree(groups, path, true, roles);
 }
 

@@ -9,6 +9,7 @@
 
 #include "sandbox/box.h"
 #include "sandbox/probe.h"
+#include "sandbox/slots.h"
 
 struct assay_sandbox {
     char box_program[PATH_MAX];
@@ -16,8 +17,9 @@ struct assay_sandbox {
     struct assay_probes probes;
     pid_t spawner_pid;
 
-    pthread_mutex_t lock; // guards main_fd: runs send on it, restart replaces it
-    int main_fd;          // -1: no spawner
+    struct assay_slots *slots; // owned; which command runs now
+    pthread_mutex_t lock;      // guards main_fd: runs send on it, restart replaces it
+    int main_fd;               // -1: no spawner
 };
 
 #endif

@@ -2,7 +2,9 @@
 // init.c - the life of a box's PID 1.
 //
 //   clone3 -> waits for GO (the spawner writes uid maps and cgroups first)
-//   -> becomes the box's user -> makes mounts, loopback, hostname -> forks the payload
+//   -> prepares: becomes the box's user, makes loopback, hostname, the system's mounts
+//   -> waits for its request (it may wait long, in a pool)
+//   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
 //   -> reaps; when the payload ends tells ENDED -> reaps on until it is killed
 //
@@ -14,13 +16,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -29,19 +29,21 @@
 
 #include "base/clock.h"
 #include "sandbox/ids.h"
+#include "sandbox/loopback.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
+#include "sandbox/request.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
-#define METER_MS 50
-
 struct life {
     const struct assay_init *init;
+    struct assay_request request;
     struct assay_mounts mounts;
     struct assay_meter meter;
     pid_t payload_pid;
+    int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
     int error_fd; // reading end of the payload's error pipe; -1 once exec worked
     bool ended;
@@ -91,25 +93,12 @@ static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
 
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
-    const size_t source_count = init->sources_open ? init->sources->count : 0;
-    int *fds = malloc((source_count + 5) * sizeof(*fds));
-    size_t count = 0;
-    bool closed = false;
+    int fds[2] = {init->control_fd, -1};
 
-    if (fds == NULL)
-        return assay_fault_errno(fault, "close descriptors", ENOMEM);
-    fds[count++] = init->control_fd;
-    fds[count++] = init->stdin_fd;
-    fds[count++] = init->output_fd;
-    fds[count++] = init->report_fd;
 #ifdef __SANITIZE_ADDRESS__
-    fds[count++] = 2; // where the sanitizers of a test build report
+    fds[1] = 2; // where the sanitizers of a test build report
 #endif
-    for (size_t i = 0; i < source_count; i++)
-        fds[count++] = init->sources->fds[i];
-    closed = keep_only(fds, count, fault);
-    free(fds);
-    return closed;
+    return keep_only(fds, 2, fault);
 }
 
 static bool wait_for_go(const struct assay_init *init)
@@ -123,26 +112,10 @@ static bool wait_for_go(const struct assay_init *init)
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
-static bool raise_loopback(struct assay_fault *fault)
-{
-    struct ifreq request;
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool raised = false;
-
-    memset(&request, 0, sizeof(request));
-    memcpy(request.ifr_name, "lo", sizeof("lo"));
-    request.ifr_flags = IFF_UP;
-    raised = (fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0) ||
-            assay_fault_set(fault, "loopback");
-    if (fd >= 0)
-        close(fd);
-    return raised;
-}
-
-static bool become_box(struct life *life, struct assay_fault *fault)
+// What needs no plan.
+static bool prepare(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
-    bool refused = false;
 
     if (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
             setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0)
@@ -153,20 +126,29 @@ static bool become_box(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (!init->sources_open &&
-            !assay_sources_open(init->sources, init->plan, -1, ASSAY_BOX_UID, &refused, fault))
-        return false;
-    if (!assay_mounts_make(
-                &life->mounts, init->plan, init->skeleton, init->staged, init->sources, fault))
-        return false;
-    assay_sources_close(init->sources);
-    if (init->plan->network == ASSAY_NETWORK_NONE && !raise_loopback(fault))
+    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
-    return true;
+    return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged, fault);
+}
+
+static bool finish(struct life *life, struct assay_fault *fault)
+{
+    struct assay_request *request = &life->request;
+    bool refused = false;
+
+    if (!request->sources_open &&
+            !assay_sources_open(
+                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+        return false;
+    if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
+        return false;
+    assay_sources_close(&request->sources);
+    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
+            assay_loopback_listen(&life->listen_fd, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)
@@ -182,21 +164,22 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
     return life->signal_fd >= 0 || assay_fault_set(fault, "signalfd");
 }
 
-static void hand_up_out_dir(struct life *life)
+// A descriptor made in here that somebody outside wants; nothing of it stays.
+static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
 {
-    struct assay_wire_init record = {.kind = ASSAY_WIRE_OUT_DIR};
+    const struct assay_wire_init record = {.kind = kind};
 
-    if (life->mounts.out_dir_fd < 0)
+    if (*fd < 0)
         return;
-    (void)assay_wire_send(
-            life->init->control_fd, &record, sizeof(record), &life->mounts.out_dir_fd, 1);
-    close(life->mounts.out_dir_fd);
-    life->mounts.out_dir_fd = -1;
+    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+    close(*fd);
+    *fd = -1;
 }
 
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
+    struct assay_request *request = &life->request;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -208,12 +191,13 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid == 0) {
         // Above any number that the plan may want for the report pipe.
         const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
-        struct assay_payload payload = {.plan = init->plan,
+        struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(init->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(init->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd =
-                        init->report_fd < 0 ? -1 : fcntl(init->report_fd, F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = fcntl(request->stdin_fd, F_DUPFD_CLOEXEC, floor),
+                .output_fd = fcntl(request->output_fd, F_DUPFD_CLOEXEC, floor),
+                .report_fd = request->report_fd < 0
+                        ? -1
+                        : fcntl(request->report_fd, F_DUPFD_CLOEXEC, floor),
                 .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
@@ -222,10 +206,11 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(init->stdin_fd);
-    close(init->output_fd);
-    if (init->report_fd >= 0)
-        close(init->report_fd);
+    close(request->stdin_fd);
+    close(request->output_fd);
+    if (request->report_fd >= 0)
+        close(request->report_fd);
+    request->stdin_fd = request->output_fd = request->report_fd = -1;
     return true;
 }
 
@@ -235,10 +220,10 @@ static void fill_meter(struct life *life, struct assay_wire_init *record)
 {
     if (!life->init->meter)
         return;
-    assay_meter_read(&life->meter, &life->mounts);
-    record->cpu_user_us = life->meter.cpu_user_us;
+    record->cpu_user_us = life->meter.cpu_us - life->meter.cpu_system_us;
     record->cpu_system_us = life->meter.cpu_system_us;
     record->memory_bytes = life->meter.memory_bytes;
+    record->rss_bytes_max = life->meter.rss_bytes_max;
     record->pids = life->meter.pids;
 }
 
@@ -280,22 +265,44 @@ static void reap(struct life *life)
         hear_payload(life); // it may have failed, or ended, before we listened
         life->ended = true;
         record.disk_full = assay_mounts_full(&life->mounts);
+        if (life->init->meter) {
+            assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+            assay_meter_end(&life->meter);
+            life->meter.pids++; // the payload itself, which is no longer in /proc
+        }
         fill_meter(life, &record);
-        record.pids++; // the payload itself, which is no longer in /proc
         tell(life, &record);
     }
+}
+
+// A limit of the box was passed. Where no group counts, only what we reap is
+// counted exactly: so we do the killing, and the spawner kills us after it.
+static void hear_spawner(struct life *life)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_DEAD};
+    uint32_t kind = 0;
+
+    if (recv(life->init->control_fd, &kind, sizeof(kind), 0) != (ssize_t)sizeof(kind) ||
+            kind != ASSAY_WIRE_KILL)
+        _exit(0); // it is gone
+    life->ended = true;
+    assay_meter_end(&life->meter);
+    fill_meter(life, &record);
+    tell(life, &record);
 }
 
 static void read_meter(struct life *life)
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_METER};
     const uint64_t before_ms = assay_clock_ms();
-    uint64_t pause_ms = METER_MS;
+    uint64_t pause_ms = 0;
 
     if (!life->init->meter || life->error_fd >= 0 || life->ended || before_ms < life->meter_ms)
         return;
+    assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
     fill_meter(life, &record);
     tell(life, &record);
+    pause_ms = assay_meter_pause_ms(&life->meter, &life->request.plan.limits);
     // With thousands of processes a reading takes long: never more than a fifth of the time.
     if ((assay_clock_ms() - before_ms) * 4 > pause_ms)
         pause_ms = (assay_clock_ms() - before_ms) * 4;
@@ -313,8 +320,8 @@ static _Noreturn void live(struct life *life)
         if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
                 errno != EINTR)
             _exit(1);
-        if (watched[0].revents != 0) // nothing but its end can come
-            _exit(0);
+        if (watched[0].revents != 0)
+            hear_spawner(life);
         if (watched[2].revents != 0)
             hear_payload(life);
         if (watched[1].revents != 0)
@@ -325,17 +332,28 @@ static _Noreturn void live(struct life *life)
 
 void assay_init_run(const struct assay_init *init)
 {
-    struct life life = {.init = init, .signal_fd = -1, .error_fd = -1};
+    struct life life = {.init = init, .listen_fd = -1, .signal_fd = -1, .error_fd = -1};
     struct assay_fault fault = {{0}, 0};
 
     life.mounts.out_dir_fd = -1;
+    assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
     if (!wait_for_go(init))
         _exit(1);
-    if (!become_box(&life, &fault) || !watch_signals(&life, &fault))
+    if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);
-    hand_up_out_dir(&life);
+    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
+        if (fault.step[0] == '\0')
+            _exit(0); // nobody is there to ask any more
+        fail(&life, &fault);
+    }
+    if (!finish(&life, &fault))
+        fail(&life, &fault);
+    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
+    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (init->meter)
+        assay_meter_start(&life.meter);
     if (!start_payload(&life, &fault))
         fail(&life, &fault);
     live(&life);

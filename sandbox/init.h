@@ -5,22 +5,19 @@
 
 #include <stdbool.h>
 
-#include "sandbox/box.h"
 #include "sandbox/mounts.h"
 #include "sandbox/profile.h"
 #include "sandbox/skeleton.h"
 
+// What an init knows from its birth; the plan comes later (request.h).
 struct assay_init {
-    const struct assay_box_plan *plan;
     const struct assay_profiles *profiles;
     const struct assay_skeleton *skeleton;
-    bool staged; // the stage is there to clone from
-    struct assay_sources *sources;
-    bool sources_open;                  // the spawner did it; else it is ours to do
-    int control_fd;                     // to the spawner
-    int stdin_fd, output_fd, report_fd; // report_fd -1: none
-    bool limit_memory, limit_pids;      // no cgroup does: by rlimit
-    bool meter;                         // no cgroup counts CPU or memory: tell now and then
+    bool staged;                   // the stage is there to clone from
+    enum assay_shape shape;        // what it makes before the plan comes
+    int control_fd;                // to the spawner
+    bool limit_memory, limit_pids; // no cgroup does: by rlimit
+    bool meter;                    // no cgroup counts CPU or memory: tell now and then
 };
 
 // Runs in the fresh child of clone3; never returns and never execs.

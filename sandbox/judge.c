@@ -18,6 +18,8 @@ static enum assay_box_cause judge_end(const struct assay_judge_facts *facts)
         return ASSAY_BOX_PIDS_LIMIT;
     if (status != 0 && facts->disk_full)
         return ASSAY_BOX_DISK_LIMIT;
+    if (status != 0 && facts->memory_hit)
+        return ASSAY_BOX_MEMORY_LIMIT;
     return WIFSIGNALED(status) ? ASSAY_BOX_SIGNALLED : ASSAY_BOX_EXITED;
 }
 

@@ -16,6 +16,7 @@ struct assay_judge_facts {
     bool oom;                        // the kernel killed something in the box for memory
     bool pids_hit;                   // a fork was refused
     bool disk_full;                  // a tmpfs was full at the end
+    bool memory_hit;                 // no group keeps memory, and nearly all of it was used
     uint64_t cpu_us, cpu_us_max;
 };
 

@@ -2,29 +2,84 @@
 #include "sandbox/meter.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/perf_event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/procfile.h"
+
+#define PAUSE_MS_MIN 2
+#define PAUSE_MS_MAX 50
+#define TOUCH_BYTES_PER_MS ((uint64_t)4 << 20) // no faster than this does a box's memory grow
 
 static uint64_t time_us(const struct timeval *time)
 {
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-// User and system ticks of a process and of the children it waited for.
-static void read_ticks(int proc_fd, const char *pid, uint64_t *user, uint64_t *system)
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec time = {0};
+
+    if (clock_gettime(clock, &time) < 0)
+        return 0;
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+// --- CPU time ------------------------------------------------------------------------------------
+
+void assay_meter_start(struct assay_meter *meter)
+{
+    struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+            .size = sizeof(attr),
+            .config = PERF_COUNT_SW_TASK_CLOCK,
+            .inherit = 1,
+            .exclude_kernel = 1, // of samples, which there are none of: time is all counted
+            .exclude_hv = 1};
+
+    memset(meter, 0, sizeof(*meter));
+    meter->counter_fd = (int)syscall(
+            SYS_perf_event_open, &attr, 0, -1, -1, (unsigned long)PERF_FLAG_FD_CLOEXEC);
+    meter->counter_start_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+// Everything that ever descended from the init; 0 without a counter.
+static uint64_t read_counter(const struct assay_meter *meter)
+{
+    const uint64_t own_us = clock_us(CLOCK_PROCESS_CPUTIME_ID) - meter->counter_start_us;
+    uint64_t ns = 0;
+
+    if (meter->counter_fd < 0 || read(meter->counter_fd, &ns, sizeof(ns)) != (ssize_t)sizeof(ns))
+        return 0;
+    return ns / 1000 > own_us ? ns / 1000 - own_us : 0;
+}
+
+// What one reading of /proc adds up to.
+struct sums {
+    uint64_t cpu_us, system_ticks;
+    uint64_t anon_bytes, shared_bytes;
+    uint32_t pids;
+};
+
+// A living process's own clock has no grain; what it waited for is in clock ticks.
+static void add_times(struct sums *sums, int proc_fd, const char *pid, uint64_t tick_us)
 {
     char path[48];
     char text[1024];
     const char *at = NULL;
     uint64_t ticks[4] = {0};
+    clockid_t clock = 0;
 
     (void)snprintf(path, sizeof(path), "%.20s/stat", pid);
     if (!assay_procfile_read(proc_fd, path, text, sizeof(text)))
@@ -38,24 +93,57 @@ static void read_ticks(int proc_fd, const char *pid, uint64_t *user, uint64_t *s
     if (sscanf(at, " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &ticks[0], &ticks[1], &ticks[2],
                 &ticks[3]) != 4)
         return;
-    *user += ticks[0] + ticks[2];
-    *system += ticks[1] + ticks[3];
+    if (clock_getcpuclockid((pid_t)strtol(pid, NULL, 10), &clock) == 0)
+        sums->cpu_us += clock_us(clock);
+    sums->cpu_us += (ticks[2] + ticks[3]) * tick_us;
+    sums->system_ticks += ticks[1] + ticks[3];
 }
 
-static uint64_t read_private_pages(int proc_fd, const char *pid)
+// The sums never go down: a child that nobody waited for takes its time with it.
+static void note_cpu(struct assay_meter *meter, uint64_t living_us, uint64_t living_system_us)
+{
+    struct rusage reaped = {0};
+    const uint64_t counted_us = read_counter(meter);
+    uint64_t cpu_us = living_us;
+    uint64_t system_us = living_system_us;
+
+    (void)getrusage(RUSAGE_CHILDREN, &reaped);
+    cpu_us += time_us(&reaped.ru_utime) + time_us(&reaped.ru_stime);
+    system_us += time_us(&reaped.ru_stime);
+    cpu_us = counted_us > cpu_us ? counted_us : cpu_us;
+    meter->cpu_us = cpu_us > meter->cpu_us ? cpu_us : meter->cpu_us;
+    meter->cpu_system_us = system_us > meter->cpu_system_us ? system_us : meter->cpu_system_us;
+    if (meter->cpu_system_us > meter->cpu_us)
+        meter->cpu_system_us = meter->cpu_us;
+    meter->rss_bytes_max = (uint64_t)reaped.ru_maxrss * 1024;
+}
+
+// --- memory --------------------------------------------------------------------------------------
+
+// The number after `key` ("RssAnon:"), which the kernel gives in KiB.
+static uint64_t find_bytes(const char *text, const char *key)
+{
+    const char *at = strstr(text, key);
+
+    return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 10) * 1024;
+}
+
+static void add_pages(struct sums *sums, int proc_fd, const char *pid, bool exact)
 {
     char path[48];
-    char text[128];
-    uint64_t resident = 0;
-    uint64_t shared = 0;
+    char text[4096];
 
-    (void)snprintf(path, sizeof(path), "%.20s/statm", pid);
+    (void)snprintf(path, sizeof(path), "%.20s/smaps_rollup", pid);
+    if (exact && assay_procfile_read(proc_fd, path, text, sizeof(text)) && text[0] != '\0') {
+        sums->anon_bytes += find_bytes(text, "Pss_Anon:");
+        sums->shared_bytes += find_bytes(text, "Pss_Shmem:");
+        return;
+    }
+    (void)snprintf(path, sizeof(path), "%.20s/status", pid);
     if (!assay_procfile_read(proc_fd, path, text, sizeof(text)))
-        return 0;
-    // NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers
-    if (sscanf(text, "%*s %" SCNu64 " %" SCNu64, &resident, &shared) != 2 || shared > resident)
-        return 0;
-    return resident - shared;
+        return;
+    sums->anon_bytes += find_bytes(text, "RssAnon:");
+    sums->shared_bytes += find_bytes(text, "RssShmem:");
 }
 
 static uint64_t read_tmpfs(const struct assay_mounts *mounts)
@@ -71,35 +159,97 @@ static uint64_t read_tmpfs(const struct assay_mounts *mounts)
     return bytes;
 }
 
-void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *mounts)
+// System V segments live on without a process; their 15th column is what is resident.
+static uint64_t read_segments(int proc_fd)
 {
-    const uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    const int fd = openat(proc_fd, "sysvipc/shm", O_RDONLY | O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    uint64_t bytes = 0;
+    char line[512];
+
+    if (file == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    while (fgets(line, sizeof(line), file) != NULL) {
+        uint64_t resident = 0;
+
+        // NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers
+        if (sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+                    &resident) == 1)
+            bytes += resident;
+    }
+    (void)fclose(file);
+    return bytes;
+}
+
+// --- readings ------------------------------------------------------------------------------------
+
+static bool walk(struct sums *sums, const struct assay_mounts *mounts, uint64_t tick_us, bool exact)
+{
     const int fd = openat(mounts->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry = NULL;
-    struct rusage reaped = {0};
-    uint64_t user = 0;
-    uint64_t system = 0;
-    uint64_t pages = 0;
 
-    if (dir == NULL)
-        return;
-    meter->pids = 0;
+    memset(sums, 0, sizeof(*sums));
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
     // NOLINTNEXTLINE(concurrency-mt-unsafe): assay-box has one thread
     while ((entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || strcmp(entry->d_name, "1") == 0)
             continue;
-        read_ticks(mounts->proc_fd, entry->d_name, &user, &system);
-        pages += read_private_pages(mounts->proc_fd, entry->d_name);
-        meter->pids++;
+        add_times(sums, mounts->proc_fd, entry->d_name, tick_us);
+        add_pages(sums, mounts->proc_fd, entry->d_name, exact);
+        sums->pids++;
     }
     closedir(dir);
-    (void)getrusage(RUSAGE_CHILDREN, &reaped);
-    user = user * tick_us + time_us(&reaped.ru_utime);
-    system = system * tick_us + time_us(&reaped.ru_stime);
-    if (user > meter->cpu_user_us)
-        meter->cpu_user_us = user;
-    if (system > meter->cpu_system_us)
-        meter->cpu_system_us = system;
-    meter->memory_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE) + read_tmpfs(mounts);
+    return true;
+}
+
+void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *mounts,
+        const struct assay_box_limits *limits)
+{
+    const uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    const uint64_t files = read_tmpfs(mounts) + read_segments(mounts->proc_fd);
+    struct sums sums;
+
+    if (!walk(&sums, mounts, tick_us, false))
+        return;
+    note_cpu(meter, sums.cpu_us, sums.system_ticks * tick_us);
+    meter->pids = sums.pids;
+    meter->memory_bytes = sums.anon_bytes + sums.shared_bytes + files;
+    if (meter->memory_bytes <= limits->memory_bytes_max || !walk(&sums, mounts, tick_us, true))
+        return;
+    // Mapped files of the tmpfs are in both numbers: the larger holds the other.
+    meter->memory_bytes = sums.anon_bytes + (sums.shared_bytes > files ? sums.shared_bytes : files);
+}
+
+void assay_meter_end(struct assay_meter *meter)
+{
+    (void)kill(-1, SIGKILL); // a fork under way fails: it has a signal pending
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+        // Orphans come to us as their parents die.
+    }
+    note_cpu(meter, 0, 0);
+}
+
+uint64_t assay_meter_pause_ms(
+        const struct assay_meter *meter, const struct assay_box_limits *limits)
+{
+    const uint64_t cpu_us_max = limits->cpu_ms_max * 1000;
+    const uint64_t cpu_us = meter->cpu_us < cpu_us_max ? cpu_us_max - meter->cpu_us : 0;
+    const uint64_t bytes = meter->memory_bytes < limits->memory_bytes_max
+            ? limits->memory_bytes_max - meter->memory_bytes
+            : 0;
+    uint64_t pause_ms = cpu_us / 1000 / (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (pause_ms > bytes / TOUCH_BYTES_PER_MS)
+        pause_ms = bytes / TOUCH_BYTES_PER_MS;
+    if (pause_ms < PAUSE_MS_MIN)
+        return PAUSE_MS_MIN;
+    return pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX;
 }

@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 
 #include "sandbox/procfile.h"
+#include "sandbox/stage.h"
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 
@@ -128,17 +129,26 @@ static void note_tmpfs(struct tree *tree, int fd)
         close(fd);
 }
 
+static void print_sizes(char *out, size_t size, const struct assay_box_limits *limits)
+{
+    const uint64_t most = limits->memory_bytes_max / 4 * 3;
+
+    (void)snprintf(out, size, "size=%" PRIu64 ",nr_inodes=%" PRIu64,
+            limits->disk_bytes_max < most ? limits->disk_bytes_max : most, limits->inodes_max);
+}
+
 static bool mount_disk(struct tree *tree)
 {
-    // Any directory of the host will do: what is mounted on it is seen by us alone.
-    static const char *const places[] = {"/tmp", "/var/tmp", "/mnt", "/media", "/srv", "/home"};
-    const struct assay_box_limits *limits = &tree->plan->limits;
-    const uint64_t most = limits->memory_bytes_max / 4 * 3;
+    // Any directory of the host will do: what is mounted on it is seen by us alone. But what
+    // it hides can be no plan's source any more: before the plan is known, one of the stage.
+    static const char *const places[] = {
+            ASSAY_STAGE_EMPTY, "/tmp", "/var/tmp", "/mnt", "/media", "/srv", "/home"};
+    char sizes[96];
     char options[128];
 
-    (void)snprintf(options, sizeof(options), "mode=0755,size=%" PRIu64 ",nr_inodes=%" PRIu64,
-            limits->disk_bytes_max < most ? limits->disk_bytes_max : most, limits->inodes_max);
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+    print_sizes(sizes, sizeof(sizes), &tree->plan->limits);
+    (void)snprintf(options, sizeof(options), "mode=0755,%s", sizes);
+    for (size_t i = tree->staged ? 0 : 1; i < sizeof(places) / sizeof(places[0]); i++) {
         if (mount("assay", places[i], "tmpfs", MS_NOSUID | MS_NODEV, options) < 0) {
             if (errno == ENOENT || errno == ENOTDIR)
                 continue;
@@ -152,6 +162,16 @@ static bool mount_disk(struct tree *tree)
         return true;
     }
     return assay_fault_errno(tree->fault, "mount tmpfs", ENOENT);
+}
+
+// The disk was mounted before the plan was known.
+static bool resize_disk(struct tree *tree)
+{
+    char sizes[96];
+
+    print_sizes(sizes, sizeof(sizes), &tree->plan->limits);
+    return mount(NULL, ".", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, sizes) == 0 ||
+            assay_fault_set(tree->fault, "resize tmpfs");
 }
 
 // A tmpfs of its own, detached.
@@ -410,43 +430,107 @@ static bool read_host_network(struct tree *tree)
     return true;
 }
 
-static bool make_all(struct tree *tree)
+// The first component of an absolute path is this one.
+static bool begins_with(const char *path, const char *name)
 {
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return assay_fault_set(tree->fault, "private mounts");
-    if (!read_host_network(tree) || !mount_disk(tree) || !mount_root(tree) ||
-            !add_writable_places(tree) || !tree_add_skeleton(tree))
-        return false;
+    const size_t len = strlen(name);
+
+    while (path[0] == '/' || (path[0] == '.' && path[1] == '/'))
+        path++;
+    return strncmp(path, name, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+enum assay_shape assay_mounts_shape(const struct assay_box_plan *plan)
+{
+    if (plan->network == ASSAY_NETWORK_HOST)
+        return ASSAY_SHAPE_HOST_NETWORK;
+    if (!plan->host_usr || plan->root_lower_count > 0)
+        return ASSAY_SHAPE_OTHER;
+    // The stage's /etc has no place for anything more.
+    for (size_t i = 0; i < plan->mount_count; i++)
+        if (begins_with(plan->mounts[i].target, "etc"))
+            return ASSAY_SHAPE_OTHER;
+    if (plan->out_dir != NULL && begins_with(plan->out_dir, "etc"))
+        return ASSAY_SHAPE_OTHER;
+    return ASSAY_SHAPE_PLAIN;
+}
+
+// Everything that is a system's: the root, places to write, /usr, /etc, /dev, /proc.
+static bool make_system(struct tree *tree)
+{
+    return read_host_network(tree) && mount_disk(tree) && mount_root(tree) &&
+            add_writable_places(tree) && tree_add_skeleton(tree) && tree_add_dev(tree) &&
+            tree_add_proc(tree);
+}
+
+static bool make_rest(struct tree *tree)
+{
     for (size_t i = 0; i < tree->plan->mount_count; i++)
         if (!add_mount(tree, &tree->plan->mounts[i]))
             return false;
-    return add_out_dir(tree) && tree_add_dev(tree) && tree_add_proc(tree) && seal_and_enter(tree);
+    return add_out_dir(tree) && seal_and_enter(tree);
 }
 
-bool assay_mounts_make(struct assay_mounts *out, const struct assay_box_plan *plan,
-        const struct assay_skeleton *skeleton, bool staged, const struct assay_sources *sources,
+static void begin(struct tree *tree, struct assay_mounts *mounts, const struct assay_box_plan *plan,
         struct assay_fault *fault)
 {
-    struct tree tree = {.plan = plan,
-            .skeleton = skeleton,
-            .sources = sources,
-            .root_fd = -1,
-            .out = out,
-            .staged = staged,
+    *tree = (struct tree){.plan = plan,
+            .skeleton = mounts->skeleton,
+            .root_fd = mounts->root_fd,
+            .out = mounts,
+            .staged = mounts->staged,
+            .plain = mounts->shape == ASSAY_SHAPE_PLAIN,
             .fault = fault};
+    (void)umask(0);
+}
+
+static void end(struct tree *tree)
+{
+    (void)umask(022);
+    free(tree->host_resolv);
+    free(tree->host_hosts);
+    tree->out->root_fd = tree->root_fd;
+}
+
+bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
+        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault)
+{
+    struct assay_box_plan plan;
+    struct tree tree;
+    bool made = true;
+
+    *out = (struct assay_mounts){.skeleton = skeleton,
+            .shape = shape,
+            .staged = staged,
+            .root_fd = -1,
+            .proc_fd = -1,
+            .out_dir_fd = -1};
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return assay_fault_set(fault, "private mounts");
+    if (shape != ASSAY_SHAPE_PLAIN || !staged)
+        return true;
+    assay_box_plan_default(&plan);
+    plan.host_usr = true;
+    begin(&tree, out, &plan, fault);
+    made = make_system(&tree);
+    end(&tree);
+    return made;
+}
+
+bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_plan *plan,
+        const struct assay_sources *sources, struct assay_fault *fault)
+{
+    struct tree tree;
     bool made = false;
 
-    memset(out, 0, sizeof(*out));
-    out->proc_fd = -1;
-    out->out_dir_fd = -1;
-    (void)umask(0);
-    made = make_all(&tree);
-    (void)umask(022);
-    free(tree.host_resolv);
-    free(tree.host_hosts);
-    if (tree.root_fd >= 0)
-        close(tree.root_fd);
-    return made; // on failure the process ends, and its descriptors with it
+    begin(&tree, mounts, plan, fault);
+    tree.sources = sources;
+    made = (mounts->root_fd >= 0 ? resize_disk(&tree) : make_system(&tree)) && make_rest(&tree);
+    end(&tree);
+    if (mounts->root_fd >= 0)
+        close(mounts->root_fd);
+    mounts->root_fd = -1;
+    return made;
 }
 
 bool assay_mounts_full(const struct assay_mounts *mounts)

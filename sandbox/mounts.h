@@ -14,8 +14,9 @@
 //   <tmpfs>/shm t0 ...    what /dev/shm and TMPFS mounts show
 //   <tmpfs>/empty         hides /usr/local and masked directories of /proc
 //
-// After pivot_root the old root is detached and only what was attached below
-// the new root can be reached. Targets are resolved with RESOLVE_IN_ROOT.
+// Made in two stages: what all boxes of a shape have alike, before the plan is
+// known; then the plan's own. After pivot_root the old root is detached and only what was attached
+// below the new root can be reached. Targets are resolved with RESOLVE_IN_ROOT.
 #ifndef ASSAY_SANDBOX_MOUNTS_H
 #define ASSAY_SANDBOX_MOUNTS_H
 
@@ -47,19 +48,33 @@ void assay_sources_close(struct assay_sources *sources);
 
 #define ASSAY_TMPFS_MAX 8
 
+// What can be made before the plan is known.
+enum assay_shape {
+    ASSAY_SHAPE_PLAIN,        // the host's /usr, an empty root, no network: the whole system part
+    ASSAY_SHAPE_OTHER,        // nothing
+    ASSAY_SHAPE_HOST_NETWORK, // nothing, and no network namespace
+};
+enum assay_shape assay_mounts_shape(const struct assay_box_plan *plan);
+
 // What stays open after the tree is made.
 struct assay_mounts {
+    const struct assay_skeleton *skeleton; // borrowed
+    enum assay_shape shape;
+    bool staged;
+    int root_fd;                    // the new root until it is entered; -1
     int proc_fd;                    // the box's own /proc, for the meter
     int out_dir_fd;                 // -1: the plan wants none
     int tmpfs_fds[ASSAY_TMPFS_MAX]; // a directory on each tmpfs that the payload can fill
     size_t tmpfs_count;
 };
 
-// Called in the box's namespaces, with all capabilities in them, as its user.
+// Both are called in the box's namespaces, with all capabilities in them, as its
+// user; the second enters the new root. On failure the process is to end.
 // `staged`: the spawner made the stage (stage.h).
-bool assay_mounts_make(struct assay_mounts *out, const struct assay_box_plan *plan,
-        const struct assay_skeleton *skeleton, bool staged, const struct assay_sources *sources,
-        struct assay_fault *fault);
+bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
+        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault);
+bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_plan *plan,
+        const struct assay_sources *sources, struct assay_fault *fault);
 
 // Is one of the box's tmpfs full?
 bool assay_mounts_full(const struct assay_mounts *mounts);

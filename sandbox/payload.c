@@ -6,10 +6,12 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -75,6 +77,18 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
     return !payload->limit_pids ||
             set_limit(RLIMIT_NPROC, (rlim_t)limits->process_count_max + 1,
                     (rlim_t)limits->process_count_max + 1, fault);
+}
+
+// What the command's time and addresses depend on beside its own doing.
+static bool set_cpus(const struct assay_box_plan *plan, struct assay_fault *fault)
+{
+    const int now = personality(0xffffffff); // reads it
+
+    if (CPU_COUNT(&plan->cpus) > 0 && sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) < 0)
+        return assay_fault_set(fault, "affinity");
+    if (plan->no_aslr && (now < 0 || personality((unsigned)now | ADDR_NO_RANDOMIZE) < 0))
+        return assay_fault_set(fault, "personality");
+    return true;
 }
 
 static bool reset_signals(struct assay_fault *fault)
@@ -217,7 +231,7 @@ void assay_payload_exec(const struct assay_payload *payload)
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)
         refuse(plan->cwd, errno);
-    if (!set_limits(payload, &fault) || !drop_capabilities(&fault))
+    if (!set_limits(payload, &fault) || !set_cpus(plan, &fault) || !drop_capabilities(&fault))
         fail(payload, &fault);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)assay_fault_set(&fault, "no_new_privs");

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PLAN_MAGIC 0x4e4c5041U // "APLN"
-#define PLAN_VERSION 1U
+#define PLAN_VERSION 2U
 #define NO_TEXT UINT32_MAX
 
 void assay_box_limits_default(struct assay_box_limits *limits)
@@ -32,6 +32,7 @@ void assay_box_plan_default(struct assay_box_plan *plan)
     assay_box_limits_default(&plan->limits);
     plan->profile = ASSAY_PROFILE_STRICT;
     plan->network = ASSAY_NETWORK_NONE;
+    plan->cpu_count = 1;
 }
 
 // --- what a plan must be -------------------------------------------------------------------------
@@ -174,7 +175,7 @@ enum assay_status assay_plan_check(const struct assay_box_plan *plan, struct ass
         status = assay_fail(err, ASSAY_EINVAL, "out_dir is not an absolute path below /");
     if (status == ASSAY_OK && plan->profile > ASSAY_PROFILE_COMPAT)
         status = assay_fail(err, ASSAY_EINVAL, "unknown profile");
-    if (status == ASSAY_OK && plan->network > ASSAY_NETWORK_HOST)
+    if (status == ASSAY_OK && plan->network > ASSAY_NETWORK_ALLOWLIST)
         status = assay_fail(err, ASSAY_EINVAL, "unknown network");
     return status;
 }
@@ -265,6 +266,9 @@ enum assay_status assay_plan_pack(
     put_limits(buf, &plan->limits);
     put_u32(buf, plan->profile);
     put_u32(buf, plan->network);
+    put_u32(buf, plan->cpu_count);
+    (void)assay_buf_add(buf, &plan->cpus, sizeof(plan->cpus));
+    put_u32(buf, plan->no_aslr);
     return assay_buf_check(buf, "plan", err);
 }
 
@@ -419,6 +423,9 @@ enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_are
     take_limits(&reader, &plan.limits);
     plan.profile = (enum assay_profile)take_u32(&reader);
     plan.network = (enum assay_network)take_u32(&reader);
+    plan.cpu_count = take_u32(&reader);
+    take(&reader, &plan.cpus, sizeof(plan.cpus));
+    plan.no_aslr = take_u32(&reader) != 0;
     if (reader.failed || reader.at != reader.end)
         return assay_fail(err, ASSAY_EINVAL, "the plan is cut short, too long or malformed");
     status = assay_plan_check(&plan, err);

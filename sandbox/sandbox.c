@@ -192,6 +192,7 @@ static enum assay_status create(struct assay_sandbox **out,
 {
     static const struct assay_sandbox_options none = {.tier_min = ASSAY_TIER_A};
     struct assay_sandbox *sandbox = calloc(1, sizeof(*sandbox));
+    struct assay_slots_options slots = {0};
     enum assay_status status = ASSAY_OK;
 
     if (sandbox == NULL)
@@ -199,13 +200,18 @@ static enum assay_status create(struct assay_sandbox **out,
     sandbox->options = options != NULL ? *options : none;
     sandbox->main_fd = -1;
     sandbox->spawner_pid = -1;
+    slots.boxes_per_cpu = sandbox->options.boxes_per_cpu;
+    slots.memory_bytes_budget = sandbox->options.memory_bytes_budget;
     status = find_program(sandbox->box_program, sandbox->options.box_program, err);
+    if (status == ASSAY_OK)
+        status = assay_slots_create(&sandbox->slots, &slots, err);
     if (status != ASSAY_OK) {
         free(sandbox);
         return status;
     }
     sandbox->options.box_program = sandbox->box_program;
     if (pthread_mutex_init(&sandbox->lock, NULL) != 0) {
+        assay_slots_destroy(sandbox->slots);
         free(sandbox);
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a lock");
     }
@@ -276,6 +282,7 @@ void assay_sandbox_stop(struct assay_sandbox *sandbox)
     if (sandbox == NULL)
         return;
     stop(sandbox);
+    assay_slots_destroy(sandbox->slots);
     pthread_mutex_destroy(&sandbox->lock);
     free(sandbox);
 }
@@ -293,6 +300,11 @@ enum assay_cgroup_shape assay_sandbox_cgroup_shape(const struct assay_sandbox *s
 pid_t assay_sandbox_spawner_pid(const struct assay_sandbox *sandbox)
 {
     return sandbox->spawner_pid;
+}
+
+uint32_t assay_sandbox_cpu_count(const struct assay_sandbox *sandbox)
+{
+    return assay_slots_cpu_count(sandbox->slots);
 }
 
 const struct assay_probes *assay_sandbox_probes(const struct assay_sandbox *sandbox)

@@ -12,21 +12,10 @@
 
 #include "base/clock.h"
 #include "sandbox/init.h"
-#include "sandbox/plan.h"
 #include "sandbox/procfile.h"
+#include "sandbox/request.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
-
-// What is needed only until the box runs.
-struct request {
-    struct assay_arena *arena;
-    char *bytes; // owned; the plan's texts point into it
-    struct assay_box_plan plan;
-    struct assay_sources sources;
-    bool sources_open;
-    int stdin_fd, output_fd, report_fd; // borrowed
-    int init_control_fd;                // the init's end
-};
 
 // --- ids -----------------------------------------------------------------------------------------
 
@@ -109,13 +98,12 @@ static void return_uid(struct spawner *spawner, uint32_t uid)
 // As root: open what the plan names, shifted to the box's own uid. Where the
 // kernel or a file system refuses the shift, and for a box that leaves an upper
 // behind (which must belong to the store), the box runs as the store's uid.
-static bool open_sources(struct spawner *spawner, struct box *box, struct request *request)
+static bool open_sources(struct spawner *spawner, struct box *box, struct assay_request *request)
 {
     int idmap_fd = -1;
     bool refused = false;
 
     box->uid = spawner->ids.store_uid;
-    assay_sources_init(&request->sources, &request->plan);
     if (!spawner->ids.root)
         return true; // the init does it, with the box's own rights
     if (!request->sources.keeps_upper)
@@ -135,27 +123,6 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct reques
 }
 
 // --- the request ---------------------------------------------------------------------------------
-
-static bool read_plan(struct request *request, int plan_fd, struct assay_fault *fault)
-{
-    struct stat stat;
-    struct assay_error err;
-
-    if (fstat(plan_fd, &stat) < 0)
-        return assay_fault_set(fault, "read plan");
-    if (stat.st_size <= 0 || (uint64_t)stat.st_size > ASSAY_PLAN_BYTES_MAX)
-        return assay_fault_errno(fault, "read plan", EINVAL);
-    request->bytes = malloc((size_t)stat.st_size);
-    if (request->bytes == NULL ||
-            assay_arena_create(&request->arena, ASSAY_PLAN_BYTES_MAX, NULL) != ASSAY_OK)
-        return assay_fault_errno(fault, "read plan", ENOMEM);
-    if (pread(plan_fd, request->bytes, (size_t)stat.st_size, 0) != stat.st_size)
-        return assay_fault_set(fault, "read plan");
-    if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
-                &err) != ASSAY_OK)
-        return assay_fault_errno(fault, "read plan", EINVAL);
-    return true;
-}
 
 static struct box *make_box(struct spawner *spawner)
 {
@@ -179,27 +146,24 @@ static struct box *make_box(struct spawner *spawner)
 }
 
 static _Noreturn void become_init(
-        const struct spawner *spawner, struct request *request, unsigned roles)
+        const struct spawner *spawner, enum assay_shape shape, int control_fd)
 {
-    const struct assay_init init = {.plan = &request->plan,
-            .profiles = &spawner->profiles,
+    const unsigned roles = spawner->cgroups.roles;
+    const unsigned counted = ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS;
+    const struct assay_init init = {.profiles = &spawner->profiles,
             .skeleton = &spawner->skeleton,
             .staged = spawner->staged,
-            .sources = &request->sources,
-            .sources_open = request->sources_open,
-            .control_fd = request->init_control_fd,
-            .stdin_fd = request->stdin_fd,
-            .output_fd = request->output_fd,
-            .report_fd = request->report_fd,
+            .shape = shape,
+            .control_fd = control_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
             .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
-            .meter = (roles & (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS)) !=
-                    (ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS)};
+            .meter = (roles & counted) != counted};
 
     assay_init_run(&init);
 }
 
-static bool clone_init(struct spawner *spawner, struct box *box, struct request *request)
+static bool clone_init(
+        struct spawner *spawner, struct box *box, enum assay_shape shape, int control_fd)
 {
     const int group_fd = assay_cgroup_clone_fd(&box->group, &spawner->cgroups);
     const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, box->uid,
@@ -209,7 +173,7 @@ static bool clone_init(struct spawner *spawner, struct box *box, struct request 
             .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
             .exit_signal = SIGCHLD};
 
-    if (request->plan.network == ASSAY_NETWORK_NONE)
+    if (shape != ASSAY_SHAPE_HOST_NETWORK)
         args.flags |= CLONE_NEWNET;
     if (group_fd >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
@@ -217,7 +181,7 @@ static bool clone_init(struct spawner *spawner, struct box *box, struct request 
     }
     box->pid = sys_clone3(&args);
     if (box->pid == 0)
-        become_init(spawner, request, spawner->cgroups.roles);
+        become_init(spawner, shape, control_fd);
     if (box->pid < 0) {
         box->pid_fd = -1;
         return assay_fault_set(&box->fault, "clone3");
@@ -229,41 +193,46 @@ static bool clone_init(struct spawner *spawner, struct box *box, struct request 
     return true;
 }
 
-static bool make_control(struct box *box, struct request *request)
+// A living init of this shape that waits for its request; box->uid is set.
+static bool prepare(struct spawner *spawner, struct box *box, enum assay_shape shape)
 {
+    const uint32_t go = ASSAY_WIRE_GO;
     int pair[2];
+    bool cloned = false;
 
+    if (!assay_cgroup_create(&box->group, &spawner->cgroups, &box->fault))
+        return false;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return assay_fault_set(&box->fault, "control socket");
     box->control_fd = pair[0];
-    request->init_control_fd = pair[1];
-    return true;
-}
-
-static bool start(struct spawner *spawner, struct box *box, struct request *request, int plan_fd)
-{
-    const uint32_t go = ASSAY_WIRE_GO;
-
-    if (!read_plan(request, plan_fd, &box->fault))
-        return false;
-    if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
-        return assay_fault_errno(&box->fault, "report pipe", EINVAL);
-    box->limits = request->plan.limits;
-    box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
-    if (!open_sources(spawner, box, request) ||
-            !assay_cgroup_create(&box->group, &spawner->cgroups, &box->limits, &box->fault) ||
-            !make_control(box, request) || !clone_init(spawner, box, request))
+    cloned = clone_init(spawner, box, shape, pair[1]);
+    close(pair[1]);
+    if (!cloned)
         return false;
     if (!assay_spawner_watch(spawner, box->pid_fd, WATCH_PID, box->slot) ||
             !assay_spawner_watch(spawner, box->control_fd, WATCH_CONTROL, box->slot) ||
-            !assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot) ||
             (box->group.oom_fd >= 0 &&
                     !assay_spawner_watch(spawner, box->group.oom_fd, WATCH_OOM, box->slot)))
         return assay_fault_set(&box->fault, "watch");
-    box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
     if (assay_wire_send(box->control_fd, &go, sizeof(go), NULL, 0) < 0)
         return assay_fault_set(&box->fault, "release");
     return true;
+}
+
+static bool start(struct spawner *spawner, struct box *box, struct assay_request *request)
+{
+    if (!assay_request_read_plan(request, &box->fault))
+        return false;
+    box->limits = request->plan.limits;
+    box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
+    if (!open_sources(spawner, box, request) ||
+            !prepare(spawner, box, assay_mounts_shape(&request->plan)) ||
+            !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault))
+        return false;
+    if (!assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot))
+        return assay_fault_set(&box->fault, "watch");
+    box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    return assay_request_send(request, box->control_fd, &box->fault);
 }
 
 static void tell_failure(int private_fd, const struct assay_fault *fault)
@@ -276,14 +245,18 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
 
 void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
-    struct request request = {
-            .stdin_fd = fds[2], .output_fd = fds[3], .report_fd = fds[4], .init_control_fd = -1};
+    struct assay_request request;
     struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
     struct box *box = fd_count < 4 ? NULL : make_box(spawner);
 
+    assay_request_init(&request);
+    request.plan_fd = fds[1];
+    request.stdin_fd = fds[2];
+    request.output_fd = fds[3];
+    request.report_fd = fds[4];
     if (box != NULL) {
         box->private_fd = fds[0];
-        if (!start(spawner, box, &request, fds[1])) {
+        if (!start(spawner, box, &request)) {
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
                 (void)sys_pidfd_kill(box->pid_fd);
@@ -295,14 +268,9 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
         tell_failure(fds[0], &full);
         close(fds[0]);
     }
-    for (size_t i = 1; i < fd_count; i++)
+    for (size_t i = 5; i < fd_count; i++)
         close(fds[i]);
-    if (request.init_control_fd >= 0)
-        close(request.init_control_fd);
-    if (request.sources_open)
-        assay_sources_close(&request.sources);
-    assay_arena_destroy(request.arena);
-    free(request.bytes);
+    assay_request_release(&request);
 }
 
 // --- the end -------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@
 #define CPU_CHECK_US_MIN 2000
 #define CPU_CHECK_US_MAX 1000000
 #define NEVER UINT64_MAX
+// An init that was asked to kill its box has so long; then it is killed itself.
+#define KILL_US_MAX 2000000
 
 bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
 {
@@ -35,16 +37,31 @@ static void unwatch(const struct spawner *spawner, int fd)
 // --- ending a box --------------------------------------------------------------------------------
 
 // Everything in the box dies with its init; the group's kill switch is the faster of the two.
-static void kill_box(struct spawner *spawner, struct box *box)
+static void kill_init(struct spawner *spawner, struct box *box)
 {
-    if (box->state == BOX_DYING)
-        return;
     box->state = BOX_DYING;
     box->check_us = NEVER;
-    if (box->ended_us == 0)
-        box->ended_us = assay_clock_us();
     assay_cgroup_kill(&box->group, &spawner->cgroups);
     (void)sys_pidfd_kill(box->pid_fd);
+}
+
+static void kill_box(struct spawner *spawner, struct box *box)
+{
+    const uint32_t kind = ASSAY_WIRE_KILL;
+
+    if (box->state == BOX_DYING)
+        return;
+    if (box->ended_us == 0)
+        box->ended_us = assay_clock_us();
+    // Where no group counts, the init does: it kills, reaps, and tells what all that used.
+    if (box->state == BOX_RUNNING && !box->facts.ended &&
+            !(spawner->cgroups.roles & ASSAY_CGROUP_CPU) &&
+            assay_wire_send(box->control_fd, &kind, sizeof(kind), NULL, 0) == 0) {
+        box->state = BOX_DYING;
+        box->check_us = box->ended_us + KILL_US_MAX;
+        return;
+    }
+    kill_init(spawner, box);
 }
 
 static void kill_for(struct spawner *spawner, struct box *box, enum assay_box_cause cause)
@@ -61,6 +78,8 @@ static void note_meter(struct box *box, const struct assay_wire_init *record)
     box->meter = *record;
     if (record->memory_bytes > box->memory_peak)
         box->memory_peak = record->memory_bytes;
+    if (record->rss_bytes_max > box->memory_peak)
+        box->memory_peak = record->rss_bytes_max;
     if (record->pids > box->pids_peak)
         box->pids_peak = record->pids;
 }
@@ -82,8 +101,11 @@ static void read_usage(
         usage->cpu_user_us = box->meter.cpu_user_us;
         usage->cpu_system_us = box->meter.cpu_system_us;
     }
-    if (!(roles & ASSAY_CGROUP_MEMORY))
+    if (!(roles & ASSAY_CGROUP_MEMORY)) {
         usage->memory_bytes_peak = box->memory_peak;
+        // An allocation that RLIMIT_DATA refused leaves no other trace.
+        box->facts.memory_hit = box->memory_peak >= box->limits.memory_bytes_max / 32 * 31;
+    }
     if (!(roles & ASSAY_CGROUP_PIDS)) {
         usage->pids_peak = box->pids_peak;
         box->facts.pids_hit = box->pids_peak >= box->limits.process_count_max;
@@ -149,6 +171,11 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     }
     if (record.kind == ASSAY_WIRE_OUT_DIR && box->out_dir_fd < 0 && fd_count == 1) {
         box->out_dir_fd = fds[0];
+    } else if (record.kind == ASSAY_WIRE_LISTENER && fd_count == 1) {
+        const uint32_t kind = ASSAY_WIRE_LISTENER;
+
+        (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), fds, 1);
+        close(fds[0]);
     } else if (record.kind == ASSAY_WIRE_STARTED) {
         start_clock(box, record.time_us);
     } else if (record.kind == ASSAY_WIRE_METER) {
@@ -156,7 +183,7 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
                 record.memory_bytes > box->limits.memory_bytes_max)
             kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
-        if (box->state == BOX_RUNNING) // during set-up the clock is set-up's own
+        if (box->state == BOX_RUNNING) // during set-up, and while dying, the clock is another
             box->check_us = 0;
     } else if (record.kind == ASSAY_WIRE_ENDED) {
         note_meter(box, &record);
@@ -165,7 +192,10 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         box->facts.disk_full = record.disk_full != 0;
         if (box->state != BOX_DYING)
             box->ended_us = record.time_us;
-        kill_box(spawner, box);
+        kill_init(spawner, box);
+    } else if (record.kind == ASSAY_WIRE_DEAD) {
+        note_meter(box, &record);
+        kill_init(spawner, box);
     } else if (record.kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
         box->failed = true;
         box->fault = record.fault;
@@ -244,6 +274,10 @@ static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
     uint64_t used_us = 0;
     uint64_t pause_us = 0;
 
+    if (box->state == BOX_DYING) {
+        kill_init(spawner, box);
+        return;
+    }
     if (box->state == BOX_SETUP) {
         box->failed = true;
         (void)assay_fault_errno(&box->fault, "set-up took too long", ETIMEDOUT);
@@ -282,7 +316,7 @@ static int check_clocks(struct spawner *spawner)
         if (box == NULL)
             continue;
         seen++;
-        if (box->state != BOX_DYING && box->check_us <= now_us)
+        if (box->check_us <= now_us)
             check_box(spawner, box, now_us);
         if (box->check_us < next_us)
             next_us = box->check_us;

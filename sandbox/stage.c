@@ -50,7 +50,8 @@ bool assay_stage_make(const struct assay_skeleton *skeleton, const struct assay_
         struct assay_fault *fault)
 {
     struct assay_box_plan plan;
-    struct tree tree = {.plan = &plan, .skeleton = skeleton, .root_fd = -1, .fault = fault};
+    struct tree tree = {
+            .plan = &plan, .skeleton = skeleton, .root_fd = -1, .plain = true, .fault = fault};
     bool made = false;
 
     assay_box_plan_default(&plan);

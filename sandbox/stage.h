@@ -21,6 +21,7 @@
 #define ASSAY_STAGE_USR ASSAY_STAGE_PATH "/root/usr"
 #define ASSAY_STAGE_ETC ASSAY_STAGE_PATH "/root/etc"
 #define ASSAY_STAGE_DEV ASSAY_STAGE_PATH "/root/dev"
+#define ASSAY_STAGE_EMPTY ASSAY_STAGE_PATH "/empty"
 // The spawner needs no terminals, and a box gets a devpts of its own.
 #define ASSAY_STAGE_PATH "/dev/pts"
 

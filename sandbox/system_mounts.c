@@ -76,20 +76,6 @@ static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entr
     return tree_attach(tree, fd, host_path, entry->is_directory, "attach /etc");
 }
 
-// The stage has no place for what a plan puts into /etc, and none for the host's resolv.conf.
-static bool stage_will_do(const struct tree *tree)
-{
-    const struct assay_box_plan *plan = tree->plan;
-
-    if (!tree->staged || !plan->host_usr || plan->root_lower_count > 0 ||
-            plan->network != ASSAY_NETWORK_NONE)
-        return false;
-    for (size_t i = 0; i < plan->mount_count; i++)
-        if (strncmp(plan->mounts[i].target, "/etc", 4) == 0)
-            return false;
-    return plan->out_dir == NULL || strncmp(plan->out_dir, "/etc", 4) != 0;
-}
-
 static bool attach_stage(struct tree *tree, const char *source, const char *target)
 {
     const int fd = tree_clone(AT_FDCWD, source, 0);
@@ -115,7 +101,7 @@ static bool add_staged(struct tree *tree)
 
 bool tree_add_skeleton(struct tree *tree)
 {
-    if (stage_will_do(tree))
+    if (tree->plain && tree->staged)
         return add_staged(tree);
     if (!tree_make_directories(tree, "/etc", "make /etc"))
         return false;

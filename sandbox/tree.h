@@ -20,6 +20,7 @@ struct tree {
     char *host_resolv, *host_hosts;              // owned; texts for ASSAY_NETWORK_HOST, or NULL
     struct assay_mounts *out;
     bool staged; // the stage is there to clone from
+    bool plain;  // it also has the /usr and /etc that the box wants
     struct assay_fault *fault;
 };
 

@@ -6,8 +6,10 @@
 // are plain structs; `version` catches an assay beside another build's assay-box.
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
-//   private  library <-> spawner   one a box: STARTED, RESULT; KILL; closing it kills the box
-//   control  spawner <-> init      one a box: GO; OUT_DIR, STARTED, METER, ENDED or FAILED
+//   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills it
+//   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
+//                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
+//                                  group counts CPU time also KILL and its answer DEAD
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -19,8 +21,8 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730001U
-#define ASSAY_WIRE_FDS_MAX 5
+#define ASSAY_WIRE_VERSION 0x61730004U
+#define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
 enum assay_wire_kind {
@@ -30,10 +32,14 @@ enum assay_wire_kind {
     ASSAY_WIRE_STARTED,
     ASSAY_WIRE_RESULT,
     ASSAY_WIRE_GO,
+    ASSAY_WIRE_FINISH,
+    ASSAY_WIRE_SOURCES,
     ASSAY_WIRE_OUT_DIR,
     ASSAY_WIRE_METER,
     ASSAY_WIRE_ENDED,
     ASSAY_WIRE_FAILED,
+    ASSAY_WIRE_LISTENER,
+    ASSAY_WIRE_DEAD,
 };
 
 struct assay_wire_hello {
@@ -53,7 +59,8 @@ struct assay_wire_kill {
     uint32_t cause; // enum assay_box_cause
 };
 
-// STARTED uses `kind` alone, and comes only when the plan has an idle limit. RESULT may carry the
+// STARTED uses `kind` alone, and comes only when the plan has an idle limit. LISTENER likewise,
+// with the descriptor, for ASSAY_NETWORK_ALLOWLIST. RESULT may carry the
 // out_dir's descriptor.
 struct assay_wire_result {
     uint32_t kind;
@@ -63,14 +70,28 @@ struct assay_wire_result {
     struct assay_box_usage usage; // output_bytes is the library's to fill
 };
 
-// Everything that an init sends; GO uses `kind` alone.
+// To an init, request.h: descriptors in this order: plan, stdin, output, and the report
+// pipe's end if the plan wants one.
+struct assay_wire_finish {
+    uint32_t kind;
+    uint32_t sources_open; // SOURCES records follow; else the init opens them
+};
+
+// `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.
+struct assay_wire_sources {
+    uint32_t kind, count;
+    uint64_t missing;
+};
+
+// Everything that an init sends; GO and KILL to it use `kind` alone.
 struct assay_wire_init {
     uint32_t kind;
     int32_t wait_status;  // ENDED
     uint64_t time_us;     // STARTED, ENDED: CLOCK_MONOTONIC
-    uint64_t cpu_user_us; // METER, ENDED: where no cgroup counts
+    uint64_t cpu_user_us; // METER, ENDED, DEAD: where no cgroup counts
     uint64_t cpu_system_us;
     uint64_t memory_bytes;    // METER, ENDED: likewise
+    uint64_t rss_bytes_max;   // METER, ENDED: likewise; the largest process that is gone
     uint32_t pids;            // METER, ENDED: likewise
     uint32_t disk_full;       // ENDED: a tmpfs of the box has no block or no inode left
     struct assay_fault fault; // FAILED

@@ -71,7 +71,8 @@ static void a_command_that_cannot_be_executed_is_its_own_fault(void **state)
     }
 }
 
-static void wall_time_is_kept_to_20_ms(void **state)
+// How exactly limits are kept is measured by bench/sandbox/limits.c.
+static void wall_time_runs_out_whatever_the_command_does(void **state)
 {
     static const char *const scripts[] = {"sleep 60", "kill -STOP $$", "mkfifo /tmp/f; cat /tmp/f"};
 
@@ -84,33 +85,27 @@ static void wall_time_is_kept_to_20_ms(void **state)
         plan.plan.limits.wall_ms_max = 300;
         boxes_run(&result, &plan);
         boxes_assert(&result, ASSAY_BOX_WALL_LIMIT, 0);
-        assert_in_range(result.usage.wall_ms, 299, 320);
+        assert_true(result.usage.wall_ms >= 299);
         assay_box_result_release(&result);
     }
 }
 
 static void cpu_time_is_kept_over_threads_and_children(void **state)
 {
-    static const char *const scripts[] = {
-            "exec spin self", "exec spin threads 8", "spin children 4 & spin children 4"};
+    static const char *const scripts[] = {"exec spin self", "exec spin threads 8",
+            "spin children 4 & spin children 4", "exec spin ignored"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
         struct boxes_plan plan;
         struct assay_box_result result;
-        uint64_t cpu_us = 0;
 
         print_message("row %zu\n", i);
         boxes_plan_init(&plan, scripts[i]);
-        plan.plan.limits.cpu_ms_max = 1000;
+        plan.plan.limits.cpu_ms_max = 500;
         boxes_run(&result, &plan);
         boxes_assert(&result, ASSAY_BOX_CPU_LIMIT, 0);
-        cpu_us = result.usage.cpu_user_us + result.usage.cpu_system_us;
-        // 5 % where the kernel counts for us; a poll of 50 ms on each of the processors else.
-        if (assay_sandbox_cgroup_shape(boxes_sandbox) != ASSAY_CGROUP_NONE)
-            assert_in_range(cpu_us, 1000000, 1050000);
-        else
-            assert_in_range(cpu_us, 1000000, 1300000);
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us > 500000);
         assay_box_result_release(&result);
     }
 }
@@ -126,7 +121,7 @@ static void silence_is_idle_and_output_is_not(void **state)
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_IDLE_LIMIT, 0);
     boxes_assert_text(&result, "one\n");
-    assert_in_range(result.usage.wall_ms, 190, 300);
+    assert_true(result.usage.wall_ms >= 199);
     assay_box_result_release(&result);
 
     boxes_plan_init(&plan, "for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done");
@@ -140,12 +135,13 @@ static void memory_is_kept_however_it_is_eaten(void **state)
 {
     static const struct {
         const char *script;
-        bool always; // also without a memory cgroup
+        enum assay_box_cause cause;
     } rows[] = {
-            {"exec eat 400 0", false},        // refused by RLIMIT_DATA there: the payload's failure
-            {"exec eat 20 10", true},         // each below the limit, together above
-            {"exec eat 400 0 shared", false}, // shared anonymous memory is not data
-            {"cp /dev/zero /dev/shm/z", false},
+            {"exec eat 400 0", ASSAY_BOX_MEMORY_LIMIT},
+            {"exec eat 20 10", ASSAY_BOX_MEMORY_LIMIT}, // each below the limit, together above
+            {"exec eat 400 0 shared", ASSAY_BOX_MEMORY_LIMIT},      // no "data" of any process
+            {"exec eat 400 0 segments", ASSAY_BOX_MEMORY_LIMIT},    // of no process at all
+            {"exec cp /dev/zero /dev/shm/z", ASSAY_BOX_DISK_LIMIT}, // ENOSPC, not an OOM kill
     };
 
     (void)state;
@@ -158,12 +154,41 @@ static void memory_is_kept_however_it_is_eaten(void **state)
         plan.plan.limits.memory_bytes_max = (uint64_t)96 << 20;
         plan.plan.limits.disk_bytes_max = (uint64_t)512 << 20; // cut to 72 MiB
         boxes_run(&result, &plan);
-        if (i == 3) // a full tmpfs is ENOSPC, not an OOM kill
-            boxes_assert(&result, ASSAY_BOX_DISK_LIMIT, 0);
-        else if (rows[i].always || assay_sandbox_cgroup_shape(boxes_sandbox) != ASSAY_CGROUP_NONE)
-            boxes_assert(&result, ASSAY_BOX_MEMORY_LIMIT, 0);
+        boxes_assert(&result, rows[i].cause, 0);
         assay_box_result_release(&result);
     }
+}
+
+static void pages_that_forks_share_are_counted_once(void **state)
+{
+    struct boxes_plan plan;
+    struct assay_box_result result;
+
+    (void)state;
+    // 50 MiB in a parent of six children that sleep: 300 MiB if each counted its own.
+    boxes_plan_init(&plan,
+            "exec /usr/bin/python3 -Sc 'import os, time\nb = b\"x\" * (50 << 20)\n"
+            "for i in range(6):\n  if os.fork() == 0: time.sleep(0.5); os._exit(0)\n"
+            "for i in range(6): os.wait()'");
+    plan.plan.limits.memory_bytes_max = (uint64_t)160 << 20;
+    boxes_run(&result, &plan);
+    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
+    assay_box_result_release(&result);
+}
+
+// The command sees EMFILE and decides for itself: there is no cause of that name.
+static void too_many_open_files_are_refused(void **state)
+{
+    struct boxes_plan plan;
+    struct assay_box_result result;
+
+    (void)state;
+    boxes_plan_init(&plan, "exec fds open");
+    plan.plan.limits.open_file_count_max = 100;
+    boxes_run(&result, &plan);
+    boxes_assert(&result, ASSAY_BOX_EXITED, 9);
+    boxes_assert_text(&result, "100, then Too many open files\n");
+    assay_box_result_release(&result);
 }
 
 static void too_many_processes_are_refused_and_named(void **state)
@@ -276,7 +301,6 @@ static void another_thread_can_cancel(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
     boxes_assert(&result, ASSAY_BOX_CANCELLED, 0);
     boxes_assert_text(&result, "before\n");
-    assert_true(result.usage.wall_ms < 1000);
     assay_box_result_release(&result);
 }
 
@@ -342,10 +366,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_command_ends_with_its_own_code_or_signal),
             cmocka_unit_test(a_command_that_cannot_be_executed_is_its_own_fault),
-            cmocka_unit_test(wall_time_is_kept_to_20_ms),
+            cmocka_unit_test(wall_time_runs_out_whatever_the_command_does),
             cmocka_unit_test(cpu_time_is_kept_over_threads_and_children),
             cmocka_unit_test(silence_is_idle_and_output_is_not),
             cmocka_unit_test(memory_is_kept_however_it_is_eaten),
+            cmocka_unit_test(pages_that_forks_share_are_counted_once),
+            cmocka_unit_test(too_many_open_files_are_refused),
             cmocka_unit_test(too_many_processes_are_refused_and_named),
             cmocka_unit_test(full_disks_are_refused_and_named),
             cmocka_unit_test(a_sparse_file_larger_than_the_disk_cannot_be_made),

@@ -110,6 +110,39 @@ static void v2_without_controllers_only_counts_and_kills(void **state)
     assay_cgroups_close(&groups);
 }
 
+static void expect_tree(const struct assay_temp *temp, const char *membership, const char *where,
+        enum assay_cgroup_shape shape)
+{
+    struct assay_cgroups groups;
+    char path[256];
+
+    open_groups(&groups, temp, membership, mounts_v2);
+    (void)snprintf(path, sizeof(path), "%s/sys/fs/cgroup/%s", temp->path, where);
+    assert_string_equal(groups.trees[0].path, path);
+    assert_int_equal(groups.shape, shape);
+    assay_cgroups_close(&groups);
+}
+
+// A group that keeps no limit has none that boxes beside it could escape; at the top, where the
+// system's own groups are, nothing of ours is made.
+static void v2_boxes_go_beside_a_group_without_limits(void **state)
+{
+    const struct assay_temp *temp = *state;
+
+    put(temp, "sys/fs/cgroup/cgroup.controllers", "memory pids\n");
+    put(temp, "sys/fs/cgroup/cgroup.subtree_control", "memory pids\n");
+    put(temp, "sys/fs/cgroup/jobs/cgroup.controllers", "memory pids\n");
+    put(temp, "sys/fs/cgroup/jobs/cgroup.subtree_control", "memory pids\n");
+    put(temp, "sys/fs/cgroup/jobs/one/cgroup.controllers", "\n");
+    expect_tree(temp, "0::/jobs/one\n", "jobs", ASSAY_CGROUP_V2);
+    put(temp, "sys/fs/cgroup/jobs/one/pids.max", "max\n");
+    expect_tree(temp, "0::/jobs/one\n", "jobs", ASSAY_CGROUP_V2);
+    put(temp, "sys/fs/cgroup/jobs/one/memory.max", "1000000\n");
+    expect_tree(temp, "0::/jobs/one\n", "jobs/one", ASSAY_CGROUP_NONE);
+    put(temp, "sys/fs/cgroup/lone/cgroup.controllers", "\n");
+    expect_tree(temp, "0::/lone\n", "lone", ASSAY_CGROUP_NONE);
+}
+
 static void v1_finds_a_tree_a_controller(void **state)
 {
     const struct assay_temp *temp = *state;
@@ -191,7 +224,8 @@ static void limits_are_written_before_anyone_joins(void **state)
     assay_box_limits_default(&limits);
     limits.memory_bytes_max = 123456;
     limits.process_count_max = 7;
-    assert_true(assay_cgroup_create(&group, &groups, &limits, &fault));
+    assert_true(assay_cgroup_create(&group, &groups, &fault));
+    assert_true(assay_cgroup_limit(&group, &groups, &limits, &fault));
     assert_text(group.dirs[0], "memory.max", "123456");
     assert_text(group.dirs[0], "memory.swap.max", "0");
     assert_text(group.dirs[0], "memory.oom.group", "1");
@@ -287,6 +321,7 @@ int main(void)
             IN_TEMP(v2_takes_all_roles_where_controllers_are_handed_down),
             IN_TEMP(v2_does_not_nest_leaves),
             IN_TEMP(v2_without_controllers_only_counts_and_kills),
+            IN_TEMP(v2_boxes_go_beside_a_group_without_limits),
             IN_TEMP(v1_finds_a_tree_a_controller),
             IN_TEMP(hybrid_counts_in_v2_and_limits_in_v1),
             IN_TEMP(a_group_outside_the_mount_is_of_no_use),

@@ -43,6 +43,10 @@ static void make_plan(struct assay_box_plan *plan)
     plan->limits.idle_ms_max = 5;
     plan->profile = ASSAY_PROFILE_COMPAT;
     plan->network = ASSAY_NETWORK_HOST;
+    plan->cpu_count = 2;
+    CPU_SET(1, &plan->cpus);
+    CPU_SET(700, &plan->cpus);
+    plan->no_aslr = true;
 }
 
 static void a_plan_arrives_as_it_was_sent(void **state)
@@ -78,6 +82,9 @@ static void a_plan_arrives_as_it_was_sent(void **state)
     assert_memory_equal(&got.limits, &plan.limits, sizeof(plan.limits));
     assert_int_equal(got.profile, ASSAY_PROFILE_COMPAT);
     assert_int_equal(got.network, ASSAY_NETWORK_HOST);
+    assert_int_equal(got.cpu_count, 2);
+    assert_true(CPU_EQUAL(&got.cpus, &plan.cpus));
+    assert_true(got.no_aslr);
     assay_arena_destroy(arena);
     assay_buf_free(&record);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// eat MIB CHILDREN [shared] - touch so much memory in each of so many processes; print how far we
-// came.
+// eat MIB CHILDREN [shared | segments] - touch so much memory in each of so many processes, shared
+// between them, or in System V segments that nobody keeps attached; print how far we came.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,21 @@ static int eat(long mib, int flags)
     return 0;
 }
 
+static int eat_segments(long mib)
+{
+    for (long i = 0; i < mib; i++) {
+        const int id = shmget(IPC_PRIVATE, 1 << 20, 0600);
+        void *piece = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+
+        if (piece == (void *)-1)
+            return 3;
+        memset(piece, 1, 1 << 20);
+        (void)shmdt(piece);
+    }
+    (void)usleep(300000);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const long mib = argc > 1 ? strtol(argv[1], NULL, 10) : 1;
@@ -32,6 +48,8 @@ int main(int argc, char **argv)
     int worst = 0;
     int status = 0;
 
+    if (argc > 3 && strcmp(argv[3], "segments") == 0)
+        return eat_segments(mib);
     if (children == 0)
         return eat(mib, flags);
     for (long i = 0; i < children; i++)

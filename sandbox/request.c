@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include "sandbox/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/plan.h"
+#include "sandbox/wire.h"
+
+void assay_request_init(struct assay_request *request)
+{
+    memset(request, 0, sizeof(*request));
+    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd = -1;
+}
+
+bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault)
+{
+    struct stat stat;
+    struct assay_error err;
+
+    if (fstat(request->plan_fd, &stat) < 0)
+        return assay_fault_set(fault, "read plan");
+    if (stat.st_size <= 0 || (uint64_t)stat.st_size > ASSAY_PLAN_BYTES_MAX)
+        return assay_fault_errno(fault, "read plan", EINVAL);
+    request->bytes = malloc((size_t)stat.st_size);
+    if (request->bytes == NULL ||
+            assay_arena_create(&request->arena, ASSAY_PLAN_BYTES_MAX, NULL) != ASSAY_OK)
+        return assay_fault_errno(fault, "read plan", ENOMEM);
+    if (pread(request->plan_fd, request->bytes, (size_t)stat.st_size, 0) != stat.st_size)
+        return assay_fault_set(fault, "read plan");
+    if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
+                &err) != ASSAY_OK)
+        return assay_fault_errno(fault, "read plan", EINVAL);
+    if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
+        return assay_fault_errno(fault, "report pipe", EINVAL);
+    assay_sources_init(&request->sources, &request->plan);
+    return true;
+}
+
+// --- sending -------------------------------------------------------------------------------------
+
+// The sources from `first` on, as many as one record takes; returns how many, 0 on failure.
+static size_t send_sources(const struct assay_sources *sources, size_t first, int control_fd,
+        struct assay_fault *fault)
+{
+    struct assay_wire_sources record = {.kind = ASSAY_WIRE_SOURCES};
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+
+    while (record.count < ASSAY_WIRE_FDS_MAX && first + record.count < sources->count) {
+        const int fd = sources->fds[first + record.count];
+
+        if (fd >= 0)
+            fds[fd_count++] = fd;
+        else
+            record.missing |= (uint64_t)1 << record.count;
+        record.count++;
+    }
+    if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) == 0)
+        return record.count;
+    (void)assay_fault_set(fault, "send sources");
+    return 0;
+}
+
+bool assay_request_send(
+        const struct assay_request *request, int control_fd, struct assay_fault *fault)
+{
+    const struct assay_wire_finish record = {
+            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+    const size_t count = request->sources_open ? request->sources.count : 0;
+
+    if (assay_wire_send(control_fd, &record, sizeof(record), fds, request->report_fd < 0 ? 3 : 4) <
+            0)
+        return assay_fault_set(fault, "send request");
+    for (size_t first = 0; first < count;) {
+        const size_t sent = send_sources(&request->sources, first, control_fd, fault);
+
+        if (sent == 0)
+            return false;
+        first += sent;
+    }
+    return true;
+}
+
+// --- receiving -----------------------------------------------------------------------------------
+
+static bool receive_sources(
+        struct assay_sources *sources, int control_fd, struct assay_fault *fault)
+{
+    sources->fds = malloc((sources->count + 1) * sizeof(*sources->fds));
+    if (sources->fds == NULL)
+        return assay_fault_errno(fault, "receive sources", ENOMEM);
+    for (size_t i = 0; i < sources->count; i++)
+        sources->fds[i] = -1;
+    for (size_t next = 0; next < sources->count;) {
+        struct assay_wire_sources record;
+        int fds[ASSAY_WIRE_FDS_MAX];
+        size_t fd_count = 0;
+        size_t used = 0;
+
+        if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
+                        (long)sizeof(record) ||
+                record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
+                record.count > sources->count - next)
+            return assay_fault_errno(fault, "receive sources", EPROTO);
+        for (size_t i = 0; i < record.count; i++)
+            if (!(record.missing & ((uint64_t)1 << i)) && used < fd_count)
+                sources->fds[next + i] = fds[used++];
+        next += record.count;
+    }
+    return true;
+}
+
+bool assay_request_receive(struct assay_request *request, int control_fd, struct assay_fault *fault)
+{
+    struct assay_wire_finish record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+
+    if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
+                    (long)sizeof(record) ||
+            record.kind != ASSAY_WIRE_FINISH || fd_count < 3)
+        return false; // the spawner never sends less: it is gone
+    request->plan_fd = fds[0];
+    request->stdin_fd = fds[1];
+    request->output_fd = fds[2];
+    request->report_fd = fds[3];
+    request->sources_open = record.sources_open != 0;
+    if (!assay_request_read_plan(request, fault))
+        return false;
+    close(request->plan_fd);
+    request->plan_fd = -1;
+    return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
+}
+
+void assay_request_release(struct assay_request *request)
+{
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    assay_sources_close(&request->sources);
+    assay_arena_destroy(request->arena);
+    free(request->bytes);
+    assay_request_init(request);
+}

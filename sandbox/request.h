@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// request.h - what one box is asked to be, on its way from the spawner to the box's init.
+//
+// An init begins without knowing its plan: it makes what all boxes have alike, then
+// waits on its control socket. The request is one FINISH record (plan, stdin, output,
+// report pipe) and, where the spawner opened the plan's sources, as many SOURCES
+// records as their number needs. Both sides read the plan from the same sealed memory file.
+#ifndef ASSAY_SANDBOX_REQUEST_H
+#define ASSAY_SANDBOX_REQUEST_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "sandbox/box.h"
+#include "sandbox/fault.h"
+#include "sandbox/mounts.h"
+
+struct assay_request {
+    struct assay_arena *arena;
+    char *bytes; // owned; the plan's texts point into it
+    struct assay_box_plan plan;
+    struct assay_sources sources;       // owned
+    bool sources_open;                  // the spawner did it; else the init does
+    int plan_fd;                        // -1: read, and no longer needed
+    int stdin_fd, output_fd, report_fd; // -1: none (report), or handed on
+};
+
+void assay_request_init(struct assay_request *request);
+// Read and check the plan in plan_fd.
+bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault);
+// All descriptors stay the sender's.
+bool assay_request_send(
+        const struct assay_request *request, int control_fd, struct assay_fault *fault);
+// Waits. False with fault->step empty when the sender is gone. Everything received is owned.
+bool assay_request_receive(
+        struct assay_request *request, int control_fd, struct assay_fault *fault);
+// Closes and frees all of it, descriptors included.
+void assay_request_release(struct assay_request *request);
+
+#endif
