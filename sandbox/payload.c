@@ -60,7 +60,9 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
     // it, for one process, should the spawner be stopped.
     const rlim_t cpu_s = limits->cpu_ms_max / 1000 + 2;
 
-    if (!set_limit(RLIMIT_CORE, 0, 0, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
+    // A core limit of 0 lets a host whose core_pattern is a program run it, as
+    // root, on what crashed here; a limit of 1 stops that too. The profile keeps it.
+    if (!set_limit(RLIMIT_CORE, 1, 1, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
             !set_limit(RLIMIT_FSIZE, limits->disk_bytes_max, limits->disk_bytes_max, fault) ||
             !set_limit(RLIMIT_NOFILE, limits->open_file_count_max, limits->open_file_count_max,
                     fault) ||

@@ -2,14 +2,18 @@
 #include "sandbox/profile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,7 +101,12 @@ static int add_number(
     // does nothing and says that it worked, as the kernel does where a cpuset overrules it.
     if (number == SYS_sched_setaffinity)
         return seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), number, 0);
-    if (number == SYS_clone3) // ENOSYS: libc then uses clone, whose flags can be checked
+    // They would make the host write out all of its disks, and a box has nothing on one to keep.
+    if (number == SYS_sync || number == SYS_syncfs)
+        return seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), number, 0);
+    // ENOSYS. clone3: libc then uses clone, whose flags can be checked. io_setup: the number of
+    // events is one for the whole host (fs.aio-max-nr), and one box could take them all.
+    if (number == SYS_clone3 || number == SYS_io_setup)
         return 0;
     if (number == SYS_personality) {
         int problem = 0;
@@ -173,12 +182,66 @@ static int deny_socket_families(scmp_filter_ctx filter, int call)
     return problem;
 }
 
+// Beside TCP, UDP and ICMP: a protocol that the host has not loaded would be
+// loaded for a box that asks for it.
+static int deny_protocols(scmp_filter_ctx filter)
+{
+    static const unsigned families[] = {AF_INET, AF_INET6};
+    int problem = 0;
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && problem == 0; i++) {
+        problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SYS_socket, 2,
+                SCMP_A0(SCMP_CMP_EQ, families[i]), SCMP_A2(SCMP_CMP_GT, IPPROTO_ICMPV6));
+        if (problem == 0)
+            problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SYS_socket, 2,
+                    SCMP_A0(SCMP_CMP_EQ, families[i]),
+                    SCMP_A2(SCMP_CMP_MASKED_EQ, LOW32, IPPROTO_DCCP));
+    }
+    return problem;
+}
+
+// Huge pages are the host's, and no box's memory limit counts them: as if there were none left.
+static int deny_huge_pages(scmp_filter_ctx filter)
+{
+    int problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOMEM), SYS_mmap, 1,
+            SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_HUGETLB, MAP_HUGETLB));
+
+    if (problem == 0)
+        problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOMEM), SYS_memfd_create, 1,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, MFD_HUGETLB, MFD_HUGETLB));
+    if (problem == 0)
+        problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOMEM), SYS_shmget, 1,
+                SCMP_A2(SCMP_CMP_MASKED_EQ, SHM_HUGETLB, SHM_HUGETLB));
+    return problem;
+}
+
+// The payload's limit of core files stays what payload.c made it, and setting it seems to work.
+static int keep_core_limit(scmp_filter_ctx filter)
+{
+    int problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SYS_setrlimit, 1,
+            SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_CORE));
+
+    if (problem == 0)
+        problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SYS_prlimit64, 3,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_CORE), SCMP_A2(SCMP_CMP_NE, 0),
+                SCMP_A3(SCMP_CMP_EQ, 0));
+    if (problem == 0) // who asks for the old one too would read what was never written
+        problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SYS_prlimit64, 3,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_CORE), SCMP_A2(SCMP_CMP_NE, 0),
+                SCMP_A3(SCMP_CMP_NE, 0));
+    return problem;
+}
+
 static int fill_by_argument(scmp_filter_ctx filter)
 {
     // The box's init has the payload's uid, so uid checks alone would let a
     // payload tune it, or kill it with a CPU limit of 0 and so lose its verdict.
     static const struct argument_rule rules[] = {
             {SYS_ioctl, 1, TIOCSTI, EPERM}, {SYS_ioctl, 1, TIOCLINUX, EPERM},
+            // Loads the module of a line discipline; those have been the way to root.
+            {SYS_ioctl, 1, TIOCSETD, EPERM},
+            // Of a file that boxes share: it holds up whoever opens it, for 45 seconds.
+            {SYS_fcntl, 1, F_SETLEASE, EPERM},
             {SYS_prctl, 0, PR_SET_MM, EPERM}, {SYS_prlimit64, 0, 1, EPERM},
             {SYS_sched_setaffinity, 0, 1, EPERM}, {SYS_sched_setattr, 0, 1, EPERM},
             {SYS_sched_setparam, 0, 1, EPERM}, {SYS_sched_setscheduler, 0, 1, EPERM},
@@ -200,6 +263,12 @@ static int fill_by_argument(scmp_filter_ctx filter)
         problem = deny_socket_families(filter, SYS_socket);
     if (problem == 0)
         problem = deny_socket_families(filter, SYS_socketpair);
+    if (problem == 0)
+        problem = deny_protocols(filter);
+    if (problem == 0)
+        problem = deny_huge_pages(filter);
+    if (problem == 0)
+        problem = keep_core_limit(filter);
     return problem;
 }
 

@@ -27,7 +27,7 @@ static void dump(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(dump, host_note, host_check),
+            HOST_TEST(dump),
     };
 
     return boxes_main("attack_reach", tests, sizeof(tests) / sizeof(tests[0]));

@@ -31,7 +31,7 @@ static bool has_word(const char *words, const char *word)
     return strcmp(words, "*") == 0;
 }
 
-void attack_assert_rows(
+unsigned attack_count_wrong(
         const struct assay_box_result *result, const struct attack_row *rows, size_t count)
 {
     const char *at = result->output.data;
@@ -43,18 +43,21 @@ void attack_assert_rows(
         int used = 0;
 
         // NOLINTNEXTLINE(cert-err34-c): our own payload's lines, bounded
-        if (sscanf(at, "%63s %63s\n%n", name, word, &used) != 2 || strcmp(name, rows[i].name) != 0)
-            fail_msg("row %s is missing: %s %s, output:\n%s", rows[i].name, name, word,
-                    result->output.data);
+        if (sscanf(at, "%63s %63s\n%n", name, word, &used) != 2 || strcmp(name, rows[i].name) != 0) {
+            print_error("row %s is missing; %s %s, %s %d, signal %d, output:\n%s\n", rows[i].name,
+                    name, word, assay_box_cause_name(result->cause), result->exit_code,
+                    result->signal, result->output.data);
+            return wrong + 1;
+        }
         at += used;
         if (!has_word(rows[i].expected, word)) {
             print_error("%s: %s, not %s\n", name, word, rows[i].expected);
             wrong++;
         }
     }
-    if (wrong > 0 || *at != '\0')
-        fail_msg("%u attempts gave what they should not; further output: \"%s\"", wrong, at);
-    boxes_assert(result, ASSAY_BOX_EXITED, 0);
+    if (*at != '\0')
+        print_error("further output: %s\n", at);
+    return wrong + (*at != '\0');
 }
 
 void attack_run(const char *script, const struct attack_row *rows, size_t count)
@@ -64,7 +67,11 @@ void attack_run(const char *script, const struct attack_row *rows, size_t count)
 
     attack_plan_init(&plan, script);
     boxes_run(&result, &plan);
-    attack_assert_rows(&result, rows, count);
+    const unsigned wrong = attack_count_wrong(&result, rows, count);
+
+    if (wrong > 0)
+        fail_msg("%u attempts of \"%s\" gave what they should not", wrong, script);
+    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
     assay_box_result_release(&result);
 }
 

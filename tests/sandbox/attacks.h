@@ -16,9 +16,11 @@ struct attack_row {
 // 30 s of wall time that no attack may use up.
 void attack_plan_init(struct boxes_plan *plan, const char *script);
 
-// The payload's lines are the rows, in order, each with an expected word, and it exits 0.
-void attack_assert_rows(
+// The payload's lines are the rows, in order, each with an expected word: prints and counts those
+// that are not.
+unsigned attack_count_wrong(
         const struct assay_box_result *result, const struct attack_row *rows, size_t count);
+// Run it; all rows are right and it exits 0.
 void attack_run(const char *script, const struct attack_row *rows, size_t count);
 #define ATTACK_RUN(script, rows) attack_run(script, rows, sizeof(rows) / sizeof((rows)[0]))
 

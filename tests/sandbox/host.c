@@ -216,8 +216,9 @@ static void describe(struct assay_buf *text)
 int host_note(void **state)
 {
     (void)state;
+    if (noted.len > 0)
+        return 0;
     make_canary();
-    assay_buf_free(&noted);
     describe(&noted);
     return 0;
 }
@@ -235,12 +236,13 @@ static void assert_nothing_lives(void)
     }
 }
 
-void host_assert_same(void)
+int host_check(void **state)
 {
     struct assay_buf now;
     size_t at = 0;
     size_t line = 0;
 
+    (void)state;
     assert_nothing_lives();
     describe(&now);
     while (at < now.len && at < noted.len && now.data[at] == noted.data[at]) {
@@ -250,11 +252,5 @@ void host_assert_same(void)
     if (at < now.len || at < noted.len)
         fail_msg("the host was\n%.400s\nand is now\n%.400s", noted.data + line, now.data + line);
     assay_buf_free(&now);
-}
-
-int host_check(void **state)
-{
-    (void)state;
-    host_assert_same();
     return 0;
 }

@@ -14,11 +14,10 @@
 // A tree of lowers with one of each kind of file, below boxes_folder; made once.
 extern char host_canary[PATH_MAX];
 
-// A cmocka group's set-up: make the canary, note the state of the host.
+// Before the first test: make the canary, note the state of the host.
 int host_note(void **state);
-// Fails the test unless nothing is left alive and the host is as it was noted.
-void host_assert_same(void);
-// The same as a cmocka tear-down of one test.
+// After each: fails unless nothing is left alive and the host is as it was noted.
 int host_check(void **state);
+#define HOST_TEST(function) cmocka_unit_test_setup_teardown(function, host_note, host_check)
 
 #endif

@@ -14,6 +14,20 @@
 
 #define SHARE_CORE_TO 2 // PR_SCHED_CORE_SHARE_TO
 
+// Open and read a little.
+static long try_read(const char *path)
+{
+    char text[64];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const long got = fd < 0 ? -1 : read(fd, text, sizeof(text));
+    const int problem = errno;
+
+    if (fd >= 0)
+        (void)close(fd);
+    errno = problem;
+    return got;
+}
+
 static void files_of_init(void)
 {
     static const char *const read_paths[] = {"mem", "environ", "maps", "smaps", "auxv", "stack",
@@ -26,16 +40,9 @@ static void files_of_init(void)
     char name[64];
 
     for (size_t i = 0; i < sizeof(read_paths) / sizeof(read_paths[0]); i++) {
-        char text[64];
-        int fd = -1;
-
         (void)snprintf(path, sizeof(path), "/proc/1/%s", read_paths[i]);
         (void)snprintf(name, sizeof(name), "read_%s", read_paths[i]);
-        errno = 0;
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        TRY(name, fd < 0 ? -1 : read(fd, text, sizeof(text)));
-        if (fd >= 0)
-            (void)close(fd);
+        TRY(name, try_read(path));
     }
     for (size_t i = 0; i < sizeof(write_paths) / sizeof(write_paths[0]); i++) {
         (void)snprintf(path, sizeof(path), "/proc/1/%s", write_paths[i]);

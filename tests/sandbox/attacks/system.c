@@ -328,6 +328,7 @@ static void ttys_attack(void)
     long count = 0;
     char byte = 'x';
 
+    (void)signal(SIGHUP, SIG_IGN); // when our terminal goes
     TRY("openpty", openpty(&master, &slave, NULL, NULL, NULL));
     TRY("own_terminal", setsid() >= 0 || getpid() == getsid(0) ? ioctl(slave, TIOCSCTTY, 0) : -1);
     TRY("tiocsti", ioctl(slave, TIOCSTI, &byte));
