@@ -89,6 +89,10 @@ ASSAY_MUST_USE enum assay_status assay_patch_apply(struct assay_edits **out,
         const struct assay_apply_options *options, struct assay_arena *arena,
         struct assay_error *err);
 
+// May a patch make a link at `path`? One may lead up to directories that it lies in, then down;
+// so no link can lead out of the tree, whatever other links are on the way.
+bool assay_apply_link_allowed(const char *path, struct assay_bytes target);
+
 // A reader over a directory: openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). user: &dir_fd (int).
 // A file larger than 64 MiB is ASSAY_ENOMEM.
 enum assay_status assay_file_read_dir(void *user, const char *path, struct assay_arena *arena,

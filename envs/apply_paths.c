@@ -217,9 +217,7 @@ static enum assay_status check_parents(
     return status;
 }
 
-// A link may lead up to directories that it lies in, then down; so no link can
-// lead out of the tree, whatever other links are on the way.
-static bool link_stays_inside(const char *path, struct assay_bytes target)
+bool assay_apply_link_allowed(const char *path, struct assay_bytes target)
 {
     char rest[ASSAY_PATH_BYTES_MAX + 1];
     const char *p = rest;
@@ -251,7 +249,7 @@ static enum assay_status check_outcome(struct paths *paths, struct assay_error *
             continue;
         status = check_parents(paths, entry, err);
         if (status == ASSAY_OK && entry->final.kind == ASSAY_FILE_LINK &&
-                !link_stays_inside(entry->path, entry->final.content))
+                !assay_apply_link_allowed(entry->path, entry->final.content))
             status = assay_fail(err, ASSAY_EPATCH,
                     "%.150s: a symbolic link may only lead to a place inside the tree",
                     entry->path);

@@ -23,6 +23,7 @@
 #include "sandbox/keep.h"
 #include "sandbox/plan.h"
 #include "sandbox/slots.h"
+#include "sandbox/streams.h"
 #include "sandbox/wire.h"
 
 #define KEEP_BYTES_DEFAULT ((uint64_t)1 << 20)
@@ -65,6 +66,7 @@ struct run {
     int private_fd;                    // ours; the spawner holds the other end
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
+    struct assay_streams streams;      // instead of output_fd, where streams pass through
     int out_dir_fd;
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
     size_t handed_count;
@@ -115,7 +117,8 @@ static enum assay_status hand_over_plan(struct run *run, struct assay_error *err
 static enum assay_status hand_over_stdin(struct run *run, struct assay_error *err)
 {
     const struct assay_box_plan *plan = run->plan;
-    const int fd = plan->stdin_bytes == NULL
+    const int fd = plan->stdin_fd >= 0 ? assay_streams_give_stdin(&run->streams)
+            : plan->stdin_bytes == NULL
             ? open("/dev/null", O_RDONLY | O_CLOEXEC)
             : make_memory_file("assay-stdin", plan->stdin_bytes, plan->stdin_len);
 
@@ -151,11 +154,16 @@ static enum assay_status prepare(
     run->handed[run->handed_count++] = pair[1];
     status = hand_over_plan(run, err);
     if (status == ASSAY_OK)
+        status = assay_streams_open(&run->streams, plan, err);
+    if (status == ASSAY_OK)
         status = hand_over_stdin(run, err);
     if (status == ASSAY_OK)
-        status = hand_over_pipe(run, &run->output_fd, err);
+        status = hand_over_pipe(
+                run, plan->stdout_fd >= 0 ? &run->streams.out[0].fd : &run->output_fd, err);
     if (status == ASSAY_OK && plan->report_fd != 0)
         status = hand_over_pipe(run, &run->report_fd, err);
+    if (status == ASSAY_OK && plan->stderr_fd >= 0)
+        status = hand_over_pipe(run, &run->streams.out[1].fd, err);
     if (status != ASSAY_OK)
         return status;
     run->scratch = malloc(DRAIN_BYTES);
@@ -196,16 +204,30 @@ static void ask_to_kill(struct run *run, enum assay_box_cause cause)
             run->private_fd, &record, sizeof(record), NULL, 0); // its end is dead then
 }
 
+static void judge_output(struct run *run)
+{
+    if (run->output.total <= run->plan->limits.output_bytes_max)
+        return;
+    run->output_over = true;
+    ask_to_kill(run, ASSAY_BOX_OUTPUT_LIMIT);
+}
+
 static void keep_output(struct run *run, const char *bytes, size_t len)
 {
     assay_keep_add(&run->output, bytes, len);
     run->output_ms = assay_clock_ms();
     if (run->plan->on_output != NULL)
         run->plan->on_output(run->plan->user, bytes, len);
-    if (run->output.total > run->plan->limits.output_bytes_max) {
-        run->output_over = true;
-        ask_to_kill(run, ASSAY_BOX_OUTPUT_LIMIT);
-    }
+    judge_output(run);
+}
+
+static void count_passed(struct run *run, uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    run->output.total += bytes;
+    run->output_ms = assay_clock_ms();
+    judge_output(run);
 }
 
 static void keep_report(struct run *run, const char *bytes, size_t len)
@@ -293,23 +315,27 @@ static int watch_clocks(struct run *run)
 static void follow(struct run *run)
 {
     for (bool over = false; !over;) {
-        struct pollfd watched[] = {{.fd = run->private_fd, .events = POLLIN},
-                {.fd = run->output_fd, .events = POLLIN}, {.fd = run->report_fd, .events = POLLIN}};
+        struct pollfd watched[3 + ASSAY_STREAMS_POLL_MAX] = {
+                {.fd = run->private_fd, .events = POLLIN}, {.fd = run->output_fd, .events = POLLIN},
+                {.fd = run->report_fd, .events = POLLIN}};
+        const size_t count = 3 + assay_streams_watch(&run->streams, watched + 3);
 
         // EINTR and a passed deadline both mean: look at everything again.
-        if (poll(watched, 3, watch_clocks(run)) < 0 && errno != EINTR) {
+        if (poll(watched, count, watch_clocks(run)) < 0 && errno != EINTR) {
             run->reply.cause = ASSAY_BOX_INFRA_ERROR;
             run->reply.fault.sys_errno = errno;
             break;
         }
         drain(run, &run->output_fd, keep_output, 16);
         drain(run, &run->report_fd, keep_report, 16);
+        count_passed(run, assay_streams_carry(&run->streams, watched + 3));
         if (watched[0].revents != 0)
             over = hear_spawner(run);
     }
     // Everything in the box is dead: what the pipes hold is finite.
     drain(run, &run->output_fd, keep_output, DRAIN_ROUNDS_LAST);
     drain(run, &run->report_fd, keep_report, DRAIN_ROUNDS_LAST);
+    count_passed(run, assay_streams_finish(&run->streams, run->plan->cancel));
 }
 
 // --- after ---------------------------------------------------------------------------------------
@@ -327,7 +353,10 @@ static void fill_result(struct assay_box_result *result, struct run *run, enum a
     result->tier = tier;
     result->usage = reply->usage;
     result->usage.output_bytes = run->output.total;
-    result->output_truncated = assay_keep_join(&run->output, &result->output) > 0;
+    result->stream_errno = assay_streams_errno(&run->streams);
+    assay_buf_init(&result->output, 0);
+    if (run->plan->stdout_fd < 0)
+        result->output_truncated = assay_keep_join(&run->output, &result->output) > 0;
     result->report = run->report;
     assay_buf_init(&run->report, 0);
     result->out_dir_fd = run->out_dir_fd;
@@ -354,6 +383,7 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
     enum assay_status status = ASSAY_OK;
 
+    assay_streams_init(&run.streams);
     assay_keep_init(&run.output, keep_default ? KEEP_BYTES_DEFAULT : plan->head_bytes_max,
             keep_default ? KEEP_BYTES_DEFAULT : plan->tail_bytes_max);
     assay_buf_init(&run.report,
@@ -373,6 +403,7 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     close_fd(&run.private_fd);
     close_fd(&run.output_fd);
     close_fd(&run.report_fd);
+    assay_streams_close(&run.streams);
     close_fd(&run.out_dir_fd);
     free(run.scratch);
     assay_keep_free(&run.output);

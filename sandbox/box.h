@@ -101,6 +101,12 @@ struct assay_mount {
     uint64_t bytes_max;
     uint64_t inodes_max; // likewise
     bool optional;       // BIND_RO: a missing source is skipped
+    // As root: lowers of this host user and group are the box's own files, whoever
+    // they are (0 too); without it those of the store are. An ordinary user's
+    // boxes own what the user owns.
+    bool owned;
+    uid_t owner_uid;
+    gid_t owner_gid;
 };
 #define ASSAY_MOUNT_LOWERS_MAX 32
 
@@ -158,6 +164,15 @@ struct assay_box_plan {
     const char *cwd;         // absolute, in the box
     const char *stdin_bytes; // NULL: /dev/null
     size_t stdin_len;
+    // Streams that pass through, or -1 (the default): the caller's descriptors,
+    // borrowed for the call. The box never has them: it has pipes, and the running
+    // thread carries the bytes, so no file or terminal of the host is in its reach.
+    int stdin_fd;  // read to its end, instead of stdin_bytes
+    int stdout_fd; // written as output comes; nothing is kept then
+    int stderr_fd; // together with stdout_fd
+    // The three are a terminal of the box's own; wants stdin_fd and stdout_fd, which
+    // a person's terminal in raw mode may be: its size is followed.
+    bool terminal;
     int report_fd; // number (3..255) on which the payload finds the report pipe; 0: none
 
     struct assay_box_limits limits;
@@ -179,7 +194,7 @@ struct assay_box_plan {
     // listening socket (non-blocking) is handed over; NULL: it is closed, and nothing is reached.
     void (*on_listener)(void *listener, int listen_fd);
     void *listener;
-    // Called from the running thread with each piece of output as it comes; may be NULL.
+    // Called from the running thread with each piece of kept output as it comes; may be NULL.
     void (*on_output)(void *user, const char *bytes, size_t len);
     void *user;
     // Set by another thread to end the run (cause ASSAY_BOX_CANCELLED); may be NULL.
@@ -226,6 +241,7 @@ struct assay_box_result {
     struct assay_box_usage usage;
     struct assay_buf output; // owned; head, then "\n[assay: N bytes left out]\n", then tail
     bool output_truncated;
+    int stream_errno; // why stdout_fd or stderr_fd took no more (EPIPE: nobody reads it); 0
     struct assay_buf report; // owned; what the payload wrote to the report pipe
     int out_dir_fd;          // owned; the out_dir after death, -1: none
     char denied[256];        // comma-separated syscalls refused; empty until learning mode

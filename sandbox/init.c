@@ -35,6 +35,7 @@
 #include "sandbox/plan.h"
 #include "sandbox/request.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 #include "sandbox/wire.h"
 
 struct life {
@@ -142,7 +143,7 @@ static bool finish(struct life *life, struct assay_fault *fault)
 
     if (!request->sources_open &&
             !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID, &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
@@ -176,11 +177,21 @@ static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
     *fd = -1;
 }
 
+// A copy above any number that the plan may want for the report pipe; -1 stays.
+static int lift(int fd)
+{
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASSAY_PLAN_REPORT_FD_MAX + 1);
+}
+
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
     struct assay_request *request = &life->request;
+    int slave_fd = -1;
     int ends[2];
+
+    if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
+        return false;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
@@ -189,16 +200,13 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
-        // Above any number that the plan may want for the report pipe.
-        const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(request->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(request->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd = request->report_fd < 0
-                        ? -1
-                        : fcntl(request->report_fd, F_DUPFD_CLOEXEC, floor),
-                .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = lift(slave_fd >= 0 ? slave_fd : request->stdin_fd),
+                .output_fd = lift(slave_fd >= 0 ? slave_fd : request->output_fd),
+                .errors_fd = lift(slave_fd >= 0 ? slave_fd : request->errors_fd),
+                .report_fd = lift(request->report_fd),
+                .error_fd = lift(ends[1]),
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
@@ -206,11 +214,9 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(request->stdin_fd);
-    close(request->output_fd);
-    if (request->report_fd >= 0)
-        close(request->report_fd);
-    request->stdin_fd = request->output_fd = request->report_fd = -1;
+    if (slave_fd >= 0)
+        close(slave_fd);
+    assay_request_close(request);
     return true;
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 
 #define LANDLOCK_SCOPES 3ULL // abstract UNIX sockets and signals (ABI 6)
 
@@ -26,7 +27,7 @@ static bool set_descriptors(const struct assay_payload *payload, struct assay_fa
     const int report_number = payload->plan->report_fd;
 
     if (dup2(payload->stdin_fd, 0) < 0 || dup2(payload->output_fd, 1) < 0 ||
-            dup2(payload->output_fd, 2) < 0)
+            dup2(payload->errors_fd >= 0 ? payload->errors_fd : payload->output_fd, 2) < 0)
         return assay_fault_set(fault, "stdio");
     // Whatever else is open, of ours or inherited by mistake, ends at exec.
     if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 && errno != ENOSYS && errno != EINVAL)
@@ -228,7 +229,8 @@ void assay_payload_exec(const struct assay_payload *payload)
         fail(payload, &fault);
     }
     (void)umask(022);
-    if (!set_descriptors(payload, &fault) || !reset_signals(&fault))
+    if (!set_descriptors(payload, &fault) || !reset_signals(&fault) ||
+            (plan->terminal && !assay_terminal_take(&fault)))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)

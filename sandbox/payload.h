@@ -12,6 +12,7 @@ struct assay_payload {
     const struct assay_box_plan *plan;
     const struct assay_profiles *profiles;
     int stdin_fd, output_fd;
+    int errors_fd; // -1: stderr is output, too
     int report_fd; // -1: none
     // A pipe's writing end, O_CLOEXEC: a struct assay_fault when a step of ours
     // failed; its end of file means that exec succeeded.

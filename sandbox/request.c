@@ -12,7 +12,51 @@
 void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
-    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd = -1;
+    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
+            request->errors_fd = -1;
+}
+
+bool assay_request_take(struct assay_request *request, const int *fds, size_t fd_count,
+        struct assay_fault *fault)
+{
+    if (fd_count < 3 || fd_count > 3 + ASSAY_REQUEST_EXTRA_MAX) {
+        for (size_t i = 0; i < fd_count; i++)
+            close(fds[i]);
+        return assay_fault_errno(fault, "descriptors", EINVAL);
+    }
+    request->plan_fd = fds[0];
+    request->stdin_fd = fds[1];
+    request->output_fd = fds[2];
+    request->extra_count = fd_count - 3;
+    memcpy(request->extra_fds, fds + 3, request->extra_count * sizeof(*fds));
+    return true;
+}
+
+// What came beside the plan is what the plan wants.
+static bool tell_apart(struct assay_request *request)
+{
+    const struct {
+        bool wanted;
+        int *fd;
+    } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
+            {request->plan.stderr_fd >= 0, &request->errors_fd}};
+    size_t next = 0;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!rows[i].wanted)
+            continue;
+        if (next == request->extra_count)
+            return false;
+        *rows[i].fd = request->extra_fds[next];
+        request->extra_fds[next++] = -1;
+    }
+    return next == request->extra_count;
+}
+
+static void add_fd(int *fds, size_t *count, int fd)
+{
+    if (fd >= 0)
+        fds[(*count)++] = fd;
 }
 
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault)
@@ -33,8 +77,8 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
     if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
                 &err) != ASSAY_OK)
         return assay_fault_errno(fault, "read plan", EINVAL);
-    if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
-        return assay_fault_errno(fault, "report pipe", EINVAL);
+    if (!tell_apart(request))
+        return assay_fault_errno(fault, "descriptors", EINVAL);
     assay_sources_init(&request->sources, &request->plan);
     return true;
 }
@@ -69,11 +113,14 @@ bool assay_request_send(
 {
     const struct assay_wire_finish record = {
             .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+    int fds[3 + ASSAY_REQUEST_EXTRA_MAX] = {
+            request->plan_fd, request->stdin_fd, request->output_fd};
+    size_t fd_count = 3;
     const size_t count = request->sources_open ? request->sources.count : 0;
 
-    if (assay_wire_send(control_fd, &record, sizeof(record), fds, request->report_fd < 0 ? 3 : 4) <
-            0)
+    add_fd(fds, &fd_count, request->report_fd);
+    add_fd(fds, &fd_count, request->errors_fd);
+    if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
     for (size_t first = 0; first < count;) {
         const size_t sent = send_sources(&request->sources, first, control_fd, fault);
@@ -122,12 +169,8 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 
     if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
                     (long)sizeof(record) ||
-            record.kind != ASSAY_WIRE_FINISH || fd_count < 3)
+            record.kind != ASSAY_WIRE_FINISH || fd_count == 0 || !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
-    request->plan_fd = fds[0];
-    request->stdin_fd = fds[1];
-    request->output_fd = fds[2];
-    request->report_fd = fds[3];
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
@@ -136,13 +179,25 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
 }
 
-void assay_request_release(struct assay_request *request)
+void assay_request_close(struct assay_request *request)
 {
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
+            request->errors_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    for (size_t i = 0; i < request->extra_count; i++)
+        if (request->extra_fds[i] >= 0)
+            close(request->extra_fds[i]);
+    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
+            request->errors_fd = -1;
+    request->extra_count = 0;
+}
+
+void assay_request_release(struct assay_request *request)
+{
+    assay_request_close(request);
     assay_sources_close(&request->sources);
     assay_arena_destroy(request->arena);
     free(request->bytes);

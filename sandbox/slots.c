@@ -2,13 +2,16 @@
 #include "sandbox/slots.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -31,7 +34,8 @@ struct assay_slots {
     uint32_t boxes_per_cpu;
     uint64_t memory_bytes_budget;
     uint32_t cpu_count;
-    uint16_t cpus[CPU_SETSIZE];     // their numbers, ascending
+    uint16_t cpus[CPU_SETSIZE];     // their numbers
+    int cpu_fds[CPU_SETSIZE];       // what is locked while we use one; -1: nothing to lock
     uint32_t boxes_on[CPU_SETSIZE]; // commands on each of them
     uint32_t running;               // leases out
     uint64_t memory_bytes;          // of them together
@@ -115,10 +119,20 @@ uint64_t assay_slots_memory_default(void)
 
 // --- life ----------------------------------------------------------------------------------------
 
+static void add_cpu(struct assay_slots *slots, unsigned cpu)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology/core_id", cpu);
+    slots->cpu_fds[slots->cpu_count] = open(path, O_RDONLY | O_CLOEXEC);
+    slots->cpus[slots->cpu_count++] = (uint16_t)cpu;
+}
+
 enum assay_status assay_slots_create(struct assay_slots **out,
         const struct assay_slots_options *options, struct assay_error *err)
 {
     struct assay_slots *slots = NULL;
+    unsigned skipped = 0;
     cpu_set_t mask;
 
     if (sched_getaffinity(0, sizeof(mask), &mask) < 0)
@@ -128,9 +142,16 @@ enum assay_status assay_slots_create(struct assay_slots **out,
         free(slots);
         return assay_fail(err, ASSAY_ENOMEM, "no memory for slots");
     }
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &mask))
-            slots->cpus[slots->cpu_count++] = (uint16_t)cpu;
+    // Where CPUs must be shared with other processes, not all begin with the same one.
+    skipped = (unsigned)getpid() % (unsigned)CPU_COUNT(&mask);
+    for (unsigned cpu = 0; cpu < 2 * CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu % CPU_SETSIZE, &mask))
+            continue;
+        if (skipped > 0)
+            skipped--;
+        else if (slots->cpu_count < (unsigned)CPU_COUNT(&mask))
+            add_cpu(slots, cpu % CPU_SETSIZE);
+    }
     slots->boxes_per_cpu = options->boxes_per_cpu > 0 ? options->boxes_per_cpu : 1;
     slots->memory_bytes_budget = options->memory_bytes_budget > 0 ? options->memory_bytes_budget
                                                                   : assay_slots_memory_default();
@@ -143,6 +164,9 @@ void assay_slots_destroy(struct assay_slots *slots)
 {
     if (slots == NULL)
         return;
+    for (uint32_t i = 0; i < slots->cpu_count; i++)
+        if (slots->cpu_fds[i] >= 0)
+            close(slots->cpu_fds[i]);
     pthread_mutex_destroy(&slots->lock);
     free(slots);
 }
@@ -159,15 +183,36 @@ uint64_t assay_slots_memory_budget(const struct assay_slots *slots)
 
 // --- under the lock ------------------------------------------------------------------------------
 
-// The CPU with the fewest commands that is not in `taken`; cpu_count: none has room.
-static uint32_t emptiest(const struct assay_slots *slots, const cpu_set_t *taken)
+// Other assay processes of this host hold a lock on the kernel's own file of each CPU that they
+// use. It is advice: where all are taken, or there is no such file, CPUs are shared.
+static bool claim(const struct assay_slots *slots, uint32_t index)
+{
+    const int fd = slots->cpu_fds[index];
+
+    return slots->boxes_on[index] > 0 || fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static void disclaim(const struct assay_slots *slots, uint32_t index)
+{
+    if (slots->boxes_on[index] == 0 && slots->cpu_fds[index] >= 0)
+        (void)flock(slots->cpu_fds[index], LOCK_UN);
+}
+
+// The CPU with the fewest commands that is not in `taken`; cpu_count: none has room. With
+// `polite`, it is claimed and no other process has it.
+static uint32_t emptiest(const struct assay_slots *slots, const cpu_set_t *taken, bool polite)
 {
     uint32_t best = slots->cpu_count;
 
-    for (uint32_t i = 0; i < slots->cpu_count; i++)
-        if (!CPU_ISSET(slots->cpus[i], taken) && slots->boxes_on[i] < slots->boxes_per_cpu &&
-                (best == slots->cpu_count || slots->boxes_on[i] < slots->boxes_on[best]))
-            best = i;
+    for (uint32_t i = 0; i < slots->cpu_count; i++) {
+        if (CPU_ISSET(slots->cpus[i], taken) || slots->boxes_on[i] >= slots->boxes_per_cpu ||
+                (best != slots->cpu_count && slots->boxes_on[i] >= slots->boxes_on[best]) ||
+                (polite && !claim(slots, i)))
+            continue;
+        if (best != slots->cpu_count && polite)
+            disclaim(slots, best);
+        best = i;
+    }
     return best;
 }
 
@@ -182,9 +227,14 @@ static bool admit(struct assay_slots *slots, struct assay_lease *lease)
         return false;
     CPU_ZERO(&lease->cpus);
     for (uint32_t i = 0; i < lease->cpu_count; i++) {
-        chosen[i] = emptiest(slots, &lease->cpus);
+        chosen[i] = emptiest(slots, &lease->cpus, true);
         if (chosen[i] == slots->cpu_count)
+            chosen[i] = emptiest(slots, &lease->cpus, false);
+        if (chosen[i] == slots->cpu_count) {
+            while (i > 0)
+                disclaim(slots, chosen[--i]);
             return false;
+        }
         CPU_SET(slots->cpus[chosen[i]], &lease->cpus);
     }
     for (uint32_t i = 0; i < lease->cpu_count; i++)
@@ -301,8 +351,10 @@ void assay_slots_give(struct assay_slots *slots, const struct assay_lease *lease
 {
     pthread_mutex_lock(&slots->lock);
     for (uint32_t i = 0; i < slots->cpu_count && lease->cpu_count > 0; i++)
-        if (CPU_ISSET(slots->cpus[i], &lease->cpus))
+        if (CPU_ISSET(slots->cpus[i], &lease->cpus)) {
             slots->boxes_on[i]--;
+            disclaim(slots, i);
+        }
     slots->running--;
     slots->memory_bytes -= lease->memory_bytes;
     admit_waiters(slots);

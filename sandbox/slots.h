@@ -8,8 +8,8 @@
 // is not starved by small ones. Something may always run when nothing else does,
 // whatever it weighs.
 //
-// Thread-safe. Slots are one process's: two assay processes on one host do not
-// know of each other (docs/sandbox.md tells what to do).
+// Thread-safe. Assay processes of one host avoid each other's CPUs while there are
+// free ones, and share them otherwise; budgets are one process's.
 #ifndef ASSAY_SANDBOX_SLOTS_H
 #define ASSAY_SANDBOX_SLOTS_H
 

@@ -110,7 +110,7 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
         box->uid = take_uid(spawner, &idmap_fd);
     request->sources_open = true;
     if (assay_sources_open(&request->sources, &request->plan, idmap_fd, spawner->ids.store_uid,
-                &refused, &box->fault))
+                box->uid, &refused, &box->fault))
         return true;
     if (!refused)
         return false;
@@ -119,7 +119,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     box->uid = spawner->ids.store_uid;
     assay_sources_init(&request->sources, &request->plan);
     return assay_sources_open(
-            &request->sources, &request->plan, -1, spawner->ids.store_uid, &refused, &box->fault);
+            &request->sources, &request->plan, -1, spawner->ids.store_uid, box->uid,
+            &refused, &box->fault);
 }
 
 // --- the request ---------------------------------------------------------------------------------
@@ -250,13 +251,10 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
     struct box *box = fd_count < 4 ? NULL : make_box(spawner);
 
     assay_request_init(&request);
-    request.plan_fd = fds[1];
-    request.stdin_fd = fds[2];
-    request.output_fd = fds[3];
-    request.report_fd = fds[4];
     if (box != NULL) {
         box->private_fd = fds[0];
-        if (!start(spawner, box, &request)) {
+        if (!assay_request_take(&request, fds + 1, fd_count - 1, &box->fault) ||
+                !start(spawner, box, &request)) {
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
                 (void)sys_pidfd_kill(box->pid_fd);
@@ -268,8 +266,6 @@ void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX],
         tell_failure(fds[0], &full);
         close(fds[0]);
     }
-    for (size_t i = 5; i < fd_count; i++)
-        close(fds[i]);
     assay_request_release(&request);
 }
 

@@ -10,6 +10,7 @@
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
 //                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
 //                                  group counts CPU time also KILL and its answer DEAD
+//   stdin    init -> library       only with a terminal: TERMINAL, with the master's end
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -40,6 +41,7 @@ enum assay_wire_kind {
     ASSAY_WIRE_FAILED,
     ASSAY_WIRE_LISTENER,
     ASSAY_WIRE_DEAD,
+    ASSAY_WIRE_TERMINAL,
 };
 
 struct assay_wire_hello {
@@ -48,8 +50,9 @@ struct assay_wire_hello {
     struct assay_probes probes;
 };
 
-// Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
-// output, and the report pipe's end if the plan wants one.
+// Descriptors beside it, in this order: private socket, plan (a memfd), stdin
+// (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
+// them, the report pipe's end and that of a stderr which is apart from output.
 struct assay_wire_run {
     uint32_t kind, version;
 };

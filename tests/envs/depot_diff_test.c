@@ -10,13 +10,12 @@
 
 #include "base/fs.h"
 #include "base/rng.h"
-#include "envs/apply.h"
 #include "envs/depot.h"
 #include "envs/fixture.h"
+#include "envs/patched.h"
 #include "support/harness.h"
 
 #define TEXT_BYTES 4096
-#define ARENA_BYTES_MAX ((size_t)64 << 20)
 
 // --- random trees
 // ---------------------------------------------------------------------------------
@@ -142,58 +141,10 @@ static void git_applies_the_difference(void **state)
         fixture_import(f, "old", old_hash);
         fixture_import(f, "new", new_hash);
         make_diff(f, old_hash, new_hash);
-        // GIT_CEILING_DIRECTORIES: no repository, so that only the files count.
-        fixture_shell(f,
-                "cd old; if [ -s ../patch ]; then GIT_CEILING_DIRECTORIES=/ git apply "
-                "--whitespace=nowarn ../patch; fi; find . -type d -empty -delete; mkdir -p "
-                "../old");
+        patched_by_git(f, "old", round);
         fixture_import(f, "old", hash);
         assert_string_equal(hash, new_hash);
     }
-}
-
-// What assay_edits_write_layer() left, on top of the old tree.
-static void merge_layer(const struct fixture *f)
-{
-    fixture_shell(f,
-            "cd layer; find . -type c -printf '../old/%%P\\0' | xargs -0r rm -rf --; find . -type "
-            "c -delete; find . | while IFS= read -r p; do o=\"../old/$p\"; if [ -d \"$p\" ] && [ ! "
-            "-L \"$p\" ]; then [ -d \"$o\" ] && [ ! -L \"$o\" ] || rm -f \"$o\"; elif [ -d \"$o\" ] "
-            "&& [ ! -L \"$o\" ]; then rm -r \"$o\"; fi; done; cp -a --remove-destination . ../old; "
-            "find ../old -mindepth 1 -type d -empty -delete");
-}
-
-// Apply <temp>/patch to <temp>/old as a grading box would see it.
-static void apply_with_engine(struct fixture *f, int round)
-{
-    const struct assay_apply_options options = {
-            .mode = ASSAY_APPLY_EXACT, .list = assay_dir_list_dir};
-    struct assay_arena *arena = NULL;
-    struct assay_patch *patch = NULL;
-    struct assay_edits *edits = NULL;
-    struct assay_buf text;
-    int old_fd = open(fixture_path(f, "old"), O_RDONLY | O_DIRECTORY);
-    int layer_fd = -1;
-
-    fixture_shell(f, "rm -rf layer; mkdir layer");
-    layer_fd = open(fixture_path(f, "layer"), O_RDONLY | O_DIRECTORY);
-    assert_int_equal(assay_arena_create(&arena, ARENA_BYTES_MAX, NULL), ASSAY_OK);
-    assay_buf_init(&text, (size_t)64 << 20);
-    assert_int_equal(assay_fs_read_file(&text, fixture_path(f, "patch"), NULL), ASSAY_OK);
-    if (text.len > 0) {
-        if (assay_patch_parse(&patch, text.data, text.len, arena, &f->err) != ASSAY_OK)
-            fail_msg("round %d: parse: %s", round, f->err.message);
-        if (assay_patch_apply(&edits, patch, assay_file_read_dir, &old_fd, &options, arena,
-                    &f->err) != ASSAY_OK)
-            fail_msg("round %d: apply: %s", round, f->err.message);
-        assert_int_equal(
-                assay_edits_write_layer(edits, layer_fd, getuid(), getgid(), &f->err), ASSAY_OK);
-        merge_layer(f);
-    }
-    assay_buf_free(&text);
-    assay_arena_destroy(arena);
-    close(layer_fd);
-    close(old_fd);
 }
 
 static void our_engine_applies_the_difference(void **state)
@@ -209,7 +160,7 @@ static void our_engine_applies_the_difference(void **state)
         fixture_import(f, "old", old_hash);
         fixture_import(f, "new", new_hash);
         make_diff(f, old_hash, new_hash);
-        apply_with_engine(f, round);
+        patched_by_engine(f, "old", round);
         fixture_import(f, "old", hash);
         assert_string_equal(hash, new_hash);
     }

@@ -3,10 +3,13 @@
 // a large request is not starved; whoever waits can be told to stop.
 #include "sandbox/slots.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -138,6 +141,33 @@ static void commands_may_share_a_cpu_when_told_to(void **state)
         assay_slots_give(slots, &leases[i]);
     free(leases);
     assay_slots_destroy(slots);
+}
+
+// What another process sees of a CPU in use; where all are in use they are shared, without a wait.
+static void other_processes_can_see_which_cpus_are_taken(void **state)
+{
+    struct assay_slots *ours = make(1, 64 * MIB);
+    struct assay_slots *others = make(1, 64 * MIB);
+    const struct assay_lease all = take(ours, ASSAY_CPUS_ALL, MIB);
+    const struct assay_lease one = take(others, 1, MIB);
+    char path[64];
+    int fd = -1;
+
+    (void)state;
+    assert_int_equal(CPU_COUNT(&one.cpus), 1);
+    for (unsigned cpu = 0; fd < 0 && cpu < CPU_SETSIZE; cpu++) {
+        (void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology/core_id", cpu);
+        if (CPU_ISSET(cpu, &all.cpus))
+            fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd >= 0) {
+        assert_int_not_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+        close(fd);
+    }
+    assay_slots_give(others, &one);
+    assay_slots_give(ours, &all);
+    assay_slots_destroy(others);
+    assay_slots_destroy(ours);
 }
 
 static void memory_is_a_budget_and_something_may_always_run(void **state)
@@ -285,6 +315,7 @@ int main(void)
             cmocka_unit_test(each_command_has_cpus_of_its_own),
             cmocka_unit_test(more_cpus_than_there_are_is_an_error),
             cmocka_unit_test(commands_may_share_a_cpu_when_told_to),
+            cmocka_unit_test(other_processes_can_see_which_cpus_are_taken),
             cmocka_unit_test(memory_is_a_budget_and_something_may_always_run),
             cmocka_unit_test(they_are_served_in_the_order_of_asking),
             cmocka_unit_test(who_waits_can_be_cancelled_and_holds_up_nobody),
