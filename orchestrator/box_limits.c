@@ -53,8 +53,8 @@ static enum assay_status unknown_name(const char *text, struct assay_error *err)
     for (size_t i = 0; i < NAME_COUNT && len < sizeof(names); i++)
         len += (size_t)snprintf(
                 names + len, sizeof(names) - len, "%s%s", i > 0 ? " " : "", limit_names[i].name);
-    return assay_fail(
-            err, ASSAY_EUSAGE, "--limit: '%.40s' is not NAME=VALUE with a NAME of: %s", text, names);
+    return assay_fail(err, ASSAY_EUSAGE, "--limit: '%.40s' is not NAME=VALUE with a NAME of: %s",
+            text, names);
 }
 
 // False when `text` is no number of this unit.
@@ -84,8 +84,8 @@ static bool read_value(uint64_t *out, const char *text, enum unit unit)
 enum assay_status assay_box_limit_set(
         struct assay_box_limits *limits, const char *text, struct assay_error *err)
 {
-    static const char *const hints[] = {"a time as 500ms, 10s, 5m, 1h", "a size as 512K, 64M, 2G",
-            "a whole number"};
+    static const char *const hints[] = {
+            "a time as 500ms, 10s, 5m, 1h", "a size as 512K, 64M, 2G", "a whole number"};
     const char *value = strchr(text, '=');
     const struct limit_name *row = NULL;
     uint64_t number = 0;

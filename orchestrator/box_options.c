@@ -300,7 +300,7 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
         status = set_mounts(job, invocation, err);
     job->plan.profile = (enum assay_profile)profile;
     job->plan.network = (enum assay_network)network;
-    job->plan.cwd = cwd != NULL                       ? cwd
+    job->plan.cwd = cwd != NULL                   ? cwd
             : assay_cli_value(invocation, "tree") ? ASSAY_BOX_TREE
                                                   : "/home/box";
     if (status == ASSAY_OK && job->plan.cwd[0] != '/')

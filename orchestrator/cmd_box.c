@@ -145,9 +145,8 @@ static bool make_raw(struct termios *before)
     return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 
-static enum assay_status run_box(
-        struct assay_box_job *job, struct assay_box_result *result, struct assay_sandbox *sandbox,
-        struct assay_error *err)
+static enum assay_status run_box(struct assay_box_job *job, struct assay_box_result *result,
+        struct assay_sandbox *sandbox, struct assay_error *err)
 {
     struct termios before;
     const bool raw = job->plan.terminal && make_raw(&before);
@@ -200,7 +199,7 @@ enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation)
         status = run(invocation, arena, &code, &err);
     if (status != ASSAY_OK) {
         (void)assay_cli_fail(&err);
-        code = err.status == ASSAY_EUSAGE ? (int)ASSAY_EXIT_USAGE
+        code = err.status == ASSAY_EUSAGE      ? (int)ASSAY_EXIT_USAGE
                 : err.status == ASSAY_EREFUSED ? (int)ASSAY_EXIT_FAILED
                                                : EXIT_OURS;
     }

@@ -33,14 +33,16 @@ static const struct assay_command commands[] = {
                 "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
                 assay_cmd_grade},
         {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
-                "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report, false},
+                "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
+                false},
         {"box run", "[--] COMMAND...",
                 "Run one command in a box: stdin, stdout, stderr and exit status pass through",
                 "assay box run -- python3 -c 'print(6 * 7)'\n"
                 "assay box run --tree . --limit memory=512M --limit wall=60s -- make test\n"
                 "assay box run --tree . --shell",
                 assay_box_run_options, 0, SIZE_MAX, assay_cmd_box_run, true},
-        {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version, false},
+        {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version,
+                false},
         {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false},
 };
 

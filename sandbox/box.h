@@ -241,7 +241,7 @@ struct assay_box_result {
     struct assay_box_usage usage;
     struct assay_buf output; // owned; head, then "\n[assay: N bytes left out]\n", then tail
     bool output_truncated;
-    int stream_errno; // why stdout_fd or stderr_fd took no more (EPIPE: nobody reads it); 0
+    int stream_errno;        // why stdout_fd or stderr_fd took no more (EPIPE: nobody reads it); 0
     struct assay_buf report; // owned; what the payload wrote to the report pipe
     int out_dir_fd;          // owned; the out_dir after death, -1: none
     char denied[256];        // comma-separated syscalls refused; empty until learning mode

@@ -33,6 +33,7 @@
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
@@ -133,6 +134,7 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
+    assay_quota_bound();
     return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged, fault);
 }
 
@@ -142,8 +144,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     bool refused = false;
 
     if (!request->sources_open &&
-            !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;

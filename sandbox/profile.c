@@ -241,12 +241,11 @@ static int fill_by_argument(scmp_filter_ctx filter)
             // Loads the module of a line discipline; those have been the way to root.
             {SYS_ioctl, 1, TIOCSETD, EPERM},
             // Of a file that boxes share: it holds up whoever opens it, for 45 seconds.
-            {SYS_fcntl, 1, F_SETLEASE, EPERM},
-            {SYS_prctl, 0, PR_SET_MM, EPERM}, {SYS_prlimit64, 0, 1, EPERM},
-            {SYS_sched_setaffinity, 0, 1, EPERM}, {SYS_sched_setattr, 0, 1, EPERM},
-            {SYS_sched_setparam, 0, 1, EPERM}, {SYS_sched_setscheduler, 0, 1, EPERM},
-            {SYS_setpriority, 0, 2, EPERM}, // PRIO_USER
-            {SYS_ioprio_set, 0, 3, EPERM},  // IOPRIO_WHO_USER
+            {SYS_fcntl, 1, F_SETLEASE, EPERM}, {SYS_prctl, 0, PR_SET_MM, EPERM},
+            {SYS_prlimit64, 0, 1, EPERM}, {SYS_sched_setaffinity, 0, 1, EPERM},
+            {SYS_sched_setattr, 0, 1, EPERM}, {SYS_sched_setparam, 0, 1, EPERM},
+            {SYS_sched_setscheduler, 0, 1, EPERM}, {SYS_setpriority, 0, 2, EPERM}, // PRIO_USER
+            {SYS_ioprio_set, 0, 3, EPERM}, // IOPRIO_WHO_USER
     };
     int problem = deny_clone_flags(filter);
 

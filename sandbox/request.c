@@ -16,8 +16,8 @@ void assay_request_init(struct assay_request *request)
             request->errors_fd = -1;
 }
 
-bool assay_request_take(struct assay_request *request, const int *fds, size_t fd_count,
-        struct assay_fault *fault)
+bool assay_request_take(
+        struct assay_request *request, const int *fds, size_t fd_count, struct assay_fault *fault)
 {
     if (fd_count < 3 || fd_count > 3 + ASSAY_REQUEST_EXTRA_MAX) {
         for (size_t i = 0; i < fd_count; i++)
@@ -169,7 +169,8 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 
     if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
                     (long)sizeof(record) ||
-            record.kind != ASSAY_WIRE_FINISH || fd_count == 0 || !assay_request_take(request, fds, fd_count, fault))
+            record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
+            !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))

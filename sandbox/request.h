@@ -21,19 +21,19 @@ struct assay_request {
     struct assay_arena *arena;
     char *bytes; // owned; the plan's texts point into it
     struct assay_box_plan plan;
-    struct assay_sources sources;       // owned
-    bool sources_open;                  // the spawner did it; else the init does
-    int plan_fd;                        // -1: read, and no longer needed
+    struct assay_sources sources;                  // owned
+    bool sources_open;                             // the spawner did it; else the init does
+    int plan_fd;                                   // -1: read, and no longer needed
     int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
-    int extra_fds[ASSAY_REQUEST_EXTRA_MAX]; // not told apart before the plan is read
+    int extra_fds[ASSAY_REQUEST_EXTRA_MAX];        // not told apart before the plan is read
     size_t extra_count;
 };
 
 void assay_request_init(struct assay_request *request);
 // Owns the plan's descriptor and those after it, in the order of wire.h. False when there are
 // too few or too many of them.
-bool assay_request_take(struct assay_request *request, const int *fds, size_t fd_count,
-        struct assay_fault *fault);
+bool assay_request_take(
+        struct assay_request *request, const int *fds, size_t fd_count, struct assay_fault *fault);
 // Read and check the plan in plan_fd.
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault);
 // All descriptors stay the sender's.

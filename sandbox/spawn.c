@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "sandbox/init.h"
 #include "sandbox/procfile.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
@@ -118,9 +119,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     return_uid(spawner, box->uid);
     box->uid = spawner->ids.store_uid;
     assay_sources_init(&request->sources, &request->plan);
-    return assay_sources_open(
-            &request->sources, &request->plan, -1, spawner->ids.store_uid, box->uid,
-            &refused, &box->fault);
+    return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
+            box->uid, &refused, &box->fault);
 }
 
 // --- the request ---------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ static bool clone_init(
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)(unsigned)group_fd;
     }
-    box->pid = sys_clone3(&args);
+    box->pid = assay_quota_clone(&args, spawner->ids.root ? box->uid : 0);
     if (box->pid == 0)
         become_init(spawner, shape, control_fd);
     if (box->pid < 0) {

@@ -181,9 +181,8 @@ size_t assay_streams_watch(struct assay_streams *streams, struct pollfd *watched
         watched[WATCH_SINK + i] = (struct pollfd){
                 .fd = waits ? streams->out[i].relay.sink_fd : -1, .events = POLLOUT};
     }
-    watched[WATCH_SOURCE] =
-            (struct pollfd){.fd = streams->in_open && !in_waits ? streams->plan->stdin_fd : -1,
-                    .events = POLLIN};
+    watched[WATCH_SOURCE] = (struct pollfd){
+            .fd = streams->in_open && !in_waits ? streams->plan->stdin_fd : -1, .events = POLLIN};
     watched[WATCH_IN] = (struct pollfd){.fd = in_waits ? streams->in_fd : -1, .events = POLLOUT};
     watched[WATCH_TERMINAL] = (struct pollfd){.fd = streams->terminal_fd, .events = POLLIN};
     return ASSAY_STREAMS_POLL_MAX;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// streams.h - the streams of one box that pass through, on assay's side: pipes or a terminal's master.
+// streams.h - the streams of one box that pass through, on assay's side: pipes or a terminal's
+// master.
 //
 // Used by the thread that runs the box, beside its other descriptors: watch,
 // poll, carry; and when everything in the box is dead, finish.
@@ -32,8 +33,8 @@ struct assay_streams {
 
 void assay_streams_init(struct assay_streams *streams);
 // Opens what the plan lets pass; nothing when nothing does.
-ASSAY_MUST_USE enum assay_status assay_streams_open(struct assay_streams *streams,
-        const struct assay_box_plan *plan, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_streams_open(
+        struct assay_streams *streams, const struct assay_box_plan *plan, struct assay_error *err);
 // The descriptor to hand to the box as its stdin: the caller's to close; -1 with errno.
 int assay_streams_give_stdin(struct assay_streams *streams);
 

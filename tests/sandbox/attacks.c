@@ -12,8 +12,16 @@
 void attack_plan_init(struct boxes_plan *plan, const char *script)
 {
     static const char *const canary[] = {host_canary};
+    static const char *env[16];
+    static char port[32];
+    size_t count = 0;
 
     boxes_plan_init(plan, script);
+    (void)snprintf(port, sizeof(port), "ASSAY_PORT=%d", host_port);
+    for (; plan->plan.env[count] != NULL && count < sizeof(env) / sizeof(env[0]) - 2; count++)
+        env[count] = plan->plan.env[count];
+    env[count] = port;
+    plan->plan.env = env;
     boxes_add_mount(plan, ASSAY_MOUNT_OVERLAY, "/testbed", canary, 1);
     boxes_add_mount(plan, ASSAY_MOUNT_BIND_RO, "/canary", canary, 1);
     plan->plan.cwd = "/testbed";
@@ -43,7 +51,8 @@ unsigned attack_count_wrong(
         int used = 0;
 
         // NOLINTNEXTLINE(cert-err34-c): our own payload's lines, bounded
-        if (sscanf(at, "%63s %63s\n%n", name, word, &used) != 2 || strcmp(name, rows[i].name) != 0) {
+        if (sscanf(at, "%63s %63s\n%n", name, word, &used) != 2 ||
+                strcmp(name, rows[i].name) != 0) {
             print_error("row %s is missing; %s %s, %s %d, signal %d, output:\n%s\n", rows[i].name,
                     name, word, assay_box_cause_name(result->cause), result->exit_code,
                     result->signal, result->output.data);

@@ -19,6 +19,7 @@
 #define STATE_BYTES_MAX ((size_t)4 << 20)
 
 char host_canary[PATH_MAX];
+unsigned short host_port;
 static struct assay_buf noted;
 
 // --- the canary ----------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ static void add_marked(struct assay_buf *text)
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         add_marked_names(text, folders[i]);
-    (void)snprintf(port, sizeof(port), ":%04X ", HOST_PORT);
+    (void)snprintf(port, sizeof(port), ":%04X ", host_port);
     add_marked_lines(text, "/proc/net/unix", HOST_MARK);
     add_marked_lines(text, "/proc/keys", HOST_MARK);
     add_marked_lines(text, "/proc/net/tcp", port);
@@ -218,6 +219,7 @@ int host_note(void **state)
     (void)state;
     if (noted.len > 0)
         return 0;
+    host_port = (unsigned short)(20000 + getpid() % 10000); // below those that are handed out
     make_canary();
     describe(&noted);
     return 0;

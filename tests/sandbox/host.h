@@ -9,10 +9,11 @@
 #include "tests/sandbox/boxes.h"
 
 #define HOST_MARK "assay-attack" // in the name of all that an attack makes
-#define HOST_PORT 47123          // the port that attacks listen on
 
 // A tree of lowers with one of each kind of file, below boxes_folder; made once.
 extern char host_canary[PATH_MAX];
+// The port that attacks listen on, and knock at; another one in each program that runs beside us.
+extern unsigned short host_port;
 
 // Before the first test: make the canary, note the state of the host.
 int host_note(void **state);

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define MARK "assay-attack"
-#define PORT 47123
 
 // Numbers that an older libc may lack.
 enum {
@@ -40,6 +39,13 @@ enum {
     NR_LISTMOUNT = 458,
     NR_OPEN_TREE_ATTR = 467,
 };
+
+static inline unsigned short attack_port(void)
+{
+    const char *text = getenv("ASSAY_PORT");
+
+    return (unsigned short)(text != NULL ? strtol(text, NULL, 10) : 47123);
+}
 
 static inline const char *attack_word(long got)
 {

@@ -57,8 +57,9 @@ static int connect_to(const struct sockaddr *address, socklen_t size)
 static void leave(void)
 {
     struct mq_attr attr = {.mq_maxmsg = 4, .mq_msgsize = 64};
-    struct sockaddr_in inet = {
-            .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in inet = {.sin_family = AF_INET,
+            .sin_port = htons(attack_port()),
+            .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = 0;
     struct sockaddr_un address = unix_address("\0" MARK, sizeof(MARK), &size);
     const mqd_t queue = mq_open("/" MARK, O_CREAT | O_RDWR, 0666, &attr);
@@ -70,7 +71,11 @@ static void leave(void)
     (void)mq_send(queue, "secret", 6, 0);
     (void)strcpy(shmat(shm, NULL, 0), "secret");
     (void)semget(KEY, 4, IPC_CREAT | 0666);
-    (void)msgsnd(message, &(struct { long type; char text[8]; }){1, "secret"}, 8, 0);
+    (void)msgsnd(message, &(struct {
+        long type;
+        char text[8];
+    }){1, "secret"},
+            8, 0);
     (void)listen_on((struct sockaddr *)&address, size);
     address = unix_address(files[5], strlen(files[5]) + 1, &size);
     (void)listen_on((struct sockaddr *)&address, size);
@@ -85,8 +90,9 @@ static void leave(void)
 
 static void find(void)
 {
-    struct sockaddr_in inet = {
-            .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in inet = {.sin_family = AF_INET,
+            .sin_port = htons(attack_port()),
+            .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = 0;
     struct sockaddr_un address = unix_address("\0" MARK, sizeof(MARK), &size);
     char name[64];

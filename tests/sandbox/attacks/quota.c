@@ -57,7 +57,7 @@ static long take_epoll(void)
 static long take_mqueue(void)
 {
     static long count = 0;
-    struct mq_attr attr = {.mq_maxmsg = 10, .mq_msgsize = 8192};
+    struct mq_attr attr = {.mq_maxmsg = 10, .mq_msgsize = 4096};
     char name[32];
 
     (void)snprintf(name, sizeof(name), "/q%ld", count++);
@@ -169,12 +169,10 @@ static const struct {
     long (*take)(void);
     bool per_process; // more than one process can take of it
 } kinds[] = {{"inotify", take_inotify, true}, {"watch", take_watch, false},
-        {"epoll", take_epoll, true}, {"mqueue", take_mqueue, false},
-        {"signal", take_signal, true}, {"timer", take_timer, true},
-        {"terminal", take_terminal, true}, {"pipe", take_pipe, true},
-        {"flight", take_flight, true}, {"process", take_process, false},
-        {"shm", take_shm, false}, {"message", take_message, false}, {"lock", take_lock, true},
-        {"file", take_file, true}};
+        {"epoll", take_epoll, true}, {"mqueue", take_mqueue, false}, {"signal", take_signal, true},
+        {"timer", take_timer, true}, {"terminal", take_terminal, true}, {"pipe", take_pipe, true},
+        {"flight", take_flight, true}, {"process", take_process, false}, {"shm", take_shm, false},
+        {"message", take_message, false}, {"lock", take_lock, true}, {"file", take_file, true}};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

@@ -41,9 +41,9 @@ static void sysctl_attack(void)
             "/proc/pressure/memory", "/proc/pressure/cpu", "/proc/pressure/io",
             "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/setgroups",
             "/proc/self/projid_map", "/proc/self/loginuid", "/sys/kernel/uevent_helper",
-            "/sys/kernel/mm/ksm/run", "/sys/fs/cgroup/cgroup.procs",
-            "/sys/fs/cgroup/release_agent", "/sys/power/state", "/sys/kernel/debug/tracing/trace",
-            "/sys/fs/selinux/enforce", "/sys/kernel/security/apparmor/.remove"};
+            "/sys/kernel/mm/ksm/run", "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/release_agent",
+            "/sys/power/state", "/sys/kernel/debug/tracing/trace", "/sys/fs/selinux/enforce",
+            "/sys/kernel/security/apparmor/.remove"};
     char bytes[64];
 
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -233,7 +233,7 @@ static void privilege_attack(void)
     TRY("set_mm", prctl(PR_SET_MM, PR_SET_MM_START_CODE, 0, 0, 0));
     TRY("dumpable_2", prctl(PR_SET_DUMPABLE, 2, 0, 0, 0));
     TRY("subreaper", prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-    TRY("io_flusher", prctl(57, 1, 0, 0, 0)); // PR_SET_IO_FLUSHER
+    TRY("io_flusher", prctl(57, 1, 0, 0, 0));   // PR_SET_IO_FLUSHER
     TRY("memory_merge", prctl(67, 1, 0, 0, 0)); // PR_SET_MEMORY_MERGE
     TRY("personality_compat", personality(0x0400000));
     TRY("personality_implies_exec", personality(READ_IMPLIES_EXEC));
@@ -276,15 +276,17 @@ static void kernel_attack(void)
     TRY("sethostname", sethostname(MARK, 5));
     TRY("setdomainname", setdomainname(MARK, 5));
     TRY("vhangup", vhangup());
-    TRY("huge_pages", mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0) == MAP_FAILED
+    TRY("huge_pages",
+            mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+                    -1, 0) == MAP_FAILED
                     ? -1
                     : 0);
     TRY("huge_memfd", memfd_create("x", MFD_HUGETLB));
     TRY("huge_shm", syscall(SYS_shmget, 0, 2 << 20, 04600)); // IPC_PRIVATE, SHM_HUGETLB | 0600
     TRY("aio", syscall(SYS_io_setup, 30000, page));
-    TRY("map_low", mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
+    TRY("map_low",
+            mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                    0) == MAP_FAILED
                     ? -1
                     : 0);
 }
@@ -350,8 +352,8 @@ int main(int argc, char **argv)
 {
     static const struct attack_command commands[] = {{"sysctl", sysctl_attack},
             {"mounts", mounts_attack}, {"namespaces", namespaces_attack},
-            {"devices", devices_attack}, {"privilege", privilege_attack},
-            {"kernel", kernel_attack}, {"clock", clock_attack}, {"ttys", ttys_attack}};
+            {"devices", devices_attack}, {"privilege", privilege_attack}, {"kernel", kernel_attack},
+            {"clock", clock_attack}, {"ttys", ttys_attack}};
 
     return ATTACK_MAIN(argc, argv, commands);
 }

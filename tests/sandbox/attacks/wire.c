@@ -39,9 +39,8 @@ static long netlink_down(void)
         char more[256];
     } answer = {0};
     const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    const long got = send(fd, &request, sizeof(request), 0) < 0
-            ? -1
-            : recv(fd, &answer, sizeof(answer), 0);
+    const long got =
+            send(fd, &request, sizeof(request), 0) < 0 ? -1 : recv(fd, &answer, sizeof(answer), 0);
     const int problem = got < 0 ? errno : -answer.error.error;
 
     (void)close(fd);
@@ -99,7 +98,7 @@ static long try_connect(int type, const char *text, unsigned short port)
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     const int is_v6 = strchr(text, ':') != NULL;
-    const int fd = socket(is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int fd = socket(is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
     long got = 0;
     int problem = 0;
 
@@ -133,10 +132,11 @@ static long connect_unix(const char *path, size_t len)
 
 static void reach_attack(void)
 {
-    static const char abstract[] = "\0" MARK "-host";
+    char abstract[32] = "";
+    const int len = snprintf(abstract + 1, sizeof(abstract) - 1, "assay-host-%d", attack_port());
 
-    TRY("host_loopback", try_connect(SOCK_STREAM, "127.0.0.1", PORT));
-    TRY("host_loopback6", try_connect(SOCK_STREAM, "::1", PORT));
+    TRY("host_loopback", try_connect(SOCK_STREAM, "127.0.0.1", attack_port()));
+    TRY("host_loopback6", try_connect(SOCK_STREAM, "::1", attack_port()));
     TRY("metadata", try_connect(SOCK_STREAM, "169.254.169.254", 80));
     TRY("dns", try_connect(SOCK_DGRAM, "8.8.8.8", 53));
     TRY("private", try_connect(SOCK_STREAM, "10.0.0.1", 80));
@@ -144,7 +144,7 @@ static void reach_attack(void)
     TRY("multicast", try_connect(SOCK_DGRAM, "224.0.0.1", 5353));
     TRY("link_local6", try_connect(SOCK_STREAM, "fe80::1", 80));
     TRY("global6", try_connect(SOCK_STREAM, "2001:4860:4860::8888", 53));
-    TRY("abstract", connect_unix(abstract, sizeof(abstract) - 1));
+    TRY("abstract", connect_unix(abstract, (size_t)len + 1));
     TRY("docker", connect_unix("/var/run/docker.sock", sizeof("/var/run/docker.sock")));
     TRY("dbus", connect_unix("/run/dbus/system_bus_socket", sizeof("/run/dbus/system_bus_socket")));
     TRY("journal", connect_unix("/dev/log", sizeof("/dev/log")));

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// quota.h - what the kernel counts for a user and not for a box: queues, watches, pending signals.
+//
+// A user namespace counts such things for each of its users and once more for whoever made it,
+// up to what that user was allowed then. So one box could use up what all boxes have together,
+// and what else runs on the host as the same user: these calls keep them apart where the kernel
+// lets them be kept apart.
+#ifndef ASSAY_SANDBOX_QUOTA_H
+#define ASSAY_SANDBOX_QUOTA_H
+
+#include <linux/sched.h>
+#include <sys/types.h>
+
+// The spawner, before its first clone.
+void assay_quota_prepare(void);
+
+// clone3() of a process in a new user namespace that counts against `owner`, as if that user had
+// made it; the spawner is root. 0: against the spawner's own user.
+pid_t assay_quota_clone(struct clone_args *args, uid_t owner);
+
+// A box's init, with its capabilities and the host's /proc: of what stays shared the box gets
+// a part. Best effort: a host that refuses keeps its own limits.
+void assay_quota_bound(void);
+
+#endif
