@@ -13,15 +13,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "sandbox/handle.h"
+#include "sandbox/handoff.h"
 #include "sandbox/keep.h"
-#include "sandbox/plan.h"
 #include "sandbox/slots.h"
 #include "sandbox/streams.h"
 #include "sandbox/wire.h"
@@ -80,37 +78,13 @@ struct run {
 
 // --- before --------------------------------------------------------------------------------------
 
-// A sealed memory file with these bytes, positioned at its start; -1 on failure.
-static int make_memory_file(const char *name, const char *bytes, size_t len)
-{
-    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return -1;
-    if (assay_fs_write_all(fd, bytes, len, NULL) != ASSAY_OK || lseek(fd, 0, SEEK_SET) < 0 ||
-            fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 static enum assay_status hand_over_plan(struct run *run, struct assay_error *err)
 {
-    struct assay_buf record;
-    enum assay_status status = ASSAY_OK;
+    int fd = -1;
+    const enum assay_status status = assay_handoff_plan(&fd, run->plan, err);
 
-    assay_buf_init(&record, ASSAY_PLAN_BYTES_MAX);
-    status = assay_plan_pack(&record, run->plan, err);
-    if (status == ASSAY_OK) {
-        const int fd = make_memory_file("assay-plan", record.data, record.len);
-
-        if (fd < 0)
-            status = assay_fail_errno(err, errno, "memory file for a plan");
-        else
-            run->handed[run->handed_count++] = fd;
-    }
-    assay_buf_free(&record);
+    if (status == ASSAY_OK)
+        run->handed[run->handed_count++] = fd;
     return status;
 }
 
@@ -120,7 +94,7 @@ static enum assay_status hand_over_stdin(struct run *run, struct assay_error *er
     const int fd = plan->stdin_fd >= 0 ? assay_streams_give_stdin(&run->streams)
             : plan->stdin_bytes == NULL
             ? open("/dev/null", O_RDONLY | O_CLOEXEC)
-            : make_memory_file("assay-stdin", plan->stdin_bytes, plan->stdin_len);
+            : assay_handoff_memory_file("assay-stdin", plan->stdin_bytes, plan->stdin_len);
 
     if (fd < 0)
         return assay_fail_errno(err, errno, "make a box's standard input");
@@ -131,14 +105,12 @@ static enum assay_status hand_over_stdin(struct run *run, struct assay_error *er
 static enum assay_status hand_over_pipe(struct run *run, int *read_fd, struct assay_error *err)
 {
     int ends[2];
+    const enum assay_status status = assay_handoff_pipe(ends, err);
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return assay_fail_errno(err, errno, "pipe for a box");
+    if (status != ASSAY_OK)
+        return status;
     *read_fd = ends[0];
     run->handed[run->handed_count++] = ends[1];
-    // Only our end: the box's end stays blocking, as programs expect it.
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
-        return assay_fail_errno(err, errno, "pipe for a box");
     return ASSAY_OK;
 }
 
@@ -175,16 +147,9 @@ static enum assay_status prepare(
 static enum assay_status send_run(
         struct assay_sandbox *sandbox, struct run *run, struct assay_error *err)
 {
-    const struct assay_wire_run record = {.kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION};
-    enum assay_status status = ASSAY_OK;
+    const enum assay_status status =
+            assay_handoff_request(sandbox, false, run->handed, run->handed_count, err);
 
-    pthread_mutex_lock(&sandbox->lock);
-    if (sandbox->main_fd < 0)
-        status = assay_fail(err, ASSAY_EIO, "the spawner is not running");
-    else if (assay_wire_send(
-                     sandbox->main_fd, &record, sizeof(record), run->handed, run->handed_count) < 0)
-        status = assay_fail_errno(err, errno, "the spawner is gone");
-    pthread_mutex_unlock(&sandbox->lock);
     for (size_t i = 0; i < run->handed_count; i++)
         close(run->handed[i]);
     run->handed_count = 0;

@@ -7,6 +7,8 @@
 //   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
 //   -> reaps; when the payload ends tells ENDED -> reaps on until it is killed
+//   A session has no payload: it is STARTED when it can serve (serve.h), ENDED when its socket
+//   closes.
 //
 // It has all capabilities in the box's user namespace, so the payload, which
 // has none, cannot trace it; it blocks every signal, and inside its own pid
@@ -35,6 +37,7 @@
 #include "sandbox/plan.h"
 #include "sandbox/quota.h"
 #include "sandbox/request.h"
+#include "sandbox/serve.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
 #include "sandbox/wire.h"
@@ -44,6 +47,7 @@ struct life {
     struct assay_request request;
     struct assay_mounts mounts;
     struct assay_meter meter;
+    struct assay_serve serve; // of a session, which has no payload of its own
     pid_t payload_pid;
     int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
@@ -51,6 +55,11 @@ struct life {
     bool ended;
     uint64_t meter_ms; // when to read the meter next
 };
+
+static bool is_session(const struct life *life)
+{
+    return life->request.serve_fd >= 0;
+}
 
 static void tell(const struct life *life, const struct assay_wire_init *record)
 {
@@ -62,6 +71,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_FAILED, .fault = *fault};
 
+    if (fault->step[0] == '\0')
+        _exit(0); // the spawner is gone: nobody to tell
     tell(life, &record);
     _exit(1);
 }
@@ -103,7 +114,8 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
     return keep_only(fds, 2, fault);
 }
 
-static bool wait_for_go(const struct assay_init *init)
+// False with fault->step empty when the spawner is gone.
+static bool wait_for_go(const struct assay_init *init, struct assay_fault *fault)
 {
     uint32_t kind = 0;
     ssize_t got = 0;
@@ -111,6 +123,8 @@ static bool wait_for_go(const struct assay_init *init)
     do
         got = recv(init->control_fd, &kind, sizeof(kind), 0);
     while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return assay_fault_set(fault, "wait for the spawner");
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
@@ -168,21 +182,18 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 }
 
 // A descriptor made in here that somebody outside wants; nothing of it stays.
-static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
+static bool hand_up(
+        const struct life *life, enum assay_wire_kind kind, int *fd, struct assay_fault *fault)
 {
     const struct assay_wire_init record = {.kind = kind};
 
     if (*fd < 0)
-        return;
-    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+        return true;
+    if (assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1) < 0)
+        return assay_fault_set(fault, "hand up");
     close(*fd);
     *fd = -1;
-}
-
-// A copy above any number that the plan may want for the report pipe; -1 stays.
-static int lift(int fd)
-{
-    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASSAY_PLAN_REPORT_FD_MAX + 1);
+    return true;
 }
 
 static bool start_payload(struct life *life, struct assay_fault *fault)
@@ -194,7 +205,6 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
 
     if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
         return false;
-
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
@@ -204,15 +214,15 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (life->payload_pid == 0) {
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = lift(slave_fd >= 0 ? slave_fd : request->stdin_fd),
-                .output_fd = lift(slave_fd >= 0 ? slave_fd : request->output_fd),
-                .errors_fd = lift(slave_fd >= 0 ? slave_fd : request->errors_fd),
-                .report_fd = lift(request->report_fd),
-                .error_fd = lift(ends[1]),
+                .stdin_fd = slave_fd >= 0 ? slave_fd : request->stdin_fd,
+                .output_fd = slave_fd >= 0 ? slave_fd : request->output_fd,
+                .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
+                .report_fd = request->report_fd,
+                .error_fd = ends[1],
+                .state_fd = -1,
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
-        close(ends[1]);
         assay_payload_exec(&payload);
     }
     close(ends[1]);
@@ -255,6 +265,22 @@ static void hear_payload(struct life *life)
     tell(life, &record);
 }
 
+static void end(struct life *life, int wait_status)
+{
+    struct assay_wire_init record = {
+            .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
+
+    life->ended = true;
+    record.disk_full = assay_mounts_full(&life->mounts);
+    if (life->init->meter) {
+        assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+        assay_meter_end(&life->meter);
+        life->meter.pids++; // the payload itself, which is no longer in /proc
+    }
+    fill_meter(life, &record);
+    tell(life, &record);
+}
+
 static void reap(struct life *life)
 {
     struct signalfd_siginfo info;
@@ -265,21 +291,12 @@ static void reap(struct life *life)
         // One SIGCHLD may stand for many children.
     }
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct assay_wire_init record = {
-                .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
-
+        if (is_session(life))
+            assay_serve_reaped(&life->serve, pid, wait_status);
         if (pid != life->payload_pid || life->ended)
             continue;
         hear_payload(life); // it may have failed, or ended, before we listened
-        life->ended = true;
-        record.disk_full = assay_mounts_full(&life->mounts);
-        if (life->init->meter) {
-            assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
-            assay_meter_end(&life->meter);
-            life->meter.pids++; // the payload itself, which is no longer in /proc
-        }
-        fill_meter(life, &record);
-        tell(life, &record);
+        end(life, wait_status);
     }
 }
 
@@ -317,16 +334,34 @@ static void read_meter(struct life *life)
     life->meter_ms = assay_clock_ms() + pause_ms;
 }
 
+static bool start_session(struct life *life, struct assay_fault *fault)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_STARTED, .time_us = assay_clock_us()};
+
+    if (!assay_serve_start(&life->serve, life->init, &life->request, &life->mounts, fault))
+        return false;
+    tell(life, &record);
+    return true;
+}
+
+// Milliseconds until there is something to do without being asked; -1: never.
+static int tend(struct life *life)
+{
+    const int meter_ms =
+            life->init->meter && !life->ended ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1;
+    const int serve_ms = is_session(life) && !life->ended ? assay_serve_tend(&life->serve) : -1;
+
+    return serve_ms < 0 || (meter_ms >= 0 && meter_ms < serve_ms) ? meter_ms : serve_ms;
+}
+
 static _Noreturn void live(struct life *life)
 {
     for (;;) {
         struct pollfd watched[] = {{.fd = life->init->control_fd, .events = POLLIN},
-                {.fd = life->signal_fd, .events = POLLIN},
-                {.fd = life->error_fd, .events = POLLIN}};
-        const bool metered = life->init->meter && !life->ended;
+                {.fd = life->signal_fd, .events = POLLIN}, {.fd = life->error_fd, .events = POLLIN},
+                {.fd = life->ended ? -1 : life->request.serve_fd, .events = POLLIN}};
 
-        if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
-                errno != EINTR)
+        if (poll(watched, 4, tend(life)) < 0 && errno != EINTR)
             _exit(1);
         if (watched[0].revents != 0)
             hear_spawner(life);
@@ -334,6 +369,8 @@ static _Noreturn void live(struct life *life)
             hear_payload(life);
         if (watched[1].revents != 0)
             reap(life);
+        if (watched[3].revents != 0 && !assay_serve_hear(&life->serve))
+            end(life, 0);
         read_meter(life);
     }
 }
@@ -347,22 +384,20 @@ void assay_init_run(const struct assay_init *init)
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (!wait_for_go(init))
-        _exit(1);
+    if (!wait_for_go(init, &fault))
+        fail(&life, &fault);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);
-    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
-        if (fault.step[0] == '\0')
-            _exit(0); // nobody is there to ask any more
+    if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
-    }
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
-    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
+            !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
+        fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
-    if (!start_payload(&life, &fault))
+    if (!(is_session(&life) ? start_session : start_payload)(&life, &fault))
         fail(&life, &fault);
     live(&life);
 }

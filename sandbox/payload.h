@@ -11,9 +11,11 @@
 struct assay_payload {
     const struct assay_box_plan *plan;
     const struct assay_profiles *profiles;
-    int stdin_fd, output_fd;
-    int errors_fd; // -1: stderr is output, too
-    int report_fd; // -1: none
+    int stdin_fd, output_fd; // any numbers
+    int errors_fd;           // -1: stderr is output, too
+    int report_fd;           // -1: none
+    // A session's own: a second descriptor that the payload finds; -1: none.
+    int state_fd, state_number;
     // A pipe's writing end, O_CLOEXEC: a struct assay_fault when a step of ours
     // failed; its end of file means that exec succeeded.
     int error_fd;
@@ -21,6 +23,6 @@ struct assay_payload {
 };
 
 // Never returns. Everything irrevocable happens here, seccomp last, then exec.
-_Noreturn void assay_payload_exec(const struct assay_payload *payload);
+_Noreturn void assay_payload_exec(struct assay_payload *payload);
 
 #endif

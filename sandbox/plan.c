@@ -288,7 +288,7 @@ enum assay_status assay_plan_pack(
 struct reader {
     const char *at, *end;
     struct assay_arena *arena; // borrowed
-    bool failed;
+    bool failed, out_of_memory;
 };
 
 static void take(struct reader *reader, void *out, size_t size)
@@ -349,7 +349,7 @@ static const char *const *take_texts(struct reader *reader, size_t *count, size_
     }
     texts = assay_arena_array(reader->arena, (size_t)wanted + 1, sizeof(*texts));
     if (texts == NULL) {
-        reader->failed = true;
+        reader->failed = reader->out_of_memory = true;
         return NULL;
     }
     for (size_t i = 0; i < wanted; i++) {
@@ -389,7 +389,7 @@ static void take_mounts(struct reader *reader, struct assay_box_plan *plan)
     }
     mounts = assay_arena_array(reader->arena, (size_t)count + 1, sizeof(*mounts));
     if (mounts == NULL) {
-        reader->failed = true;
+        reader->failed = reader->out_of_memory = true;
         return;
     }
     for (size_t i = 0; i < count && !reader->failed; i++)
@@ -447,6 +447,8 @@ enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_are
     plan.cpu_count = take_u32(&reader);
     take(&reader, &plan.cpus, sizeof(plan.cpus));
     plan.no_aslr = take_u32(&reader) != 0;
+    if (reader.out_of_memory)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a plan");
     if (reader.failed || reader.at != reader.end)
         return assay_fail(err, ASSAY_EINVAL, "the plan is cut short, too long or malformed");
     status = assay_plan_check(&plan, err);

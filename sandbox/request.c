@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sandbox/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,7 @@ void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = -1;
+            request->errors_fd = request->serve_fd = -1;
 }
 
 bool assay_request_take(
@@ -39,7 +40,8 @@ static bool tell_apart(struct assay_request *request)
         bool wanted;
         int *fd;
     } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
-            {request->plan.stderr_fd >= 0, &request->errors_fd}};
+            {request->plan.stderr_fd >= 0, &request->errors_fd},
+            {request->session, &request->serve_fd}};
     size_t next = 0;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -76,7 +78,7 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
         return assay_fault_set(fault, "read plan");
     if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
                 &err) != ASSAY_OK)
-        return assay_fault_errno(fault, "read plan", EINVAL);
+        return assay_fault_errno(fault, "read plan", err.status == ASSAY_ENOMEM ? ENOMEM : EINVAL);
     if (!tell_apart(request))
         return assay_fault_errno(fault, "descriptors", EINVAL);
     assay_sources_init(&request->sources, &request->plan);
@@ -111,8 +113,9 @@ static size_t send_sources(const struct assay_sources *sources, size_t first, in
 bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault)
 {
-    const struct assay_wire_finish record = {
-            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
+    const struct assay_wire_finish record = {.kind = ASSAY_WIRE_FINISH,
+            .sources_open = request->sources_open,
+            .session = request->session};
     int fds[3 + ASSAY_REQUEST_EXTRA_MAX] = {
             request->plan_fd, request->stdin_fd, request->output_fd};
     size_t fd_count = 3;
@@ -120,6 +123,7 @@ bool assay_request_send(
 
     add_fd(fds, &fd_count, request->report_fd);
     add_fd(fds, &fd_count, request->errors_fd);
+    add_fd(fds, &fd_count, request->serve_fd);
     if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
     for (size_t first = 0; first < count;) {
@@ -147,10 +151,11 @@ static bool receive_sources(
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t fd_count = 0;
         size_t used = 0;
+        const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
-        if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
-                        (long)sizeof(record) ||
-                record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
+        if (got < 0)
+            return assay_fault_set(fault, "receive sources");
+        if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
                 record.count > sources->count - next)
             return assay_fault_errno(fault, "receive sources", EPROTO);
         for (size_t i = 0; i < record.count; i++)
@@ -166,12 +171,14 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     struct assay_wire_finish record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
+    const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
-    if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
-                    (long)sizeof(record) ||
-            record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
+    if (got < 0 && errno != ECONNRESET)
+        return assay_fault_set(fault, "receive request");
+    if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
             !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
+    request->session = record.session != 0;
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
@@ -183,7 +190,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 void assay_request_close(struct assay_request *request)
 {
     const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
-            request->errors_fd};
+            request->errors_fd, request->serve_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)

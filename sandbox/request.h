@@ -21,10 +21,12 @@ struct assay_request {
     struct assay_arena *arena;
     char *bytes; // owned; the plan's texts point into it
     struct assay_box_plan plan;
+    bool session;                                  // no command, but a socket to serve
     struct assay_sources sources;                  // owned
     bool sources_open;                             // the spawner did it; else the init does
     int plan_fd;                                   // -1: read, and no longer needed
     int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
+    int serve_fd;                                  // a session's; -1
     int extra_fds[ASSAY_REQUEST_EXTRA_MAX];        // not told apart before the plan is read
     size_t extra_count;
 };

@@ -85,8 +85,11 @@ static bool open_lower(struct opening *opening, const char *path, const struct a
     if (mount != NULL && mount->owned && opening->shifts)
         return shift_owner(opening, fd, flags, mount);
     // A bind of something that is not the store's (a host directory) keeps its owners.
-    if (bind)
-        shift = fstat(fd, &stat) == 0 && stat.st_uid == opening->store_uid;
+    if (bind) {
+        if (fstat(fd, &stat) < 0)
+            return assay_fault_set(opening->fault, "open lower");
+        shift = stat.st_uid == opening->store_uid;
+    }
     return set_attributes(opening, fd, flags, shift ? opening->idmap_fd : -1);
 }
 

@@ -21,6 +21,7 @@
 #define NEVER UINT64_MAX
 // An init that was asked to kill its box has so long; then it is killed itself.
 #define KILL_US_MAX 2000000
+#define DEAF_MAX 1000 // failures in a row to hear the library; then it counts as gone
 
 bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
 {
@@ -163,7 +164,7 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     const long got = assay_wire_receive(
             box->control_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
-    if (got < 0 && errno == EAGAIN)
+    if (got < 0 && errno != ECONNRESET) // nothing there, or it still waits
         return false;
     if (got != (long)sizeof(record)) { // its end: the pidfd tells the rest
         unwatch(spawner, box->control_fd);
@@ -214,7 +215,7 @@ static void hear_caller(struct spawner *spawner, struct box *box)
 
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
-    if (got < 0 && errno == EAGAIN)
+    if (got < 0 && errno != ECONNRESET)
         return;
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_KILL &&
             record.cause <= ASSAY_BOX_INFRA_ERROR) {
@@ -359,11 +360,16 @@ static void hear_library(struct spawner *spawner)
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RUN &&
             record.version == ASSAY_WIRE_VERSION) {
-        assay_spawn_box(spawner, fds, fd_count);
+        spawner->deaf_count = 0;
+        assay_spawn_box(spawner, &record, fds, fd_count);
         return;
     }
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
+    // Short of memory or descriptors: what could not be received still waits, or was cut,
+    // and then its caller sees its private socket close.
+    if (got < 0 && ++spawner->deaf_count < DEAF_MAX)
+        return;
     if (got <= 0)
         stop(spawner);
 }

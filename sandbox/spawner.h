@@ -58,6 +58,7 @@ struct spawner {
     uint32_t box_count;
     struct assay_cgroup *busy_groups; // owned; could not be removed yet
     size_t busy_count, busy_cap;
+    unsigned deaf_count; // failures in a row to receive from the main socket
     bool stopping;
 };
 
@@ -65,7 +66,8 @@ struct spawner {
 void assay_spawner_run(struct spawner *spawner);
 
 // spawn.c: from a request to a running init. On failure the caller is told.
-void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
+void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
 // Forget a box whose process is gone (or never was): descriptors, uid, group, slot.
 void assay_spawn_release(struct spawner *spawner, struct box *box);
 // Write /proc/PID/{setgroups,uid_map,gid_map} of a child in a new user namespace. False with errno.

@@ -43,15 +43,16 @@ static bool write_file(struct tree *tree, const char *path, const char *text, si
     return written;
 }
 
-// The entry itself, be it a link. Its folder is one of an image, which may hold
-// links to anywhere: they end in the box's root, never in the host's.
-static bool has_entry(const struct tree *tree, const char *path)
+// 0 when the entry itself is there, be it a link; else errno. Its folder is one of an
+// image, which may hold links to anywhere: they end in the box's root, never in the host's.
+static int find_entry(const struct tree *tree, const char *path)
 {
     const int fd = tree_open(tree, path, O_PATH | O_NOFOLLOW, 0);
 
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return 0;
 }
 
 static int open_folder(const struct tree *tree, const char *path)
@@ -94,12 +95,15 @@ static void remove_entry(const struct tree *tree, const char *path)
 
 static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entry)
 {
-    const bool missing = !has_entry(tree, entry->path);
+    const int problem = find_entry(tree, entry->path);
+    const bool missing = problem != 0;
     const char *text = entry->text;
     size_t len = entry->text_len;
     char host_path[sizeof(entry->path) + 1];
     int fd = -1;
 
+    if (missing && problem != ENOENT && problem != ENOTDIR)
+        return assay_fault_errno(tree->fault, "look at /etc", problem);
     switch (entry->kind) {
     case ASSAY_SKELETON_LINK:
         return !missing || add_link(tree, entry);
@@ -131,7 +135,12 @@ static bool attach_stage(struct tree *tree, const char *source, const char *targ
 
     if (fd < 0)
         return assay_fault_set(tree->fault, "clone stage");
-    (void)mkdirat(tree->root_fd, target + 1, 0755); // tree_attach() would find it missing first
+    // tree_attach() would find it missing first.
+    if (mkdirat(tree->root_fd, target + 1, 0755) < 0 && errno != EEXIST) {
+        (void)assay_fault_set(tree->fault, "make stage");
+        close(fd);
+        return false;
+    }
     return tree_attach(tree, fd, target, true, "attach stage");
 }
 
@@ -192,16 +201,19 @@ static bool make_dev(struct tree *tree)
     return true;
 }
 
+// Closes mount_fd; -1 is a failure already, with errno.
 static bool attach_in(int dir_fd, const char *name, int mount_fd)
 {
+    if (mount_fd < 0)
+        return false;
+
     const int place_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    const bool attached = place_fd >= 0 && mount_fd >= 0 && sys_attach(mount_fd, place_fd) == 0;
+    const bool attached = place_fd >= 0 && sys_attach(mount_fd, place_fd) == 0;
     const int problem = errno;
 
     if (place_fd >= 0)
         close(place_fd);
-    if (mount_fd >= 0)
-        close(mount_fd);
+    close(mount_fd);
     errno = problem;
     return attached;
 }
@@ -274,8 +286,8 @@ static bool make_read_only(struct tree *tree, int proc_fd, const char *name)
 {
     const int fd = tree_clone(proc_fd, name, MOUNT_ATTR_RDONLY);
 
-    if (fd < 0 && errno == ENOENT)
-        return true;
+    if (fd < 0)
+        return errno == ENOENT || assay_fault_set(tree->fault, "read-only /proc");
     return attach_in(proc_fd, name, fd) || assay_fault_set(tree->fault, "read-only /proc");
 }
 
@@ -292,8 +304,12 @@ static bool mask(struct tree *tree, int proc_fd, const char *name)
         fd = tree_clone(AT_FDCWD, "empty", READ_ONLY);
     } else {
         fd = tree_clone(AT_FDCWD, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        if (fd >= 0 &&
-                (fstat(fd, &stat) < 0 || !S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(1, 3))) {
+        if (fd >= 0 && fstat(fd, &stat) < 0) {
+            (void)assay_fault_set(tree->fault, "mask /proc");
+            close(fd);
+            return false;
+        }
+        if (fd >= 0 && (!S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(1, 3))) {
             close(fd);
             return assay_fault_errno(tree->fault, "mask /proc", ENODEV);
         }

@@ -22,7 +22,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730004U
+#define ASSAY_WIRE_VERSION 0x61730005U
 #define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
@@ -52,9 +52,11 @@ struct assay_wire_hello {
 
 // Descriptors beside it, in this order: private socket, plan (a memfd), stdin
 // (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
-// them, the report pipe's end and that of a stderr which is apart from output.
+// them, the report pipe's end and that of a stderr which is apart from output;
+// then, of a session, the socket on which its init serves (order.h).
 struct assay_wire_run {
     uint32_t kind, version;
+    uint32_t session; // no command: argv is not used
 };
 
 struct assay_wire_kill {
@@ -74,10 +76,11 @@ struct assay_wire_result {
 };
 
 // To an init, request.h: descriptors in this order: plan, stdin, output, and the report
-// pipe's end if the plan wants one.
+// pipe's end if the plan wants one, or the session's socket.
 struct assay_wire_finish {
     uint32_t kind;
     uint32_t sources_open; // SOURCES records follow; else the init opens them
+    uint32_t session;
 };
 
 // `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.

@@ -81,6 +81,7 @@ static int make_folder(const char *build, const char *program, const char *folde
     problem += mkdir(path, 0755) != 0;
     (void)snprintf(path, sizeof(path), "%s/tests/payloads", folder);
     problem += mkdir(path, 0755) != 0;
+    problem += copy(build, "tests/assay-box-faults", folder, "tests/assay-box-faults");
     return problem + copy_payloads(build, folder) + (chmod(folder, 0755) != 0);
 }
 
@@ -96,7 +97,9 @@ static int run(const char *folder)
     if (pid == 0) {
         char path[] = "PATH=/usr/bin:/bin";
         char *argv[] = {program, NULL};
-        char *environment[] = {build, path, NULL};
+        char soak[] = "ASSAY_SOAK=1";
+        char *environment[] = {
+                build, path, secure_getenv("ASSAY_SOAK") != NULL ? soak : NULL, NULL};
 
         if (setgroups(0, NULL) != 0 || setresgid(TEST_UID, TEST_UID, TEST_UID) != 0 ||
                 setresuid(TEST_UID, TEST_UID, TEST_UID) != 0 || chdir("/") != 0)
