@@ -148,7 +148,8 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
-    assay_quota_bound();
+    if (!assay_quota_bound(fault))
+        return false;
     return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged, fault);
 }
 

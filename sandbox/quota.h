@@ -9,17 +9,21 @@
 #define ASSAY_SANDBOX_QUOTA_H
 
 #include <linux/sched.h>
+#include <stdbool.h>
 #include <sys/types.h>
+
+#include "sandbox/fault.h"
 
 // The spawner, before its first clone.
 void assay_quota_prepare(void);
 
 // clone3() of a process in a new user namespace that counts against `owner`, as if that user had
-// made it; the spawner is root. 0: against the spawner's own user.
-pid_t assay_quota_clone(struct clone_args *args, uid_t owner);
+// made it; the caller is root. A change of credentials clears the caller's parent death signal:
+// it becomes `death_signal` (0: none). owner 0: a plain clone3(), against the caller's own user.
+pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal);
 
 // A box's init, with its capabilities and the host's /proc: of what stays shared the box gets
-// a part. Best effort: a host that refuses keeps its own limits.
-void assay_quota_bound(void);
+// a part.
+bool assay_quota_bound(struct assay_fault *fault);
 
 #endif

@@ -180,7 +180,7 @@ static bool clone_init(
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)(unsigned)group_fd;
     }
-    box->pid = assay_quota_clone(&args, spawner->ids.root ? box->uid : 0);
+    box->pid = assay_quota_clone(&args, spawner->ids.root ? box->uid : 0, 0);
     if (box->pid == 0)
         become_init(spawner, shape, control_fd);
     if (box->pid < 0) {
