@@ -31,6 +31,7 @@ const struct assay_option assay_box_run_options[] = {
         {"timeout", 't', "SECONDS", "the same as --limit wall=SECONDS", false},
         {"cpus", 0, "N", "hold N CPUs of the host and use no other (not held, all used)", false},
         {"profile", 0, "PROFILE", "system calls: strict (default) or compat", false},
+        {"learn", 0, NULL, "name each system call that the profile refused, and its caller", false},
         {"network", 0, "NETWORK", "none (default: loopback alone) or host", false},
         {"tty", 0, NULL, "give the command a terminal of the box's own", false},
         {"shell", 0, NULL, "an interactive shell in the box, instead of a command", false},
@@ -298,6 +299,7 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
         status = set_environ(job, invocation, err);
     if (status == ASSAY_OK)
         status = set_mounts(job, invocation, err);
+    job->plan.learn = assay_cli_flag(invocation, "learn");
     job->plan.profile = (enum assay_profile)profile;
     job->plan.network = (enum assay_network)network;
     job->plan.cwd = cwd != NULL                   ? cwd

@@ -2,6 +2,7 @@
 // cmd_box.c - `assay box run`: one command in a box, its streams passed through.
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,33 @@ static void put_usage(struct assay_json_writer *w, const struct assay_box_usage 
     assay_json_end_object(w);
 }
 
+static void put_denials(struct assay_json_writer *w, const struct assay_box_result *result)
+{
+    assay_json_begin_array(w, "denied");
+    for (size_t i = 0; i < result->denial_count; i++) {
+        const struct assay_denial *row = &result->denials[i];
+
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "call", row->call);
+        assay_json_put_i64(w, "errno", row->sys_errno);
+        assay_json_put_text(w, "process", row->process);
+        assay_json_put_text(w, "file", row->file);
+        assay_json_put_u64(w, "offset", row->offset);
+        assay_json_put_u64(w, "count", row->count);
+        assay_json_begin_array(w, "arguments");
+        for (size_t k = 0; k < 6; k++) {
+            char text[24]; // a number in JSON holds 53 bits
+
+            (void)snprintf(text, sizeof(text), "%#" PRIx64, row->arguments[k]);
+            assay_json_put_text(w, NULL, text);
+        }
+        assay_json_end_array(w);
+        assay_json_end_object(w);
+    }
+    assay_json_end_array(w);
+    assay_json_put_u64(w, "denied_lost", result->denials_lost);
+}
+
 static enum assay_status write_json(struct assay_buf *line, const struct assay_box_job *job,
         const struct assay_box_result *result, struct assay_error *err)
 {
@@ -88,6 +116,8 @@ static enum assay_status write_json(struct assay_buf *line, const struct assay_b
             &w, "profile", job->plan.profile == ASSAY_PROFILE_STRICT ? "strict" : "compat");
     assay_json_put_text(&w, "network", job->plan.network == ASSAY_NETWORK_NONE ? "none" : "host");
     put_usage(&w, &result->usage);
+    if (job->plan.learn)
+        put_denials(&w, result);
     assay_json_end_object(&w);
     (void)assay_buf_addc(line, '\n');
     return assay_buf_check(line, "the status", err);
@@ -115,6 +145,23 @@ static enum assay_status tell_json(const struct assay_box_job *job,
 }
 
 // A line for people when the command did not end by itself; a shell is as quiet else.
+static void tell_denials(const struct assay_box_result *result)
+{
+    for (size_t i = 0; i < result->denial_count; i++) {
+        const struct assay_denial *row = &result->denials[i];
+
+        fprintf(stderr, "assay: refused: %s (%s), %" PRIu64 " time%s, by ", row->call,
+                row->sys_errno != 0 ? strerrorname_np(row->sys_errno) : "killed", row->count,
+                row->count == 1 ? "" : "s");
+        assay_cli_put(stderr, row->process);
+        fputs(" in ", stderr);
+        assay_cli_put(stderr, row->file[0] != '\0' ? row->file : "?");
+        fprintf(stderr, "+%#" PRIx64 "\n", row->offset);
+    }
+    if (result->denials_lost > 0)
+        fprintf(stderr, "assay: refused: %" PRIu64 " more\n", result->denials_lost);
+}
+
 static void tell_text(const struct assay_box_result *result)
 {
     const char *cause = assay_box_cause_name(result->cause);
@@ -129,6 +176,7 @@ static void tell_text(const struct assay_box_result *result)
                 (unsigned long long)result->usage.wall_ms,
                 (unsigned long long)(result->usage.cpu_user_us + result->usage.cpu_system_us) /
                         1000);
+    tell_denials(result);
 }
 
 // --- running -------------------------------------------------------------------------------------

@@ -10,16 +10,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "sandbox/handle.h"
 #include "sandbox/handoff.h"
 #include "sandbox/keep.h"
+#include "sandbox/notify_page.h"
 #include "sandbox/slots.h"
 #include "sandbox/streams.h"
 #include "sandbox/wire.h"
@@ -64,6 +68,7 @@ struct run {
     int private_fd;                    // ours; the spawner holds the other end
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
+    int learn_fd;                      // the learning mode's page; -1: none
     struct assay_streams streams;      // instead of output_fd, where streams pass through
     int out_dir_fd;
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
@@ -114,6 +119,25 @@ static enum assay_status hand_over_pipe(struct run *run, int *read_fd, struct as
     return ASSAY_OK;
 }
 
+// Where the init notes refused calls. Its size is sealed, so that reading it cannot fail later.
+static enum assay_status hand_over_page(struct run *run, struct assay_error *err)
+{
+    const uint32_t wanted = SECCOMP_RET_USER_NOTIF;
+    int copy_fd = -1;
+
+    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &wanted) < 0)
+        return assay_fail(err, ASSAY_EREFUSED,
+                "learning mode needs seccomp user notification, which this kernel does not have "
+                "(Linux 5.0)");
+    run->learn_fd = memfd_create("assay-denials", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (run->learn_fd < 0 || ftruncate(run->learn_fd, sizeof(struct assay_notify_page)) < 0 ||
+            fcntl(run->learn_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0 ||
+            (copy_fd = fcntl(run->learn_fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        return assay_fail_errno(err, errno, "memory file for refused calls");
+    run->handed[run->handed_count++] = copy_fd;
+    return ASSAY_OK;
+}
+
 static enum assay_status prepare(
         struct run *run, const struct assay_box_plan *plan, struct assay_error *err)
 {
@@ -136,6 +160,8 @@ static enum assay_status prepare(
         status = hand_over_pipe(run, &run->report_fd, err);
     if (status == ASSAY_OK && plan->stderr_fd >= 0)
         status = hand_over_pipe(run, &run->streams.out[1].fd, err);
+    if (status == ASSAY_OK && plan->learn)
+        status = hand_over_page(run, err);
     if (status != ASSAY_OK)
         return status;
     run->scratch = malloc(DRAIN_BYTES);
@@ -305,6 +331,30 @@ static void follow(struct run *run)
 
 // --- after ---------------------------------------------------------------------------------------
 
+// The page is the init's word; what it says is cut to what a row can hold all the same.
+static void take_denials(struct assay_box_result *result, const struct run *run)
+{
+    struct assay_notify_page *page = run->learn_fd < 0 ? NULL : calloc(1, sizeof(*page));
+    const size_t size = sizeof(*page);
+
+    if (page != NULL && pread(run->learn_fd, page, size, 0) == (ssize_t)size &&
+            page->count <= ASSAY_DENIALS_MAX && page->count > 0)
+        result->denials = calloc(page->count, sizeof(*result->denials));
+    if (result->denials != NULL) {
+        memcpy(result->denials, page->rows, page->count * sizeof(*result->denials));
+        result->denial_count = page->count;
+        result->denials_lost = page->lost;
+    }
+    for (size_t i = 0; i < result->denial_count; i++) {
+        struct assay_denial *row = &result->denials[i];
+
+        row->call[sizeof(row->call) - 1] = '\0';
+        row->process[sizeof(row->process) - 1] = '\0';
+        row->file[sizeof(row->file) - 1] = '\0';
+    }
+    free(page);
+}
+
 static void fill_result(struct assay_box_result *result, struct run *run, enum assay_tier tier)
 {
     const struct assay_wire_result *reply = &run->reply;
@@ -322,6 +372,7 @@ static void fill_result(struct assay_box_result *result, struct run *run, enum a
     assay_buf_init(&result->output, 0);
     if (run->plan->stdout_fd < 0)
         result->output_truncated = assay_keep_join(&run->output, &result->output) > 0;
+    take_denials(result, run);
     result->report = run->report;
     assay_buf_init(&run->report, 0);
     result->out_dir_fd = run->out_dir_fd;
@@ -343,8 +394,12 @@ static void close_fd(int *fd)
 static enum assay_status run_now(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
         struct assay_box_result *result, struct assay_error *err)
 {
-    struct run run = {
-            .plan = plan, .private_fd = -1, .output_fd = -1, .report_fd = -1, .out_dir_fd = -1};
+    struct run run = {.plan = plan,
+            .private_fd = -1,
+            .output_fd = -1,
+            .report_fd = -1,
+            .learn_fd = -1,
+            .out_dir_fd = -1};
     const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
     enum assay_status status = ASSAY_OK;
 
@@ -368,6 +423,7 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     close_fd(&run.private_fd);
     close_fd(&run.output_fd);
     close_fd(&run.report_fd);
+    close_fd(&run.learn_fd);
     assay_streams_close(&run.streams);
     close_fd(&run.out_dir_fd);
     free(run.scratch);
@@ -408,5 +464,8 @@ void assay_box_result_release(struct assay_box_result *result)
 {
     assay_buf_free(&result->output);
     assay_buf_free(&result->report);
+    free(result->denials);
+    result->denials = NULL;
+    result->denial_count = 0;
     close_fd(&result->out_dir_fd);
 }

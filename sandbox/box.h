@@ -177,6 +177,7 @@ struct assay_box_plan {
 
     struct assay_box_limits limits;
     enum assay_profile profile;
+    bool learn; // name refused system calls and their callers in result->denials; slower
     enum assay_network network;
     // CPUs that the command holds while it runs, and all that it can use: it waits for them,
     // first come, first served (not part of wall), and is pinned to them. 1 by default,
@@ -231,6 +232,18 @@ struct assay_box_usage {
     uint64_t teardown_us;       // end of the payload to everything reaped
 };
 
+// A system call that the profile refused, and where it was made.
+struct assay_denial {
+    char call[32];         // "mount", "i386 getpid", "number 1000"
+    int sys_errno;         // what the caller was told; 0: it was killed
+    uint64_t arguments[6]; // as they were the first time
+    char process[16];      // the kernel's short name of the caller
+    char file[208];        // in the box: program or library that made the call; "" unknown
+    uint64_t offset;       // in the file, of the instruction after it
+    uint64_t count;
+};
+#define ASSAY_DENIALS_MAX 128
+
 struct assay_box_result {
     enum assay_box_cause cause;
     int exit_code; // EXITED: 0..255
@@ -244,13 +257,17 @@ struct assay_box_result {
     int stream_errno;        // why stdout_fd or stderr_fd took no more (EPIPE: nobody reads it); 0
     struct assay_buf report; // owned; what the payload wrote to the report pipe
     int out_dir_fd;          // owned; the out_dir after death, -1: none
-    char denied[256];        // comma-separated syscalls refused; empty until learning mode
+    // plan->learn: refused system calls, one row a call and caller; owned.
+    struct assay_denial *denials;
+    size_t denial_count;
+    uint64_t denials_lost; // that found no row
 };
 
 // Run plan->argv to its end, in a fresh box, and kill what is left of it. A
 // command that fails, crashes or runs out of a limit is a result, not an error.
 // On ASSAY_OK *result is the caller's to release. ASSAY_EINVAL: the plan is
-// wrong (a limit is 0, a path is not absolute); ASSAY_EIO: no spawner.
+// wrong (a limit is 0, a path is not absolute); ASSAY_EREFUSED: this kernel cannot do
+// what the plan wants (learn); ASSAY_EIO: no spawner.
 ASSAY_MUST_USE enum assay_status assay_box_run(struct assay_sandbox *sandbox,
         const struct assay_box_plan *plan, struct assay_box_result *result,
         struct assay_error *err);

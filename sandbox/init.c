@@ -33,6 +33,7 @@
 #include "sandbox/ids.h"
 #include "sandbox/loopback.h"
 #include "sandbox/meter.h"
+#include "sandbox/notify.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
 #include "sandbox/quota.h"
@@ -47,6 +48,7 @@ struct life {
     struct assay_request request;
     struct assay_mounts mounts;
     struct assay_meter meter;
+    struct assay_notify notify;
     struct assay_serve serve; // of a session, which has no payload of its own
     pid_t payload_pid;
     int listen_fd; // for the proxy, until it is handed up; -1: none
@@ -202,9 +204,14 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     const struct assay_init *init = life->init;
     struct assay_request *request = &life->request;
     int slave_fd = -1;
+    int learn_fd = -1;
     int ends[2];
 
     if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
+        return false;
+    if (request->plan.learn &&
+            !assay_notify_open(&life->notify, request->learn_fd, &learn_fd, init->profiles,
+                    request->plan.profile, fault))
         return false;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
@@ -220,6 +227,7 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
                 .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
                 .report_fd = request->report_fd,
                 .error_fd = ends[1],
+                .learn_fd = learn_fd,
                 .state_fd = -1,
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
@@ -229,6 +237,8 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     close(ends[1]);
     if (slave_fd >= 0)
         close(slave_fd);
+    if (learn_fd >= 0)
+        close(learn_fd);
     assay_request_close(request);
     return true;
 }
@@ -297,7 +307,7 @@ static void reap(struct life *life)
         if (pid != life->payload_pid || life->ended)
             continue;
         hear_payload(life); // it may have failed, or ended, before we listened
-        end(life, wait_status);
+        end(life, assay_notify_status(&life->notify, pid, wait_status));
     }
 }
 
@@ -360,12 +370,16 @@ static _Noreturn void live(struct life *life)
     for (;;) {
         struct pollfd watched[] = {{.fd = life->init->control_fd, .events = POLLIN},
                 {.fd = life->signal_fd, .events = POLLIN}, {.fd = life->error_fd, .events = POLLIN},
-                {.fd = life->ended ? -1 : life->request.serve_fd, .events = POLLIN}};
+                {.fd = life->ended ? -1 : life->request.serve_fd, .events = POLLIN},
+                {.fd = life->notify.socket_fd, .events = POLLIN},
+                {.fd = life->notify.listener_fd, .events = POLLIN}};
 
-        if (poll(watched, 4, tend(life)) < 0 && errno != EINTR)
+        if (poll(watched, 6, tend(life)) < 0 && errno != EINTR)
             _exit(1);
         if (watched[0].revents != 0)
             hear_spawner(life);
+        if (watched[4].revents != 0 || watched[5].revents != 0)
+            assay_notify_hear(&life->notify);
         if (watched[2].revents != 0)
             hear_payload(life);
         if (watched[1].revents != 0)
@@ -382,6 +396,7 @@ void assay_init_run(const struct assay_init *init)
     struct assay_fault fault = {{0}, 0};
 
     life.mounts.out_dir_fd = -1;
+    life.notify.socket_fd = life.notify.listener_fd = -1;
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);

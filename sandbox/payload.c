@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/notify.h"
 #include "sandbox/plan.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
@@ -28,7 +29,7 @@
 static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
 {
     int *const fds[] = {&payload->error_fd, &payload->stdin_fd, &payload->output_fd,
-            &payload->errors_fd, &payload->report_fd, &payload->state_fd};
+            &payload->errors_fd, &payload->report_fd, &payload->state_fd, &payload->learn_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         const int raised =
@@ -287,7 +288,9 @@ void assay_payload_exec(struct assay_payload *payload)
         fail(payload, &fault);
     }
     if (!scope_with_landlock(&fault) ||
-            !assay_profile_install(payload->profiles, plan->profile, &fault))
+            !(plan->learn ? assay_notify_install(
+                                    payload->profiles, plan->profile, payload->learn_fd, &fault)
+                          : assay_profile_install(payload->profiles, plan->profile, &fault)))
         fail(payload, &fault);
     exec_command(plan);
     if (!is_our_trouble(errno))

@@ -19,6 +19,7 @@ struct assay_payload {
     // A pipe's writing end, O_CLOEXEC: a struct assay_fault when a step of ours
     // failed; its end of file means that exec succeeded.
     int error_fd;
+    int learn_fd;                  // where the learning mode's listener goes; -1: none
     bool limit_memory, limit_pids; // by rlimit, where no cgroup does
 };
 

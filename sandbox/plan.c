@@ -273,6 +273,7 @@ enum assay_status assay_plan_pack(
     put_u32(buf, (uint32_t)plan->report_fd);
     put_u32(buf, plan->stderr_fd >= 0);
     put_u32(buf, plan->terminal);
+    put_u32(buf, plan->learn);
     put_limits(buf, &plan->limits);
     put_u32(buf, plan->profile);
     put_u32(buf, plan->network);
@@ -416,6 +417,7 @@ static void take_streams(struct reader *reader, struct assay_box_plan *plan)
 {
     plan->stdin_fd = plan->stdout_fd = plan->stderr_fd = take_u32(reader) != 0 ? 0 : -1;
     plan->terminal = take_u32(reader) != 0;
+    plan->learn = take_u32(reader) != 0;
 }
 
 enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_arena *arena,

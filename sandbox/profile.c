@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,8 @@
 
 #define LOW32 0xffffffffU
 #define NUMBERS_MAX 600 // of native calls; far above the newest
+
+enum { PROTOCOL_DCCP = 33, PROTOCOL_MAX = 58 }; // ICMP for version 6: of those in use, the highest
 
 // What strict allows: names that libseccomp does not know are skipped. Docker's
 // default list without what needs a capability (no payload has one), and without
@@ -191,11 +192,11 @@ static int deny_protocols(scmp_filter_ctx filter)
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && problem == 0; i++) {
         problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SYS_socket, 2,
-                SCMP_A0(SCMP_CMP_EQ, families[i]), SCMP_A2(SCMP_CMP_GT, IPPROTO_ICMPV6));
+                SCMP_A0(SCMP_CMP_EQ, families[i]), SCMP_A2(SCMP_CMP_GT, PROTOCOL_MAX));
         if (problem == 0)
             problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SYS_socket, 2,
                     SCMP_A0(SCMP_CMP_EQ, families[i]),
-                    SCMP_A2(SCMP_CMP_MASKED_EQ, LOW32, IPPROTO_DCCP));
+                    SCMP_A2(SCMP_CMP_MASKED_EQ, LOW32, PROTOCOL_DCCP));
     }
     return problem;
 }

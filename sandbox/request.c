@@ -14,7 +14,7 @@ void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = request->serve_fd = -1;
+            request->errors_fd = request->learn_fd = request->serve_fd = -1;
 }
 
 bool assay_request_take(
@@ -41,7 +41,7 @@ static bool tell_apart(struct assay_request *request)
         int *fd;
     } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
             {request->plan.stderr_fd >= 0, &request->errors_fd},
-            {request->session, &request->serve_fd}};
+            {request->plan.learn, &request->learn_fd}, {request->session, &request->serve_fd}};
     size_t next = 0;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -123,6 +123,7 @@ bool assay_request_send(
 
     add_fd(fds, &fd_count, request->report_fd);
     add_fd(fds, &fd_count, request->errors_fd);
+    add_fd(fds, &fd_count, request->learn_fd);
     add_fd(fds, &fd_count, request->serve_fd);
     if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
@@ -190,7 +191,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
 void assay_request_close(struct assay_request *request)
 {
     const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
-            request->errors_fd, request->serve_fd};
+            request->errors_fd, request->learn_fd, request->serve_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
@@ -199,7 +200,7 @@ void assay_request_close(struct assay_request *request)
         if (request->extra_fds[i] >= 0)
             close(request->extra_fds[i]);
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = -1;
+            request->errors_fd = request->learn_fd = -1;
     request->extra_count = 0;
 }
 

@@ -15,7 +15,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/mounts.h"
 
-#define ASSAY_REQUEST_EXTRA_MAX 2
+#define ASSAY_REQUEST_EXTRA_MAX 4
 
 struct assay_request {
     struct assay_arena *arena;
@@ -26,6 +26,7 @@ struct assay_request {
     bool sources_open;                             // the spawner did it; else the init does
     int plan_fd;                                   // -1: read, and no longer needed
     int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
+    int learn_fd;                                  // likewise
     int serve_fd;                                  // a session's; -1
     int extra_fds[ASSAY_REQUEST_EXTRA_MAX];        // not told apart before the plan is read
     size_t extra_count;

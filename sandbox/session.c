@@ -126,6 +126,8 @@ static enum assay_status check_plan(
 
     if (plan->report_fd != 0)
         return assay_fail(err, ASSAY_EINVAL, "a session's plan has no report_fd: commands have");
+    if (plan->learn)
+        return assay_fail(err, ASSAY_EINVAL, "learning mode is for single commands");
     *copy = *plan;
     copy->argv = no_command;
     copy->stdin_bytes = NULL;

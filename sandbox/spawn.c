@@ -284,7 +284,8 @@ void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *recor
         }
     } else if (fd_count > 0) {
         tell_failure(fds[0], &full);
-        close(fds[0]);
+        for (size_t i = 0; i < fd_count; i++)
+            close(fds[i]);
     }
     assay_request_release(&request);
 }

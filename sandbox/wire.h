@@ -52,8 +52,9 @@ struct assay_wire_hello {
 
 // Descriptors beside it, in this order: private socket, plan (a memfd), stdin
 // (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
-// them, the report pipe's end and that of a stderr which is apart from output;
-// then, of a session, the socket on which its init serves (order.h).
+// them, the report pipe's end, that of a stderr which is apart from output, and the
+// learning mode's page (notify.h); then, of a session, the socket on which its init serves
+// (order.h).
 struct assay_wire_run {
     uint32_t kind, version;
     uint32_t session; // no command: argv is not used

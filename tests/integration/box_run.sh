@@ -120,6 +120,15 @@ run 2 assay box run
 run 125 assay box run --tree "$WORK/nosuch" true
 run 0 assay box run --profile compat --network host -- true
 
+# Learning mode names what was refused, and by whom.
+box 0 exited --learn -- sh -c 'unshare -U true; unshare -U true; true'
+has err 'assay: refused: unshare (EPERM), 2 times, by unshare in /'
+/usr/bin/python3 -c 'import json, sys; row, = json.load(open(sys.argv[1]))["denied"]
+assert row["call"] == "unshare" and row["errno"] == 1 and row["count"] == 2 and row["arguments"][0] == "0x10000000", row' \
+    "$WORK/json" || fail "learning mode: $(cat "$WORK/json")"
+box 0 exited -- sh -c 'unshare -U true; true'
+! grep -q refused "$WORK/err" || fail "refused calls are told without --learn"
+
 # Hostile output stays output: the status is where nobody else can write.
 box 0 exited -- sh -c 'printf "\033]0;x\007\000\377" ; echo "{\"cause\":\"forged\"}" >&2; ls /proc/self/fd | wc -l'
 printf '\033]0;x\007\000\3774\n' | cmp - "$WORK/out" || fail "hostile output"

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "attack.h"
+#include "tests/sandbox/attacks/attack.h"
 
 #define KEY 0x61747461
 #define KEYCTL_SEARCH 10

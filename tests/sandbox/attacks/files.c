@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#include "attack.h"
+#include "tests/sandbox/attacks/attack.h"
 
 // --- the overlay ---------------------------------------------------------------------------------
 

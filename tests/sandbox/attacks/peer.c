@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "attack.h"
+#include "tests/sandbox/attacks/attack.h"
 
 #define SHARE_CORE_TO 2 // PR_SCHED_CORE_SHARE_TO
 

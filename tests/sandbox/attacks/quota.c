@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "attack.h"
+#include "tests/sandbox/attacks/attack.h"
 
 #define MOST 300000
 

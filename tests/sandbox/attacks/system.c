@@ -21,7 +21,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-#include "attack.h"
+#include "tests/sandbox/attacks/attack.h"
 
 // --- files of the kernel -------------------------------------------------------------------------
 

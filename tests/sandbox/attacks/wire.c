@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "attack.h"
+#include "tests/sandbox/attacks/attack.h"
 
 static int try_socket(int family, int type, int protocol)
 {
