@@ -65,6 +65,7 @@ const char *assay_network_name(enum assay_network network)
 // One box under way.
 struct run {
     const struct assay_box_plan *plan; // borrowed
+    uint64_t zygote;                   // 0: none
     int private_fd;                    // ours; the spawner holds the other end
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
@@ -173,8 +174,9 @@ static enum assay_status prepare(
 static enum assay_status send_run(
         struct assay_sandbox *sandbox, struct run *run, struct assay_error *err)
 {
+    const struct assay_wire_run record = {.zygote = run->zygote};
     const enum assay_status status =
-            assay_handoff_request(sandbox, false, run->handed, run->handed_count, err);
+            assay_handoff_request(sandbox, &record, run->handed, run->handed_count, err);
 
     for (size_t i = 0; i < run->handed_count; i++)
         close(run->handed[i]);
@@ -391,10 +393,11 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static enum assay_status run_now(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
-        struct assay_box_result *result, struct assay_error *err)
+static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
+        const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
     struct run run = {.plan = plan,
+            .zygote = zygote,
             .private_fd = -1,
             .output_fd = -1,
             .report_fd = -1,
@@ -432,8 +435,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     return status;
 }
 
-enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
-        struct assay_box_result *result, struct assay_error *err)
+enum assay_status assay_box_run_from(struct assay_sandbox *sandbox, uint64_t zygote,
+        const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
     struct assay_box_plan placed = *plan;
     struct assay_lease lease;
@@ -453,11 +456,17 @@ enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assa
         return status;
     placed.cpus = lease.cpus;
     placed.cpu_count = lease.cpu_count;
-    status = run_now(sandbox, &placed, result, err);
+    status = run_now(sandbox, zygote, &placed, result, err);
     assay_slots_give(sandbox->slots, &lease);
     if (status == ASSAY_OK)
         result->usage.queue_ms = lease.waited_us / 1000;
     return status;
+}
+
+enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+        struct assay_box_result *result, struct assay_error *err)
+{
+    return assay_box_run_from(sandbox, 0, plan, result, err);
 }
 
 void assay_box_result_release(struct assay_box_result *result)

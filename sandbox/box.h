@@ -185,6 +185,9 @@ struct assay_box_plan {
     uint32_t cpu_count;
     cpu_set_t cpus; // assay_box_run() fills it in
     bool no_aslr;   // the same addresses in every run (ADDR_NO_RANDOMIZE)
+    // The command is a zygote (zygote.h): it keeps no capability either, but may make
+    // namespaces and mounts, has no profile and no rlimits. Give it no foreign code.
+    bool serves;
 
     // How the output is kept: the first head_bytes and the last tail_bytes are
     // stored, all of it is counted. 0 and 0: 1 MiB each.

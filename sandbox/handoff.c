@@ -63,13 +63,14 @@ enum assay_status assay_handoff_pipe(int ends[2], struct assay_error *err)
     return ASSAY_OK;
 }
 
-enum assay_status assay_handoff_request(struct assay_sandbox *sandbox, bool session, const int *fds,
-        size_t fd_count, struct assay_error *err)
+enum assay_status assay_handoff_request(struct assay_sandbox *sandbox,
+        const struct assay_wire_run *sort, const int *fds, size_t fd_count, struct assay_error *err)
 {
-    const struct assay_wire_run record = {
-            .kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION, .session = session};
+    struct assay_wire_run record = *sort;
     enum assay_status status = ASSAY_OK;
 
+    record.kind = ASSAY_WIRE_RUN;
+    record.version = ASSAY_WIRE_VERSION;
     pthread_mutex_lock(&sandbox->lock);
     if (sandbox->main_fd < 0)
         status = assay_fail(err, ASSAY_EIO, "the spawner is not running");

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "sandbox/box.h"
+#include "sandbox/wire.h"
 
 // A sealed memory file with these bytes, positioned at its start; -1 with errno.
 int assay_handoff_memory_file(const char *name, const char *bytes, size_t len);
@@ -15,8 +16,10 @@ ASSAY_MUST_USE enum assay_status assay_handoff_plan(
         int *fd_out, const struct assay_box_plan *plan, struct assay_error *err);
 // Only our end, ends[0], does not block: programs expect the other to.
 ASSAY_MUST_USE enum assay_status assay_handoff_pipe(int ends[2], struct assay_error *err);
-// Ask the spawner for a box. The descriptors (wire.h tells their order) stay the caller's.
-ASSAY_MUST_USE enum assay_status assay_handoff_request(struct assay_sandbox *sandbox, bool session,
-        const int *fds, size_t fd_count, struct assay_error *err);
+// Ask the spawner for a box of this sort (kind and version are set here). The descriptors
+// (wire.h tells their order) stay the caller's.
+ASSAY_MUST_USE enum assay_status assay_handoff_request(struct assay_sandbox *sandbox,
+        const struct assay_wire_run *sort, const int *fds, size_t fd_count,
+        struct assay_error *err);
 
 #endif

@@ -108,12 +108,12 @@ static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
 
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
-    int fds[2] = {init->control_fd, -1};
+    int fds[3] = {init->control_fd, init->waiting_pid > 0 ? init->waiting_fd : -1, -1};
 
 #ifdef __SANITIZE_ADDRESS__
-    fds[1] = 2; // where the sanitizers of a test build report
+    fds[2] = 2; // where the sanitizers of a test build report
 #endif
-    return keep_only(fds, 2, fault);
+    return keep_only(fds, 3, fault);
 }
 
 // False with fault->step empty when the spawner is gone.
@@ -199,6 +199,24 @@ static bool hand_up(
     return true;
 }
 
+// A zygote's run: the payload is there already.
+static bool wake_payload(struct life *life, int error_fd, struct assay_fault *fault)
+{
+    const struct assay_init *init = life->init;
+    const struct assay_wire_wake record = {.kind = ASSAY_WIRE_WAKE,
+            .limit_memory = init->limit_memory,
+            .limit_pids = init->limit_pids};
+    int fds[3 + ASSAY_REQUEST_EXTRA_MAX + 1];
+    size_t count = assay_request_list(&life->request, fds);
+
+    fds[count++] = error_fd;
+    life->payload_pid = init->waiting_pid;
+    if (assay_wire_send(init->waiting_fd, &record, sizeof(record), fds, count) < 0)
+        return assay_fault_set(fault, "wake payload");
+    close(init->waiting_fd);
+    return true;
+}
+
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
@@ -216,7 +234,10 @@ static bool start_payload(struct life *life, struct assay_fault *fault)
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
-    life->payload_pid = fork();
+    if (init->waiting_pid == 0)
+        life->payload_pid = fork();
+    else if (!wake_payload(life, ends[1], fault))
+        return false;
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
@@ -400,7 +421,7 @@ void assay_init_run(const struct assay_init *init)
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (!wait_for_go(init, &fault))
+    if (init->waiting_pid == 0 && !wait_for_go(init, &fault))
         fail(&life, &fault);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);

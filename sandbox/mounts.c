@@ -478,7 +478,8 @@ enum assay_shape assay_mounts_shape(const struct assay_box_plan *plan)
 {
     if (plan->network == ASSAY_NETWORK_HOST)
         return ASSAY_SHAPE_HOST_NETWORK;
-    if (!plan->host_usr || plan->root_lower_count > 0)
+    // A zygote's /proc is not like the others'.
+    if (!plan->host_usr || plan->root_lower_count > 0 || plan->serves)
         return ASSAY_SHAPE_OTHER;
     // The stage's /etc has no place for anything more.
     for (size_t i = 0; i < plan->mount_count; i++)
@@ -541,7 +542,7 @@ bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
             .out_dir_fd = -1};
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return assay_fault_set(fault, "private mounts");
-    if (shape != ASSAY_SHAPE_PLAIN || !staged)
+    if (shape != ASSAY_SHAPE_PLAIN)
         return true;
     assay_box_plan_default(&plan);
     plan.host_usr = true;

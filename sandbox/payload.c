@@ -133,12 +133,12 @@ static bool set_cpus(const struct assay_box_plan *plan, struct assay_fault *faul
     return true;
 }
 
-static bool reset_signals(struct assay_fault *fault)
+static bool reset_signals(const struct assay_payload *payload, struct assay_fault *fault)
 {
     sigset_t none;
 
     // A SIGCHLD that someone above us ignored would be ignored after exec too.
-    for (int number = 1; number < NSIG; number++)
+    for (int number = 1; !payload->warm && number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     sigemptyset(&none);
     return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
@@ -265,7 +265,27 @@ static void exec_command(const struct assay_box_plan *plan)
     errno = problem;
 }
 
-void assay_payload_exec(struct assay_payload *payload)
+// A zygote makes boxes within its own, whose limits may be wider than its; what runs in
+// it has passed through our hands before, and what it forks goes through all of this anew.
+static bool confine(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    if (payload->plan->serves)
+        return set_limit(RLIMIT_CORE, 0, RLIM_INFINITY, fault);
+    return set_limits(payload, fault) && set_cpus(payload->plan, fault);
+}
+
+static bool lock_in(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    const enum assay_profile profile = payload->plan->profile;
+
+    if (!scope_with_landlock(fault))
+        return false;
+    return payload->plan->learn
+            ? assay_notify_install(payload->profiles, profile, payload->learn_fd, fault)
+            : assay_profile_install(payload->profiles, profile, fault);
+}
+
+void assay_payload_settle(struct assay_payload *payload)
 {
     const struct assay_box_plan *plan = payload->plan;
     struct assay_fault fault = {{0}, 0};
@@ -276,22 +296,27 @@ void assay_payload_exec(struct assay_payload *payload)
     }
     (void)umask(022);
     if (!raise_descriptors(payload, &fault) || !set_descriptors(payload, &fault) ||
-            !reset_signals(&fault) || (plan->terminal && !assay_terminal_take(&fault)))
+            !reset_signals(payload, &fault) || (plan->terminal && !assay_terminal_take(&fault)))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)
         refuse(plan->cwd, errno);
-    if (!set_limits(payload, &fault) || !set_cpus(plan, &fault) || !drop_capabilities(&fault))
+    if (!confine(payload, &fault) || !drop_capabilities(&fault))
         fail(payload, &fault);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)assay_fault_set(&fault, "no_new_privs");
         fail(payload, &fault);
     }
-    if (!scope_with_landlock(&fault) ||
-            !(plan->learn ? assay_notify_install(
-                                    payload->profiles, plan->profile, payload->learn_fd, &fault)
-                          : assay_profile_install(payload->profiles, plan->profile, &fault)))
+    if (!plan->serves && !lock_in(payload, &fault))
         fail(payload, &fault);
+}
+
+void assay_payload_exec(struct assay_payload *payload)
+{
+    const struct assay_box_plan *plan = payload->plan;
+    struct assay_fault fault = {{0}, 0};
+
+    assay_payload_settle(payload);
     exec_command(plan);
     if (!is_our_trouble(errno))
         refuse(plan->argv[0], errno);

@@ -21,9 +21,12 @@ struct assay_payload {
     int error_fd;
     int learn_fd;                  // where the learning mode's listener goes; -1: none
     bool limit_memory, limit_pids; // by rlimit, where no cgroup does
+    bool warm; // a run of a zygote: no exec follows, so its signal handlers stay
 };
 
-// Never returns. Everything irrevocable happens here, seccomp last, then exec.
+// Everything irrevocable, seccomp last. Ends the process when a step fails.
+void assay_payload_settle(struct assay_payload *payload);
+// Settles, then execs; never returns.
 _Noreturn void assay_payload_exec(struct assay_payload *payload);
 
 #endif

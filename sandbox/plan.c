@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PLAN_MAGIC 0x4e4c5041U // "APLN"
-#define PLAN_VERSION 2U
+#define PLAN_VERSION 3U
 #define NO_TEXT UINT32_MAX
 
 void assay_box_limits_default(struct assay_box_limits *limits)
@@ -280,6 +280,7 @@ enum assay_status assay_plan_pack(
     put_u32(buf, plan->cpu_count);
     (void)assay_buf_add(buf, &plan->cpus, sizeof(plan->cpus));
     put_u32(buf, plan->no_aslr);
+    put_u32(buf, plan->serves);
     return assay_buf_check(buf, "plan", err);
 }
 
@@ -449,6 +450,7 @@ enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_are
     plan.cpu_count = take_u32(&reader);
     take(&reader, &plan.cpus, sizeof(plan.cpus));
     plan.no_aslr = take_u32(&reader) != 0;
+    plan.serves = take_u32(&reader) != 0;
     if (reader.out_of_memory)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a plan");
     if (reader.failed || reader.at != reader.end)

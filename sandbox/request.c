@@ -110,21 +110,31 @@ static size_t send_sources(const struct assay_sources *sources, size_t first, in
     return 0;
 }
 
+size_t assay_request_list(
+        const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX])
+{
+    size_t count = 3;
+
+    fds[0] = request->plan_fd;
+    fds[1] = request->stdin_fd;
+    fds[2] = request->output_fd;
+    add_fd(fds, &count, request->report_fd);
+    add_fd(fds, &count, request->errors_fd);
+    add_fd(fds, &count, request->learn_fd);
+    add_fd(fds, &count, request->serve_fd);
+    return count;
+}
+
 bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault)
 {
     const struct assay_wire_finish record = {.kind = ASSAY_WIRE_FINISH,
             .sources_open = request->sources_open,
             .session = request->session};
-    int fds[3 + ASSAY_REQUEST_EXTRA_MAX] = {
-            request->plan_fd, request->stdin_fd, request->output_fd};
-    size_t fd_count = 3;
+    int fds[3 + ASSAY_REQUEST_EXTRA_MAX];
+    const size_t fd_count = assay_request_list(request, fds);
     const size_t count = request->sources_open ? request->sources.count : 0;
 
-    add_fd(fds, &fd_count, request->report_fd);
-    add_fd(fds, &fd_count, request->errors_fd);
-    add_fd(fds, &fd_count, request->learn_fd);
-    add_fd(fds, &fd_count, request->serve_fd);
     if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
     for (size_t first = 0; first < count;) {
@@ -183,8 +193,6 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
-    close(request->plan_fd);
-    request->plan_fd = -1;
     return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
 }
 

@@ -24,7 +24,7 @@ struct assay_request {
     bool session;                                  // no command, but a socket to serve
     struct assay_sources sources;                  // owned
     bool sources_open;                             // the spawner did it; else the init does
-    int plan_fd;                                   // -1: read, and no longer needed
+    int plan_fd;                                   // -1: handed on
     int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
     int learn_fd;                                  // likewise
     int serve_fd;                                  // a session's; -1
@@ -42,6 +42,9 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
 // All descriptors stay the sender's.
 bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault);
+// The plan's descriptor and those after it, in the order of wire.h; returns how many.
+size_t assay_request_list(
+        const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX]);
 // Waits. False with fault->step empty when the sender is gone. Everything received is owned.
 bool assay_request_receive(
         struct assay_request *request, int control_fd, struct assay_fault *fault);

@@ -196,7 +196,8 @@ static enum assay_status ask_for_box(
     if (status == ASSAY_OK) {
         session->output_fd = pair[0];
         fds[3] = pair[1];
-        status = assay_handoff_request(session->sandbox, true, fds, 5, err);
+        status = assay_handoff_request(
+                session->sandbox, &(struct assay_wire_run){.session = 1}, fds, 5, err);
     }
     for (size_t i = 0; i < 5; i++)
         close_fd(&fds[i]);

@@ -17,49 +17,9 @@
 #include "sandbox/request.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
+#include "sandbox/zygotes.h"
 
 // --- ids -----------------------------------------------------------------------------------------
-
-bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map)
-{
-    char path[48];
-    char text[48];
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
-    if (!assay_procfile_write(-1, path, "deny"))
-        return false;
-    (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
-    (void)snprintf(text, sizeof(text), "%" PRIu32 " %" PRIu32 " 1", map->inside_uid, map->uid);
-    if (!assay_procfile_write(-1, path, text))
-        return false;
-    (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
-    (void)snprintf(text, sizeof(text), "%" PRIu32 " %" PRIu32 " 1", map->inside_gid, map->gid);
-    return assay_procfile_write(-1, path, text);
-}
-
-int assay_spawn_map_namespace(const struct assay_id_map *map)
-{
-    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-    char path[48];
-    int fd = -1;
-    const pid_t pid = sys_clone3(&args);
-
-    if (pid == 0) {
-        for (;;)
-            (void)pause();
-    }
-    if (pid < 0)
-        return -1;
-    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-    if (assay_spawn_write_maps(pid, map))
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-    const int problem = errno;
-
-    (void)kill(pid, SIGKILL);
-    (void)waitpid(pid, NULL, 0);
-    errno = problem;
-    return fd;
-}
 
 // A uid that no other box of ours has, or the store's when the pool is used up.
 static uint32_t take_uid(struct spawner *spawner, int *idmap_fd)
@@ -96,6 +56,34 @@ static void return_uid(struct spawner *spawner, uint32_t uid)
         spawner->uid_taken[uid - ids->pool] = false;
 }
 
+// What a zygote can fork: a box of the zygote's own shape, which leaves nothing behind.
+static bool can_be_forked(const struct box *box, const struct assay_request *request)
+{
+    const struct assay_box_plan *plan = &request->plan;
+
+    return !request->sources.keeps_upper && plan->network == ASSAY_NETWORK_NONE &&
+            !plan->terminal && !plan->learn && !plan->no_aslr && !plan->serves &&
+            assay_mounts_shape(plan) == box->shape;
+}
+
+// A run of a zygote sees the zygote's mounts, not the host's: the spawner opens its
+// sources whoever it is, and shifts them to the uid that they share.
+static bool open_for_fork(
+        const struct spawner *spawner, struct box *box, struct assay_request *request)
+{
+    const struct assay_ids *ids = &spawner->ids;
+    const bool pooled = ids->pool_count > 0 && box->uid >= ids->pool &&
+            box->uid - ids->pool < ids->pool_count;
+    bool refused = false;
+
+    if (!can_be_forked(box, request))
+        return assay_fault_errno(&box->fault, "plan for a zygote", EINVAL);
+    request->sources_open = true;
+    return assay_sources_open(&request->sources, &request->plan,
+            pooled ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, box->uid,
+            &refused, &box->fault);
+}
+
 // As root: open what the plan names, shifted to the box's own uid. Where the
 // kernel or a file system refuses the shift, and for a box that leaves an upper
 // behind (which must belong to the store), the box runs as the store's uid.
@@ -104,6 +92,8 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     int idmap_fd = -1;
     bool refused = false;
 
+    if (box->forked_here)
+        return open_for_fork(spawner, box, request);
     box->uid = spawner->ids.store_uid;
     if (!spawner->ids.root)
         return true; // the init does it, with the box's own rights
@@ -125,7 +115,7 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
 
 // --- the request ---------------------------------------------------------------------------------
 
-static struct box *make_box(struct spawner *spawner)
+struct box *assay_spawn_make_box(struct spawner *spawner)
 {
     struct box *box = NULL;
 
@@ -220,19 +210,36 @@ static bool prepare(struct spawner *spawner, struct box *box, enum assay_shape s
     return true;
 }
 
-static bool start(struct spawner *spawner, struct box *box, struct assay_request *request)
+// The runs of a zygote have no image of their own: they are as the zygote is.
+static unsigned shape_of_runs(const struct assay_box_plan *plan)
+{
+    struct assay_box_plan run = *plan;
+
+    run.serves = false;
+    return assay_mounts_shape(&run);
+}
+
+// *serve_fd is taken by a zygote.
+static bool start(
+        struct spawner *spawner, struct box *box, struct assay_request *request, int *serve_fd)
 {
     if (!assay_request_read_plan(request, &box->fault))
         return false;
     box->limits = request->plan.limits;
     box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
     if (!open_sources(spawner, box, request) ||
-            !prepare(spawner, box, assay_mounts_shape(&request->plan)) ||
+            (!box->forked_here &&
+                    !prepare(spawner, box, assay_mounts_shape(&request->plan))) ||
             !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault))
         return false;
     if (!assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot))
         return assay_fault_set(&box->fault, "watch");
     box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    if (box->forked_here)
+        return assay_zygotes_request(spawner, box, request);
+    if (request->plan.serves &&
+            !assay_zygotes_add(spawner, box, serve_fd, shape_of_runs(&request->plan)))
+        return false;
     return assay_request_send(request, box->control_fd, &box->fault);
 }
 
@@ -265,15 +272,19 @@ void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *recor
         const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
     struct assay_request request;
-    struct assay_fault full = {.step = "too many boxes", .sys_errno = EAGAIN};
-    struct box *box = fd_count < 4 ? NULL : make_box(spawner);
+    struct assay_fault fault = {.step = "too many boxes", .sys_errno = EAGAIN};
+    int serve_fd = record->serves && fd_count > 4 ? fds[--fd_count] : -1;
+    struct box *box = NULL;
 
+    if (fd_count >= 4)
+        box = record->zygote != 0 ? assay_zygotes_take(spawner, record->zygote, &fault)
+                                  : assay_spawn_make_box(spawner);
     assay_request_init(&request);
     request.session = record->session != 0;
     if (box != NULL) {
         box->private_fd = fds[0];
         if (!assay_request_take(&request, fds + 1, fd_count - 1, &box->fault) ||
-                !start(spawner, box, &request)) {
+                !start(spawner, box, &request, &serve_fd)) {
             hear_last_words(box);
             tell_failure(box->private_fd, &box->fault);
             if (box->pid > 0) {
@@ -283,10 +294,12 @@ void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *recor
             assay_spawn_release(spawner, box);
         }
     } else if (fd_count > 0) {
-        tell_failure(fds[0], &full);
+        tell_failure(fds[0], &fault);
         for (size_t i = 0; i < fd_count; i++)
             close(fds[i]);
     }
+    if (serve_fd >= 0)
+        close(serve_fd);
     assay_request_release(&request);
 }
 
@@ -323,6 +336,7 @@ static void remove_group(struct spawner *spawner, struct assay_cgroup *group)
 
 void assay_spawn_release(struct spawner *spawner, struct box *box)
 {
+    assay_zygotes_forget(spawner, box);
     close_fd(spawner, box->pid_fd);
     close_fd(spawner, box->control_fd);
     close_fd(spawner, box->private_fd);
@@ -330,7 +344,8 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     close_fd(spawner, box->group.oom_fd);
     box->group.oom_fd = -1;
     remove_group(spawner, &box->group);
-    return_uid(spawner, box->uid);
+    if (!box->forked_here)
+        return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;
     spawner->box_count--;
     free(box);

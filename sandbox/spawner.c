@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "sandbox/sys.h"
+#include "sandbox/zygotes.h"
 
 #define EVENTS_MAX 64
 #define CPU_CHECK_US_MIN 2000
@@ -46,7 +47,7 @@ static void kill_init(struct spawner *spawner, struct box *box)
     (void)sys_pidfd_kill(box->pid_fd);
 }
 
-static void kill_box(struct spawner *spawner, struct box *box)
+void assay_spawner_kill_box(struct spawner *spawner, struct box *box)
 {
     const uint32_t kind = ASSAY_WIRE_KILL;
 
@@ -71,7 +72,7 @@ static void kill_for(struct spawner *spawner, struct box *box, enum assay_box_ca
         return;
     box->facts.killed = true;
     box->facts.kill_cause = cause;
-    kill_box(spawner, box);
+    assay_spawner_kill_box(spawner, box);
 }
 
 static void note_meter(struct box *box, const struct assay_wire_init *record)
@@ -200,7 +201,7 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     } else if (record.kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
         box->failed = true;
         box->fault = record.fault;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     }
     return true;
 }
@@ -236,7 +237,7 @@ static void hear_oom(struct spawner *spawner, struct box *box)
     assay_cgroup_read(&box->group, &spawner->cgroups, &usage);
     if (usage.oom) {
         box->facts.oom = true;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     }
 }
 
@@ -257,6 +258,9 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
             // What it said last, before it died.
         }
         finish_box(spawner, box);
+        break;
+    case WATCH_SERVE:
+        assay_zygotes_hear(spawner, box);
         break;
     case WATCH_MAIN:
     case WATCH_SIGNAL:
@@ -282,7 +286,7 @@ static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
     if (box->state == BOX_SETUP) {
         box->failed = true;
         (void)assay_fault_errno(&box->fault, "set-up took too long", ETIMEDOUT);
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
         return;
     }
     if (now_us >= wall_end_us) {

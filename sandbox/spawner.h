@@ -14,6 +14,7 @@
 #include "sandbox/judge.h"
 #include "sandbox/mounts.h"
 #include "sandbox/profile.h"
+#include "sandbox/request.h"
 #include "sandbox/skeleton.h"
 #include "sandbox/wire.h"
 
@@ -25,6 +26,8 @@
 // RUNNING -> DYING [ENDED, kill]  the payload ended, or a limit did
 // DYING -> gone [pidfd]           everything in it is dead and reaped: the result is sent
 enum box_state { BOX_SETUP, BOX_RUNNING, BOX_DYING };
+
+struct zygote;
 
 struct box {
     enum box_state state;
@@ -42,6 +45,13 @@ struct box {
     struct assay_wire_init meter;              // last reading of the init's meter
     uint64_t memory_peak;                      // highest reading
     uint32_t pids_peak;
+    struct zygote *zygote; // owned; what this box serves as (zygotes.h)
+    // Of a run of a zygote, whose uid it shares:
+    struct box *parent;            // NULL: none, or it is dead
+    bool forked_here;              // by the parent
+    unsigned shape;                // then: the enum assay_shape that it prepares
+    uint32_t fork_number;          // of the FORK that asked for it; 0: it has come
+    struct assay_request *pending; // owned; waits for that
 };
 
 struct spawner {
@@ -59,6 +69,7 @@ struct spawner {
     struct assay_cgroup *busy_groups; // owned; could not be removed yet
     size_t busy_count, busy_cap;
     unsigned deaf_count; // failures in a row to receive from the main socket
+    uint32_t zygote_count, fork_count; // made so far
     bool stopping;
 };
 
@@ -68,6 +79,8 @@ void assay_spawner_run(struct spawner *spawner);
 // spawn.c: from a request to a running init. On failure the caller is told.
 void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
         const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
+// An empty slot's box; NULL: too many.
+struct box *assay_spawn_make_box(struct spawner *spawner);
 // Forget a box whose process is gone (or never was): descriptors, uid, group, slot.
 void assay_spawn_release(struct spawner *spawner, struct box *box);
 // Write /proc/PID/{setgroups,uid_map,gid_map} of a child in a new user namespace. False with errno.
@@ -75,8 +88,18 @@ bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map);
 // A user namespace with this map, as a descriptor; -1 with errno.
 int assay_spawn_map_namespace(const struct assay_id_map *map);
 
+// Kill what is in the box; its result follows when all of it is dead.
+void assay_spawner_kill_box(struct spawner *spawner, struct box *box);
 // Watch fd; `kind` and the box's slot come back with its event.
-enum watch_kind { WATCH_MAIN, WATCH_SIGNAL, WATCH_PID, WATCH_CONTROL, WATCH_PRIVATE, WATCH_OOM };
+enum watch_kind {
+    WATCH_MAIN,
+    WATCH_SIGNAL,
+    WATCH_PID,
+    WATCH_CONTROL,
+    WATCH_PRIVATE,
+    WATCH_OOM,
+    WATCH_SERVE
+};
 bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot);
 
 #endif

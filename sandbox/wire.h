@@ -7,6 +7,7 @@
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
 //   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills it
+//   serve    spawner <-> zygote    SERVE, FORK; READY, FORKED
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
 //                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
 //                                  group counts CPU time also KILL and its answer DEAD
@@ -42,6 +43,11 @@ enum assay_wire_kind {
     ASSAY_WIRE_LISTENER,
     ASSAY_WIRE_DEAD,
     ASSAY_WIRE_TERMINAL,
+    ASSAY_WIRE_SERVE,
+    ASSAY_WIRE_READY,
+    ASSAY_WIRE_FORK,
+    ASSAY_WIRE_FORKED,
+    ASSAY_WIRE_WAKE,
 };
 
 struct assay_wire_hello {
@@ -54,10 +60,12 @@ struct assay_wire_hello {
 // (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
 // them, the report pipe's end, that of a stderr which is apart from output, and the
 // learning mode's page (notify.h); then, of a session, the socket on which its init serves
-// (order.h).
+// (order.h); of a zygote, the spawner's end of the one on which its command serves.
 struct assay_wire_run {
     uint32_t kind, version;
     uint32_t session; // no command: argv is not used
+    uint32_t serves;
+    uint64_t zygote; // fork it from this zygote, as STARTED named it; 0: from nothing
 };
 
 struct assay_wire_kill {
@@ -88,6 +96,33 @@ struct assay_wire_finish {
 struct assay_wire_sources {
     uint32_t kind, count;
     uint64_t missing;
+};
+
+// To a library when a zygote can serve.
+struct assay_wire_zygote {
+    uint32_t kind; // STARTED
+    uint32_t unused;
+    uint64_t zygote;
+};
+
+// Spawner -> zygote. SERVE once, with a memory file (zygote_setup.h); FORK for each
+// run, with the init's end of its control socket.
+struct assay_wire_serve {
+    uint32_t kind, version;
+    uint32_t number;                                 // FORK: comes back in FORKED
+    uint32_t shape, limit_memory, limit_pids, meter; // FORK: as in struct assay_init
+};
+
+// Zygote -> spawner. READY once; FORKED with a pidfd, or with an errno.
+struct assay_wire_forked {
+    uint32_t kind, number;
+    int32_t sys_errno;
+};
+
+// Init -> its waiting payload. Descriptors as for FINISH, then the error pipe.
+struct assay_wire_wake {
+    uint32_t kind;
+    uint32_t limit_memory, limit_pids;
 };
 
 // Everything that an init sends; GO and KILL to it use `kind` alone.

@@ -74,8 +74,9 @@ static int copy_payloads(const char *build, const char *folder)
 static int make_folder(const char *build, const char *program, const char *folder)
 {
     char path[PATH_MAX];
-    int problem =
-            copy("", program, folder, "program") + copy(build, "assay-box", folder, "assay-box");
+    int problem = copy("", program, folder, "program") +
+            copy(build, "assay-box", folder, "assay-box") +
+            copy(build, "libassay_zygote.so", folder, "libassay_zygote.so");
 
     (void)snprintf(path, sizeof(path), "%s/tests", folder);
     problem += mkdir(path, 0755) != 0;
