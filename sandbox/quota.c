@@ -42,7 +42,7 @@ pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal)
     int problem = 0;
     pid_t pid = -1;
 
-    if (owner == 0)
+    if (owner == 0 || !(args->flags & CLONE_NEWUSER))
         return sys_clone3(args);
     if (!set_owner(owner, 0))
         return -1;

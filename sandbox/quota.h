@@ -17,7 +17,7 @@
 // The spawner, before its first clone.
 void assay_quota_prepare(void);
 
-// clone3() of a process in a new user namespace that counts against `owner`, as if that user had
+// clone3(); a new user namespace counts against `owner`, as if that user had
 // made it; the caller is root. A change of credentials clears the caller's parent death signal:
 // it becomes `death_signal` (0: none). owner 0: a plain clone3(), against the caller's own user.
 pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal);
