@@ -4,6 +4,7 @@
 #define ASSAY_ENVS_RUNNER_H
 
 #include "envs/recipe.h"
+#include "envs/warm.h"
 #include "envs/workspace.h"
 #include "sandbox/box.h"
 #include "tasks/instance.h"
@@ -32,6 +33,11 @@ struct assay_runner_job {
     const char *out_dir;    // "/run/assay"
     const char *log_path;   // the log is written here as it comes, bounded; may be NULL
     const volatile bool *cancel;
+    // Where a zygote may stand for a cold start: the zygotes, and the command of one. NULL, or no
+    // words: always cold. What comes out is the same but for the time it takes.
+    struct assay_warm *warm;
+    struct assay_strings warm_argv;
+    uint64_t *warm_number; // out: for assay_warm_distrust(); may be NULL
 };
 
 // Environment of the box, in this order: HOME, PATH=/assay/bin:/usr/bin:/bin,

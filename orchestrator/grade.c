@@ -32,6 +32,7 @@ struct grading {
     const struct assay_environment *environment;
     struct assay_workspace workspace;
     const char *log_path; // relative to the home
+    uint64_t warm_number; // of the zygote that the run came from; 0: none
 };
 
 // What a run left in ASSAY_OUT_DIR, in the arena.
@@ -199,7 +200,9 @@ static enum assay_status run_box(
             .argv = instance->test_cmd,
             .report_fd = ASSAY_REPORT_FD,
             .out_dir = ASSAY_OUT_DIR,
-            .cancel = assay_context_interrupted(g->context)};
+            .cancel = assay_context_interrupted(g->context),
+            .warm = assay_context_warm(g->context),
+            .warm_number = &g->warm_number};
     enum assay_status status = make_log_path(g, err);
 
     limited.limits = limits_of(g->request);
@@ -207,6 +210,9 @@ static enum assay_status run_box(
         status = make_env(g, &job.env, err);
     if (status == ASSAY_OK && g->framework->command)
         status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
+    if (status == ASSAY_OK && g->framework->warm)
+        status = g->framework->warm(
+                &job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
     if (status != ASSAY_OK)
         return status;
     job.log_path = assay_arena_printf(
@@ -341,14 +347,20 @@ static enum assay_status run_and_judge(
         struct grading *g, struct assay_grade *out, struct assay_error *err)
 {
     struct assay_box_result result = {.out_dir_fd = -1};
-    enum assay_status status = run_box(g, &result, err);
+    enum assay_status status = ASSAY_OK;
 
+    g->warm_number = 0;
+    status = run_box(g, &result, err);
     if (status != ASSAY_OK)
         return status;
     if (result.cause == ASSAY_BOX_CANCELLED)
         status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     else
         status = judge_result(g, out, &result, err);
+    if (status == ASSAY_OK &&
+            (out->verdict.cause == ASSAY_CAUSE_TAMPERED ||
+                    out->verdict.cause == ASSAY_CAUSE_INCONSISTENT))
+        assay_warm_distrust(assay_context_warm(g->context), g->warm_number);
     out->executed |=
             result.cause != ASSAY_BOX_SETUP_FAILED && result.cause != ASSAY_BOX_INFRA_ERROR;
     assay_box_result_release(&result);
