@@ -361,6 +361,9 @@ static enum assay_status run_and_judge(
             (out->verdict.cause == ASSAY_CAUSE_TAMPERED ||
                     out->verdict.cause == ASSAY_CAUSE_INCONSISTENT))
         assay_warm_distrust(assay_context_warm(g->context), g->warm_number);
+    if (g->warm_number)
+        assay_log(assay_context_log(g->context), ASSAY_LOG_DEBUG, "orchestrator",
+                "run from a zygote", "instance", g->request->instance->instance_id, NULL);
     out->executed |=
             result.cause != ASSAY_BOX_SETUP_FAILED && result.cause != ASSAY_BOX_INFRA_ERROR;
     assay_box_result_release(&result);
