@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/evaluate.h"
+#include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/report.h"
 
@@ -24,6 +25,7 @@ const struct assay_option assay_eval_options[] = {
         {"retry", 0, "infra", "run again what ended without a verdict", false},
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
+        ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
         {"json", 0, NULL, "print each verdict as a line of JSON, and the report as the last",
                 false},

@@ -6,6 +6,7 @@
 #include "orchestrator/certify.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
+#include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/suite_add.h"
 
@@ -21,6 +22,7 @@ const struct assay_option assay_suite_add_options[] = {
         {"runs", 0, "N", "releases: runs that measure and certify each pair (3)", false},
         {"no-zygote", 0, NULL, "releases: start every interpreter anew", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
@@ -37,6 +39,7 @@ const struct assay_option assay_suite_certify_options[] = {
         {"again", 0, NULL, "also what is certified already", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},

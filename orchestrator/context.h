@@ -31,6 +31,8 @@ void assay_context_close(struct assay_context *context); // NULL is allowed
 struct assay_depot *assay_context_depot(struct assay_context *context);
 struct assay_store *assay_context_store(struct assay_context *context);
 struct assay_sandbox *assay_context_sandbox(struct assay_context *context);
+const struct assay_access *assay_context_access(
+        const struct assay_context *context); // of its boxes
 const struct assay_log *assay_context_log(const struct assay_context *context);
 // Let a progress bar on the same terminal clear and redraw itself around log lines.
 void assay_context_log_around(

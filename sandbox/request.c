@@ -110,8 +110,7 @@ static size_t send_sources(const struct assay_sources *sources, size_t first, in
     return 0;
 }
 
-size_t assay_request_list(
-        const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX])
+size_t assay_request_list(const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX])
 {
     size_t count = 3;
 

@@ -71,8 +71,8 @@ static bool open_for_fork(
         const struct spawner *spawner, struct box *box, struct assay_request *request)
 {
     const struct assay_ids *ids = &spawner->ids;
-    const bool pooled = ids->pool_count > 0 && box->uid >= ids->pool &&
-            box->uid - ids->pool < ids->pool_count;
+    const bool pooled =
+            ids->pool_count > 0 && box->uid >= ids->pool && box->uid - ids->pool < ids->pool_count;
     bool refused = false;
 
     if (!can_be_forked(box, request))
@@ -227,8 +227,7 @@ static bool start(
     box->limits = request->plan.limits;
     box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
     if (!open_sources(spawner, box, request) ||
-            (!box->forked_here &&
-                    !prepare(spawner, box, assay_mounts_shape(&request->plan))) ||
+            (!box->forked_here && !prepare(spawner, box, assay_mounts_shape(&request->plan))) ||
             !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault))
         return false;
     if (!assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot))

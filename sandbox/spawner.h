@@ -68,7 +68,7 @@ struct spawner {
     uint32_t box_count;
     struct assay_cgroup *busy_groups; // owned; could not be removed yet
     size_t busy_count, busy_cap;
-    unsigned deaf_count; // failures in a row to receive from the main socket
+    unsigned deaf_count;               // failures in a row to receive from the main socket
     uint32_t zygote_count, fork_count; // made so far
     bool stopping;
 };

@@ -19,7 +19,7 @@
 
 #define START_MS_MAX 60000
 #define LIFE_MS UINT32_MAX // the longest limit: 49 days; the next run starts another
-#define WORDS_MAX 400 // of what a command wrote before it ended
+#define WORDS_MAX 400      // of what a command wrote before it ended
 
 struct assay_zygote {
     struct assay_sandbox *sandbox; // borrowed
@@ -124,8 +124,7 @@ static enum assay_status tell_refusal(
 
     words[len > 0 ? len : 0] = '\0';
     if (result->cause == ASSAY_BOX_SETUP_FAILED)
-        return assay_fail_errno(
-                err, result->fault.sys_errno, "zygote: %s", result->fault.step);
+        return assay_fail_errno(err, result->fault.sys_errno, "zygote: %s", result->fault.step);
     return assay_fail(err, ASSAY_EREFUSED, "the zygote's command ended: %s %d: %s",
             assay_box_cause_name((enum assay_box_cause)result->cause), result->exit_code, words);
 }

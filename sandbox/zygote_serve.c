@@ -225,8 +225,7 @@ static bool receive_setup(void)
     struct assay_wire_serve record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t count = 0;
-    const long got =
-            assay_wire_receive(ASSAY_ZYGOTE_FD, &record, sizeof(record), fds, &count, 0);
+    const long got = assay_wire_receive(ASSAY_ZYGOTE_FD, &record, sizeof(record), fds, &count, 0);
 
     if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_SERVE ||
             record.version != ASSAY_WIRE_VERSION || count != 1)
@@ -248,8 +247,7 @@ int assay_zygote_serve(void)
 {
     struct assay_wire_forked answer = {.kind = ASSAY_WIRE_READY};
 
-    if (!receive_setup() ||
-            assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), NULL, 0) < 0)
+    if (!receive_setup() || assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), NULL, 0) < 0)
         _exit(1);
     for (;;) {
         struct assay_wire_serve order;

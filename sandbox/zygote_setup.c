@@ -23,8 +23,8 @@ int assay_zygote_setup_write(
         const struct assay_profiles *profiles, const struct assay_skeleton *skeleton)
 {
     const int fd = memfd_create("assay-zygote", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    bool written = fd >= 0 && put(fd, profiles, sizeof(*profiles)) &&
-            put(fd, skeleton, sizeof(*skeleton));
+    bool written =
+            fd >= 0 && put(fd, profiles, sizeof(*profiles)) && put(fd, skeleton, sizeof(*skeleton));
 
     for (size_t i = 0; written && i < skeleton->count; i++)
         written = skeleton->entries[i].text == NULL ||

@@ -184,12 +184,10 @@ static bool admit(struct spawner *spawner, struct box *box, int pid_fd)
     }
     if (assay_wire_send(box->control_fd, &go, sizeof(go), NULL, 0) < 0)
         return assay_fault_set(&box->fault, "release");
-    return box->pending == NULL ||
-            assay_request_send(box->pending, box->control_fd, &box->fault);
+    return box->pending == NULL || assay_request_send(box->pending, box->control_fd, &box->fault);
 }
 
-static void take_fork(
-        struct spawner *spawner, const struct assay_wire_forked *record, int pid_fd)
+static void take_fork(struct spawner *spawner, const struct assay_wire_forked *record, int pid_fd)
 {
     struct box *box = find_asked(spawner, record->number);
 
@@ -218,8 +216,7 @@ static void take_fork(
 
 static void serve(struct spawner *spawner, struct box *box)
 {
-    const struct assay_wire_zygote record = {
-            .kind = ASSAY_WIRE_STARTED, .zygote = box->zygote->id};
+    const struct assay_wire_zygote record = {.kind = ASSAY_WIRE_STARTED, .zygote = box->zygote->id};
 
     box->zygote->ready = true;
     (void)assay_wire_send(box->private_fd, &record, sizeof(record), NULL, 0);
@@ -231,10 +228,9 @@ void assay_zygotes_hear(struct spawner *spawner, struct box *box)
     struct assay_wire_forked record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t count = 0;
-    const long got = box->zygote == NULL
-            ? -1
-            : assay_wire_receive(
-                      box->zygote->serve_fd, &record, sizeof(record), fds, &count, MSG_DONTWAIT);
+    const long got = box->zygote == NULL ? -1
+                                         : assay_wire_receive(box->zygote->serve_fd, &record,
+                                                   sizeof(record), fds, &count, MSG_DONTWAIT);
 
     if (got < 0 && errno == EAGAIN)
         return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What must hold: a run of a zygote is a box like any other, sees nothing of the zygote, leaves
 // nothing to the next run, and dies as surely.
+#include "sandbox/zygote.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "sandbox/zygote.h"
 #include "tests/sandbox/boxes.h"
 
 #define PYTHON "/usr/bin/python3"
@@ -105,9 +106,10 @@ static void the_command_reaches_the_run(void **state)
     struct assay_box_result result;
 
     (void)state;
-    init(&plan, "print(argv[:2], os.getcwd(), sys.stdin.read());"
-                "print([e for e in environ if e.startswith(b'HOME')]);"
-                "os.write(9, b'reported'); sys.exit(7)");
+    init(&plan,
+            "print(argv[:2], os.getcwd(), sys.stdin.read());"
+            "print([e for e in environ if e.startswith(b'HOME')]);"
+            "os.write(9, b'reported'); sys.exit(7)");
     plan.plan.cwd = "/payloads";
     plan.plan.stdin_bytes = "input";
     plan.plan.stdin_len = 5;
@@ -294,9 +296,10 @@ static void a_fork_bomb_stays_in_its_run(void **state)
     struct boxes_plan plan;
 
     (void)state;
-    init(&plan, "while True:\n"
-                "    try: os.fork()\n"
-                "    except OSError: os._exit(3) if os.getpid() == 2 else None");
+    init(&plan,
+            "while True:\n"
+            "    try: os.fork()\n"
+            "    except OSError: os._exit(3) if os.getpid() == 2 else None");
     plan.plan.limits.process_count_max = 40;
     plan.plan.limits.wall_ms_max = 5000;
     plan.plan.limits.cpu_ms_max = 3000;
