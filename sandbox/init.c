@@ -161,9 +161,11 @@ static bool finish(struct life *life, struct assay_fault *fault)
             !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
                     &refused, fault))
         return false;
-    if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
+    if (!assay_mounts_finish(
+                &life->mounts, &request->plan, &request->sources, &request->parts, fault))
         return false;
     assay_sources_close(&request->sources);
+    assay_sources_close(&request->parts);
     return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
             assay_loopback_listen(&life->listen_fd, fault);
 }
@@ -429,6 +431,9 @@ void assay_init_run(const struct assay_init *init)
     if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
             !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
         fail(&life, &fault);
+    for (size_t i = 0; i < life.mounts.part_count; i++)
+        if (!hand_up(&life, ASSAY_WIRE_PART, &life.mounts.part_fds[i], &fault))
+            fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
     if (!(is_session(&life) ? start_session : start_payload)(&life, &fault))

@@ -96,7 +96,9 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     box->uid = spawner->ids.store_uid;
     if (!spawner->ids.root)
         return true; // the init does it, with the box's own rights
-    if (!request->sources.keeps_upper)
+    // Where the kernel does not shift a tmpfs, boxes that share one share a uid, too.
+    if (!request->sources.keeps_upper &&
+            (spawner->can_shift_parts || (request->plan.from == NULL && !request->plan.snapshot)))
         box->uid = take_uid(spawner, &idmap_fd);
     request->sources_open = true;
     if (assay_sources_open(&request->sources, &request->plan, idmap_fd, spawner->ids.store_uid,
@@ -110,6 +112,47 @@ static bool open_sources(struct spawner *spawner, struct box *box, struct assay_
     assay_sources_init(&request->sources, &request->plan);
     return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
             box->uid, &refused, &box->fault);
+}
+
+// A box's tmpfs knows its owner as the box's user: shifted from that to this box's host uid. As an
+// ordinary user all boxes have one uid.
+static bool shift_parts(struct spawner *spawner, uint32_t uid, const struct assay_sources *parts,
+        struct assay_fault *fault)
+{
+    const struct assay_ids *ids = &spawner->ids;
+    // The store's comes after the pool's.
+    const size_t index = uid == ids->store_uid ? ids->pool_count : uid - ids->pool;
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
+
+    if (spawner->part_map_fds[index] < 0) {
+        const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, uid, uid};
+
+        spawner->part_map_fds[index] = assay_spawn_map_namespace(&map);
+        if (spawner->part_map_fds[index] < 0)
+            return assay_fault_set(fault, "snapshots: map");
+    }
+    attr.userns_fd = (unsigned)spawner->part_map_fds[index];
+    for (size_t i = 0; i < parts->count; i++)
+        if (sys_mount_setattr(parts->fds[i], 0, &attr) < 0)
+            return assay_fault_set(fault, "snapshots: shift owners");
+    return true;
+}
+
+static bool open_parts(struct spawner *spawner, struct box *box, struct assay_request *request)
+{
+    struct assay_sources *parts = &request->parts;
+
+    if (parts->count == 0)
+        return true;
+    parts->fds = malloc(parts->count * sizeof(*parts->fds));
+    if (parts->fds == NULL)
+        return assay_fault_errno(&box->fault, "snapshots", ENOMEM);
+    if (!assay_holds_clone(&spawner->holds, assay_snapshot_layers(request->plan.from)->part_ids,
+                parts->count, parts->fds, &box->fault)) {
+        parts->count = 0;
+        return false;
+    }
+    return !spawner->can_shift_parts || shift_parts(spawner, box->uid, parts, &box->fault);
 }
 
 // --- the request ---------------------------------------------------------------------------------
@@ -226,7 +269,7 @@ static bool start(
         return false;
     box->limits = request->plan.limits;
     box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
-    if (!open_sources(spawner, box, request) ||
+    if (!open_sources(spawner, box, request) || !open_parts(spawner, box, request) ||
             (!box->forked_here && !prepare(spawner, box, assay_mounts_shape(&request->plan))) ||
             !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault))
         return false;
@@ -340,6 +383,8 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     close_fd(spawner, box->private_fd);
     close_fd(spawner, box->out_dir_fd);
     close_fd(spawner, box->group.oom_fd);
+    for (size_t i = 0; i < box->part_count; i++)
+        close_fd(spawner, box->part_fds[i]);
     box->group.oom_fd = -1;
     remove_group(spawner, &box->group);
     if (!box->forked_here)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "sandbox/ids.h"
+#include "sandbox/snapshot.h"
 #include "tests/sandbox/boxes.h"
 #include "tests/sandbox/faults/control.h"
 
@@ -49,6 +50,8 @@ static const struct {
         {FAULTS_SPAWNER, "eventfd", NULL, GOES_ON, "likewise"},
         {FAULTS_SPAWNER, "calloc", NULL, OTHER_ERRNO, "no memory for a box: EAGAIN"},
         {FAULTS_SPAWNER, "syscall", "442", GOES_ON, "no owner shift: the store's own uid"},
+        {FAULTS_INIT, "syscall", "431", GOES_ON, "EINVAL: lowers all at once, before Linux 6.7"},
+        {FAULTS_SPAWNER, "setns", NULL, GOES_ON, "the way back is tried again"},
         {FAULTS_INIT, "syscall", "298", GOES_ON, "no perf counter: the meter's other sum"},
         {FAULTS_PAYLOAD, "syscall", "444", GOES_ON, "ENOSYS: a kernel without Landlock"},
         {FAULTS_PAYLOAD, "chdir", NULL, REFUSED,
@@ -58,11 +61,12 @@ static const struct {
 
 static struct assay_sandbox *faulty;
 static struct faults_control *control;
+static struct assay_snapshot *parent; // what FORKED boxes start from
 
 // --- the box that is made again and again --------------------------------------------------------
 
 // What an init prepares without knowing its plan, and what it does when the plan is another.
-enum shape { PLAIN, OWN_ROOT, HOST_NETWORK };
+enum shape { PLAIN, OWN_ROOT, HOST_NETWORK, FROZEN, FORKED };
 
 static void run(struct assay_box_result *result, enum shape shape)
 {
@@ -89,6 +93,8 @@ static void run(struct assay_box_result *result, enum shape shape)
     } else if (shape == HOST_NETWORK) {
         plan.plan.network = ASSAY_NETWORK_HOST;
     }
+    plan.plan.snapshot = shape == FROZEN;
+    plan.plan.from = shape == FORKED ? parent : NULL;
     if (assay_box_run(faulty, &plan.plan, result, &err) != ASSAY_OK)
         fail_msg("%s %s: run: %s", control->name, control->detail, err.message);
 }
@@ -262,8 +268,17 @@ static void walk(enum faults_role role, enum shape shape)
 
 static void a_failure_in_the_spawner_is_told(void **state)
 {
+    struct assay_box_result result;
+
     (void)state;
+    run(&result, FROZEN);
+    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
+    parent = result.snapshot;
+    result.snapshot = NULL;
+    assay_box_result_release(&result);
+    assert_non_null(parent);
     walk(FAULTS_SPAWNER, PLAIN);
+    walk(FAULTS_SPAWNER, FORKED);
 }
 
 static void a_failure_in_the_init_is_told(void **state)
@@ -272,6 +287,8 @@ static void a_failure_in_the_init_is_told(void **state)
     walk(FAULTS_INIT, PLAIN);
     walk(FAULTS_INIT, OWN_ROOT);
     walk(FAULTS_INIT, HOST_NETWORK);
+    walk(FAULTS_INIT, FROZEN);
+    walk(FAULTS_INIT, FORKED);
 }
 
 static void a_failure_before_exec_is_told(void **state)
@@ -340,6 +357,7 @@ static int start_faulty(void **state)
 static int stop_faulty(void **state)
 {
     (void)state;
+    assay_snapshot_release(parent);
     assay_sandbox_stop(faulty);
     return 0;
 }
