@@ -577,7 +577,8 @@ static void end(struct tree *tree)
 }
 
 bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
-        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault)
+        const struct assay_skeleton *skeleton, bool staged, bool fresh_proc,
+        struct assay_fault *fault)
 {
     struct assay_box_plan plan;
     struct tree tree;
@@ -586,6 +587,7 @@ bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
     *out = (struct assay_mounts){.skeleton = skeleton,
             .shape = shape,
             .staged = staged,
+            .outer_proc = !fresh_proc,
             .root_fd = -1,
             .proc_fd = -1,
             .out_dir_fd = -1};

@@ -68,7 +68,8 @@ static enum assay_status exec_spawner(
     char word[] = "spawner";
     char no_cgroups[] = "--hide-cgroups";
     char no_user_namespaces[] = "--hide-user-namespaces";
-    char *argv[5] = {program, word};
+    char no_proc[] = "--hide-proc";
+    char *argv[6] = {program, word};
     char *environment[] = {NULL};
     size_t argc = 2;
     int problem = 0;
@@ -77,7 +78,9 @@ static enum assay_status exec_spawner(
     if (sandbox->options.hide_cgroups)
         argv[argc++] = no_cgroups;
     if (sandbox->options.hide_user_namespaces)
-        argv[argc] = no_user_namespaces;
+        argv[argc++] = no_user_namespaces;
+    if (sandbox->options.hide_proc)
+        argv[argc] = no_proc;
     if (posix_spawn_file_actions_init(&actions) != 0)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to start assay-box");
     if (posix_spawnattr_init(&attributes) != 0) {
@@ -233,9 +236,10 @@ static enum assay_status judge_tier(const struct assay_sandbox *sandbox,
         return assay_fail(err, ASSAY_EREFUSED,
                 "this host gives isolation tier %s, and %s is the minimum (see assay doctor)",
                 assay_tier_name(tier), assay_tier_name(sandbox->options.tier_min));
-    if (tier != ASSAY_TIER_A)
+    if (tier > ASSAY_TIER_C)
         return assay_fail(err, ASSAY_EREFUSED,
-                "this host gives isolation tier %s, which is not built yet (see assay doctor)",
+                "this host gives isolation tier %s, for which there are no boxes: they need mount "
+                "namespaces (see assay doctor)",
                 assay_tier_name(tier));
     return ASSAY_OK;
 }

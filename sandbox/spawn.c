@@ -189,8 +189,11 @@ static _Noreturn void become_init(
             .shape = shape,
             .control_fd = control_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
-            .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
-            .meter = (roles & counted) != counted};
+            .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
+            .meter = (roles & counted) != counted,
+            .tier = spawner->tier,
+            .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
+            .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
 
     assay_init_run(&init);
 }
@@ -206,6 +209,8 @@ static bool clone_init(
             .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
             .exit_signal = SIGCHLD};
 
+    if (spawner->tier == ASSAY_TIER_C)
+        args.flags &= ~(uint64_t)CLONE_NEWUSER;
     if (shape != ASSAY_SHAPE_HOST_NETWORK)
         args.flags |= CLONE_NEWNET;
     if (group_fd >= 0) {
@@ -221,7 +226,7 @@ static bool clone_init(
     }
     if (!assay_cgroup_add(&box->group, &spawner->cgroups, box->pid, group_fd >= 0, &box->fault))
         return false;
-    if (!assay_spawn_write_maps(box->pid, &map))
+    if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(box->pid, &map))
         return assay_fault_set(&box->fault, "uid map");
     return true;
 }
