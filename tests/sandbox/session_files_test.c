@@ -260,29 +260,6 @@ static void odd_paths_are_refused(void **state)
     sessions_stop(session);
 }
 
-static void a_lease_holds_up_nothing(void **state)
-{
-    struct assay_session *session = sessions_start();
-    const struct assay_command command = {
-            .line = "cd /tmp; echo x > leased; python3 -c \"\n"
-                    "import fcntl, os, time, signal\n"
-                    "signal.signal(signal.SIGIO, signal.SIG_IGN)\n"
-                    "fd = os.open('leased', os.O_RDWR)\n"
-                    "fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n"
-                    "open('ready', 'w')\n"
-                    "time.sleep(1000)\n\" & until [ -e ready ]; do sleep 0.01; done",
-            .background = ASSAY_BACKGROUND_KEEP};
-    struct assay_command_result result;
-
-    (void)state;
-    sessions_run(PROCESS, session, &command, &result);
-    sessions_check(&result, "lease", ASSAY_BOX_EXITED, 0, NULL);
-    assay_command_result_release(&result);
-    read_is(session, "/tmp/leased", NULL, EAGAIN);
-    write_is(session, "/tmp/leased", "", EAGAIN);
-    sessions_stop(session);
-}
-
 // A folder that becomes a link while it is walked, again and again.
 static void a_swapped_folder_shows_nothing_else(void **state)
 {
@@ -329,7 +306,6 @@ int main(void)
             cmocka_unit_test(what_is_planted_is_refused),
             cmocka_unit_test(large_files_holes_and_other_names_are_bounded),
             cmocka_unit_test(odd_paths_are_refused),
-            cmocka_unit_test(a_lease_holds_up_nothing),
             cmocka_unit_test(a_swapped_folder_shows_nothing_else),
     };
 

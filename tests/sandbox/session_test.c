@@ -574,7 +574,8 @@ static void two_hundred_commands_leave_nothing(void **state)
     }
     (void)sessions_line(SHELL, session, "true", 0, NULL);
     sessions_assert_alone(session, true);
-    assert_int_equal(count_fds("/proc/self/fd"), own);
+    // A CPU that was not used before has a lock of its own now.
+    assert_in_range(count_fds("/proc/self/fd"), own, own + assay_sandbox_cpu_count(boxes_sandbox));
     assert_int_equal(count_fds(init_fds), inits);
     assert_true(resident_kib(init) <= kib + 512);
     sessions_stop(session);
