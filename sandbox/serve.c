@@ -285,6 +285,8 @@ static void tell(struct assay_serve *serve, struct assay_serve_command *command,
                                                                           : command->cpu_system_us;
     if (command->dead && read(command->error_fd, &fault, sizeof(fault)) == (ssize_t)sizeof(fault))
         record.fault = fault;
+    if (command->dead) // before anybody who is told looks
+        forget(command);
     reply(serve, &record);
 }
 
@@ -314,7 +316,6 @@ int assay_serve_tend(struct assay_serve *serve)
             timeout_ms = TEND_MS;
         } else if (command->dead) {
             tell(serve, command, ASSAY_ORDER_ENDED);
-            forget(command);
         } else if (command->finishing) {
             command->finishing = false;
             tell(serve, command, ASSAY_ORDER_FINISHED);
