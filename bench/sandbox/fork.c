@@ -338,10 +338,13 @@ static void print_figure(const struct figure *figure, bool json)
 static void fill_times(struct figure *figure, uint64_t *us, size_t count)
 {
     qsort(us, count, sizeof(*us), compare_u64);
-    figure->value = (double)us[count / 2] / 1000;
+    const size_t middle = count / 2;
+    const size_t quarter = count / 4;
+
+    figure->value = (double)us[middle] / 1000;
     figure->unit = "ms";
     (void)snprintf(figure->spread, sizeof(figure->spread), "p25..p75 %.2f..%.2f",
-            (double)us[count / 4] / 1000, (double)us[count * 3 / 4] / 1000);
+            (double)us[quarter] / 1000, (double)us[count - 1 - quarter] / 1000);
 }
 
 static void print_all(struct bench *bench, bool json)
