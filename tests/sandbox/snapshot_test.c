@@ -255,7 +255,7 @@ static void mounts_of_every_kind_are_kept(void **state)
             }
             boxes_run(&result, &plan);
             boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-            memset(wanted, 'x', (with_root ? 5U : 4U) * (unsigned)turn);
+            memset(wanted, 'x', (with_root ? (size_t)5 : 4) * (size_t)turn);
             boxes_assert_text(&result, wanted);
             assay_snapshot_release(snapshot);
             snapshot = result.snapshot;
