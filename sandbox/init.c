@@ -2,7 +2,7 @@
 // init.c - the life of a box's PID 1.
 //
 //   clone3 -> waits for GO (the spawner writes uid maps and cgroups first)
-//   -> prepares: becomes the box's user, makes loopback, hostname, the system's mounts
+//   -> prepares: becomes the box's user, makes the hostname, the system's mounts
 //   -> waits for its request (it may wait long, in a pool)
 //   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/fds.h"
 #include "sandbox/ids.h"
 #include "sandbox/loopback.h"
 #include "sandbox/meter.h"
@@ -66,31 +67,6 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 
 // --- before the payload --------------------------------------------------------------------------
 
-static int compare_fds(const void *a, const void *b)
-{
-    const int left = *(const int *)a;
-    const int right = *(const int *)b;
-
-    return (left > right) - (left < right);
-}
-
-// A fork has every descriptor of the spawner: other boxes' sockets among them,
-// whose closing must mean something. Keep only our own.
-static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
-{
-    unsigned next = 0;
-
-    qsort(fds, count, sizeof(*fds), compare_fds);
-    for (size_t i = 0; i < count; i++) {
-        if (fds[i] < 0 || (unsigned)fds[i] < next)
-            continue;
-        if ((unsigned)fds[i] > next && sys_close_range(next, (unsigned)fds[i] - 1, 0) < 0)
-            return assay_fault_set(fault, "close descriptors");
-        next = (unsigned)fds[i] + 1;
-    }
-    return sys_close_range(next, ~0U, 0) == 0 || assay_fault_set(fault, "close descriptors");
-}
-
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
     int fds[2] = {init->control_fd, -1};
@@ -98,7 +74,7 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
 #ifdef __SANITIZE_ADDRESS__
     fds[1] = 2; // where the sanitizers of a test build report
 #endif
-    return keep_only(fds, 2, fault);
+    return assay_fds_keep_only(fds, 2, fault);
 }
 
 static bool wait_for_go(const struct assay_init *init)
@@ -126,8 +102,6 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
-        return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -155,6 +129,8 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 {
     sigset_t signals;
 
+    // The spawner ignores it, which would take our children from us unseen.
+    (void)signal(SIGCHLD, SIG_DFL);
     sigfillset(&signals);
     if (pthread_sigmask(SIG_SETMASK, &signals, NULL) != 0)
         return assay_fault_set(fault, "block signals");
@@ -335,6 +311,7 @@ void assay_init_run(const struct assay_init *init)
     struct life life = {.init = init, .listen_fd = -1, .signal_fd = -1, .error_fd = -1};
     struct assay_fault fault = {{0}, 0};
 
+    (void)prctl(PR_SET_NAME, "assay-ready", 0, 0, 0);
     life.mounts.out_dir_fd = -1;
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
@@ -348,6 +325,7 @@ void assay_init_run(const struct assay_init *init)
             _exit(0); // nobody is there to ask any more
         fail(&life, &fault);
     }
+    (void)prctl(PR_SET_NAME, "assay-init", 0, 0, 0);
     if (!finish(&life, &fault))
         fail(&life, &fault);
     hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);

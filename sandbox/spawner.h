@@ -14,25 +14,38 @@
 #include "sandbox/judge.h"
 #include "sandbox/mounts.h"
 #include "sandbox/profile.h"
+#include "sandbox/request.h"
 #include "sandbox/skeleton.h"
 #include "sandbox/wire.h"
 
 #define ASSAY_BOXES_MAX 4096
 #define ASSAY_SETUP_MS_MAX 60000
+#define ASSAY_READY_DEFAULT 16
 
+// WAITING -> MAKING [order sent]  the forge is asked for an init
+// MAKING -> READY [MADE]          nobody wants it yet: it waits in the pool
+// MAKING, READY -> SETUP          a request was sent to it
 // SETUP -> RUNNING [STARTED]      exec worked: the wall clock runs
 // SETUP -> DYING [FAILED, kill]   a step of ours failed, or nobody wants it any more
 // RUNNING -> DYING [ENDED, kill]  the payload ended, or a limit did
+// any -> DYING [kill]
 // DYING -> gone [pidfd]           everything in it is dead and reaped: the result is sent
-enum box_state { BOX_SETUP, BOX_RUNNING, BOX_DYING };
+enum box_state { BOX_WAITING, BOX_MAKING, BOX_READY, BOX_SETUP, BOX_RUNNING, BOX_DYING };
 
 struct box {
     enum box_state state;
     uint32_t slot; // in spawner->boxes
-    pid_t pid;
-    int pid_fd, control_fd, private_fd, out_dir_fd;
+    enum assay_shape shape;
+    pid_t pid; // 0: not yet
+    int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
+    struct assay_request *request; // owned; until it is sent
     uint32_t uid; // host uid and gid
     struct assay_cgroup group;
+    uint64_t group_number;
+    bool making;       // an order is without its answer
+    bool ordered;      // the forge keeps something for it
+    unsigned attempts; // how often it was ordered
+    struct assay_box_limits group_limits; // what its group was given when it was made
     struct assay_box_limits limits;
     struct assay_judge_facts facts;
     bool failed; // `fault` tells: cause setup_failed
@@ -56,9 +69,21 @@ struct spawner {
     bool *uid_taken; // likewise
     struct box *boxes[ASSAY_BOXES_MAX];
     uint32_t box_count;
-    struct assay_cgroup *busy_groups; // owned; could not be removed yet
-    size_t busy_count, busy_cap;
     bool stopping;
+    bool look_again; // something changed after the survey
+
+    // ready.c
+    int forge_fd; // -1: none
+    pid_t forge_pid;
+    bool fresh_network;
+    uint32_t ready_max;                // how many are to wait in the pool
+    uint32_t ready_count, pool_making; // how many do, and are on their way there; by the survey
+    uint32_t order_count;              // MAKE orders without an answer
+    bool pool_paused;                // the last one for the pool failed
+    bool pool_uses_store;            // the last request wanted the store's uid
+    struct assay_grave *graves; // owned; dead boxes that the forge has not been told of
+    size_t grave_count, grave_cap;
+    struct assay_box_limits usual_limits; // of the last request
 };
 
 // Never returns before the main socket closed and every box is gone.
@@ -66,6 +91,12 @@ void assay_spawner_run(struct spawner *spawner);
 
 // spawn.c: from a request to a running init. On failure the caller is told.
 void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
+// A free slot; own_uid: a uid of its own where there is one. NULL: none is left.
+struct box *assay_spawn_make_box(struct spawner *spawner, enum assay_shape shape, bool own_uid);
+// The box has its init: send it its request.
+void assay_spawn_deliver(struct spawner *spawner, struct box *box);
+// A step of ours failed: kill what there is of it and tell the caller.
+void assay_spawner_fail(struct spawner *spawner, struct box *box);
 // Forget a box whose process is gone (or never was): descriptors, uid, group, slot.
 void assay_spawn_release(struct spawner *spawner, struct box *box);
 // Write /proc/PID/{setgroups,uid_map,gid_map} of a child in a new user namespace. False with errno.
@@ -74,7 +105,8 @@ bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map);
 int assay_spawn_map_namespace(const struct assay_id_map *map);
 
 // Watch fd; `kind` and the box's slot come back with its event.
-enum watch_kind { WATCH_MAIN, WATCH_SIGNAL, WATCH_PID, WATCH_CONTROL, WATCH_PRIVATE, WATCH_OOM };
-bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot);
+enum watch_kind { WATCH_MAIN, WATCH_SIGNAL, WATCH_PID, WATCH_CONTROL, WATCH_PRIVATE, WATCH_OOM, WATCH_FORGE };
+bool assay_spawner_watch(
+        const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot);
 
 #endif
