@@ -45,7 +45,7 @@ struct making {
     const struct assay_forge_order *order;
     struct assay_cgroup group;
     int pid_fd;
-    int control_fd; // the spawner's end
+    int control_fd;  // the spawner's end
     bool is_sibling; // a child of our parent
     struct assay_fault *fault;
 };
@@ -128,8 +128,8 @@ static pid_t make_init(struct making *making)
 
 static bool make_group(struct making *making)
 {
-    return assay_cgroup_create(
-                   &making->group, &making->spawner->cgroups, making->order->group, making->fault) &&
+    return assay_cgroup_create(&making->group, &making->spawner->cgroups, making->order->group,
+                   making->fault) &&
             assay_cgroup_limit(&making->group, &making->spawner->cgroups, &making->order->limits,
                     making->fault);
 }
@@ -257,8 +257,8 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
         (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)made.pid);
         grave->mount_fd = open(path, O_RDONLY | O_CLOEXEC);
     }
-    if (assay_wire_send(forge->fd, &made, sizeof(made), fds,
-                made.pid > 0 ? collect(&making, fds) : 0) < 0)
+    if (assay_wire_send(
+                forge->fd, &made, sizeof(made), fds, made.pid > 0 ? collect(&making, fds) : 0) < 0)
         _exit(1);
     close_all(&making);
 }
@@ -313,8 +313,7 @@ static bool shed(const struct spawner *spawner, int fd)
     struct assay_fault fault;
 
     for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
-        fds[4 + i] =
-                i < spawner->cgroups.tree_count ? spawner->cgroups.trees[i].dir_fd : -1;
+        fds[4 + i] = i < spawner->cgroups.tree_count ? spawner->cgroups.trees[i].dir_fd : -1;
     return assay_fds_keep_only(fds, sizeof(fds) / sizeof(fds[0]), &fault);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// forge.h - the process that makes inits ready for the spawner and clears away what dead boxes leave.
+// forge.h - the process that makes inits ready for the spawner and clears away what dead boxes
+// leave.
 //
 // Both are slow in ways that nobody should wait for: on version 1 of control groups, to
 // join a group and to remove one wait for the whole host's readers; a mount namespace's end
@@ -29,11 +30,11 @@ struct spawner;
 enum assay_forge_kind { ASSAY_FORGE_MAKE = 1, ASSAY_FORGE_BURY };
 
 struct assay_forge_order {
-    uint32_t kind; // enum assay_forge_kind
-    uint32_t slot; // of the spawner's table; taken again only after its BURY
-    uint64_t group; // number of its control group
-    uint32_t shape; // MAKE: enum assay_shape
-    uint32_t uid;   // MAKE: host uid
+    uint32_t kind;                  // enum assay_forge_kind
+    uint32_t slot;                  // of the spawner's table; taken again only after its BURY
+    uint64_t group;                 // number of its control group
+    uint32_t shape;                 // MAKE: enum assay_shape
+    uint32_t uid;                   // MAKE: host uid
     struct assay_box_limits limits; // MAKE: the group's, until the request brings others
 };
 

@@ -24,13 +24,13 @@
 #define ASSAY_NETS_IDLE_MAX 64
 
 struct assay_net {
-    int ns_fd;                 // -1: none
+    int ns_fd;                  // -1: none
     int files[ASSAY_NET_FILES]; // what tells of its use, in /proc/net; -1: not watched
-    unsigned checks;           // how often it was found unclean
+    unsigned checks;            // how often it was found unclean
 };
 
 struct assay_nets {
-    bool fresh; // never use one again
+    bool fresh;  // never use one again
     int home_fd; // a namespace without any box, where the forge's own sockets are
     struct assay_net idle[ASSAY_NETS_IDLE_MAX]; // oldest first; not yet checked
     size_t idle_count;

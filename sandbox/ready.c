@@ -223,7 +223,8 @@ static void lose_forge(struct spawner *spawner)
         box->making = false;
         assay_ready_bury(spawner, box); // what there may be of its group
         box->ordered = false;
-        if (box->state == BOX_MAKING && box->request != NULL && box->attempts < ASSAY_ATTEMPTS_MAX) {
+        if (box->state == BOX_MAKING && box->request != NULL &&
+                box->attempts < ASSAY_ATTEMPTS_MAX) {
             box->state = BOX_WAITING;
             continue;
         }

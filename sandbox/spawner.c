@@ -24,8 +24,7 @@
 // An init that was asked to kill its box has so long; then it is killed itself.
 #define KILL_US_MAX 2000000
 
-bool assay_spawner_watch(
-        const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
+bool assay_spawner_watch(const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = ((uint64_t)slot << 8) | kind};
 

@@ -36,15 +36,15 @@ struct box {
     enum box_state state;
     uint32_t slot; // in spawner->boxes
     enum assay_shape shape;
-    pid_t pid; // 0: not yet
+    pid_t pid;                                      // 0: not yet
     int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
-    struct assay_request *request; // owned; until it is sent
-    uint32_t uid; // host uid and gid
+    struct assay_request *request;                  // owned; until it is sent
+    uint32_t uid;                                   // host uid and gid
     struct assay_cgroup group;
     uint64_t group_number;
-    bool making;       // an order is without its answer
-    bool ordered;      // the forge keeps something for it
-    unsigned attempts; // how often it was ordered
+    bool making;                          // an order is without its answer
+    bool ordered;                         // the forge keeps something for it
+    unsigned attempts;                    // how often it was ordered
     struct assay_box_limits group_limits; // what its group was given when it was made
     struct assay_box_limits limits;
     struct assay_judge_facts facts;
@@ -79,9 +79,9 @@ struct spawner {
     uint32_t ready_max;                // how many are to wait in the pool
     uint32_t ready_count, pool_making; // how many do, and are on their way there; by the survey
     uint32_t order_count;              // MAKE orders without an answer
-    bool pool_paused;                // the last one for the pool failed
-    bool pool_uses_store;            // the last request wanted the store's uid
-    struct assay_grave *graves; // owned; dead boxes that the forge has not been told of
+    bool pool_paused;                  // the last one for the pool failed
+    bool pool_uses_store;              // the last request wanted the store's uid
+    struct assay_grave *graves;        // owned; dead boxes that the forge has not been told of
     size_t grave_count, grave_cap;
     struct assay_box_limits usual_limits; // of the last request
 };
@@ -105,7 +105,15 @@ bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map);
 int assay_spawn_map_namespace(const struct assay_id_map *map);
 
 // Watch fd; `kind` and the box's slot come back with its event.
-enum watch_kind { WATCH_MAIN, WATCH_SIGNAL, WATCH_PID, WATCH_CONTROL, WATCH_PRIVATE, WATCH_OOM, WATCH_FORGE };
+enum watch_kind {
+    WATCH_MAIN,
+    WATCH_SIGNAL,
+    WATCH_PID,
+    WATCH_CONTROL,
+    WATCH_PRIVATE,
+    WATCH_OOM,
+    WATCH_FORGE
+};
 bool assay_spawner_watch(
         const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot);
 
