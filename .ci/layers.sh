@@ -48,7 +48,7 @@ check() {
         # of orchestrator/ listens at, and that is all.
         rule("(sys/socket|sys/un|net/if|linux/(netlink|rtnetlink|if[a-z_]*))\\.h",
             "^(orchestrator/|sandbox/|kernels/collective_)")
-        rule("(netinet/.*|arpa/.*|netdb\\.h)",
+        rule("(netinet/.*|arpa/.*|netdb\\.h|ifaddrs\\.h)",
             "^(orchestrator/|kernels/collective_|sandbox/loopback\\.c$)")
         # Rewards are pure: no files, no clock, no chance.
         deny("rewards", "(fcntl|unistd|time|poll|dirent|pthread|sys/[a-z]+)\\.h")

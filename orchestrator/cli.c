@@ -271,7 +271,7 @@ static bool print_family(FILE *out, const struct assay_command *commands, const 
 
 struct parse_state {
     struct option longs[OPTIONS_MAX + 1];
-    char letters[2 * OPTIONS_MAX + 2];
+    char letters[2 * OPTIONS_MAX + 3];
     struct option_list list;
 };
 
@@ -281,6 +281,8 @@ static void prepare_getopt(struct parse_state *state, const struct assay_command
 
     list_options(&state->list, command);
     memset(state->longs, 0, sizeof(state->longs));
+    if (command->options_first)
+        state->letters[l++] = '+';
     state->letters[l++] = ':';
     for (size_t i = 0; i < state->list.count; i++) {
         const struct assay_option *o = state->list.items[i];

@@ -39,6 +39,7 @@ struct assay_command {
     const struct assay_option *options; // ends with a NULL name; the common ones are added
     size_t argument_min, argument_max;
     enum assay_exit (*run)(struct assay_invocation *invocation);
+    bool options_first; // options end at the first argument: the rest is another command's line
 };
 
 // A parsed command line. Borrows argv.

@@ -3,6 +3,7 @@
 #ifndef ASSAY_ORCHESTRATOR_COMMANDS_H
 #define ASSAY_ORCHESTRATOR_COMMANDS_H
 
+#include "orchestrator/box_options.h"
 #include "orchestrator/cli.h"
 
 extern const struct assay_option assay_doctor_options[];
@@ -13,6 +14,7 @@ extern const struct assay_option assay_eval_options[];
 extern const struct assay_option assay_grade_options[];
 extern const struct assay_option assay_report_options[];
 
+enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);

@@ -82,15 +82,22 @@ static enum assay_status read_min_tier(
     return assay_fail(err, ASSAY_EUSAGE, "--min-tier: '%s' is not A, B, C or D", text);
 }
 
+enum assay_status assay_context_sandbox_options(struct assay_sandbox_options *out,
+        const struct assay_invocation *invocation, struct assay_error *err)
+{
+    *out = (struct assay_sandbox_options){.tier_min = ASSAY_TIER_A};
+    out->box_program = getenv("ASSAY_BOX_PROGRAM"); // NOLINT(concurrency-mt-unsafe): likewise
+    return read_min_tier(&out->tier_min, invocation, err);
+}
+
 static enum assay_status start_sandbox(struct assay_context *context,
         const struct assay_invocation *invocation, struct assay_error *err)
 {
-    struct assay_sandbox_options options = {.tier_min = ASSAY_TIER_A};
-    enum assay_status status = read_min_tier(&options.tier_min, invocation, err);
+    struct assay_sandbox_options options;
+    enum assay_status status = assay_context_sandbox_options(&options, invocation, err);
 
     if (status != ASSAY_OK)
         return status;
-    options.box_program = getenv("ASSAY_BOX_PROGRAM"); // NOLINT(concurrency-mt-unsafe): likewise
     return assay_sandbox_start(&context->sandbox, &options, err);
 }
 

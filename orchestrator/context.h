@@ -18,6 +18,10 @@
 
 struct assay_context; // opaque; owned by whoever called assay_context_open()
 
+// What the invocation and the environment say about the sandbox: --min-tier, $ASSAY_BOX_PROGRAM.
+ASSAY_MUST_USE enum assay_status assay_context_sandbox_options(struct assay_sandbox_options *out,
+        const struct assay_invocation *invocation, struct assay_error *err);
+
 // `with_sandbox`: commands that only read the store need no spawner.
 ASSAY_MUST_USE enum assay_status assay_context_open(struct assay_context **out,
         const struct assay_invocation *invocation, bool with_sandbox, struct assay_error *err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -253,17 +254,19 @@ static enum assay_status read_out_files(
     return status == ASSAY_ENOMEM ? status : ASSAY_OK;
 }
 
-static struct assay_strings split_denied(struct assay_arena *arena, const char *denied)
+static struct assay_strings list_denials(
+        struct assay_arena *arena, const struct assay_box_result *result)
 {
-    const char **items = assay_arena_array(arena, 64, sizeof(*items));
+    const char **items = assay_arena_array(arena, result->denial_count + 1, sizeof(*items));
     size_t count = 0;
 
-    for (const char *at = denied; items && *at && count < 64;) {
-        const size_t len = strcspn(at, ",");
+    for (size_t i = 0; items && i < result->denial_count; i++) {
+        const struct assay_denial *row = &result->denials[i];
+        const char *item = assay_arena_printf(arena, "%s (%s in %s+%#" PRIx64 ")", row->call,
+                row->process, row->file, row->offset);
 
-        if (len > 0)
-            items[count++] = assay_arena_memdup(arena, at, len);
-        at += len + (at[len] == ',');
+        if (item)
+            items[count++] = item;
     }
     return (struct assay_strings){items, count};
 }
@@ -290,7 +293,7 @@ static enum assay_status judge_result(struct grading *g, struct assay_grade *out
             .cpu_ms = (result->usage.cpu_user_us + result->usage.cpu_system_us) / 1000,
             .memory_bytes_peak = result->usage.memory_bytes_peak,
             .pids_peak = result->usage.pids_peak};
-    verdict->denied = split_denied(g->arena, result->denied);
+    verdict->denied = list_denials(g->arena, result);
     if (result->cause == ASSAY_BOX_SETUP_FAILED || result->cause == ASSAY_BOX_INFRA_ERROR) {
         assay_judge_unrun(verdict, g->request->instance, evidence.box_cause,
                 assay_arena_printf(g->arena, "%s: %s: %s", assay_box_cause_name(result->cause),

@@ -10,17 +10,17 @@ static const struct assay_option no_options[] = {{NULL, 0, NULL, NULL, false}};
 static const struct assay_command commands[] = {
         {"doctor", "",
                 "Show what this host permits, the isolation tier, and how to mend what is missing",
-                "assay doctor", assay_doctor_options, 0, 0, assay_cmd_doctor},
+                "assay doctor", assay_doctor_options, 0, 0, assay_cmd_doctor, false},
         {"suite add", "PATH", "Add a suite: a native folder, SWE-bench rows, or package releases",
                 "assay suite add tasks/data/quick\n"
                 "assay suite add rows.jsonl --repos ~/repos --name mine",
-                assay_suite_add_options, 1, 1, assay_cmd_suite_add},
+                assay_suite_add_options, 1, 1, assay_cmd_suite_add, false},
         {"suite list", "", "List the suites and how many of their instances are certified",
-                "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list},
+                "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list, false},
         {"suite show", "SUITE", "Show the instances of a suite", "assay suite show quick",
-                assay_suite_list_options, 1, 1, assay_cmd_suite_show},
+                assay_suite_list_options, 1, 1, assay_cmd_suite_show, false},
         {"suite remove", "SUITE", "Remove a suite; its runs and verdicts stay",
-                "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove},
+                "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove, false},
         {"suite certify", "SUITE",
                 "Run gold and the unchanged tree N times each and certify what measures true",
                 "assay suite certify quick --runs 5", assay_suite_certify_options, 1, 1,
@@ -28,14 +28,22 @@ static const struct assay_command commands[] = {
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
-                assay_eval_options, 1, 1, assay_cmd_eval},
+                assay_eval_options, 1, 1, assay_cmd_eval, false},
         {"grade", "SUITE INSTANCE [PATCH]", "Grade one patch file (- or none: standard input)",
                 "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
                 assay_cmd_grade},
         {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
-                "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report},
-        {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version},
-        {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+                "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
+                false},
+        {"box run", "[--] COMMAND...",
+                "Run one command in a box: stdin, stdout, stderr and exit status pass through",
+                "assay box run -- python3 -c 'print(6 * 7)'\n"
+                "assay box run --tree . --limit memory=512M --limit wall=60s -- make test\n"
+                "assay box run --tree . --shell",
+                assay_box_run_options, 0, SIZE_MAX, assay_cmd_box_run, true},
+        {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version,
+                false},
+        {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false},
 };
 
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation)

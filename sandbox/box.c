@@ -10,19 +10,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "sandbox/handle.h"
+#include "sandbox/handoff.h"
 #include "sandbox/keep.h"
-#include "sandbox/plan.h"
+#include "sandbox/notify_page.h"
 #include "sandbox/slots.h"
+#include "sandbox/streams.h"
 #include "sandbox/wire.h"
 
 #define KEEP_BYTES_DEFAULT ((uint64_t)1 << 20)
@@ -62,9 +65,12 @@ const char *assay_network_name(enum assay_network network)
 // One box under way.
 struct run {
     const struct assay_box_plan *plan; // borrowed
+    uint64_t zygote;                   // 0: none
     int private_fd;                    // ours; the spawner holds the other end
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
+    int learn_fd;                      // the learning mode's page; -1: none
+    struct assay_streams streams;      // instead of output_fd, where streams pass through
     int out_dir_fd;
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
     size_t handed_count;
@@ -78,46 +84,23 @@ struct run {
 
 // --- before --------------------------------------------------------------------------------------
 
-// A sealed memory file with these bytes, positioned at its start; -1 on failure.
-static int make_memory_file(const char *name, const char *bytes, size_t len)
-{
-    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return -1;
-    if (assay_fs_write_all(fd, bytes, len, NULL) != ASSAY_OK || lseek(fd, 0, SEEK_SET) < 0 ||
-            fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 static enum assay_status hand_over_plan(struct run *run, struct assay_error *err)
 {
-    struct assay_buf record;
-    enum assay_status status = ASSAY_OK;
+    int fd = -1;
+    const enum assay_status status = assay_handoff_plan(&fd, run->plan, err);
 
-    assay_buf_init(&record, ASSAY_PLAN_BYTES_MAX);
-    status = assay_plan_pack(&record, run->plan, err);
-    if (status == ASSAY_OK) {
-        const int fd = make_memory_file("assay-plan", record.data, record.len);
-
-        if (fd < 0)
-            status = assay_fail_errno(err, errno, "memory file for a plan");
-        else
-            run->handed[run->handed_count++] = fd;
-    }
-    assay_buf_free(&record);
+    if (status == ASSAY_OK)
+        run->handed[run->handed_count++] = fd;
     return status;
 }
 
 static enum assay_status hand_over_stdin(struct run *run, struct assay_error *err)
 {
     const struct assay_box_plan *plan = run->plan;
-    const int fd = plan->stdin_bytes == NULL
+    const int fd = plan->stdin_fd >= 0 ? assay_streams_give_stdin(&run->streams)
+            : plan->stdin_bytes == NULL
             ? open("/dev/null", O_RDONLY | O_CLOEXEC)
-            : make_memory_file("assay-stdin", plan->stdin_bytes, plan->stdin_len);
+            : assay_handoff_memory_file("assay-stdin", plan->stdin_bytes, plan->stdin_len);
 
     if (fd < 0)
         return assay_fail_errno(err, errno, "make a box's standard input");
@@ -128,14 +111,31 @@ static enum assay_status hand_over_stdin(struct run *run, struct assay_error *er
 static enum assay_status hand_over_pipe(struct run *run, int *read_fd, struct assay_error *err)
 {
     int ends[2];
+    const enum assay_status status = assay_handoff_pipe(ends, err);
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return assay_fail_errno(err, errno, "pipe for a box");
+    if (status != ASSAY_OK)
+        return status;
     *read_fd = ends[0];
     run->handed[run->handed_count++] = ends[1];
-    // Only our end: the box's end stays blocking, as programs expect it.
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
-        return assay_fail_errno(err, errno, "pipe for a box");
+    return ASSAY_OK;
+}
+
+// Where the init notes refused calls. Its size is sealed, so that reading it cannot fail later.
+static enum assay_status hand_over_page(struct run *run, struct assay_error *err)
+{
+    const uint32_t wanted = SECCOMP_RET_USER_NOTIF;
+    int copy_fd = -1;
+
+    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &wanted) < 0)
+        return assay_fail(err, ASSAY_EREFUSED,
+                "learning mode needs seccomp user notification, which this kernel does not have "
+                "(Linux 5.0)");
+    run->learn_fd = memfd_create("assay-denials", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (run->learn_fd < 0 || ftruncate(run->learn_fd, sizeof(struct assay_notify_page)) < 0 ||
+            fcntl(run->learn_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0 ||
+            (copy_fd = fcntl(run->learn_fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        return assay_fail_errno(err, errno, "memory file for refused calls");
+    run->handed[run->handed_count++] = copy_fd;
     return ASSAY_OK;
 }
 
@@ -151,11 +151,18 @@ static enum assay_status prepare(
     run->handed[run->handed_count++] = pair[1];
     status = hand_over_plan(run, err);
     if (status == ASSAY_OK)
+        status = assay_streams_open(&run->streams, plan, err);
+    if (status == ASSAY_OK)
         status = hand_over_stdin(run, err);
     if (status == ASSAY_OK)
-        status = hand_over_pipe(run, &run->output_fd, err);
+        status = hand_over_pipe(
+                run, plan->stdout_fd >= 0 ? &run->streams.out[0].fd : &run->output_fd, err);
     if (status == ASSAY_OK && plan->report_fd != 0)
         status = hand_over_pipe(run, &run->report_fd, err);
+    if (status == ASSAY_OK && plan->stderr_fd >= 0)
+        status = hand_over_pipe(run, &run->streams.out[1].fd, err);
+    if (status == ASSAY_OK && plan->learn)
+        status = hand_over_page(run, err);
     if (status != ASSAY_OK)
         return status;
     run->scratch = malloc(DRAIN_BYTES);
@@ -167,16 +174,10 @@ static enum assay_status prepare(
 static enum assay_status send_run(
         struct assay_sandbox *sandbox, struct run *run, struct assay_error *err)
 {
-    const struct assay_wire_run record = {.kind = ASSAY_WIRE_RUN, .version = ASSAY_WIRE_VERSION};
-    enum assay_status status = ASSAY_OK;
+    const struct assay_wire_run record = {.zygote = run->zygote};
+    const enum assay_status status =
+            assay_handoff_request(sandbox, &record, run->handed, run->handed_count, err);
 
-    pthread_mutex_lock(&sandbox->lock);
-    if (sandbox->main_fd < 0)
-        status = assay_fail(err, ASSAY_EIO, "the spawner is not running");
-    else if (assay_wire_send(
-                     sandbox->main_fd, &record, sizeof(record), run->handed, run->handed_count) < 0)
-        status = assay_fail_errno(err, errno, "the spawner is gone");
-    pthread_mutex_unlock(&sandbox->lock);
     for (size_t i = 0; i < run->handed_count; i++)
         close(run->handed[i]);
     run->handed_count = 0;
@@ -196,16 +197,30 @@ static void ask_to_kill(struct run *run, enum assay_box_cause cause)
             run->private_fd, &record, sizeof(record), NULL, 0); // its end is dead then
 }
 
+static void judge_output(struct run *run)
+{
+    if (run->output.total <= run->plan->limits.output_bytes_max)
+        return;
+    run->output_over = true;
+    ask_to_kill(run, ASSAY_BOX_OUTPUT_LIMIT);
+}
+
 static void keep_output(struct run *run, const char *bytes, size_t len)
 {
     assay_keep_add(&run->output, bytes, len);
     run->output_ms = assay_clock_ms();
     if (run->plan->on_output != NULL)
         run->plan->on_output(run->plan->user, bytes, len);
-    if (run->output.total > run->plan->limits.output_bytes_max) {
-        run->output_over = true;
-        ask_to_kill(run, ASSAY_BOX_OUTPUT_LIMIT);
-    }
+    judge_output(run);
+}
+
+static void count_passed(struct run *run, uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    run->output.total += bytes;
+    run->output_ms = assay_clock_ms();
+    judge_output(run);
 }
 
 static void keep_report(struct run *run, const char *bytes, size_t len)
@@ -293,26 +308,54 @@ static int watch_clocks(struct run *run)
 static void follow(struct run *run)
 {
     for (bool over = false; !over;) {
-        struct pollfd watched[] = {{.fd = run->private_fd, .events = POLLIN},
-                {.fd = run->output_fd, .events = POLLIN}, {.fd = run->report_fd, .events = POLLIN}};
+        struct pollfd watched[3 + ASSAY_STREAMS_POLL_MAX] = {
+                {.fd = run->private_fd, .events = POLLIN}, {.fd = run->output_fd, .events = POLLIN},
+                {.fd = run->report_fd, .events = POLLIN}};
+        const size_t count = 3 + assay_streams_watch(&run->streams, watched + 3);
 
         // EINTR and a passed deadline both mean: look at everything again.
-        if (poll(watched, 3, watch_clocks(run)) < 0 && errno != EINTR) {
+        if (poll(watched, count, watch_clocks(run)) < 0 && errno != EINTR) {
             run->reply.cause = ASSAY_BOX_INFRA_ERROR;
             run->reply.fault.sys_errno = errno;
             break;
         }
         drain(run, &run->output_fd, keep_output, 16);
         drain(run, &run->report_fd, keep_report, 16);
+        count_passed(run, assay_streams_carry(&run->streams, watched + 3));
         if (watched[0].revents != 0)
             over = hear_spawner(run);
     }
     // Everything in the box is dead: what the pipes hold is finite.
     drain(run, &run->output_fd, keep_output, DRAIN_ROUNDS_LAST);
     drain(run, &run->report_fd, keep_report, DRAIN_ROUNDS_LAST);
+    count_passed(run, assay_streams_finish(&run->streams, run->plan->cancel));
 }
 
 // --- after ---------------------------------------------------------------------------------------
+
+// The page is the init's word; what it says is cut to what a row can hold all the same.
+static void take_denials(struct assay_box_result *result, const struct run *run)
+{
+    struct assay_notify_page *page = run->learn_fd < 0 ? NULL : calloc(1, sizeof(*page));
+    const size_t size = sizeof(*page);
+
+    if (page != NULL && pread(run->learn_fd, page, size, 0) == (ssize_t)size &&
+            page->count <= ASSAY_DENIALS_MAX && page->count > 0)
+        result->denials = calloc(page->count, sizeof(*result->denials));
+    if (result->denials != NULL) {
+        memcpy(result->denials, page->rows, page->count * sizeof(*result->denials));
+        result->denial_count = page->count;
+        result->denials_lost = page->lost;
+    }
+    for (size_t i = 0; i < result->denial_count; i++) {
+        struct assay_denial *row = &result->denials[i];
+
+        row->call[sizeof(row->call) - 1] = '\0';
+        row->process[sizeof(row->process) - 1] = '\0';
+        row->file[sizeof(row->file) - 1] = '\0';
+    }
+    free(page);
+}
 
 static void fill_result(struct assay_box_result *result, struct run *run, enum assay_tier tier)
 {
@@ -327,7 +370,11 @@ static void fill_result(struct assay_box_result *result, struct run *run, enum a
     result->tier = tier;
     result->usage = reply->usage;
     result->usage.output_bytes = run->output.total;
-    result->output_truncated = assay_keep_join(&run->output, &result->output) > 0;
+    result->stream_errno = assay_streams_errno(&run->streams);
+    assay_buf_init(&result->output, 0);
+    if (run->plan->stdout_fd < 0)
+        result->output_truncated = assay_keep_join(&run->output, &result->output) > 0;
+    take_denials(result, run);
     result->report = run->report;
     assay_buf_init(&run->report, 0);
     result->out_dir_fd = run->out_dir_fd;
@@ -346,14 +393,20 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static enum assay_status run_now(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
-        struct assay_box_result *result, struct assay_error *err)
+static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
+        const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
-    struct run run = {
-            .plan = plan, .private_fd = -1, .output_fd = -1, .report_fd = -1, .out_dir_fd = -1};
+    struct run run = {.plan = plan,
+            .zygote = zygote,
+            .private_fd = -1,
+            .output_fd = -1,
+            .report_fd = -1,
+            .learn_fd = -1,
+            .out_dir_fd = -1};
     const bool keep_default = plan->head_bytes_max == 0 && plan->tail_bytes_max == 0;
     enum assay_status status = ASSAY_OK;
 
+    assay_streams_init(&run.streams);
     assay_keep_init(&run.output, keep_default ? KEEP_BYTES_DEFAULT : plan->head_bytes_max,
             keep_default ? KEEP_BYTES_DEFAULT : plan->tail_bytes_max);
     assay_buf_init(&run.report,
@@ -373,6 +426,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     close_fd(&run.private_fd);
     close_fd(&run.output_fd);
     close_fd(&run.report_fd);
+    close_fd(&run.learn_fd);
+    assay_streams_close(&run.streams);
     close_fd(&run.out_dir_fd);
     free(run.scratch);
     assay_keep_free(&run.output);
@@ -380,8 +435,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, const struct ass
     return status;
 }
 
-enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
-        struct assay_box_result *result, struct assay_error *err)
+enum assay_status assay_box_run_from(struct assay_sandbox *sandbox, uint64_t zygote,
+        const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
     struct assay_box_plan placed = *plan;
     struct assay_lease lease;
@@ -401,16 +456,25 @@ enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assa
         return status;
     placed.cpus = lease.cpus;
     placed.cpu_count = lease.cpu_count;
-    status = run_now(sandbox, &placed, result, err);
+    status = run_now(sandbox, zygote, &placed, result, err);
     assay_slots_give(sandbox->slots, &lease);
     if (status == ASSAY_OK)
         result->usage.queue_ms = lease.waited_us / 1000;
     return status;
 }
 
+enum assay_status assay_box_run(struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+        struct assay_box_result *result, struct assay_error *err)
+{
+    return assay_box_run_from(sandbox, 0, plan, result, err);
+}
+
 void assay_box_result_release(struct assay_box_result *result)
 {
     assay_buf_free(&result->output);
     assay_buf_free(&result->report);
+    free(result->denials);
+    result->denials = NULL;
+    result->denial_count = 0;
     close_fd(&result->out_dir_fd);
 }

@@ -106,6 +106,12 @@ struct assay_mount {
     uint64_t bytes_max;
     uint64_t inodes_max; // likewise
     bool optional;       // BIND_RO: a missing source is skipped
+    // As root: lowers of this host user and group are the box's own files, whoever
+    // they are (0 too); without it those of the store are. An ordinary user's
+    // boxes own what the user owns.
+    bool owned;
+    uid_t owner_uid;
+    gid_t owner_gid;
 };
 #define ASSAY_MOUNT_LOWERS_MAX 32
 
@@ -163,10 +169,20 @@ struct assay_box_plan {
     const char *cwd;         // absolute, in the box
     const char *stdin_bytes; // NULL: /dev/null
     size_t stdin_len;
+    // Streams that pass through, or -1 (the default): the caller's descriptors,
+    // borrowed for the call. The box never has them: it has pipes, and the running
+    // thread carries the bytes, so no file or terminal of the host is in its reach.
+    int stdin_fd;  // read to its end, instead of stdin_bytes
+    int stdout_fd; // written as output comes; nothing is kept then
+    int stderr_fd; // together with stdout_fd
+    // The three are a terminal of the box's own; wants stdin_fd and stdout_fd, which
+    // a person's terminal in raw mode may be: its size is followed.
+    bool terminal;
     int report_fd; // number (3..255) on which the payload finds the report pipe; 0: none
 
     struct assay_box_limits limits;
     enum assay_profile profile;
+    bool learn; // name refused system calls and their callers in result->denials; slower
     enum assay_network network;
     // CPUs that the command holds while it runs, and all that it can use: it waits for them,
     // first come, first served (not part of wall), and is pinned to them. 1 by default,
@@ -174,6 +190,9 @@ struct assay_box_plan {
     uint32_t cpu_count;
     cpu_set_t cpus; // assay_box_run() fills it in
     bool no_aslr;   // the same addresses in every run (ADDR_NO_RANDOMIZE)
+    // The command is a zygote (zygote.h): it keeps no capability either, but may make
+    // namespaces and mounts, has no profile and no rlimits. Give it no foreign code.
+    bool serves;
 
     // How the output is kept: the first head_bytes and the last tail_bytes are
     // stored, all of it is counted. 0 and 0: 1 MiB each.
@@ -184,7 +203,7 @@ struct assay_box_plan {
     // listening socket (non-blocking) is handed over; NULL: it is closed, and nothing is reached.
     void (*on_listener)(void *listener, int listen_fd);
     void *listener;
-    // Called from the running thread with each piece of output as it comes; may be NULL.
+    // Called from the running thread with each piece of kept output as it comes; may be NULL.
     void (*on_output)(void *user, const char *bytes, size_t len);
     void *user;
     // Set by another thread to end the run (cause ASSAY_BOX_CANCELLED); may be NULL.
@@ -221,6 +240,18 @@ struct assay_box_usage {
     uint64_t teardown_us;       // end of the payload to everything reaped
 };
 
+// A system call that the profile refused, and where it was made.
+struct assay_denial {
+    char call[32];         // "mount", "i386 getpid", "number 1000"
+    int sys_errno;         // what the caller was told; 0: it was killed
+    uint64_t arguments[6]; // as they were the first time
+    char process[16];      // the kernel's short name of the caller
+    char file[208];        // in the box: program or library that made the call; "" unknown
+    uint64_t offset;       // in the file, of the instruction after it
+    uint64_t count;
+};
+#define ASSAY_DENIALS_MAX 128
+
 struct assay_box_result {
     enum assay_box_cause cause;
     int exit_code; // EXITED: 0..255
@@ -231,15 +262,20 @@ struct assay_box_result {
     struct assay_box_usage usage;
     struct assay_buf output; // owned; head, then "\n[assay: N bytes left out]\n", then tail
     bool output_truncated;
+    int stream_errno;        // why stdout_fd or stderr_fd took no more (EPIPE: nobody reads it); 0
     struct assay_buf report; // owned; what the payload wrote to the report pipe
     int out_dir_fd;          // owned; the out_dir after death, -1: none
-    char denied[256];        // comma-separated syscalls refused; empty until learning mode
+    // plan->learn: refused system calls, one row a call and caller; owned.
+    struct assay_denial *denials;
+    size_t denial_count;
+    uint64_t denials_lost; // that found no row
 };
 
 // Run plan->argv to its end, in a fresh box, and kill what is left of it. A
 // command that fails, crashes or runs out of a limit is a result, not an error.
 // On ASSAY_OK *result is the caller's to release. ASSAY_EINVAL: the plan is
-// wrong (a limit is 0, a path is not absolute); ASSAY_EIO: no spawner.
+// wrong (a limit is 0, a path is not absolute); ASSAY_EREFUSED: this kernel cannot do
+// what the plan wants (learn); ASSAY_EIO: no spawner.
 ASSAY_MUST_USE enum assay_status assay_box_run(struct assay_sandbox *sandbox,
         const struct assay_box_plan *plan, struct assay_box_result *result,
         struct assay_error *err);

@@ -121,8 +121,10 @@ static pid_t make_init(struct making *making)
         (void)assay_fault_set(making->fault, "release");
         pid = -1;
     }
-    if (pid < 0 && making->pid_fd >= 0)
+    if (pid < 0 && making->pid_fd >= 0) { // it may have failed first
+        (void)assay_wire_hear_fault(making->control_fd, making->fault);
         (void)sys_pidfd_kill(making->pid_fd);
+    }
     return pid;
 }
 

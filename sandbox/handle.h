@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// handle.h - what struct assay_sandbox holds; for sandbox.c and box.c alone.
+// handle.h - what struct assay_sandbox holds; for sandbox.c, box.c and zygote.c alone.
 #ifndef ASSAY_SANDBOX_HANDLE_H
 #define ASSAY_SANDBOX_HANDLE_H
 
@@ -21,5 +21,10 @@ struct assay_sandbox {
     pthread_mutex_t lock;      // guards main_fd: runs send on it, restart replaces it
     int main_fd;               // -1: no spawner
 };
+
+// assay_box_run(), forked from a zygote that the spawner knows by this number; 0: from nothing.
+ASSAY_MUST_USE enum assay_status assay_box_run_from(struct assay_sandbox *sandbox, uint64_t zygote,
+        const struct assay_box_plan *plan, struct assay_box_result *result,
+        struct assay_error *err);
 
 #endif

@@ -7,6 +7,8 @@
 //   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
 //   -> reaps; when the payload ends tells ENDED -> reaps on until it is killed
+//   A session has no payload: it is STARTED when it can serve (serve.h), ENDED when its socket
+//   closes.
 //
 // It has all capabilities in the box's user namespace, so the payload, which
 // has none, cannot trace it; it blocks every signal, and inside its own pid
@@ -32,10 +34,13 @@
 #include "sandbox/ids.h"
 #include "sandbox/loopback.h"
 #include "sandbox/meter.h"
+#include "sandbox/notify.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
 #include "sandbox/request.h"
+#include "sandbox/serve.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 #include "sandbox/wire.h"
 
 struct life {
@@ -43,6 +48,8 @@ struct life {
     struct assay_request request;
     struct assay_mounts mounts;
     struct assay_meter meter;
+    struct assay_notify notify;
+    struct assay_serve serve; // of a session, which has no payload of its own
     pid_t payload_pid;
     int listen_fd; // for the proxy, until it is handed up; -1: none
     int signal_fd;
@@ -50,6 +57,11 @@ struct life {
     bool ended;
     uint64_t meter_ms; // when to read the meter next
 };
+
+static bool is_session(const struct life *life)
+{
+    return life->request.serve_fd >= 0;
+}
 
 static void tell(const struct life *life, const struct assay_wire_init *record)
 {
@@ -61,6 +73,8 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 {
     struct assay_wire_init record = {.kind = ASSAY_WIRE_FAILED, .fault = *fault};
 
+    if (fault->step[0] == '\0')
+        _exit(0); // the spawner is gone: nobody to tell
     tell(life, &record);
     _exit(1);
 }
@@ -69,15 +83,16 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
-    int fds[2] = {init->control_fd, -1};
+    int fds[3] = {init->control_fd, init->waiting_pid > 0 ? init->waiting_fd : -1, -1};
 
 #ifdef __SANITIZE_ADDRESS__
-    fds[1] = 2; // where the sanitizers of a test build report
+    fds[2] = 2; // where the sanitizers of a test build report
 #endif
-    return assay_fds_keep_only(fds, 2, fault);
+    return assay_fds_keep_only(fds, 3, fault);
 }
 
-static bool wait_for_go(const struct assay_init *init)
+// False with fault->step empty when the spawner is gone.
+static bool wait_for_go(const struct assay_init *init, struct assay_fault *fault)
 {
     uint32_t kind = 0;
     ssize_t got = 0;
@@ -85,6 +100,8 @@ static bool wait_for_go(const struct assay_init *init)
     do
         got = recv(init->control_fd, &kind, sizeof(kind), 0);
     while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return assay_fault_set(fault, "wait for the spawner");
     return got == (ssize_t)sizeof(kind) && kind == ASSAY_WIRE_GO;
 }
 
@@ -92,6 +109,7 @@ static bool wait_for_go(const struct assay_init *init)
 static bool prepare(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
+    enum assay_shape shape = init->shape;
 
     if (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
             setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0)
@@ -102,11 +120,19 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
+    // A zygote's run is in a new network namespace; a forge's init is in one that is complete.
+    if (init->waiting_pid > 0 && init->shape != ASSAY_SHAPE_HOST_NETWORK &&
+            !assay_loopback_raise(fault))
+        return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
-    return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged, fault);
+    // Without a stage what would be mounted now could hide the plan's sources, which this
+    // process opens itself; a zygote's run gets them opened.
+    if (!init->staged && init->waiting_pid == 0 && shape == ASSAY_SHAPE_PLAIN)
+        shape = ASSAY_SHAPE_OTHER;
+    return assay_mounts_prepare(&life->mounts, shape, init->skeleton, init->staged, fault);
 }
 
 static bool finish(struct life *life, struct assay_fault *fault)
@@ -115,8 +141,8 @@ static bool finish(struct life *life, struct assay_fault *fault)
     bool refused = false;
 
     if (!request->sources_open &&
-            !assay_sources_open(
-                    &request->sources, &request->plan, -1, ASSAY_BOX_UID, &refused, fault))
+            !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
+                    &refused, fault))
         return false;
     if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
         return false;
@@ -141,52 +167,82 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 }
 
 // A descriptor made in here that somebody outside wants; nothing of it stays.
-static void hand_up(const struct life *life, enum assay_wire_kind kind, int *fd)
+static bool hand_up(
+        const struct life *life, enum assay_wire_kind kind, int *fd, struct assay_fault *fault)
 {
     const struct assay_wire_init record = {.kind = kind};
 
     if (*fd < 0)
-        return;
-    (void)assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1);
+        return true;
+    if (assay_wire_send(life->init->control_fd, &record, sizeof(record), fd, 1) < 0)
+        return assay_fault_set(fault, "hand up");
     close(*fd);
     *fd = -1;
+    return true;
+}
+
+// A zygote's run: the payload is there already.
+static bool wake_payload(struct life *life, int error_fd, struct assay_fault *fault)
+{
+    const struct assay_init *init = life->init;
+    const struct assay_wire_wake record = {.kind = ASSAY_WIRE_WAKE,
+            .limit_memory = init->limit_memory,
+            .limit_pids = init->limit_pids};
+    int fds[3 + ASSAY_REQUEST_EXTRA_MAX + 1];
+    size_t count = assay_request_list(&life->request, fds);
+
+    fds[count++] = error_fd;
+    life->payload_pid = init->waiting_pid;
+    if (assay_wire_send(init->waiting_fd, &record, sizeof(record), fds, count) < 0)
+        return assay_fault_set(fault, "wake payload");
+    close(init->waiting_fd);
+    return true;
 }
 
 static bool start_payload(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
     struct assay_request *request = &life->request;
+    int slave_fd = -1;
+    int learn_fd = -1;
     int ends[2];
 
+    if (request->plan.terminal && !assay_terminal_make(&slave_fd, request->stdin_fd, fault))
+        return false;
+    if (request->plan.learn &&
+            !assay_notify_open(&life->notify, request->learn_fd, &learn_fd, init->profiles,
+                    request->plan.profile, fault))
+        return false;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return assay_fault_set(fault, "error pipe");
     life->error_fd = ends[0];
-    life->payload_pid = fork();
+    if (init->waiting_pid == 0)
+        life->payload_pid = fork();
+    else if (!wake_payload(life, ends[1], fault))
+        return false;
     if (life->payload_pid < 0)
         return assay_fault_set(fault, "fork");
     if (life->payload_pid == 0) {
-        // Above any number that the plan may want for the report pipe.
-        const int floor = ASSAY_PLAN_REPORT_FD_MAX + 1;
         struct assay_payload payload = {.plan = &request->plan,
                 .profiles = init->profiles,
-                .stdin_fd = fcntl(request->stdin_fd, F_DUPFD_CLOEXEC, floor),
-                .output_fd = fcntl(request->output_fd, F_DUPFD_CLOEXEC, floor),
-                .report_fd = request->report_fd < 0
-                        ? -1
-                        : fcntl(request->report_fd, F_DUPFD_CLOEXEC, floor),
-                .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, floor),
+                .stdin_fd = slave_fd >= 0 ? slave_fd : request->stdin_fd,
+                .output_fd = slave_fd >= 0 ? slave_fd : request->output_fd,
+                .errors_fd = slave_fd >= 0 ? slave_fd : request->errors_fd,
+                .report_fd = request->report_fd,
+                .error_fd = ends[1],
+                .learn_fd = learn_fd,
+                .state_fd = -1,
                 .limit_memory = init->limit_memory,
                 .limit_pids = init->limit_pids};
 
-        close(ends[1]);
         assay_payload_exec(&payload);
     }
     close(ends[1]);
-    close(request->stdin_fd);
-    close(request->output_fd);
-    if (request->report_fd >= 0)
-        close(request->report_fd);
-    request->stdin_fd = request->output_fd = request->report_fd = -1;
+    if (slave_fd >= 0)
+        close(slave_fd);
+    if (learn_fd >= 0)
+        close(learn_fd);
+    assay_request_close(request);
     return true;
 }
 
@@ -223,6 +279,22 @@ static void hear_payload(struct life *life)
     tell(life, &record);
 }
 
+static void end(struct life *life, int wait_status)
+{
+    struct assay_wire_init record = {
+            .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
+
+    life->ended = true;
+    record.disk_full = assay_mounts_full(&life->mounts);
+    if (life->init->meter) {
+        assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
+        assay_meter_end(&life->meter);
+        life->meter.pids++; // the payload itself, which is no longer in /proc
+    }
+    fill_meter(life, &record);
+    tell(life, &record);
+}
+
 static void reap(struct life *life)
 {
     struct signalfd_siginfo info;
@@ -233,21 +305,12 @@ static void reap(struct life *life)
         // One SIGCHLD may stand for many children.
     }
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct assay_wire_init record = {
-                .kind = ASSAY_WIRE_ENDED, .wait_status = wait_status, .time_us = assay_clock_us()};
-
+        if (is_session(life))
+            assay_serve_reaped(&life->serve, pid, wait_status);
         if (pid != life->payload_pid || life->ended)
             continue;
         hear_payload(life); // it may have failed, or ended, before we listened
-        life->ended = true;
-        record.disk_full = assay_mounts_full(&life->mounts);
-        if (life->init->meter) {
-            assay_meter_read(&life->meter, &life->mounts, &life->request.plan.limits);
-            assay_meter_end(&life->meter);
-            life->meter.pids++; // the payload itself, which is no longer in /proc
-        }
-        fill_meter(life, &record);
-        tell(life, &record);
+        end(life, assay_notify_status(&life->notify, pid, wait_status));
     }
 }
 
@@ -285,23 +348,47 @@ static void read_meter(struct life *life)
     life->meter_ms = assay_clock_ms() + pause_ms;
 }
 
+static bool start_session(struct life *life, struct assay_fault *fault)
+{
+    struct assay_wire_init record = {.kind = ASSAY_WIRE_STARTED, .time_us = assay_clock_us()};
+
+    if (!assay_serve_start(&life->serve, life->init, &life->request, &life->mounts, fault))
+        return false;
+    tell(life, &record);
+    return true;
+}
+
+// Milliseconds until there is something to do without being asked; -1: never.
+static int tend(struct life *life)
+{
+    const int meter_ms =
+            life->init->meter && !life->ended ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1;
+    const int serve_ms = is_session(life) && !life->ended ? assay_serve_tend(&life->serve) : -1;
+
+    return serve_ms < 0 || (meter_ms >= 0 && meter_ms < serve_ms) ? meter_ms : serve_ms;
+}
+
 static _Noreturn void live(struct life *life)
 {
     for (;;) {
         struct pollfd watched[] = {{.fd = life->init->control_fd, .events = POLLIN},
-                {.fd = life->signal_fd, .events = POLLIN},
-                {.fd = life->error_fd, .events = POLLIN}};
-        const bool metered = life->init->meter && !life->ended;
+                {.fd = life->signal_fd, .events = POLLIN}, {.fd = life->error_fd, .events = POLLIN},
+                {.fd = life->ended ? -1 : life->request.serve_fd, .events = POLLIN},
+                {.fd = life->notify.socket_fd, .events = POLLIN},
+                {.fd = life->notify.listener_fd, .events = POLLIN}};
 
-        if (poll(watched, 3, metered ? (int)assay_clock_left_ms(life->meter_ms) + 1 : -1) < 0 &&
-                errno != EINTR)
+        if (poll(watched, 6, tend(life)) < 0 && errno != EINTR)
             _exit(1);
         if (watched[0].revents != 0)
             hear_spawner(life);
+        if (watched[4].revents != 0 || watched[5].revents != 0)
+            assay_notify_hear(&life->notify);
         if (watched[2].revents != 0)
             hear_payload(life);
         if (watched[1].revents != 0)
             reap(life);
+        if (watched[3].revents != 0 && !assay_serve_hear(&life->serve))
+            end(life, 0);
         read_meter(life);
     }
 }
@@ -313,26 +400,25 @@ void assay_init_run(const struct assay_init *init)
 
     (void)prctl(PR_SET_NAME, "assay-ready", 0, 0, 0);
     life.mounts.out_dir_fd = -1;
+    life.notify.socket_fd = life.notify.listener_fd = -1;
     assay_request_init(&life.request);
     if (!close_others(init, &fault))
         fail(&life, &fault);
-    if (!wait_for_go(init))
-        _exit(1);
+    if (init->waiting_pid == 0 && !wait_for_go(init, &fault))
+        fail(&life, &fault);
     if (!watch_signals(&life, &fault) || !prepare(&life, &fault))
         fail(&life, &fault);
-    if (!assay_request_receive(&life.request, init->control_fd, &fault)) {
-        if (fault.step[0] == '\0')
-            _exit(0); // nobody is there to ask any more
+    if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
-    }
     (void)prctl(PR_SET_NAME, "assay-init", 0, 0, 0);
     if (!finish(&life, &fault))
         fail(&life, &fault);
-    hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd);
-    hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd);
+    if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
+            !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
+        fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
-    if (!start_payload(&life, &fault))
+    if (!(is_session(&life) ? start_session : start_payload)(&life, &fault))
         fail(&life, &fault);
     live(&life);
 }

@@ -4,6 +4,7 @@
 #define ASSAY_SANDBOX_INIT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "sandbox/mounts.h"
 #include "sandbox/profile.h"
@@ -18,6 +19,10 @@ struct assay_init {
     int control_fd;                // to the spawner
     bool limit_memory, limit_pids; // no cgroup does: by rlimit
     bool meter;                    // no cgroup counts CPU or memory: tell now and then
+    // A run of a zygote (zygote_serve.c): GO has come, and the payload is there and
+    // waits for WAKE on this socket. 0: the payload is to be forked.
+    pid_t waiting_pid;
+    int waiting_fd;
 };
 
 // Runs in the fresh child of clone3; never returns and never execs.

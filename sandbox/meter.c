@@ -159,6 +159,18 @@ static uint64_t read_tmpfs(const struct assay_mounts *mounts)
     return bytes;
 }
 
+void assay_meter_process(int proc_fd, pid_t pid, uint64_t *cpu_us, uint64_t *system_us)
+{
+    const uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    struct sums sums = {0};
+    char name[24];
+
+    (void)snprintf(name, sizeof(name), "%d", (int)pid);
+    add_times(&sums, proc_fd, name, tick_us);
+    *cpu_us += sums.cpu_us;
+    *system_us += sums.system_ticks * tick_us;
+}
+
 // System V segments live on without a process; their 15th column is what is resident.
 static uint64_t read_segments(int proc_fd)
 {

@@ -31,6 +31,9 @@ struct assay_meter {
     uint32_t pids;             // at the last reading, without the init
 };
 
+// Adds what one living process used, and in ticks what the children did that it waited for.
+void assay_meter_process(int proc_fd, pid_t pid, uint64_t *cpu_us, uint64_t *system_us);
+
 // Called by the box's init before its first child, of which everything else descends.
 void assay_meter_start(struct assay_meter *meter);
 void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *mounts,

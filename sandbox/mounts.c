@@ -55,6 +55,8 @@ bool tree_make_directories(struct tree *tree, const char *path, const char *step
         close(fd);
         return true;
     }
+    if (errno != ENOENT)
+        return assay_fault_set(tree->fault, step);
     for (const char *at = path; *at != '\0';) {
         at += strspn(at, "/");
         at += strcspn(at, "/");
@@ -93,13 +95,17 @@ bool tree_attach(
     bool attached = false;
     int fd = tree_open(tree, path, O_PATH, 0);
 
-    if (fd < 0 &&
-            (is_directory ? tree_make_directories(tree, path, step) : make_file(tree, path, step)))
+    if (fd < 0 && errno == ENOENT) {
+        if (!(is_directory ? tree_make_directories(tree, path, step)
+                           : make_file(tree, path, step))) {
+            close(mount_fd);
+            return false;
+        }
         fd = tree_open(tree, path, O_PATH, 0);
-    if (fd >= 0) {
-        attached = sys_attach(mount_fd, fd) == 0 || assay_fault_set(tree->fault, step);
-        close(fd);
     }
+    attached = (fd >= 0 && sys_attach(mount_fd, fd) == 0) || assay_fault_set(tree->fault, step);
+    if (fd >= 0)
+        close(fd);
     close(mount_fd);
     return attached;
 }
@@ -121,12 +127,16 @@ int tree_clone(int dir_fd, const char *path, uint64_t attributes)
 
 // --- the box's tmpfs -----------------------------------------------------------------------------
 
-static void note_tmpfs(struct tree *tree, int fd)
+// Keeps fd, by which a full disk is seen later.
+static bool note_tmpfs(struct tree *tree, int fd)
 {
-    if (fd >= 0 && tree->out->tmpfs_count < ASSAY_TMPFS_MAX)
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "open tmpfs");
+    if (tree->out->tmpfs_count < ASSAY_TMPFS_MAX)
         tree->out->tmpfs_fds[tree->out->tmpfs_count++] = fd;
-    else if (fd >= 0)
+    else
         close(fd);
+    return true;
 }
 
 static void print_sizes(char *out, size_t size, const struct assay_box_limits *limits)
@@ -156,7 +166,8 @@ static bool mount_disk(struct tree *tree)
         }
         if (chdir(places[i]) < 0)
             return assay_fault_set(tree->fault, "enter tmpfs");
-        note_tmpfs(tree, open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!note_tmpfs(tree, open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
+            return false;
         if (mkdir("root", 0755) < 0 || mkdir("empty", 0555) < 0)
             return assay_fault_set(tree->fault, "fill tmpfs");
         return true;
@@ -298,7 +309,7 @@ static bool mount_root(struct tree *tree)
     bool attached = false;
 
     if (fd < 0)
-        return plan->root_lower_count > 0 || assay_fault_set(tree->fault, "mount root");
+        return plan->root_lower_count == 0 && assay_fault_set(tree->fault, "mount root");
     place_fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     attached = place_fd >= 0 && sys_attach(fd, place_fd) == 0;
     if (!attached)
@@ -341,9 +352,8 @@ static bool add_mount(struct tree *tree, const struct assay_mount *mount)
             return assay_fault_set(tree->fault, "make tmpfs");
         if (!tree_attach(tree, fd, mount->target, true, "attach tmpfs"))
             return false;
-        if (mount->bytes_max > 0 || mount->inodes_max > 0)
-            note_tmpfs(tree, tree_open(tree, mount->target, O_RDONLY | O_DIRECTORY, 0));
-        return true;
+        return (mount->bytes_max == 0 && mount->inodes_max == 0) ||
+                note_tmpfs(tree, tree_open(tree, mount->target, O_RDONLY | O_DIRECTORY, 0));
     case ASSAY_MOUNT_BIND_RO:
         break;
     }
@@ -353,8 +363,10 @@ static bool add_mount(struct tree *tree, const struct assay_mount *mount)
     if (fstat(fd, &stat) < 0)
         return assay_fault_set(tree->fault, "stat bind");
     // The source stays open until all are closed; attach a second descriptor of it.
-    return tree_attach(tree, fcntl(fd, F_DUPFD_CLOEXEC, 0), mount->target, S_ISDIR(stat.st_mode),
-            "attach bind");
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return assay_fault_set(tree->fault, "attach bind");
+    return tree_attach(tree, fd, mount->target, S_ISDIR(stat.st_mode), "attach bind");
 }
 
 static bool add_out_dir(struct tree *tree)
@@ -372,8 +384,7 @@ static bool add_out_dir(struct tree *tree)
     tree->out->out_dir_fd = tree_open(tree, tree->plan->out_dir, O_RDONLY | O_DIRECTORY, 0);
     if (tree->out->out_dir_fd < 0)
         return assay_fault_set(tree->fault, "open out_dir");
-    note_tmpfs(tree, fcntl(tree->out->out_dir_fd, F_DUPFD_CLOEXEC, 0));
-    return true;
+    return note_tmpfs(tree, fcntl(tree->out->out_dir_fd, F_DUPFD_CLOEXEC, 0));
 }
 
 // What a host's users may write: windows through the root, which is read-only when it is ours.
@@ -387,6 +398,8 @@ static bool add_writable_places(struct tree *tree)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const bool missing = faccessat(tree->root_fd, rows[i].path + 1, F_OK, 0) != 0;
 
+        if (missing && errno != ENOENT)
+            return assay_fault_set(tree->fault, "make places");
         if (!tree_make_directories(tree, rows[i].path, "make places"))
             return false;
         if (missing && fchmodat(tree->root_fd, rows[i].path + 1, rows[i].mode, 0) < 0)
@@ -425,8 +438,12 @@ static bool read_host_network(struct tree *tree)
     tree->host_hosts = malloc(HOST_TEXT_BYTES);
     if (tree->host_resolv == NULL || tree->host_hosts == NULL)
         return assay_fault_errno(tree->fault, "host network", ENOMEM);
-    (void)assay_procfile_read(AT_FDCWD, "/etc/resolv.conf", tree->host_resolv, HOST_TEXT_BYTES);
-    (void)assay_procfile_read(AT_FDCWD, "/etc/hosts", tree->host_hosts, HOST_TEXT_BYTES);
+    if (!assay_procfile_read(AT_FDCWD, "/etc/resolv.conf", tree->host_resolv, HOST_TEXT_BYTES) &&
+            errno != ENOENT)
+        return assay_fault_set(tree->fault, "host network");
+    if (!assay_procfile_read(AT_FDCWD, "/etc/hosts", tree->host_hosts, HOST_TEXT_BYTES) &&
+            errno != ENOENT)
+        return assay_fault_set(tree->fault, "host network");
     return true;
 }
 
@@ -444,7 +461,8 @@ enum assay_shape assay_mounts_shape(const struct assay_box_plan *plan)
 {
     if (plan->network == ASSAY_NETWORK_HOST)
         return ASSAY_SHAPE_HOST_NETWORK;
-    if (!plan->host_usr || plan->root_lower_count > 0)
+    // A zygote's /proc is not like the others'.
+    if (!plan->host_usr || plan->root_lower_count > 0 || plan->serves)
         return ASSAY_SHAPE_OTHER;
     // The stage's /etc has no place for anything more.
     for (size_t i = 0; i < plan->mount_count; i++)
@@ -507,7 +525,7 @@ bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
             .out_dir_fd = -1};
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return assay_fault_set(fault, "private mounts");
-    if (shape != ASSAY_SHAPE_PLAIN || !staged)
+    if (shape != ASSAY_SHAPE_PLAIN)
         return true;
     assay_box_plan_default(&plan);
     plan.host_usr = true;

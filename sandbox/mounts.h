@@ -40,10 +40,11 @@ struct assay_sources {
 
 // How many a plan has, and whether it keeps an upper.
 void assay_sources_init(struct assay_sources *sources, const struct assay_box_plan *plan);
-// idmap_fd: a user namespace that maps the store's uid to the box's host uid, or
-// -1. *refused is set when it is the owner shift that the kernel did not want.
+// idmap_fd: a user namespace that maps the store's uid to box_uid, the box's host
+// uid, or -1. *refused is set when it is the owner shift that the kernel did not want.
 bool assay_sources_open(struct assay_sources *sources, const struct assay_box_plan *plan,
-        int idmap_fd, unsigned store_uid, bool *refused, struct assay_fault *fault);
+        int idmap_fd, unsigned store_uid, unsigned box_uid, bool *refused,
+        struct assay_fault *fault);
 void assay_sources_close(struct assay_sources *sources);
 
 #define ASSAY_TMPFS_MAX 8

@@ -17,25 +17,50 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/notify.h"
+#include "sandbox/plan.h"
 #include "sandbox/sys.h"
+#include "sandbox/terminal.h"
 
-#define LANDLOCK_SCOPES 3ULL // abstract UNIX sockets and signals (ABI 6)
+#define CAPABILITY_LAST_SURE 40 // CAP_CHECKPOINT_RESTORE: every kernel that boxes run on has it
+#define LANDLOCK_SCOPES 3ULL    // abstract UNIX sockets and signals (ABI 6)
+
+// Out of the way of 0, 1, 2 and of any number that the plan may want for the report pipe.
+static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
+{
+    int *const fds[] = {&payload->error_fd, &payload->stdin_fd, &payload->output_fd,
+            &payload->errors_fd, &payload->report_fd, &payload->state_fd, &payload->learn_fd};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        const int raised =
+                *fds[i] < 0 ? -1 : fcntl(*fds[i], F_DUPFD_CLOEXEC, ASSAY_PLAN_REPORT_FD_MAX + 1);
+
+        if (*fds[i] >= 0 && raised < 0)
+            return assay_fault_set(fault, "descriptors");
+        *fds[i] = raised;
+    }
+    return true;
+}
+
+// The payload finds `fd` as `number`.
+static bool hand_on(int fd, int number, const char *step, struct assay_fault *fault)
+{
+    return (fd == number ? fcntl(number, F_SETFD, 0) : dup2(fd, number)) >= 0 ||
+            assay_fault_set(fault, step);
+}
 
 static bool set_descriptors(const struct assay_payload *payload, struct assay_fault *fault)
 {
-    const int report_number = payload->plan->report_fd;
-
     if (dup2(payload->stdin_fd, 0) < 0 || dup2(payload->output_fd, 1) < 0 ||
-            dup2(payload->output_fd, 2) < 0)
+            dup2(payload->errors_fd >= 0 ? payload->errors_fd : payload->output_fd, 2) < 0)
         return assay_fault_set(fault, "stdio");
     // Whatever else is open, of ours or inherited by mistake, ends at exec.
-    if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 && errno != ENOSYS && errno != EINVAL)
+    if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         return assay_fault_set(fault, "close_range");
-    if (report_number > 0 && payload->report_fd == report_number)
-        return fcntl(report_number, F_SETFD, 0) == 0 || assay_fault_set(fault, "report pipe");
-    if (report_number > 0 && dup2(payload->report_fd, report_number) < 0)
-        return assay_fault_set(fault, "report pipe");
-    return true;
+    return (payload->report_fd < 0 ||
+                   hand_on(payload->report_fd, payload->plan->report_fd, "report pipe", fault)) &&
+            (payload->state_fd < 0 ||
+                    hand_on(payload->state_fd, payload->state_number, "state", fault));
 }
 
 static bool set_limit(int resource, rlim_t soft, rlim_t hard, struct assay_fault *fault)
@@ -82,21 +107,24 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
 // What the command's time and addresses depend on beside its own doing.
 static bool set_cpus(const struct assay_box_plan *plan, struct assay_fault *fault)
 {
-    const int now = personality(0xffffffff); // reads it
+    int now = 0;
 
     if (CPU_COUNT(&plan->cpus) > 0 && sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) < 0)
         return assay_fault_set(fault, "affinity");
-    if (plan->no_aslr && (now < 0 || personality((unsigned)now | ADDR_NO_RANDOMIZE) < 0))
+    if (!plan->no_aslr)
+        return true;
+    now = personality(0xffffffff); // reads it
+    if (now < 0 || personality((unsigned)now | ADDR_NO_RANDOMIZE) < 0)
         return assay_fault_set(fault, "personality");
     return true;
 }
 
-static bool reset_signals(struct assay_fault *fault)
+static bool reset_signals(const struct assay_payload *payload, struct assay_fault *fault)
 {
     sigset_t none;
 
     // A SIGCHLD that someone above us ignored would be ignored after exec too.
-    for (int number = 1; number < NSIG; number++)
+    for (int number = 1; !payload->warm && number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     sigemptyset(&none);
     return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
@@ -107,9 +135,13 @@ static bool drop_capabilities(struct assay_fault *fault)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     const struct __user_cap_data_struct none[2] = {{0}, {0}};
 
-    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+    for (unsigned long capability = 0;; capability++) {
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
+            continue;
+        if (errno != EINVAL || capability <= CAPABILITY_LAST_SURE)
             return assay_fault_set(fault, "drop bounding set");
+        break; // past the last one that this kernel knows
+    }
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
             prctl(PR_SET_SECUREBITS,
                     SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP |
@@ -131,10 +163,13 @@ static bool scope_with_landlock(struct assay_fault *fault)
         // cppcheck-suppress unusedStructMember
         uint64_t handled_access_fs, handled_access_net, scoped;
     } ruleset = {.scoped = LANDLOCK_SCOPES};
+    const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1U); // 1: tell it
     int fd = -1;
     bool restricted = false;
 
-    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1U) < 6) // 1: tell the version
+    if (version < 0 && errno != ENOSYS && errno != EOPNOTSUPP)
+        return assay_fault_set(fault, "landlock");
+    if (version < 6)
         return true;
     fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0U);
     if (fd < 0)
@@ -216,7 +251,27 @@ static void exec_command(const struct assay_box_plan *plan)
     errno = problem;
 }
 
-void assay_payload_exec(const struct assay_payload *payload)
+// A zygote makes boxes within its own, whose limits may be wider than its; what runs in
+// it has passed through our hands before, and what it forks goes through all of this anew.
+static bool confine(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    if (payload->plan->serves)
+        return set_limit(RLIMIT_CORE, 0, RLIM_INFINITY, fault);
+    return set_limits(payload, fault) && set_cpus(payload->plan, fault);
+}
+
+static bool lock_in(const struct assay_payload *payload, struct assay_fault *fault)
+{
+    const enum assay_profile profile = payload->plan->profile;
+
+    if (!scope_with_landlock(fault))
+        return false;
+    return payload->plan->learn
+            ? assay_notify_install(payload->profiles, profile, payload->learn_fd, fault)
+            : assay_profile_install(payload->profiles, profile, fault);
+}
+
+void assay_payload_settle(struct assay_payload *payload)
 {
     const struct assay_box_plan *plan = payload->plan;
     struct assay_fault fault = {{0}, 0};
@@ -226,20 +281,28 @@ void assay_payload_exec(const struct assay_payload *payload)
         fail(payload, &fault);
     }
     (void)umask(022);
-    if (!set_descriptors(payload, &fault) || !reset_signals(&fault))
+    if (!raise_descriptors(payload, &fault) || !set_descriptors(payload, &fault) ||
+            !reset_signals(payload, &fault) || (plan->terminal && !assay_terminal_take(&fault)))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)
         refuse(plan->cwd, errno);
-    if (!set_limits(payload, &fault) || !set_cpus(plan, &fault) || !drop_capabilities(&fault))
+    if (!confine(payload, &fault) || !drop_capabilities(&fault))
         fail(payload, &fault);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)assay_fault_set(&fault, "no_new_privs");
         fail(payload, &fault);
     }
-    if (!scope_with_landlock(&fault) ||
-            !assay_profile_install(payload->profiles, plan->profile, &fault))
+    if (!plan->serves && !lock_in(payload, &fault))
         fail(payload, &fault);
+}
+
+void assay_payload_exec(struct assay_payload *payload)
+{
+    const struct assay_box_plan *plan = payload->plan;
+    struct assay_fault fault = {{0}, 0};
+
+    assay_payload_settle(payload);
     exec_command(plan);
     if (!is_our_trouble(errno))
         refuse(plan->argv[0], errno);

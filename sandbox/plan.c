@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PLAN_MAGIC 0x4e4c5041U // "APLN"
-#define PLAN_VERSION 2U
+#define PLAN_VERSION 3U
 #define NO_TEXT UINT32_MAX
 
 void assay_box_limits_default(struct assay_box_limits *limits)
@@ -29,6 +29,7 @@ void assay_box_plan_default(struct assay_box_plan *plan)
     memset(plan, 0, sizeof(*plan));
     plan->name = "box";
     plan->cwd = "/";
+    plan->stdin_fd = plan->stdout_fd = plan->stderr_fd = -1;
     assay_box_limits_default(&plan->limits);
     plan->profile = ASSAY_PROFILE_STRICT;
     plan->network = ASSAY_NETWORK_NONE;
@@ -150,6 +151,10 @@ static enum assay_status check_command(const struct assay_box_plan *plan, struct
             return assay_fail(err, ASSAY_EINVAL, "env entry %zu is not NAME=value", count);
     if (!path_is_absolute(plan->cwd))
         return assay_fail(err, ASSAY_EINVAL, "cwd is not an absolute path");
+    if ((plan->stdout_fd < 0) != (plan->stderr_fd < 0))
+        return assay_fail(err, ASSAY_EINVAL, "stdout_fd and stderr_fd come together");
+    if (plan->terminal && (plan->stdin_fd < 0 || plan->stdout_fd < 0))
+        return assay_fail(err, ASSAY_EINVAL, "a terminal needs stdin_fd and stdout_fd");
     if (plan->report_fd != 0 && (plan->report_fd < 3 || plan->report_fd > ASSAY_PLAN_REPORT_FD_MAX))
         return assay_fail(err, ASSAY_EINVAL, "report_fd is %d, not 0 or 3..%d", plan->report_fd,
                 ASSAY_PLAN_REPORT_FD_MAX);
@@ -257,18 +262,25 @@ enum assay_status assay_plan_pack(
         put_u64(buf, mount->bytes_max);
         put_u64(buf, mount->inodes_max);
         put_u32(buf, mount->optional);
+        put_u32(buf, mount->owned);
+        put_u32(buf, mount->owner_uid);
+        put_u32(buf, mount->owner_gid);
     }
     put_text(buf, plan->out_dir);
     put_words(buf, plan->argv);
     put_words(buf, plan->env);
     put_text(buf, plan->cwd);
     put_u32(buf, (uint32_t)plan->report_fd);
+    put_u32(buf, plan->stderr_fd >= 0);
+    put_u32(buf, plan->terminal);
+    put_u32(buf, plan->learn);
     put_limits(buf, &plan->limits);
     put_u32(buf, plan->profile);
     put_u32(buf, plan->network);
     put_u32(buf, plan->cpu_count);
     (void)assay_buf_add(buf, &plan->cpus, sizeof(plan->cpus));
     put_u32(buf, plan->no_aslr);
+    put_u32(buf, plan->serves);
     return assay_buf_check(buf, "plan", err);
 }
 
@@ -278,7 +290,7 @@ enum assay_status assay_plan_pack(
 struct reader {
     const char *at, *end;
     struct assay_arena *arena; // borrowed
-    bool failed;
+    bool failed, out_of_memory;
 };
 
 static void take(struct reader *reader, void *out, size_t size)
@@ -339,7 +351,7 @@ static const char *const *take_texts(struct reader *reader, size_t *count, size_
     }
     texts = assay_arena_array(reader->arena, (size_t)wanted + 1, sizeof(*texts));
     if (texts == NULL) {
-        reader->failed = true;
+        reader->failed = reader->out_of_memory = true;
         return NULL;
     }
     for (size_t i = 0; i < wanted; i++) {
@@ -363,6 +375,9 @@ static void take_mount(struct reader *reader, struct assay_mount *mount)
     mount->bytes_max = take_u64(reader);
     mount->inodes_max = take_u64(reader);
     mount->optional = take_u32(reader) != 0;
+    mount->owned = take_u32(reader) != 0;
+    mount->owner_uid = take_u32(reader);
+    mount->owner_gid = take_u32(reader);
 }
 
 static void take_mounts(struct reader *reader, struct assay_box_plan *plan)
@@ -376,7 +391,7 @@ static void take_mounts(struct reader *reader, struct assay_box_plan *plan)
     }
     mounts = assay_arena_array(reader->arena, (size_t)count + 1, sizeof(*mounts));
     if (mounts == NULL) {
-        reader->failed = true;
+        reader->failed = reader->out_of_memory = true;
         return;
     }
     for (size_t i = 0; i < count && !reader->failed; i++)
@@ -396,6 +411,14 @@ static void take_limits(struct reader *reader, struct assay_box_limits *limits)
     limits->output_bytes_max = take_u64(reader);
     limits->process_count_max = take_u32(reader);
     limits->open_file_count_max = take_u32(reader);
+}
+
+// Which streams pass through. The numbers mean nothing here: the descriptors come beside the plan.
+static void take_streams(struct reader *reader, struct assay_box_plan *plan)
+{
+    plan->stdin_fd = plan->stdout_fd = plan->stderr_fd = take_u32(reader) != 0 ? 0 : -1;
+    plan->terminal = take_u32(reader) != 0;
+    plan->learn = take_u32(reader) != 0;
 }
 
 enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_arena *arena,
@@ -420,12 +443,16 @@ enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_are
     plan.env = take_texts(&reader, &words, ASSAY_PLAN_WORDS_MAX);
     plan.cwd = take_text(&reader);
     plan.report_fd = (int)take_u32(&reader);
+    take_streams(&reader, &plan);
     take_limits(&reader, &plan.limits);
     plan.profile = (enum assay_profile)take_u32(&reader);
     plan.network = (enum assay_network)take_u32(&reader);
     plan.cpu_count = take_u32(&reader);
     take(&reader, &plan.cpus, sizeof(plan.cpus));
     plan.no_aslr = take_u32(&reader) != 0;
+    plan.serves = take_u32(&reader) != 0;
+    if (reader.out_of_memory)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a plan");
     if (reader.failed || reader.at != reader.end)
         return assay_fail(err, ASSAY_EINVAL, "the plan is cut short, too long or malformed");
     status = assay_plan_check(&plan, err);

@@ -2,7 +2,7 @@
 #include "sandbox/ready.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +14,7 @@
 #include "sandbox/sys.h"
 
 #define ORDERS_MAX 16 // MAKE orders under way
+#define DEAF_MAX 1000 // failures in a row to hear the forge; then it counts as gone
 
 // --- who waits -----------------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ struct box *assay_ready_take(struct spawner *spawner, enum assay_shape shape, bo
         if (box == NULL)
             continue;
         seen++;
-        if (box->private_fd >= 0 || box->shape != shape ||
+        if (box->private_fd >= 0 || box->forked_here || box->shape != shape ||
                 (box->uid != spawner->ids.store_uid) != own_uid)
             continue;
         if (box->state == BOX_READY)
@@ -39,7 +40,7 @@ struct box *assay_ready_take(struct spawner *spawner, enum assay_shape shape, bo
     if (making != NULL)
         return making;
     spawner->pool_paused = false;
-    return assay_spawn_make_box(spawner, shape, own_uid);
+    return assay_spawn_make_own(spawner, shape, own_uid);
 }
 
 void assay_ready_give_back(struct spawner *spawner, struct box *box)
@@ -94,7 +95,12 @@ static void adopt(struct spawner *spawner, struct box *box, const struct assay_f
         box->group.dirs[i] = fds[2 + i];
     box->group.oom_fd = fd_count > 2 + tree_count ? fds[2 + tree_count] : -1;
     if (!watch(spawner, box)) {
+        struct pollfd dead = {.fd = box->pid_fd, .events = POLLIN};
+
         (void)assay_fault_set(&box->fault, "watch");
+        (void)sys_pidfd_kill(box->pid_fd);
+        (void)poll(&dead, 1, -1);
+        box->pid = 0;
         assay_spawner_fail(spawner, box);
     } else if (box->state == BOX_DYING) { // it was given up meanwhile
         (void)sys_pidfd_kill(box->pid_fd);
@@ -137,8 +143,13 @@ static bool order(struct spawner *spawner, struct box *box)
         adopt(spawner, box, &made, fds, fd_count);
         return true;
     }
-    if (assay_wire_send(spawner->forge_fd, &record, sizeof(record), NULL, 0) < 0)
-        return false; // full, or dead, which we hear of
+    if (assay_wire_send(spawner->forge_fd, &record, sizeof(record), NULL, 0) < 0) {
+        if (errno == EAGAIN || errno == EPIPE || errno == ECONNRESET)
+            return false; // full, or dead, which we hear of
+        (void)assay_fault_set(&box->fault, "order");
+        assay_spawner_fail(spawner, box);
+        return true;
+    }
     box->state = BOX_MAKING;
     box->ordered = box->making = true;
     spawner->order_count++;
@@ -152,7 +163,7 @@ static void fill_pool(struct spawner *spawner)
     if (spawner->stopping || spawner->pool_paused || spawner->order_count > 0 ||
             spawner->ready_count + spawner->pool_making >= spawner->ready_max)
         return;
-    box = assay_spawn_make_box(
+    box = assay_spawn_make_own(
             spawner, ASSAY_SHAPE_PLAIN, spawner->can_idmap && !spawner->pool_uses_store);
     if (box != NULL && !order(spawner, box))
         assay_spawn_release(spawner, box);
@@ -243,8 +254,11 @@ void assay_ready_hear(struct spawner *spawner)
                 spawner->forge_fd, &made, sizeof(made), fds, &fd_count, MSG_DONTWAIT);
         struct box *box = NULL;
 
-        if (got < 0 && errno == EAGAIN)
+        // What could not be received still waits, unless it was cut.
+        if (got < 0 && errno != ECONNRESET && errno != EMSGSIZE &&
+                (errno == EAGAIN || ++spawner->forge_deaf_count < DEAF_MAX))
             return;
+        spawner->forge_deaf_count = 0;
         if (got == (long)sizeof(made) && made.slot < ASSAY_BOXES_MAX)
             box = spawner->boxes[made.slot];
         if (box == NULL || !box->making) {
@@ -258,27 +272,28 @@ void assay_ready_hear(struct spawner *spawner)
     }
 }
 
-void assay_ready_tend(struct spawner *spawner)
+bool assay_ready_tend(struct spawner *spawner)
 {
     struct box *box = NULL;
 
     if (spawner->forge_fd < 0 && spawner->grave_count == 0 && oldest_waiting(spawner) == NULL &&
             spawner->ready_max == 0)
-        return;
+        return true;
     if (!start_forge(spawner)) {
         while ((box = oldest_waiting(spawner)) != NULL) {
             (void)assay_fault_set(&box->fault, "start forge");
             assay_spawner_fail(spawner, box);
         }
         spawner->grave_count = 0; // the next start sweeps their groups up
-        return;
+        return true;
     }
     if (!send_graves(spawner))
-        return;
+        return false;
     while (spawner->order_count < ORDERS_MAX && (box = oldest_waiting(spawner)) != NULL)
         if (!order(spawner, box))
-            return;
+            return false;
     fill_pool(spawner);
+    return true;
 }
 
 void assay_ready_stop(struct spawner *spawner)

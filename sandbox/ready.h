@@ -27,8 +27,9 @@ struct box *assay_ready_take(struct spawner *spawner, enum assay_shape shape, bo
 void assay_ready_give_back(struct spawner *spawner, struct box *box);
 // The forge has something to say, or is gone.
 void assay_ready_hear(struct spawner *spawner);
-// Send what is due: burials, orders for requests, one order for the pool.
-void assay_ready_tend(struct spawner *spawner);
+// Send what is due: burials, orders for requests, one order for the pool. False: the forge has no
+// room for it, try again in a moment.
+bool assay_ready_tend(struct spawner *spawner);
 // The box is gone; what the forge keeps for it is to go too.
 void assay_ready_bury(struct spawner *spawner, const struct box *box);
 // Every box is gone: wait for the forge's end.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sandbox/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +13,52 @@
 void assay_request_init(struct assay_request *request)
 {
     memset(request, 0, sizeof(*request));
-    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd = -1;
+    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
+            request->errors_fd = request->learn_fd = request->serve_fd = -1;
+}
+
+bool assay_request_take(
+        struct assay_request *request, const int *fds, size_t fd_count, struct assay_fault *fault)
+{
+    if (fd_count < 3 || fd_count > 3 + ASSAY_REQUEST_EXTRA_MAX) {
+        for (size_t i = 0; i < fd_count; i++)
+            close(fds[i]);
+        return assay_fault_errno(fault, "descriptors", EINVAL);
+    }
+    request->plan_fd = fds[0];
+    request->stdin_fd = fds[1];
+    request->output_fd = fds[2];
+    request->extra_count = fd_count - 3;
+    memcpy(request->extra_fds, fds + 3, request->extra_count * sizeof(*fds));
+    return true;
+}
+
+// What came beside the plan is what the plan wants.
+static bool tell_apart(struct assay_request *request)
+{
+    const struct {
+        bool wanted;
+        int *fd;
+    } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
+            {request->plan.stderr_fd >= 0, &request->errors_fd},
+            {request->plan.learn, &request->learn_fd}, {request->session, &request->serve_fd}};
+    size_t next = 0;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!rows[i].wanted)
+            continue;
+        if (next == request->extra_count)
+            return false;
+        *rows[i].fd = request->extra_fds[next];
+        request->extra_fds[next++] = -1;
+    }
+    return next == request->extra_count;
+}
+
+static void add_fd(int *fds, size_t *count, int fd)
+{
+    if (fd >= 0)
+        fds[(*count)++] = fd;
 }
 
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault)
@@ -32,9 +78,9 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
         return assay_fault_set(fault, "read plan");
     if (assay_plan_unpack(&request->plan, request->arena, request->bytes, (size_t)stat.st_size,
                 &err) != ASSAY_OK)
-        return assay_fault_errno(fault, "read plan", EINVAL);
-    if ((request->plan.report_fd != 0) != (request->report_fd >= 0))
-        return assay_fault_errno(fault, "report pipe", EINVAL);
+        return assay_fault_errno(fault, "read plan", err.status == ASSAY_ENOMEM ? ENOMEM : EINVAL);
+    if (!tell_apart(request))
+        return assay_fault_errno(fault, "descriptors", EINVAL);
     assay_sources_init(&request->sources, &request->plan);
     return true;
 }
@@ -64,16 +110,31 @@ static size_t send_sources(const struct assay_sources *sources, size_t first, in
     return 0;
 }
 
+size_t assay_request_list(const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX])
+{
+    size_t count = 3;
+
+    fds[0] = request->plan_fd;
+    fds[1] = request->stdin_fd;
+    fds[2] = request->output_fd;
+    add_fd(fds, &count, request->report_fd);
+    add_fd(fds, &count, request->errors_fd);
+    add_fd(fds, &count, request->learn_fd);
+    add_fd(fds, &count, request->serve_fd);
+    return count;
+}
+
 bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault)
 {
-    const struct assay_wire_finish record = {
-            .kind = ASSAY_WIRE_FINISH, .sources_open = request->sources_open};
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+    const struct assay_wire_finish record = {.kind = ASSAY_WIRE_FINISH,
+            .sources_open = request->sources_open,
+            .session = request->session};
+    int fds[3 + ASSAY_REQUEST_EXTRA_MAX];
+    const size_t fd_count = assay_request_list(request, fds);
     const size_t count = request->sources_open ? request->sources.count : 0;
 
-    if (assay_wire_send(control_fd, &record, sizeof(record), fds, request->report_fd < 0 ? 3 : 4) <
-            0)
+    if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
     for (size_t first = 0; first < count;) {
         const size_t sent = send_sources(&request->sources, first, control_fd, fault);
@@ -100,10 +161,11 @@ static bool receive_sources(
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t fd_count = 0;
         size_t used = 0;
+        const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
-        if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
-                        (long)sizeof(record) ||
-                record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
+        if (got < 0)
+            return assay_fault_set(fault, "receive sources");
+        if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_SOURCES || record.count == 0 ||
                 record.count > sources->count - next)
             return assay_fault_errno(fault, "receive sources", EPROTO);
         for (size_t i = 0; i < record.count; i++)
@@ -119,30 +181,39 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     struct assay_wire_finish record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
+    const long got = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0);
 
-    if (assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, 0) !=
-                    (long)sizeof(record) ||
-            record.kind != ASSAY_WIRE_FINISH || fd_count < 3)
+    if (got < 0 && errno != ECONNRESET)
+        return assay_fault_set(fault, "receive request");
+    if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_FINISH || fd_count == 0 ||
+            !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
-    request->plan_fd = fds[0];
-    request->stdin_fd = fds[1];
-    request->output_fd = fds[2];
-    request->report_fd = fds[3];
+    request->session = record.session != 0;
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
-    close(request->plan_fd);
-    request->plan_fd = -1;
     return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
 }
 
-void assay_request_release(struct assay_request *request)
+void assay_request_close(struct assay_request *request)
 {
-    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd};
+    const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
+            request->errors_fd, request->learn_fd, request->serve_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    for (size_t i = 0; i < request->extra_count; i++)
+        if (request->extra_fds[i] >= 0)
+            close(request->extra_fds[i]);
+    request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
+            request->errors_fd = request->learn_fd = -1;
+    request->extra_count = 0;
+}
+
+void assay_request_release(struct assay_request *request)
+{
+    assay_request_close(request);
     assay_sources_close(&request->sources);
     assay_arena_destroy(request->arena);
     free(request->bytes);

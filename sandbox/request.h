@@ -15,25 +15,41 @@
 #include "sandbox/fault.h"
 #include "sandbox/mounts.h"
 
+#define ASSAY_REQUEST_EXTRA_MAX 4
+
 struct assay_request {
     struct assay_arena *arena;
     char *bytes; // owned; the plan's texts point into it
     struct assay_box_plan plan;
-    struct assay_sources sources;       // owned
-    bool sources_open;                  // the spawner did it; else the init does
-    int plan_fd;                        // -1: read, and no longer needed
-    int stdin_fd, output_fd, report_fd; // -1: none (report), or handed on
+    bool session;                                  // no command, but a socket to serve
+    struct assay_sources sources;                  // owned
+    bool sources_open;                             // the spawner did it; else the init does
+    int plan_fd;                                   // -1: handed on
+    int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
+    int learn_fd;                                  // likewise
+    int serve_fd;                                  // a session's; -1
+    int extra_fds[ASSAY_REQUEST_EXTRA_MAX];        // not told apart before the plan is read
+    size_t extra_count;
 };
 
 void assay_request_init(struct assay_request *request);
+// Owns the plan's descriptor and those after it, in the order of wire.h. False when there are
+// too few or too many of them.
+bool assay_request_take(
+        struct assay_request *request, const int *fds, size_t fd_count, struct assay_fault *fault);
 // Read and check the plan in plan_fd.
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault);
 // All descriptors stay the sender's.
 bool assay_request_send(
         const struct assay_request *request, int control_fd, struct assay_fault *fault);
+// The plan's descriptor and those after it, in the order of wire.h; returns how many.
+size_t assay_request_list(
+        const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX]);
 // Waits. False with fault->step empty when the sender is gone. Everything received is owned.
 bool assay_request_receive(
         struct assay_request *request, int control_fd, struct assay_fault *fault);
+// Closes the descriptors but not the sources: the payload has its own.
+void assay_request_close(struct assay_request *request);
 // Closes and frees all of it, descriptors included.
 void assay_request_release(struct assay_request *request);
 

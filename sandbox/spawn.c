@@ -1,61 +1,18 @@
 // SPDX-License-Identifier: MIT
 // spawn.c - one request becomes one box: an init, its sources, its limits, the request sent to it.
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "sandbox/procfile.h"
 #include "sandbox/ready.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
+#include "sandbox/zygotes.h"
 
 // --- ids -----------------------------------------------------------------------------------------
-
-bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map)
-{
-    char path[48];
-    char text[48];
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
-    if (!assay_procfile_write(-1, path, "deny"))
-        return false;
-    (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
-    (void)snprintf(text, sizeof(text), "%" PRIu32 " %" PRIu32 " 1", map->inside_uid, map->uid);
-    if (!assay_procfile_write(-1, path, text))
-        return false;
-    (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
-    (void)snprintf(text, sizeof(text), "%" PRIu32 " %" PRIu32 " 1", map->inside_gid, map->gid);
-    return assay_procfile_write(-1, path, text);
-}
-
-int assay_spawn_map_namespace(const struct assay_id_map *map)
-{
-    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-    char path[48];
-    int fd = -1;
-    const pid_t pid = sys_clone3(&args);
-
-    if (pid == 0) {
-        for (;;)
-            (void)pause();
-    }
-    if (pid < 0)
-        return -1;
-    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-    if (assay_spawn_write_maps(pid, map))
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-    const int problem = errno;
-
-    (void)kill(pid, SIGKILL);
-    (void)waitpid(pid, NULL, 0);
-    errno = problem;
-    return fd;
-}
 
 // A uid that no other box of ours has, or the store's when the pool is used up.
 static uint32_t take_uid(struct spawner *spawner)
@@ -90,9 +47,37 @@ static void return_uid(struct spawner *spawner, uint32_t uid)
         spawner->uid_taken[uid - ids->pool] = false;
 }
 
+// What a zygote can fork: a box of the zygote's own shape, which leaves nothing behind.
+static bool can_be_forked(const struct box *box, const struct assay_request *request)
+{
+    const struct assay_box_plan *plan = &request->plan;
+
+    return !request->sources.keeps_upper && plan->network == ASSAY_NETWORK_NONE &&
+            !plan->terminal && !plan->learn && !plan->no_aslr && !plan->serves &&
+            assay_mounts_shape(plan) == box->shape;
+}
+
+// A run of a zygote sees the zygote's mounts, not the host's: the spawner opens its
+// sources whoever it is, and shifts them to the uid that they share.
+static bool open_for_fork(
+        const struct spawner *spawner, struct box *box, struct assay_request *request)
+{
+    const struct assay_ids *ids = &spawner->ids;
+    const bool pooled =
+            ids->pool_count > 0 && box->uid >= ids->pool && box->uid - ids->pool < ids->pool_count;
+    bool refused = false;
+
+    if (!can_be_forked(box, request))
+        return assay_fault_errno(&box->fault, "plan for a zygote", EINVAL);
+    request->sources_open = true;
+    return assay_sources_open(&request->sources, &request->plan,
+            pooled ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, box->uid,
+            &refused, &box->fault);
+}
+
 // --- the request ---------------------------------------------------------------------------------
 
-struct box *assay_spawn_make_box(struct spawner *spawner, enum assay_shape shape, bool own_uid)
+struct box *assay_spawn_make_box(struct spawner *spawner)
 {
     for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX; slot++) {
         struct box *box = NULL;
@@ -103,16 +88,25 @@ struct box *assay_spawn_make_box(struct spawner *spawner, enum assay_shape shape
         if (box == NULL)
             return NULL;
         box->slot = slot;
-        box->shape = shape;
         box->pid_fd = box->control_fd = box->private_fd = box->out_dir_fd = -1;
         box->check_us = UINT64_MAX;
-        box->uid = own_uid ? take_uid(spawner) : spawner->ids.store_uid;
         assay_cgroup_init(&box->group);
         spawner->boxes[slot] = box;
         spawner->box_count++;
         return box;
     }
     return NULL;
+}
+
+struct box *assay_spawn_make_own(struct spawner *spawner, enum assay_shape shape, bool own_uid)
+{
+    struct box *box = assay_spawn_make_box(spawner);
+
+    if (box == NULL)
+        return NULL;
+    box->shape = shape;
+    box->uid = own_uid ? take_uid(spawner) : spawner->ids.store_uid;
+    return box;
 }
 
 // The spawner opens what the plan names: as root it reaches below folders that the box's
@@ -129,7 +123,8 @@ static bool open_sources(struct spawner *spawner, const struct box *box,
         return true;
     request->sources_open = true;
     return assay_sources_open(&request->sources, &request->plan,
-            own ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, refused, fault);
+            own ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, box->uid, refused,
+            fault);
 }
 
 // An init for the request: a ready one, one that is being made, or one still to be made.
@@ -162,10 +157,34 @@ static struct box *find_box(
     }
 }
 
-static bool start(struct spawner *spawner, struct assay_request *request, int private_fd,
-        struct assay_fault *fault)
+// The runs of a zygote have no image of their own: they are as the zygote is.
+static unsigned shape_of_runs(const struct assay_box_plan *plan)
+{
+    struct assay_box_plan run = *plan;
+
+    run.serves = false;
+    return assay_mounts_shape(&run);
+}
+
+static bool give_request(struct spawner *spawner, struct box *box, struct assay_request *request,
+        int private_fd, struct assay_fault *fault)
 {
     const uint64_t now_us = assay_clock_us();
+
+    if (!assay_spawner_watch(spawner, private_fd, WATCH_PRIVATE, box->slot))
+        return assay_fault_set(fault, "watch");
+    box->private_fd = private_fd;
+    box->limits = request->plan.limits;
+    box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
+    box->request_us = now_us;
+    box->check_us = now_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    return true;
+}
+
+// *serve_fd is taken by a zygote. From its success on the box answers for what goes wrong.
+static bool start(struct spawner *spawner, struct assay_request *request, int private_fd,
+        int *serve_fd, struct assay_fault *fault)
+{
     struct box *box = NULL;
 
     if (!assay_request_read_plan(request, fault))
@@ -173,19 +192,46 @@ static bool start(struct spawner *spawner, struct assay_request *request, int pr
     box = find_box(spawner, request, fault);
     if (box == NULL)
         return false;
-    if (!assay_spawner_watch(spawner, private_fd, WATCH_PRIVATE, box->slot)) {
+    if (!give_request(spawner, box, request, private_fd, fault)) {
         assay_ready_give_back(spawner, box);
-        return assay_fault_set(fault, "watch");
+        return false;
     }
-    box->private_fd = private_fd;
     box->request = request;
-    box->limits = request->plan.limits;
-    box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
-    box->request_us = now_us;
-    box->check_us = now_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
     spawner->usual_limits = box->limits;
-    if (box->state == BOX_READY)
+    if (request->plan.serves &&
+            !assay_zygotes_add(spawner, box, serve_fd, shape_of_runs(&request->plan)))
+        assay_spawner_fail(spawner, box);
+    else if (box->state == BOX_READY)
         assay_spawn_deliver(spawner, box);
+    return true;
+}
+
+// A run of a zygote: its init is there already, or has been asked for.
+static bool start_run(struct spawner *spawner, uint64_t zygote, struct assay_request *request,
+        int private_fd, struct assay_fault *fault)
+{
+    struct box *box = assay_zygotes_take(spawner, zygote, fault);
+    bool started = false;
+
+    if (box == NULL)
+        return false;
+    if (assay_request_read_plan(request, &box->fault) && open_for_fork(spawner, box, request) &&
+            assay_cgroup_limit(
+                    &box->group, &spawner->cgroups, &request->plan.limits, &box->fault) &&
+            give_request(spawner, box, request, private_fd, &box->fault))
+        started = assay_zygotes_request(spawner, box, request);
+    if (!started) {
+        (void)assay_wire_hear_fault(box->control_fd, &box->fault);
+        *fault = box->fault;
+        if (box->pid > 0)
+            (void)sys_pidfd_kill(box->pid_fd);
+        (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, private_fd, NULL);
+        box->private_fd = -1; // the caller's, and told by it
+        assay_spawn_release(spawner, box);
+        return false;
+    }
+    assay_request_release(request);
+    free(request);
     return true;
 }
 
@@ -205,7 +251,7 @@ static bool replace(struct spawner *spawner, struct box *dead)
 
     if (dead->attempts >= ASSAY_ATTEMPTS_MAX)
         return false;
-    box = assay_spawn_make_box(spawner, dead->shape, dead->uid != spawner->ids.store_uid);
+    box = assay_spawn_make_own(spawner, dead->shape, dead->uid != spawner->ids.store_uid);
     if (box == NULL)
         return false;
     assay_sources_close(&request->sources);
@@ -239,7 +285,7 @@ void assay_spawn_deliver(struct spawner *spawner, struct box *box)
             !assay_request_send(request, box->control_fd, &box->fault)) {
         const bool died = box->fault.sys_errno == EPIPE || box->fault.sys_errno == ECONNRESET;
 
-        if (died && replace(spawner, box))
+        if (!assay_wire_hear_fault(box->control_fd, &box->fault) && died && replace(spawner, box))
             return;
         assay_spawner_fail(spawner, box);
         return;
@@ -257,28 +303,34 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
     (void)assay_wire_send(private_fd, &result, sizeof(result), NULL, 0);
 }
 
-void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
+void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
     struct assay_fault fault = {.step = "read plan", .sys_errno = ENOMEM};
+    int serve_fd = record->serves && fd_count > 4 ? fds[--fd_count] : -1;
     struct assay_request *request = fd_count < 4 ? NULL : malloc(sizeof(*request));
+    bool started = false;
 
-    for (size_t i = request == NULL ? 1 : 5; i < fd_count; i++)
-        close(fds[i]);
     if (request != NULL) {
         assay_request_init(request);
-        request->plan_fd = fds[1];
-        request->stdin_fd = fds[2];
-        request->output_fd = fds[3];
-        request->report_fd = fds[4];
-        if (start(spawner, request, fds[0], &fault))
-            return;
-        assay_request_release(request);
-        free(request);
+        request->session = record->session != 0;
+        started = assay_request_take(request, fds + 1, fd_count - 1, &fault) &&
+                (record->zygote != 0 ? start_run(spawner, record->zygote, request, fds[0], &fault)
+                                     : start(spawner, request, fds[0], &serve_fd, &fault));
+        if (!started)
+            assay_request_release(request);
+        if (!started)
+            free(request);
+    } else {
+        for (size_t i = 1; i < fd_count; i++)
+            close(fds[i]);
     }
-    if (fd_count > 0) {
+    if (!started && fd_count > 0) {
         tell_failure(fds[0], &fault);
         close(fds[0]);
     }
+    if (serve_fd >= 0)
+        close(serve_fd);
 }
 
 // --- the end -------------------------------------------------------------------------------------
@@ -295,6 +347,7 @@ static void close_fd(const struct spawner *spawner, int fd)
 
 void assay_spawn_release(struct spawner *spawner, struct box *box)
 {
+    assay_zygotes_forget(spawner, box);
     close_fd(spawner, box->pid_fd);
     close_fd(spawner, box->control_fd);
     close_fd(spawner, box->private_fd);
@@ -307,7 +360,8 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     free(box->request);
     if (box->ordered)
         assay_ready_bury(spawner, box);
-    return_uid(spawner, box->uid);
+    if (!box->forked_here)
+        return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;
     spawner->box_count--;
     free(box);

@@ -15,14 +15,16 @@
 #include "base/clock.h"
 #include "sandbox/ready.h"
 #include "sandbox/sys.h"
+#include "sandbox/zygotes.h"
 
 #define EVENTS_MAX 64
 #define CPU_CHECK_US_MIN 2000
 #define CPU_CHECK_US_MAX 1000000
 #define NEVER UINT64_MAX
-#define GRAVES_PAUSE_MS 5
+#define FORGE_PAUSE_MS 5
 // An init that was asked to kill its box has so long; then it is killed itself.
 #define KILL_US_MAX 2000000
+#define DEAF_MAX 1000 // failures in a row to hear the library; then it counts as gone
 
 bool assay_spawner_watch(const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
 {
@@ -47,7 +49,7 @@ static void kill_init(struct spawner *spawner, struct box *box)
     (void)sys_pidfd_kill(box->pid_fd);
 }
 
-static void kill_box(struct spawner *spawner, struct box *box)
+void assay_spawner_kill_box(struct spawner *spawner, struct box *box)
 {
     const uint32_t kind = ASSAY_WIRE_KILL;
 
@@ -78,13 +80,13 @@ static void kill_for(struct spawner *spawner, struct box *box, enum assay_box_ca
         return;
     box->facts.killed = true;
     box->facts.kill_cause = cause;
-    kill_box(spawner, box);
+    assay_spawner_kill_box(spawner, box);
 }
 
 void assay_spawner_fail(struct spawner *spawner, struct box *box)
 {
     box->failed = box->state != BOX_DYING || box->failed;
-    kill_box(spawner, box);
+    assay_spawner_kill_box(spawner, box);
 }
 
 static void note_meter(struct box *box, const struct assay_wire_init *record)
@@ -138,7 +140,7 @@ static void finish_box(struct spawner *spawner, struct box *box)
     if (box->pid > 0 && waitpid(box->pid, NULL, WNOHANG) == 0)
         return;
     if (box->private_fd < 0) { // it waited in the pool, for nobody
-        spawner->pool_paused = !spawner->stopping;
+        spawner->pool_paused = !spawner->stopping && !box->forked_here;
         assay_spawn_release(spawner, box);
         return;
     }
@@ -183,7 +185,7 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     const long got = assay_wire_receive(
             box->control_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
-    if (got < 0 && errno == EAGAIN)
+    if (got < 0 && errno != ECONNRESET) // nothing there, or it still waits
         return false;
     if (got != (long)sizeof(record)) { // its end: the pidfd tells the rest
         unwatch(spawner, box->control_fd);
@@ -219,7 +221,7 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     } else if (record.kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
         box->failed = true;
         box->fault = record.fault;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     }
     return true;
 }
@@ -234,7 +236,7 @@ static void hear_caller(struct spawner *spawner, struct box *box)
 
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
-    if (got < 0 && errno == EAGAIN)
+    if (got < 0 && errno != ECONNRESET)
         return;
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_KILL &&
             record.cause <= ASSAY_BOX_INFRA_ERROR) {
@@ -255,7 +257,7 @@ static void hear_oom(struct spawner *spawner, struct box *box)
     assay_cgroup_read(&box->group, &spawner->cgroups, &usage);
     if (usage.oom) {
         box->facts.oom = true;
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
     }
 }
 
@@ -278,6 +280,9 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
             // What it said last, before it died.
         }
         finish_box(spawner, box);
+        break;
+    case WATCH_SERVE:
+        assay_zygotes_hear(spawner, box);
         break;
     case WATCH_MAIN:
     case WATCH_SIGNAL:
@@ -304,7 +309,7 @@ static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
     if (box->state < BOX_RUNNING) {
         box->failed = true;
         (void)assay_fault_errno(&box->fault, "set-up took too long", ETIMEDOUT);
-        kill_box(spawner, box);
+        assay_spawner_kill_box(spawner, box);
         return;
     }
     if (now_us >= wall_end_us) {
@@ -351,7 +356,7 @@ static int survey(struct spawner *spawner)
             spawner->ready_count++;
         else if (box->private_fd < 0 && box->state == BOX_MAKING)
             spawner->pool_making++;
-        else if (box->state == BOX_DYING && box->pid == 0 && !box->making)
+        else if (box->state == BOX_DYING && box->pid == 0 && !box->making && box->fork_number == 0)
             finish_box(spawner, box);
     }
     if (next_us == NEVER)
@@ -382,11 +387,16 @@ static void hear_library(struct spawner *spawner)
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RUN &&
             record.version == ASSAY_WIRE_VERSION) {
-        assay_spawn_box(spawner, fds, fd_count);
+        spawner->deaf_count = 0;
+        assay_spawn_box(spawner, &record, fds, fd_count);
         return;
     }
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
+    // Short of memory or descriptors: what could not be received still waits, or was cut,
+    // and then its caller sees its private socket close.
+    if (got < 0 && ++spawner->deaf_count < DEAF_MAX)
+        return;
     if (got <= 0)
         stop(spawner);
 }
@@ -414,13 +424,12 @@ void assay_spawner_run(struct spawner *spawner)
         int timeout_ms = survey(spawner);
         int count = 0;
 
-        assay_ready_tend(spawner);
+        if (!assay_ready_tend(spawner) && (timeout_ms < 0 || timeout_ms > FORGE_PAUSE_MS))
+            timeout_ms = FORGE_PAUSE_MS;
         if (spawner->stopping && spawner->box_count == 0 && spawner->grave_count == 0)
             break;
         if (spawner->look_again)
             timeout_ms = 0;
-        else if (spawner->grave_count > 0 && (timeout_ms < 0 || timeout_ms > GRAVES_PAUSE_MS))
-            timeout_ms = GRAVES_PAUSE_MS; // the forge has no room for them yet
         count = epoll_wait(spawner->epoll_fd, events, EVENTS_MAX, timeout_ms);
 
         // A box may be gone, and its slot taken anew, before a later event of the

@@ -32,10 +32,12 @@
 // DYING -> gone [pidfd]           everything in it is dead and reaped: the result is sent
 enum box_state { BOX_WAITING, BOX_MAKING, BOX_READY, BOX_SETUP, BOX_RUNNING, BOX_DYING };
 
+struct zygote;
+
 struct box {
     enum box_state state;
-    uint32_t slot; // in spawner->boxes
-    enum assay_shape shape;
+    uint32_t slot;                                  // in spawner->boxes
+    enum assay_shape shape;                         // what it prepares
     pid_t pid;                                      // 0: not yet
     int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
     struct assay_request *request;                  // owned; until it is sent
@@ -55,6 +57,12 @@ struct box {
     struct assay_wire_init meter;              // last reading of the init's meter
     uint64_t memory_peak;                      // highest reading
     uint32_t pids_peak;
+    struct zygote *zygote; // owned; what this box serves as (zygotes.h)
+    // Of a run of a zygote, whose uid it shares:
+    struct box *parent;            // NULL: none, or it is dead
+    bool forked_here;              // by the parent
+    uint32_t fork_number;          // of the FORK that asked for it; 0: it has come
+    struct assay_request *pending; // owned; waits for that
 };
 
 struct spawner {
@@ -69,12 +77,15 @@ struct spawner {
     bool *uid_taken; // likewise
     struct box *boxes[ASSAY_BOXES_MAX];
     uint32_t box_count;
+    unsigned deaf_count;               // failures in a row to receive from the main socket
+    uint32_t zygote_count, fork_count; // made so far
     bool stopping;
     bool look_again; // something changed after the survey
 
     // ready.c
     int forge_fd; // -1: none
     pid_t forge_pid;
+    unsigned forge_deaf_count; // failures in a row to receive from it
     bool fresh_network;
     uint32_t ready_max;                // how many are to wait in the pool
     uint32_t ready_count, pool_making; // how many do, and are on their way there; by the survey
@@ -90,12 +101,15 @@ struct spawner {
 void assay_spawner_run(struct spawner *spawner);
 
 // spawn.c: from a request to a running init. On failure the caller is told.
-void assay_spawn_box(struct spawner *spawner, const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
-// A free slot; own_uid: a uid of its own where there is one. NULL: none is left.
-struct box *assay_spawn_make_box(struct spawner *spawner, enum assay_shape shape, bool own_uid);
+void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
+        const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count);
+// An empty slot's box, WAITING, without a uid; NULL: too many.
+struct box *assay_spawn_make_box(struct spawner *spawner);
+// One that the forge is to make; own_uid: with a uid of its own, where there is one left.
+struct box *assay_spawn_make_own(struct spawner *spawner, enum assay_shape shape, bool own_uid);
 // The box has its init: send it its request.
 void assay_spawn_deliver(struct spawner *spawner, struct box *box);
-// A step of ours failed: kill what there is of it and tell the caller.
+// A step of ours failed: kill what there is of it; its caller is told when it is dead.
 void assay_spawner_fail(struct spawner *spawner, struct box *box);
 // Forget a box whose process is gone (or never was): descriptors, uid, group, slot.
 void assay_spawn_release(struct spawner *spawner, struct box *box);
@@ -104,6 +118,8 @@ bool assay_spawn_write_maps(pid_t pid, const struct assay_id_map *map);
 // A user namespace with this map, as a descriptor; -1 with errno.
 int assay_spawn_map_namespace(const struct assay_id_map *map);
 
+// Kill what is in the box; its result follows when all of it is dead.
+void assay_spawner_kill_box(struct spawner *spawner, struct box *box);
 // Watch fd; `kind` and the box's slot come back with its event.
 enum watch_kind {
     WATCH_MAIN,
@@ -112,6 +128,7 @@ enum watch_kind {
     WATCH_CONTROL,
     WATCH_PRIVATE,
     WATCH_OOM,
+    WATCH_SERVE,
     WATCH_FORGE
 };
 bool assay_spawner_watch(

@@ -45,11 +45,14 @@ static bool write_file(struct tree *tree, const char *path, const char *text, si
 static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entry)
 {
     const bool missing = faccessat(tree->root_fd, entry->path, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+    const int problem = missing ? errno : 0;
     const char *text = entry->text;
     size_t len = entry->text_len;
     char host_path[sizeof(entry->path) + 1];
     int fd = -1;
 
+    if (missing && problem != ENOENT && problem != ENOTDIR)
+        return assay_fault_errno(tree->fault, "look at /etc", problem);
     switch (entry->kind) {
     case ASSAY_SKELETON_LINK:
         return !missing || symlinkat(entry->text, tree->root_fd, entry->path) == 0 ||
@@ -82,7 +85,12 @@ static bool attach_stage(struct tree *tree, const char *source, const char *targ
 
     if (fd < 0)
         return assay_fault_set(tree->fault, "clone stage");
-    (void)mkdirat(tree->root_fd, target + 1, 0755); // tree_attach() would find it missing first
+    // tree_attach() would find it missing first.
+    if (mkdirat(tree->root_fd, target + 1, 0755) < 0 && errno != EEXIST) {
+        (void)assay_fault_set(tree->fault, "make stage");
+        close(fd);
+        return false;
+    }
     return tree_attach(tree, fd, target, true, "attach stage");
 }
 
@@ -143,16 +151,19 @@ static bool make_dev(struct tree *tree)
     return true;
 }
 
+// Closes mount_fd; -1 is a failure already, with errno.
 static bool attach_in(int dir_fd, const char *name, int mount_fd)
 {
+    if (mount_fd < 0)
+        return false;
+
     const int place_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    const bool attached = place_fd >= 0 && mount_fd >= 0 && sys_attach(mount_fd, place_fd) == 0;
+    const bool attached = place_fd >= 0 && sys_attach(mount_fd, place_fd) == 0;
     const int problem = errno;
 
     if (place_fd >= 0)
         close(place_fd);
-    if (mount_fd >= 0)
-        close(mount_fd);
+    close(mount_fd);
     errno = problem;
     return attached;
 }
@@ -223,8 +234,8 @@ static bool make_read_only(struct tree *tree, int proc_fd, const char *name)
 {
     const int fd = tree_clone(proc_fd, name, MOUNT_ATTR_RDONLY);
 
-    if (fd < 0 && errno == ENOENT)
-        return true;
+    if (fd < 0)
+        return errno == ENOENT || assay_fault_set(tree->fault, "read-only /proc");
     return attach_in(proc_fd, name, fd) || assay_fault_set(tree->fault, "read-only /proc");
 }
 
@@ -241,8 +252,12 @@ static bool mask(struct tree *tree, int proc_fd, const char *name)
         fd = tree_clone(AT_FDCWD, "empty", READ_ONLY);
     } else {
         fd = tree_clone(AT_FDCWD, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        if (fd >= 0 &&
-                (fstat(fd, &stat) < 0 || !S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(1, 3))) {
+        if (fd >= 0 && fstat(fd, &stat) < 0) {
+            (void)assay_fault_set(tree->fault, "mask /proc");
+            close(fd);
+            return false;
+        }
+        if (fd >= 0 && (!S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(1, 3))) {
             close(fd);
             return assay_fault_errno(tree->fault, "mask /proc", ENODEV);
         }
@@ -268,6 +283,9 @@ bool tree_add_proc(struct tree *tree)
     tree->out->proc_fd = tree_open(tree, "/proc", O_RDONLY | O_DIRECTORY, 0);
     if (tree->out->proc_fd < 0)
         return assay_fault_set(tree->fault, "open /proc");
+    // The kernel lets a namespace below mount a /proc only where one is whole.
+    if (tree->plan->serves)
+        return true;
     for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
         if (!make_read_only(tree, tree->out->proc_fd, read_only[i]))
             return false;

@@ -7,9 +7,11 @@
 //
 //   main     library <-> spawner   HELLO once, then RUN for each box
 //   private  library <-> spawner   one a box: LISTENER, STARTED, RESULT; KILL; closing it kills it
+//   serve    spawner <-> zygote    SERVE, FORK; READY, FORKED
 //   control  spawner <-> init      one a box: GO, FINISH, SOURCES;
 //                                  OUT_DIR, LISTENER, STARTED, METER, ENDED or FAILED; where no
 //                                  group counts CPU time also KILL and its answer DEAD
+//   stdin    init -> library       only with a terminal: TERMINAL, with the master's end
 #ifndef ASSAY_SANDBOX_WIRE_H
 #define ASSAY_SANDBOX_WIRE_H
 
@@ -21,7 +23,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/probe.h"
 
-#define ASSAY_WIRE_VERSION 0x61730004U
+#define ASSAY_WIRE_VERSION 0x61730005U
 #define ASSAY_WIRE_FDS_MAX 32
 #define ASSAY_WIRE_MAIN_FD 3 // where assay-box finds the main socket
 
@@ -40,6 +42,12 @@ enum assay_wire_kind {
     ASSAY_WIRE_FAILED,
     ASSAY_WIRE_LISTENER,
     ASSAY_WIRE_DEAD,
+    ASSAY_WIRE_TERMINAL,
+    ASSAY_WIRE_SERVE,
+    ASSAY_WIRE_READY,
+    ASSAY_WIRE_FORK,
+    ASSAY_WIRE_FORKED,
+    ASSAY_WIRE_WAKE,
 };
 
 struct assay_wire_hello {
@@ -48,10 +56,16 @@ struct assay_wire_hello {
     struct assay_probes probes;
 };
 
-// Descriptors beside it, in this order: private socket, plan (a memfd), stdin,
-// output, and the report pipe's end if the plan wants one.
+// Descriptors beside it, in this order: private socket, plan (a memfd), stdin
+// (a socket for TERMINAL if the plan wants one), output; then, if the plan wants
+// them, the report pipe's end, that of a stderr which is apart from output, and the
+// learning mode's page (notify.h); then, of a session, the socket on which its init serves
+// (order.h); of a zygote, the spawner's end of the one on which its command serves.
 struct assay_wire_run {
     uint32_t kind, version;
+    uint32_t session; // no command: argv is not used
+    uint32_t serves;
+    uint64_t zygote; // fork it from this zygote, as STARTED named it; 0: from nothing
 };
 
 struct assay_wire_kill {
@@ -71,16 +85,44 @@ struct assay_wire_result {
 };
 
 // To an init, request.h: descriptors in this order: plan, stdin, output, and the report
-// pipe's end if the plan wants one.
+// pipe's end if the plan wants one, or the session's socket.
 struct assay_wire_finish {
     uint32_t kind;
     uint32_t sources_open; // SOURCES records follow; else the init opens them
+    uint32_t session;
 };
 
 // `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.
 struct assay_wire_sources {
     uint32_t kind, count;
     uint64_t missing;
+};
+
+// To a library when a zygote can serve.
+struct assay_wire_zygote {
+    uint32_t kind; // STARTED
+    uint32_t unused;
+    uint64_t zygote;
+};
+
+// Spawner -> zygote. SERVE once, with a memory file (zygote_setup.h); FORK for each
+// run, with the init's end of its control socket.
+struct assay_wire_serve {
+    uint32_t kind, version;
+    uint32_t number;                                 // FORK: comes back in FORKED
+    uint32_t shape, limit_memory, limit_pids, meter; // FORK: as in struct assay_init
+};
+
+// Zygote -> spawner. READY once; FORKED with a pidfd, or with an errno.
+struct assay_wire_forked {
+    uint32_t kind, number;
+    int32_t sys_errno;
+};
+
+// Init -> its waiting payload. Descriptors as for FINISH, then the error pipe.
+struct assay_wire_wake {
+    uint32_t kind;
+    uint32_t limit_memory, limit_pids;
 };
 
 // Everything that an init sends; GO and KILL to it use `kind` alone.
@@ -104,5 +146,8 @@ int assay_wire_send(int fd, const void *record, size_t size, const int *fds, siz
 // received descriptors are the caller's; fds[] beyond *fd_count is set to -1.
 long assay_wire_receive(int fd, void *record, size_t size, int fds[ASSAY_WIRE_FDS_MAX],
         size_t *fd_count, int flags);
+
+// An init to which nothing could be sent may have failed first: its FAILED, if it is there.
+bool assay_wire_hear_fault(int control_fd, struct assay_fault *fault);
 
 #endif

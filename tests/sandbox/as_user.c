@@ -54,8 +54,9 @@ static int make_folder(const char *build, const char *program, const char *folde
     static const char *const payloads[] = {
             "calls", "daemon", "eat", "fds", "fill", "herd", "pids", "spin"};
     char path[PATH_MAX];
-    int problem =
-            copy("", program, folder, "program") + copy(build, "assay-box", folder, "assay-box");
+    int problem = copy("", program, folder, "program") +
+            copy(build, "assay-box", folder, "assay-box") +
+            copy(build, "libassay_zygote.so", folder, "libassay_zygote.so");
 
     (void)snprintf(path, sizeof(path), "%s/tests", folder);
     problem += mkdir(path, 0755) != 0;
@@ -65,6 +66,7 @@ static int make_folder(const char *build, const char *program, const char *folde
         (void)snprintf(path, sizeof(path), "tests/payloads/%s", payloads[i]);
         problem += copy(build, path, folder, path);
     }
+    problem += copy(build, "tests/assay-box-faults", folder, "tests/assay-box-faults");
     return problem + (chmod(folder, 0755) != 0);
 }
 
@@ -80,7 +82,9 @@ static int run(const char *folder)
     if (pid == 0) {
         char path[] = "PATH=/usr/bin:/bin";
         char *argv[] = {program, NULL};
-        char *environment[] = {build, path, NULL};
+        char soak[] = "ASSAY_SOAK=1";
+        char *environment[] = {
+                build, path, secure_getenv("ASSAY_SOAK") != NULL ? soak : NULL, NULL};
 
         if (setgroups(0, NULL) != 0 || setresgid(TEST_UID, TEST_UID, TEST_UID) != 0 ||
                 setresuid(TEST_UID, TEST_UID, TEST_UID) != 0 || chdir("/") != 0)

@@ -31,6 +31,8 @@ static void this_host_gives_everything_that_is_required(void **state)
     for (size_t i = 0; i < probes.count; i++) {
         const struct assay_probe *probe = &probes.items[i];
 
+        print_message("probe %s: %s, errno %d %s\n", probe->name, probe->passed ? "yes" : "no",
+                probe->sys_errno, probe->detail);
         assert_true(probe->passed || !probe->required);
         assert_true(probe->passed || probe->remedy[0] != '\0');
     }

@@ -13,6 +13,34 @@ _SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
 if _SAFE:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
+    import assay_zygote
+
+    def _modules():
+        def run(tell):
+            import assay_pytest, pytest  # noqa: E401,F401
+
+            class Plugin:
+                @pytest.hookimpl(tryfirst=True)
+                def pytest_load_initial_conftests(self):
+                    tell()  # from here on code of a repository may run
+
+            os.mkdir("/tmp/assay-scout")
+            os.chdir("/tmp/assay-scout")
+            pytest.main([], plugins=[Plugin()])
+
+        return assay_zygote.scout(run)
+
+    def _odd_words(words):
+        # A plugin named on the command line may have been loaded already, and pytest says so.
+        return any(
+            word.startswith("-p") and not (word + following).startswith("-pno:")
+            for word, following in zip(words, words[1:] + [""])
+        )
+
+    assay_zygote.serve(_modules, _odd_words)  # comes back in each run
+    sys.modules["assay_pytest"].reopen()
+
 import assay_pytest  # noqa: E402,F401  stays in sys.modules, where PYTEST_PLUGINS finds it
 
 if __name__ == "__main__":
