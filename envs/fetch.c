@@ -11,7 +11,10 @@
 
 #include "base/fs.h"
 #include "envs/depot_tree.h"
+#include "envs/registry.h"
 #include "envs/setup.h"
+
+#define REGISTRY_BYTES_MAX ((size_t)1 << 20)
 
 // dir and its parents, as `mkdir -p`.
 static enum assay_status make_dirs(const char *dir, struct assay_error *err)
@@ -62,16 +65,24 @@ out:
     return status;
 }
 
+// What registries there are is asked only where it matters.
 enum assay_status assay_fetch_run(struct assay_depot *depot, struct assay_sandbox *sandbox,
-        const char *const *argv, const char *file, const char *dir, struct assay_error *err)
+        const struct assay_access *access, const char *const *argv, const char *file,
+        const char *dir, struct assay_error *err)
 {
     char scratch[PATH_MAX] = "", out[PATH_MAX];
-    const struct assay_setup setup = {.name = "fetch", .argv = argv, .out = out, .log_fd = -1};
+    struct assay_setup setup = {
+            .name = "fetch", .argv = argv, .out = out, .log_fd = -1, .access = access};
+    struct assay_arena *arena = NULL;
     enum assay_status status = ASSAY_OK;
 
     if (!assay_fs_path_is_plain(file) || strchr(file, '/') != NULL)
         return assay_fail(err, ASSAY_EINVAL, "not a plain name: '%.150s'", file);
-    status = assay_depot_tmp(depot, scratch, err);
+    status = assay_arena_create(&arena, REGISTRY_BYTES_MAX, err);
+    if (status == ASSAY_OK && access != NULL && access->network == ASSAY_NETWORK_ALLOWLIST)
+        status = assay_registry_hosts(&setup.hosts, depot, sandbox, arena, err);
+    if (status == ASSAY_OK)
+        status = assay_depot_tmp(depot, scratch, err);
     if (status == ASSAY_OK)
         status = assay_depot_path(out, scratch, "out", err);
     if (status == ASSAY_OK)
@@ -83,5 +94,6 @@ enum assay_status assay_fetch_run(struct assay_depot *depot, struct assay_sandbo
     if (status == ASSAY_OK)
         status = take_file(out, file, dir, err);
     assay_depot_drop_tmp(depot, scratch);
+    assay_arena_destroy(arena);
     return status;
 }

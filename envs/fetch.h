@@ -5,18 +5,20 @@
 #define ASSAY_ENVS_FETCH_H
 
 #include "base/error.h"
+#include "envs/access.h"
 #include "envs/depot.h"
 #include "sandbox/box.h"
 
 #define ASSAY_FETCH_DIR "/out" // where the command leaves it
 
-// Run argv (NULL-terminated) with the host's network and /usr, and move the regular file `file`
-// (a plain name) that it left in ASSAY_FETCH_DIR to dir/<file>, `dir` being made if it is missing.
-// A command that fails is ASSAY_EIO with its last line; one that left no such file is
-// ASSAY_ENOTFOUND. The file appears by rename, whole. Whether it is the right one is the
-// caller's to check. Safe to call from many threads and processes.
+// Run argv (NULL-terminated) with the host's /usr and what `access` (NULL: nothing) lets set-up
+// steps reach, which with a list is the registries of the host's package managers; and move the
+// regular file `file` (a plain name) that it left in ASSAY_FETCH_DIR to dir/<file>, `dir` being
+// made if it is missing. A command that fails is ASSAY_EIO with its last line; one that left no
+// such file is ASSAY_ENOTFOUND. The file appears by rename, whole. Whether it is the right one is
+// the caller's to check. Safe to call from many threads and processes.
 ASSAY_MUST_USE enum assay_status assay_fetch_run(struct assay_depot *depot,
-        struct assay_sandbox *sandbox, const char *const *argv, const char *file, const char *dir,
-        struct assay_error *err);
+        struct assay_sandbox *sandbox, const struct assay_access *access, const char *const *argv,
+        const char *file, const char *dir, struct assay_error *err);
 
 #endif

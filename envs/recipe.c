@@ -19,15 +19,19 @@
 #include "base/json.h"
 #include "envs/depot_tree.h"
 #include "envs/host.h"
+#include "envs/registry.h"
 #include "envs/setup.h"
 
 #define META_BYTES_MAX ((size_t)4 << 20)
+#define HOSTS_BYTES_MAX ((size_t)4 << 20)
 
 struct building {
     struct assay_depot *depot;
     struct assay_sandbox *sandbox;
     const struct assay_recipe *recipe;
-    const char *image; // "" for the host
+    const struct assay_access *access; // NULL: nothing is reached
+    struct assay_strings hosts;        // the recipe's and the registries'
+    const char *image;                 // "" for the host
     char base_digest[ASSAY_SHA256_HEX_BYTES];
     char key[ASSAY_SHA256_HEX_BYTES]; // of the layer
     char scratch[PATH_MAX], dir[PATH_MAX], root[PATH_MAX], log[PATH_MAX];
@@ -89,6 +93,8 @@ static enum assay_status make_keys(
     assay_sha256_field_text(sha, building->base_digest);
     add_list(sha, &building->recipe->setup);
     add_list(sha, &building->recipe->env);
+    if (building->recipe->hosts.count > 0)
+        add_list(sha, &building->recipe->hosts);
     assay_sha256_hex(sha, building->key);
     assay_sha256_destroy(sha);
 
@@ -137,6 +143,36 @@ static enum assay_status make_places(struct building *building, struct assay_err
     return ASSAY_OK;
 }
 
+static enum assay_network network_of(const struct building *building)
+{
+    return building->access == NULL ? ASSAY_NETWORK_NONE : building->access->network;
+}
+
+// The recipe's list, and where this host's package managers fetch from.
+static enum assay_status find_hosts(
+        struct building *building, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_strings *listed = &building->recipe->hosts;
+    struct assay_strings registries = {NULL, 0};
+    const char **items = NULL;
+    enum assay_status status = ASSAY_OK;
+
+    if (network_of(building) != ASSAY_NETWORK_ALLOWLIST)
+        return ASSAY_OK;
+    status = assay_registry_hosts(&registries, building->depot, building->sandbox, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    items = assay_arena_array(arena, listed->count + registries.count + 1, sizeof(*items));
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "list of hosts");
+    for (size_t i = 0; i < listed->count; i++)
+        items[building->hosts.count++] = listed->items[i];
+    for (size_t i = 0; i < registries.count; i++)
+        items[building->hosts.count++] = registries.items[i];
+    building->hosts.items = items;
+    return ASSAY_OK;
+}
+
 static enum assay_status run_commands(struct building *building, struct assay_error *err)
 {
     const struct assay_strings *commands = &building->recipe->setup;
@@ -148,7 +184,10 @@ static enum assay_status run_commands(struct building *building, struct assay_er
                 .env = &building->recipe->env,
                 .image = building->image[0] == '\0' ? NULL : building->image,
                 .root = building->root,
-                .log_fd = building->log_fd};
+                .log_fd = building->log_fd,
+                .access = building->access,
+                .hosts = building->hosts,
+                .alone = true};
         enum assay_status status = ASSAY_OK;
 
         dprintf(building->log_fd, "+ %s\n", commands->items[i]);
@@ -206,7 +245,11 @@ static enum assay_status write_meta(const struct building *building, struct assa
     for (size_t i = 0; i < building->recipe->env.count; i++)
         assay_json_put_text(&w, NULL, building->recipe->env.items[i]);
     assay_json_end_array(&w);
-    assay_json_put_text(&w, "network", "host");
+    assay_json_put_text(&w, "network", assay_network_name(network_of(building)));
+    assay_json_begin_array(&w, "hosts");
+    for (size_t i = 0; i < building->hosts.count; i++)
+        assay_json_put_text(&w, NULL, building->hosts.items[i]);
+    assay_json_end_array(&w);
     assay_json_put_text(&w, "made", now);
     assay_json_end_object(&w);
     assay_buf_addc(&text, '\n');
@@ -234,8 +277,14 @@ static enum assay_status build_layer(struct building *building, struct assay_err
 {
     char target[80];
     bool moved = false;
-    enum assay_status status = make_places(building, err);
+    struct assay_arena *arena = NULL;
+    enum assay_status status = assay_arena_create(&arena, HOSTS_BYTES_MAX, err);
 
+    if (status != ASSAY_OK)
+        return status;
+    status = find_hosts(building, arena, err);
+    if (status == ASSAY_OK)
+        status = make_places(building, err);
     if (status == ASSAY_OK) {
         status = run_commands(building, err);
         if (status != ASSAY_OK && status != ASSAY_EINTERRUPTED)
@@ -252,6 +301,8 @@ static enum assay_status build_layer(struct building *building, struct assay_err
         close(building->log_fd);
     building->log_fd = -1;
     assay_depot_drop_tmp(building->depot, building->scratch);
+    assay_arena_destroy(arena);
+    building->hosts = (struct assay_strings){NULL, 0};
     return status;
 }
 
@@ -277,11 +328,42 @@ static enum assay_status have_layer(
     return status;
 }
 
+// What a layer's own record says of the network that it was made with.
+static enum assay_status read_network(
+        enum assay_network *out, const char *layer, struct assay_error *err)
+{
+    const struct assay_json_limits limits = {.bytes_max = META_BYTES_MAX, .depth_max = 8};
+    char path[PATH_MAX];
+    struct assay_json *meta = NULL;
+    struct assay_buf text;
+    const char *name = NULL;
+    enum assay_status status = ASSAY_OK;
+
+    assay_buf_init(&text, META_BYTES_MAX);
+    status = assay_depot_path(path, layer, "../meta.json", err);
+    if (status == ASSAY_OK)
+        status = assay_fs_read_file(&text, path, err);
+    if (status == ASSAY_OK)
+        status = assay_json_parse(&meta, text.data, text.len, limits, "meta.json", 1, err);
+    if (status == ASSAY_OK) {
+        name = assay_json_text(assay_json_get(meta, "network"));
+        *out = ASSAY_NETWORK_HOST; // the most that it can have been
+        for (int network = ASSAY_NETWORK_NONE; network <= ASSAY_NETWORK_ALLOWLIST; network++)
+            if (name != NULL && strcmp(name, assay_network_name((enum assay_network)network)) == 0)
+                *out = (enum assay_network)network;
+    }
+    assay_json_free(meta);
+    assay_buf_free(&text);
+    return status;
+}
+
 enum assay_status assay_recipe_prepare(struct assay_depot *depot, struct assay_sandbox *sandbox,
-        const struct assay_recipe *recipe, struct assay_environment *out, struct assay_error *err)
+        const struct assay_recipe *recipe, const struct assay_access *access,
+        struct assay_environment *out, struct assay_error *err)
 {
     struct assay_environment environment = {0};
-    struct building building = {.depot = depot, .sandbox = sandbox, .recipe = recipe, .log_fd = -1};
+    struct building building = {
+            .depot = depot, .sandbox = sandbox, .recipe = recipe, .access = access, .log_fd = -1};
     char name[96];
     enum assay_status status = find_base(recipe, &environment, building.base_digest, err);
 
@@ -289,11 +371,12 @@ enum assay_status assay_recipe_prepare(struct assay_depot *depot, struct assay_s
     if (status == ASSAY_OK)
         status = make_keys(&building, &environment, err);
     if (status == ASSAY_OK && recipe->setup.count > 0) {
-        environment.network_used = true;
         snprintf(name, sizeof(name), "layers/%s/root", building.key);
         status = assay_depot_path(environment.layer, assay_depot_home(depot), name, err);
         if (status == ASSAY_OK)
             status = have_layer(&building, environment.layer, err);
+        if (status == ASSAY_OK)
+            status = read_network(&environment.network, environment.layer, err);
     }
     if (status != ASSAY_OK) {
         (void)assay_wrap(err, "recipe %s", recipe->name);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "envs/access.h"
 #include "envs/depot.h"
 #include "sandbox/box.h"
 #include "tasks/instance.h"
@@ -16,17 +17,19 @@ struct assay_environment {
     bool host_usr; // base "host"
     char layer[PATH_MAX]; // root overlay left by the set-up commands; "" when there were none
     char image[PATH_MAX]; // base "dir:" or "oci:": an unpacked root; "" for host
-    bool network_used;    // set-up shared the host's network
+    // What its set-up commands had, as the layer records it; NONE when there were none.
+    enum assay_network network;
 };
 
 // Build the layer if it is missing: a fresh box for each set-up command, over
-// what the ones before it left (/tmp, too), as `sh -ec`, cwd /, network shared
-// with the host, package manager configuration (pip's index, proxies and
-// certificates) taken from the host's own at run time. Concurrent callers, also
+// what the ones before it left (/tmp, too), as `sh -ec`, cwd /, all CPUs, package
+// manager configuration (pip's index and certificates) taken from the host's own at run
+// time. What they reach is `access` (NULL: nothing), with the hosts that the recipe lists.
+// A layer that is there is taken whatever network it had. Concurrent callers, also
 // in other processes, wait for one builder. A failing command is ASSAY_EIO with
 // the command, its status and where its log lies; nothing half built is kept.
 ASSAY_MUST_USE enum assay_status assay_recipe_prepare(struct assay_depot *depot,
         struct assay_sandbox *sandbox, const struct assay_recipe *recipe,
-        struct assay_environment *out, struct assay_error *err);
+        const struct assay_access *access, struct assay_environment *out, struct assay_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,20 @@ static bool is_path_list(const char *pair)
     return strncmp(pair, "PATH=", 5) == 0 || strncmp(pair, "PYTHONPATH=", 11) == 0;
 }
 
+// What is not told by sched_getaffinity() alone. The JVM, Rust and make ask that; a variable for
+// the JVM would put a line on every program's stderr.
+static enum assay_status add_cpu_hints(
+        struct assay_environ *vars, uint32_t cpu_count, struct assay_error *err)
+{
+    static const char *const names[] = {"GOMAXPROCS", "OMP_NUM_THREADS", "PYTHON_CPU_COUNT"};
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; status == ASSAY_OK && i < sizeof(names) / sizeof(names[0]); i++)
+        if (assay_environ_get(vars, names[i]) == NULL)
+            status = assay_environ_setf(vars, err, "%s=%" PRIu32, names[i], cpu_count);
+    return status;
+}
+
 static enum assay_status make_environ(
         struct assay_environ *vars, const struct assay_runner_job *job, struct assay_error *err)
 {
@@ -204,6 +219,36 @@ static enum assay_status copy_argv(const char ***out, const struct assay_strings
     return ASSAY_OK;
 }
 
+// The log of a run that did not count starts again.
+static void restart_log(struct log_sink *sink, uint64_t bytes_max)
+{
+    if (sink->fd >= 0 && ftruncate(sink->fd, 0) == 0 && lseek(sink->fd, 0, SEEK_SET) == 0)
+        sink->bytes_left = bytes_max;
+}
+
+// Forked from a zygote where there is one. True when that gave a result that counts.
+static bool run_warm(const struct assay_runner_job *job, const struct assay_box_plan *plan,
+        struct assay_box_result *result)
+{
+    struct assay_warm_lease lease;
+    bool counts = false;
+
+    if (plan->network != ASSAY_NETWORK_NONE || !assay_warm_take(job->warm, &lease, plan, &job->warm_argv))
+        return false;
+    if (assay_zygote_run(lease.zygote, plan, result, NULL) == ASSAY_OK) {
+        // Trouble on our side may be the zygote's; a cold run will tell.
+        counts = result->cause != ASSAY_BOX_SETUP_FAILED && result->cause != ASSAY_BOX_INFRA_ERROR;
+        assay_warm_give(job->warm, &lease, result->cause != ASSAY_BOX_EXITED);
+        if (!counts)
+            assay_box_result_release(result);
+    } else {
+        assay_warm_give(job->warm, &lease, true);
+    }
+    if (counts && job->warm_number != NULL)
+        *job->warm_number = lease.number;
+    return counts;
+}
+
 enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
         const struct assay_runner_job *job, struct assay_box_result *result,
         struct assay_error *err)
@@ -213,6 +258,7 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     struct assay_box_plan plan;
     struct plan_room room = {0};
     struct log_sink sink = {.fd = -1};
+    struct assay_passage passage = {.access = NULL};
     const char **argv = NULL;
     enum assay_status status = assay_arena_create(&arena, ARENA_BYTES_MAX, err);
 
@@ -223,7 +269,13 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     if (status == ASSAY_OK)
         status = make_environ(&vars, job, err);
     if (status == ASSAY_OK)
+        status = add_cpu_hints(&vars, plan.cpu_count, err);
+    if (status == ASSAY_OK)
         status = copy_argv(&argv, &job->argv, arena, err);
+    if (status == ASSAY_OK && job->instance->network && job->access != NULL &&
+            job->access->network != ASSAY_NETWORK_NONE)
+        status =
+                assay_passage_open(&passage, job->access, &job->instance->hosts, &plan, &vars, err);
     if (status != ASSAY_OK)
         goto out;
     set_limits(&plan.limits, &job->instance->limits);
@@ -242,9 +294,13 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     plan.on_output = write_log;
     plan.user = &sink;
     plan.cancel = job->cancel;
-    status = assay_box_run(sandbox, &plan, result, err);
+    if (!run_warm(job, &plan, result)) {
+        restart_log(&sink, plan.limits.output_bytes_max);
+        status = assay_box_run(sandbox, &plan, result, err);
+    }
 
 out:
+    assay_passage_close(&passage, job->refused);
     if (sink.fd >= 0)
         close(sink.fd);
     assay_arena_destroy(arena);

@@ -3,7 +3,9 @@
 #ifndef ASSAY_ENVS_RUNNER_H
 #define ASSAY_ENVS_RUNNER_H
 
+#include "envs/access.h"
 #include "envs/recipe.h"
+#include "envs/warm.h"
 #include "envs/workspace.h"
 #include "sandbox/box.h"
 #include "tasks/instance.h"
@@ -31,13 +33,22 @@ struct assay_runner_job {
     int report_fd;          // 0: none
     const char *out_dir;    // "/run/assay"
     const char *log_path;   // the log is written here as it comes, bounded; may be NULL
+    // What it may reach when the instance asks for a list; NULL: nothing.
+    const struct assay_access *access;
+    struct assay_buf *refused; // gets what was refused, a line each; may be NULL
     const volatile bool *cancel;
+    // Where a zygote may stand for a cold start: the zygotes, and the command of one. NULL, or no
+    // words: always cold. What comes out is the same but for the time it takes.
+    struct assay_warm *warm;
+    struct assay_strings warm_argv;
+    uint64_t *warm_number; // out: for assay_warm_distrust(); may be NULL
 };
 
 // Environment of the box, in this order: HOME, PATH=/assay/bin:/usr/bin:/bin,
 // TZ=UTC, LC_ALL=C.UTF-8, PYTHONHASHSEED=0, PYTHONDONTWRITEBYTECODE=1, CI
-// unset, then the recipe's, then the job's; PATH and PYTHONPATH of the job are
-// put before. argv, result: as assay_box_run().
+// unset, then the recipe's, then the job's, then how many CPUs there are where nothing has said
+// so (GOMAXPROCS, OMP_NUM_THREADS, PYTHON_CPU_COUNT), then the way to the proxy if there is one;
+// PATH and PYTHONPATH of the job are put before. argv, result: as assay_box_run().
 ASSAY_MUST_USE enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
         const struct assay_runner_job *job, struct assay_box_result *result,
         struct assay_error *err);

@@ -60,6 +60,7 @@ static enum assay_status judge(const struct assay_box_result *result, struct ass
 
 // What one box needs besides its plan, all of it in scratch.
 struct room {
+    struct assay_passage passage;
     char scratch[PATH_MAX], empty[PATH_MAX];
     char root_work[PATH_MAX], out_work[PATH_MAX];
     const char *root_lowers[1], *out_lowers[1];
@@ -123,17 +124,6 @@ static enum assay_status make_room(
     return status;
 }
 
-static enum assay_status set_environ(struct assay_environ *vars, struct room *room,
-        struct assay_depot *depot, const struct assay_setup *setup, struct assay_error *err)
-{
-    enum assay_status status =
-            assay_host_config_read(&room->config, depot, room->scratch, vars, err);
-
-    for (size_t i = 0; status == ASSAY_OK && setup->env != NULL && i < setup->env->count; i++)
-        status = assay_environ_set(vars, setup->env->items[i], err);
-    return status;
-}
-
 static void set_limits(struct assay_box_limits *limits)
 {
     limits->wall_ms_max = WALL_MS_MAX;
@@ -144,15 +134,61 @@ static void set_limits(struct assay_box_limits *limits)
     limits->process_count_max = PROCESSES_MAX;
 }
 
+// Last of all: the door's variables stand over the host's, and the recipe's over both.
+static enum assay_status set_network(struct assay_box_plan *plan, struct assay_environ *vars,
+        struct room *room, const struct assay_setup *setup, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    if (setup->access != NULL && setup->access->network == ASSAY_NETWORK_HOST)
+        plan->network = ASSAY_NETWORK_HOST;
+    if (setup->access != NULL && setup->access->network == ASSAY_NETWORK_ALLOWLIST)
+        status = assay_passage_open(&room->passage, setup->access, &setup->hosts, plan, vars, err);
+    for (size_t i = 0; status == ASSAY_OK && setup->env != NULL && i < setup->env->count; i++)
+        status = assay_environ_set(vars, setup->env->items[i], err);
+    return status;
+}
+
+static void log_refused(int log_fd, const struct assay_buf *refused)
+{
+    if (refused->len > 0)
+        write_log(&log_fd, refused->data, refused->len);
+}
+
+static enum assay_status run(struct assay_sandbox *sandbox, const struct assay_setup *setup,
+        struct assay_box_plan *plan, struct room *room, struct assay_error *err)
+{
+    struct assay_box_result result;
+    struct assay_buf refused;
+    int log_fd = setup->log_fd;
+    enum assay_status status = ASSAY_OK;
+
+    plan->on_output = write_log;
+    plan->user = &log_fd;
+    assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
+    status = assay_box_run(sandbox, plan, &result, err);
+    assay_passage_close(&room->passage, &refused);
+    if (status == ASSAY_OK) {
+        log_refused(log_fd, &refused);
+        if (setup->output != NULL)
+            (void)assay_buf_add(setup->output, result.output.data, result.output.len);
+        status = judge(&result, err);
+        if (status == ASSAY_EIO && refused.len > 0)
+            (void)assay_wrap(
+                    err, "network refused (%.*s)", (int)strcspn(refused.data, "\n"), refused.data);
+        assay_box_result_release(&result);
+    }
+    assay_buf_free(&refused);
+    return status;
+}
+
 enum assay_status assay_setup_run(struct assay_depot *depot, struct assay_sandbox *sandbox,
         const struct assay_setup *setup, struct assay_error *err)
 {
     struct assay_arena *arena = NULL;
     struct assay_environ vars = {0};
     struct assay_box_plan plan;
-    struct assay_box_result result;
-    struct room room = {0};
-    int log_fd = setup->log_fd;
+    struct room room = {.passage = {.access = NULL}};
     enum assay_status status = assay_arena_create(&arena, ARENA_BYTES_MAX, err);
 
     if (status != ASSAY_OK)
@@ -163,27 +199,22 @@ enum assay_status assay_setup_run(struct assay_depot *depot, struct assay_sandbo
     if (status == ASSAY_OK)
         status = make_room(&room, depot, err);
     if (status == ASSAY_OK)
-        status = set_environ(&vars, &room, depot, setup, err);
+        status = assay_host_config_read(&room.config, depot, room.scratch, &vars, err);
     if (status == ASSAY_OK)
         status = set_root(&plan, &room, depot, setup, err);
     if (status == ASSAY_OK)
         status = set_mounts(&plan, &room, depot, setup, err);
-    if (status != ASSAY_OK)
-        goto out;
-    plan.name = setup->name;
-    plan.argv = setup->argv;
-    plan.env = vars.items;
-    plan.network = ASSAY_NETWORK_HOST;
-    plan.on_output = write_log;
-    plan.user = &log_fd;
-    plan.cancel = depot->cancel;
-    status = assay_box_run(sandbox, &plan, &result, err);
-    if (status != ASSAY_OK)
-        goto out;
-    status = judge(&result, err);
-    assay_box_result_release(&result);
-
-out:
+    if (status == ASSAY_OK)
+        status = set_network(&plan, &vars, &room, setup, err);
+    if (status == ASSAY_OK) {
+        plan.name = setup->name;
+        plan.argv = setup->argv;
+        plan.env = vars.items;
+        plan.cpu_count = setup->alone ? ASSAY_CPUS_ALL : 1;
+        plan.cancel = depot->cancel;
+        status = run(sandbox, setup, &plan, &room, err);
+    }
+    assay_passage_close(&room.passage, NULL);
     assay_depot_drop_tmp(depot, room.root_work);
     assay_depot_drop_tmp(depot, room.out_work);
     assay_depot_drop_tmp(depot, room.scratch);

@@ -114,7 +114,7 @@ static enum assay_status write_json(struct assay_buf *line, const struct assay_b
     assay_json_put_text(&w, "tier", assay_tier_name(result->tier));
     assay_json_put_text(
             &w, "profile", job->plan.profile == ASSAY_PROFILE_STRICT ? "strict" : "compat");
-    assay_json_put_text(&w, "network", job->plan.network == ASSAY_NETWORK_NONE ? "none" : "host");
+    assay_json_put_text(&w, "network", assay_network_name(job->plan.network));
     put_usage(&w, &result->usage);
     if (job->plan.learn)
         put_denials(&w, result);

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/evaluate.h"
+#include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/report.h"
 
@@ -20,9 +21,11 @@ const struct assay_option assay_eval_options[] = {
         {"run-id", 0, "NAME", "name of the run", false},
         {"again", 0, NULL, "start a new run although this one is finished", false},
         {"no-cache", 0, NULL, "ignore stored verdicts: run every instance", false},
+        {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"retry", 0, "infra", "run again what ended without a verdict", false},
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
+        ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
         {"json", 0, NULL, "print each verdict as a line of JSON, and the report as the last",
                 false},

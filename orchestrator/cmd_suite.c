@@ -6,6 +6,7 @@
 #include "orchestrator/certify.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
+#include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/suite_add.h"
 
@@ -19,7 +20,9 @@ const struct assay_option assay_suite_add_options[] = {
         {"test-cmd", 0, "COMMAND", "test command of rows that bring none", false},
         {"framework", 0, "NAME", "test framework of rows that bring none", false},
         {"runs", 0, "N", "releases: runs that measure and certify each pair (3)", false},
+        {"no-zygote", 0, NULL, "releases: start every interpreter anew", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
@@ -34,7 +37,9 @@ const struct assay_option assay_suite_certify_options[] = {
         {"runs", 0, "N", "runs of gold and of the unchanged tree each (5)", false},
         {"instance", 'i', "ID", "only this instance", true},
         {"again", 0, NULL, "also what is certified already", false},
+        {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
+        ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "envs/runner.h"
+#include "orchestrator/gate.h"
 #include "rewards/framework.h"
 
 #define PREPARE_TRIES 3
+#define COLD_USES 1 // a command that grades once needs no zygote
 #define DATABASE_PATH_BYTES_MAX 500
 
 // One slot per recipe that was asked for; pointers to it stay valid. A failure is kept, too: a
@@ -29,9 +31,11 @@ struct environment_slot {
 };
 
 struct assay_context {
+    struct assay_gate gate; // what boxes reach
     struct assay_sandbox *sandbox;
     struct assay_depot *depot;
     struct assay_store *store;
+    struct assay_warm *warm; // NULL: no zygotes
     struct assay_log log;
     const volatile bool *interrupted;
     char trusted_dir[PATH_MAX];
@@ -136,6 +140,8 @@ enum assay_status assay_context_open(struct assay_context **out,
     status = find_home(home, invocation, err);
     if (status == ASSAY_OK && with_sandbox)
         status = start_sandbox(context, invocation, err);
+    if (status == ASSAY_OK && with_sandbox)
+        status = assay_gate_open(&context->gate, invocation, err);
     if (status != ASSAY_OK)
         goto out;
     assay_sandbox_store_ids(&uid, &gid);
@@ -153,6 +159,8 @@ enum assay_status assay_context_open(struct assay_context **out,
     status = assay_store_open(&context->store, database, err);
     if (status == ASSAY_OK && with_sandbox)
         status = lay_trusted_files(context, err);
+    if (status == ASSAY_OK && with_sandbox && !assay_cli_flag(invocation, "no-zygote"))
+        status = assay_warm_create(&context->warm, context->sandbox, COLD_USES, err);
     if (status == ASSAY_OK)
         *out = context;
 
@@ -166,9 +174,11 @@ void assay_context_close(struct assay_context *context)
 {
     if (!context)
         return;
+    assay_warm_destroy(context->warm);
     assay_sandbox_stop(context->sandbox);
     assay_store_close(context->store);
     assay_depot_close(context->depot);
+    assay_gate_close(&context->gate);
     while (context->environments) {
         struct environment_slot *slot = context->environments;
 
@@ -195,6 +205,16 @@ struct assay_store *assay_context_store(struct assay_context *context)
 struct assay_sandbox *assay_context_sandbox(struct assay_context *context)
 {
     return context->sandbox;
+}
+
+struct assay_warm *assay_context_warm(const struct assay_context *context)
+{
+    return context->warm;
+}
+
+const struct assay_access *assay_context_access(const struct assay_context *context)
+{
+    return &context->gate.access;
 }
 
 const struct assay_log *assay_context_log(const struct assay_context *context)
@@ -233,6 +253,8 @@ static char *recipe_identity(const struct assay_recipe *recipe)
         fprintf(out, "%zu:%s\n", strlen(recipe->setup.items[i]), recipe->setup.items[i]);
     for (size_t i = 0; i < recipe->env.count; i++)
         fprintf(out, "%zu:%s\n", strlen(recipe->env.items[i]), recipe->env.items[i]);
+    for (size_t i = 0; i < recipe->hosts.count; i++)
+        fprintf(out, "%zu:%s\n", strlen(recipe->hosts.items[i]), recipe->hosts.items[i]);
     fprintf(out, "%s\n", recipe->workdir);
     if (fclose(out) != 0) {
         free(text);
@@ -274,8 +296,8 @@ static enum assay_status prepare(struct assay_context *context, const struct ass
 {
     for (unsigned tries = 1;; tries++) {
         const uint64_t generation = assay_context_enter(context);
-        enum assay_status status =
-                assay_recipe_prepare(context->depot, context->sandbox, recipe, out, err);
+        enum assay_status status = assay_recipe_prepare(
+                context->depot, context->sandbox, recipe, &context->gate.access, out, err);
         struct assay_error mending = {0};
 
         assay_context_leave(context);
@@ -343,6 +365,7 @@ enum assay_status assay_context_mend(
     pthread_mutex_lock(&context->mend_lock);
     if (context->generation == generation && spawner_is_dead(context)) {
         pthread_rwlock_wrlock(&context->run_lock);
+        assay_warm_drop(context->warm);
         status = assay_sandbox_restart(context->sandbox, err);
         context->generation++;
         pthread_rwlock_unlock(&context->run_lock);

@@ -20,6 +20,7 @@
 
 #define OUT_BYTES_MAX ((size_t)64 << 20) // of all files together
 #define OUT_FILES_MAX 4096
+#define NETWORK_DENIALS_MAX 128
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
 // Everything one grading holds; released in one place.
@@ -32,6 +33,7 @@ struct grading {
     const struct assay_environment *environment;
     struct assay_workspace workspace;
     const char *log_path; // relative to the home
+    uint64_t warm_number; // of the zygote that the run came from; 0: none
 };
 
 // What a run left in ASSAY_OUT_DIR, in the arena.
@@ -110,8 +112,18 @@ static struct assay_instance_limits limits_of(const struct assay_grade_request *
     return limits;
 }
 
+// The instance's own list is in its hash; what the user adds or takes away is not.
+static void add_network(struct assay_sha256 *sha, const struct assay_access *access)
+{
+    assay_sha256_field_text(
+            sha, access->network == ASSAY_NETWORK_NONE ? "no network" : "allow-list");
+    assay_sha256_field(sha, &access->hosts.count, sizeof(access->hosts.count));
+    for (size_t i = 0; i < access->hosts.count; i++)
+        assay_sha256_field_text(sha, access->hosts.items[i]);
+}
+
 // hash(instance content, what the patch does to the tree, environment, limits,
-// grader, tier): two texts that make the same edits are one patch.
+// network, grader, tier): two texts that make the same edits are one patch.
 static enum assay_status make_key(
         struct grading *g, struct assay_verdict *verdict, struct assay_error *err)
 {
@@ -131,6 +143,8 @@ static enum assay_status make_key(
     assay_sha256_field_text(sha, g->environment->key);
     assay_sha256_field_text(sha, verdict->tier);
     assay_sha256_field(sha, &limits, sizeof(limits));
+    if (g->request->instance->network)
+        add_network(sha, assay_context_access(g->context));
     for (size_t i = 0; edits && i < edits->count; i++) {
         const struct assay_edit *edit = &edits->items[i];
         const unsigned char kind[2] = {(unsigned char)edit->kind, edit->executable};
@@ -186,8 +200,8 @@ static enum assay_status make_env(
     return env[count] ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }
 
-static enum assay_status run_box(
-        struct grading *g, struct assay_box_result *result, struct assay_error *err)
+static enum assay_status run_box(struct grading *g, struct assay_box_result *result,
+        struct assay_buf *refused, struct assay_error *err)
 {
     const struct assay_instance *instance = g->request->instance;
     struct assay_instance limited = *instance;
@@ -199,7 +213,11 @@ static enum assay_status run_box(
             .argv = instance->test_cmd,
             .report_fd = ASSAY_REPORT_FD,
             .out_dir = ASSAY_OUT_DIR,
-            .cancel = assay_context_interrupted(g->context)};
+            .access = assay_context_access(g->context),
+            .refused = refused,
+            .cancel = assay_context_interrupted(g->context),
+            .warm = assay_context_warm(g->context),
+            .warm_number = &g->warm_number};
     enum assay_status status = make_log_path(g, err);
 
     limited.limits = limits_of(g->request);
@@ -207,6 +225,9 @@ static enum assay_status run_box(
         status = make_env(g, &job.env, err);
     if (status == ASSAY_OK && g->framework->command)
         status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
+    if (status == ASSAY_OK && g->framework->warm)
+        status = g->framework->warm(
+                &job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
     if (status != ASSAY_OK)
         return status;
     job.log_path = assay_arena_printf(
@@ -254,10 +275,12 @@ static enum assay_status read_out_files(
     return status == ASSAY_ENOMEM ? status : ASSAY_OK;
 }
 
-static struct assay_strings list_denials(
-        struct assay_arena *arena, const struct assay_box_result *result)
+// Calls, and "network HOST:PORT" for what was not on the list.
+static struct assay_strings list_denials(struct assay_arena *arena,
+        const struct assay_box_result *result, const struct assay_buf *refused)
 {
-    const char **items = assay_arena_array(arena, result->denial_count + 1, sizeof(*items));
+    const size_t count_max = result->denial_count + NETWORK_DENIALS_MAX;
+    const char **items = assay_arena_array(arena, count_max, sizeof(*items));
     size_t count = 0;
 
     for (size_t i = 0; items && i < result->denial_count; i++) {
@@ -268,11 +291,20 @@ static struct assay_strings list_denials(
         if (item)
             items[count++] = item;
     }
+    for (const char *at = refused->data; items && *at && count < count_max;) {
+        const char *item = assay_arena_printf(arena, "network %.*s", (int)strcspn(at, ",\n"), at);
+
+        if (item)
+            items[count++] = item;
+        at += strcspn(at, "\n");
+        at += *at == '\n';
+    }
     return (struct assay_strings){items, count};
 }
 
 static enum assay_status judge_result(struct grading *g, struct assay_grade *out,
-        const struct assay_box_result *result, struct assay_error *err)
+        const struct assay_box_result *result, const struct assay_buf *refused,
+        struct assay_error *err)
 {
     struct out_files files = {0};
     struct assay_judgement judgement = {0};
@@ -293,7 +325,7 @@ static enum assay_status judge_result(struct grading *g, struct assay_grade *out
             .cpu_ms = (result->usage.cpu_user_us + result->usage.cpu_system_us) / 1000,
             .memory_bytes_peak = result->usage.memory_bytes_peak,
             .pids_peak = result->usage.pids_peak};
-    verdict->denied = list_denials(g->arena, result);
+    verdict->denied = list_denials(g->arena, result, refused);
     if (result->cause == ASSAY_BOX_SETUP_FAILED || result->cause == ASSAY_BOX_INFRA_ERROR) {
         assay_judge_unrun(verdict, g->request->instance, evidence.box_cause,
                 assay_arena_printf(g->arena, "%s: %s: %s", assay_box_cause_name(result->cause),
@@ -336,22 +368,41 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     verdict->hunk_count = mine.hunk_count;
 }
 
+// A zygote whose run tried to deceive us serves no other.
+static void note_zygote(const struct grading *g, const struct assay_verdict *verdict)
+{
+    if (!g->warm_number)
+        return;
+    assay_log(assay_context_log(g->context), ASSAY_LOG_DEBUG, "orchestrator", "run from a zygote",
+            "instance", g->request->instance->instance_id, NULL);
+    if (verdict->cause == ASSAY_CAUSE_TAMPERED || verdict->cause == ASSAY_CAUSE_INCONSISTENT)
+        assay_warm_distrust(assay_context_warm(g->context), g->warm_number);
+}
+
 // One run in a fresh box. A verdict with scored = false asks to be tried again.
 static enum assay_status run_and_judge(
         struct grading *g, struct assay_grade *out, struct assay_error *err)
 {
     struct assay_box_result result = {.out_dir_fd = -1};
-    enum assay_status status = run_box(g, &result, err);
+    struct assay_buf refused;
+    enum assay_status status = ASSAY_OK;
 
-    if (status != ASSAY_OK)
+    assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
+    g->warm_number = 0;
+    status = run_box(g, &result, &refused, err);
+    if (status != ASSAY_OK) {
+        assay_buf_free(&refused);
         return status;
+    }
     if (result.cause == ASSAY_BOX_CANCELLED)
         status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     else
-        status = judge_result(g, out, &result, err);
+        status = judge_result(g, out, &result, &refused, err);
+    note_zygote(g, &out->verdict);
     out->executed |=
             result.cause != ASSAY_BOX_SETUP_FAILED && result.cause != ASSAY_BOX_INFRA_ERROR;
     assay_box_result_release(&result);
+    assay_buf_free(&refused);
     return status;
 }
 

@@ -59,8 +59,8 @@ static enum assay_status fetch(struct build *b, const struct assay_release_pair 
     if (download_path(b, release, dir, path))
         return ASSAY_OK;
     snprintf(requirement, sizeof(requirement), "%s==%s", pair->package, release->version);
-    return assay_fetch_run(assay_context_depot(b->context), assay_context_sandbox(b->context), argv,
-            release->file, dir, err);
+    return assay_fetch_run(assay_context_depot(b->context), assay_context_sandbox(b->context),
+            assay_context_access(b->context), argv, release->file, dir, err);
 }
 
 static enum assay_status import(struct build *b, const struct assay_release_pair *pair,
@@ -317,7 +317,7 @@ static enum assay_status make_suite(
         *r = plan->suite->recipes[i];
         if (copy_text(suite, &r->name) || copy_text(suite, &r->base) ||
                 copy_text(suite, &r->workdir) || copy_strings(suite, &r->setup) ||
-                copy_strings(suite, &r->env))
+                copy_strings(suite, &r->env) || copy_strings(suite, &r->hosts))
             status = ASSAY_ENOMEM;
     }
     if (status != ASSAY_OK) {

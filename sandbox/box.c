@@ -23,6 +23,7 @@
 #include "sandbox/handle.h"
 #include "sandbox/handoff.h"
 #include "sandbox/keep.h"
+#include "sandbox/layer.h"
 #include "sandbox/notify_page.h"
 #include "sandbox/slots.h"
 #include "sandbox/streams.h"
@@ -72,6 +73,8 @@ struct run {
     int learn_fd;                      // the learning mode's page; -1: none
     struct assay_streams streams;      // instead of output_fd, where streams pass through
     int out_dir_fd;
+    struct assay_parts parts;
+    struct assay_snapshot *draft;   // owned; NULL: the plan wants no snapshot
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
     size_t handed_count;
     struct assay_keep output;
@@ -262,7 +265,7 @@ static bool hear_spawner(struct run *run)
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
         run->reply = record;
-        run->out_dir_fd = fds[0];
+        assay_handoff_take_result(&record, fds, fd_count, &run->out_dir_fd, &run->parts);
         return true;
     }
     if (got == (long)sizeof(uint32_t) && record.kind == ASSAY_WIRE_STARTED) {
@@ -396,6 +399,7 @@ static void close_fd(int *fd)
 static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
         const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
+    struct assay_snapshot *snapshot = NULL;
     struct run run = {.plan = plan,
             .zygote = zygote,
             .private_fd = -1,
@@ -412,6 +416,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
     assay_buf_init(&run.report,
             plan->report_bytes_max > 0 ? plan->report_bytes_max : REPORT_BYTES_DEFAULT);
     status = prepare(&run, plan, err);
+    if (status == ASSAY_OK && plan->snapshot)
+        status = assay_snapshot_draft(&run.draft, plan, err);
     if (status == ASSAY_OK)
         status = send_run(sandbox, &run, err);
     if (status == ASSAY_OK) {
@@ -419,7 +425,11 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
         if (run.output.failed)
             status = assay_fail(err, ASSAY_ENOMEM, "no memory to keep a box's output");
         else
+            status = assay_handoff_snapshot(&snapshot, &run.draft, &run.reply, &run.parts, err);
+        if (status == ASSAY_OK) {
             fill_result(result, &run, assay_sandbox_tier(sandbox));
+            result->snapshot = snapshot;
+        }
     }
     for (size_t i = 0; i < run.handed_count; i++)
         close(run.handed[i]);
@@ -429,6 +439,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
     close_fd(&run.learn_fd);
     assay_streams_close(&run.streams);
     close_fd(&run.out_dir_fd);
+    assay_parts_drop(&run.parts);
+    assay_snapshot_release(run.draft);
     free(run.scratch);
     assay_keep_free(&run.output);
     assay_buf_free(&run.report);
@@ -477,4 +489,6 @@ void assay_box_result_release(struct assay_box_result *result)
     result->denials = NULL;
     result->denial_count = 0;
     close_fd(&result->out_dir_fd);
+    assay_snapshot_release(result->snapshot);
+    result->snapshot = NULL;
 }

@@ -38,15 +38,17 @@ enum assay_cgroup_shape {
 };
 const char *assay_cgroup_shape_name(enum assay_cgroup_shape shape);
 
-struct assay_sandbox; // opaque; owned by whoever called assay_sandbox_start()
-struct assay_probes;  // sandbox/probe.h
+struct assay_sandbox;  // opaque; owned by whoever called assay_sandbox_start()
+struct assay_probes;   // sandbox/probe.h
+struct assay_snapshot; // sandbox/snapshot.h
 
 struct assay_sandbox_options {
     // The assay-box program. NULL: beside the running executable.
     const char *box_program;
     // Refuse to start when the probed tier is weaker (ASSAY_EREFUSED).
     enum assay_tier tier_min;
-    // Pretend that cgroups or user namespaces are missing: for tests of the other host shapes.
+    // Pretend that cgroups, user namespaces (tier C as root, else D) or a fresh /proc (tier B)
+    // are missing: for tests of the other host shapes.
     bool hide_cgroups;
     bool hide_user_namespaces;
     // How many boxes are prepared ahead, up to the point where they need to know
@@ -54,6 +56,7 @@ struct assay_sandbox_options {
     int ready_count;
     // A new network namespace for every box, never one that was used and found as new.
     bool fresh_network;
+    bool hide_proc;
     // Commands that may share one CPU of this process's affinity mask; 0: 1. Others wait.
     uint32_t boxes_per_cpu;
     // The sum of the memory limits of what runs stays below it, though something may always
@@ -164,6 +167,13 @@ struct assay_box_plan {
     // whose content can be read after death through result->out_dir_fd; NULL: none.
     const char *out_dir;
 
+    // Start where the box ended whose snapshot this is; NULL: from the lowers alone. The plan must
+    // have the mounts that were written to, by target; their lowers are to be the same.
+    const struct assay_snapshot *from;
+    // Keep what is written to overlays without an `upper`, to TMPFS mounts and to /tmp, /var/tmp
+    // and /home/box: result->snapshot. No mount, nor the root, may have an `upper` then.
+    bool snapshot;
+
     const char *const *argv; // NULL-terminated; argv[0] is searched in PATH of `env`
     const char *const *env;  // NULL-terminated "NAME=value"; the whole environment
     const char *cwd;         // absolute, in the box
@@ -265,6 +275,7 @@ struct assay_box_result {
     int stream_errno;        // why stdout_fd or stderr_fd took no more (EPIPE: nobody reads it); 0
     struct assay_buf report; // owned; what the payload wrote to the report pipe
     int out_dir_fd;          // owned; the out_dir after death, -1: none
+    struct assay_snapshot *snapshot; // owned; NULL unless the plan asked for it and set-up worked
     // plan->learn: refused system calls, one row a call and caller; owned.
     struct assay_denial *denials;
     size_t denial_count;

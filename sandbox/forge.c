@@ -61,8 +61,11 @@ static _Noreturn void become_init(
             .shape = shape,
             .control_fd = control_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
-            .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
-            .meter = (roles & counted) != counted};
+            .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
+            .meter = (roles & counted) != counted,
+            .tier = spawner->tier,
+            .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
+            .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
 
     assay_init_run(&init);
 }
@@ -78,6 +81,8 @@ static pid_t clone_init(struct making *making, int init_control_fd)
             .pidfd = (uint64_t)(uintptr_t)&making->pid_fd};
     pid_t pid = -1;
 
+    if (spawner->tier == ASSAY_TIER_C)
+        args.flags &= ~(uint64_t)CLONE_NEWUSER;
     if (making->is_sibling)
         args.flags |= CLONE_PARENT; // and our own exit signal
     else
@@ -96,7 +101,7 @@ static pid_t clone_init(struct making *making, int init_control_fd)
     }
     if (!assay_cgroup_add(&making->group, &spawner->cgroups, pid, group_fd >= 0, making->fault))
         return -1;
-    if (!assay_spawn_write_maps(pid, &map)) {
+    if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(pid, &map)) {
         (void)assay_fault_set(making->fault, "uid map");
         return -1;
     }

@@ -24,12 +24,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/caps.h"
 #include "sandbox/fds.h"
 #include "sandbox/ids.h"
 #include "sandbox/loopback.h"
@@ -42,6 +44,8 @@
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
 #include "sandbox/wire.h"
+
+#define PROCESSES_OF_OTHERS 4096
 
 struct life {
     const struct assay_init *init;
@@ -111,9 +115,14 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     const struct assay_init *init = life->init;
     enum assay_shape shape = init->shape;
 
-    if (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
-            setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0)
+    // Without a user namespace these are the host's capabilities, until the tree is made.
+    if (init->tier == ASSAY_TIER_C) {
+        if (!assay_caps_become(init->uid, init->gid, fault))
+            return false;
+    } else if (setresgid(init->gid, init->gid, init->gid) < 0 ||
+            setresuid(init->uid, init->uid, init->uid) < 0) {
         return assay_fault_set(fault, "become the box's user");
+    }
     // After the ids, which clear it. The control socket stands behind it.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return assay_fault_set(fault, "parent death signal");
@@ -132,7 +141,21 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // process opens itself; a zygote's run gets them opened.
     if (!init->staged && init->waiting_pid == 0 && shape == ASSAY_SHAPE_PLAIN)
         shape = ASSAY_SHAPE_OTHER;
-    return assay_mounts_prepare(&life->mounts, shape, init->skeleton, init->staged, fault);
+    return assay_mounts_prepare(&life->mounts, shape, init->skeleton, init->staged,
+            init->tier != ASSAY_TIER_B, fault);
+}
+
+// In tier C the uid is that of all boxes, and so is its count of processes: the meter keeps the
+// box's limit, and this keeps the host from what happens between two readings.
+static bool give_up(const struct assay_init *init, const struct assay_box_limits *limits,
+        struct assay_fault *fault)
+{
+    const rlim_t most = (rlim_t)limits->process_count_max + PROCESSES_OF_OTHERS;
+    const struct rlimit limit = {most, most};
+
+    if (init->meter && setrlimit(RLIMIT_NPROC, &limit) < 0)
+        return assay_fault_set(fault, "setrlimit");
+    return assay_caps_drop(fault);
 }
 
 static bool finish(struct life *life, struct assay_fault *fault)
@@ -144,11 +167,15 @@ static bool finish(struct life *life, struct assay_fault *fault)
             !assay_sources_open(&request->sources, &request->plan, -1, ASSAY_BOX_UID, ASSAY_BOX_UID,
                     &refused, fault))
         return false;
-    if (!assay_mounts_finish(&life->mounts, &request->plan, &request->sources, fault))
+    if (!assay_mounts_finish(
+                &life->mounts, &request->plan, &request->sources, &request->parts, fault))
         return false;
     assay_sources_close(&request->sources);
-    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
-            assay_loopback_listen(&life->listen_fd, fault);
+    assay_sources_close(&request->parts);
+    if (request->plan.network == ASSAY_NETWORK_ALLOWLIST &&
+            !assay_loopback_listen(&life->listen_fd, fault))
+        return false;
+    return life->init->tier != ASSAY_TIER_C || give_up(life->init, &request->plan.limits, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)
@@ -416,6 +443,9 @@ void assay_init_run(const struct assay_init *init)
     if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||
             !hand_up(&life, ASSAY_WIRE_LISTENER, &life.listen_fd, &fault))
         fail(&life, &fault);
+    for (size_t i = 0; i < life.mounts.part_count; i++)
+        if (!hand_up(&life, ASSAY_WIRE_PART, &life.mounts.part_fds[i], &fault))
+            fail(&life, &fault);
     if (init->meter)
         assay_meter_start(&life.meter);
     if (!(is_session(&life) ? start_session : start_payload)(&life, &fault))

@@ -62,7 +62,7 @@
 #include "sandbox/wire.h"
 
 struct words {
-    bool hide_cgroups, hide_user_namespaces, fresh_network;
+    bool hide_cgroups, hide_user_namespaces, hide_proc, fresh_network;
     uint32_t ready_max;
 };
 
@@ -81,6 +81,8 @@ static bool read_words(struct words *words, int argc, char **argv)
             words->fresh_network = true;
         else if (strcmp(argv[i], "--ready") == 0 && i + 1 < argc)
             words->ready_max = (uint32_t)strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--hide-proc") == 0)
+            words->hide_proc = true;
         else
             return false;
     }
@@ -134,11 +136,38 @@ static bool make_uid_pool(struct spawner *spawner)
 
     spawner->idmap_fds = calloc(count + 1, sizeof(*spawner->idmap_fds));
     spawner->uid_taken = calloc(count + 1, sizeof(*spawner->uid_taken));
-    if (spawner->idmap_fds == NULL || spawner->uid_taken == NULL)
+    spawner->part_map_fds = calloc(count + 1, sizeof(*spawner->part_map_fds));
+    if (spawner->idmap_fds == NULL || spawner->uid_taken == NULL || spawner->part_map_fds == NULL)
         return false;
-    for (size_t i = 0; i < count; i++)
-        spawner->idmap_fds[i] = -1;
+    for (size_t i = 0; i <= count; i++)
+        spawner->idmap_fds[i] = spawner->part_map_fds[i] = -1;
     return true;
+}
+
+// tmpfs learned it with Linux 6.3. One map is made for it, which the first box uses again.
+static bool can_shift_tmpfs(struct spawner *spawner)
+{
+    const struct assay_ids *ids = &spawner->ids;
+    const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, ids->store_uid, ids->store_gid};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
+    int fs_fd = -1;
+    int mount_fd = -1;
+    bool can = false;
+
+    if (!ids->root || !spawner->can_idmap)
+        return false;
+    spawner->part_map_fds[ids->pool_count] = assay_spawn_map_namespace(&map);
+    fs_fd = sys_fsopen("tmpfs");
+    if (fs_fd >= 0 && sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        mount_fd = sys_fsmount(fs_fd, 0);
+    attr.userns_fd = (unsigned)spawner->part_map_fds[ids->pool_count];
+    can = mount_fd >= 0 && spawner->part_map_fds[ids->pool_count] >= 0 &&
+            sys_mount_setattr(mount_fd, 0, &attr) == 0;
+    if (mount_fd >= 0)
+        close(mount_fd);
+    if (fs_fd >= 0)
+        close(fs_fd);
+    return can;
 }
 
 static void prepare(
@@ -148,7 +177,8 @@ static void prepare(
     struct assay_prober prober = {.ids = &spawner->ids,
             .cgroups = &spawner->cgroups,
             .profiles = &spawner->profiles,
-            .hide_user_namespaces = words->hide_user_namespaces};
+            .hide_user_namespaces = words->hide_user_namespaces,
+            .hide_proc = words->hide_proc};
     struct assay_fault fault = {{0}, 0};
 
     assay_ids_find(&spawner->ids, geteuid(), getegid(), NULL);
@@ -159,7 +189,9 @@ static void prepare(
         (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
     }
     assay_prober_run(&hello->probes, &prober, &spawner->can_idmap);
-    if (!assay_skeleton_find(&spawner->skeleton, &fault))
+    spawner->tier = hello->probes.tier;
+    if (!assay_skeleton_find(&spawner->skeleton,
+                spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID, &fault))
         (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
     else
         spawner->staged = assay_stage_make(&spawner->skeleton, &spawner->ids, &fault);
@@ -174,14 +206,22 @@ static void prepare(
     (void)signal(SIGCHLD, SIG_IGN);
     if (!watch_all(spawner) || !make_uid_pool(spawner))
         (void)assay_fail_errno(&hello->error, errno, "start the spawner");
+    // Without them only snapshots fail, and say so.
+    if (hello->error.status == ASSAY_OK && assay_holds_open(&spawner->holds, &fault))
+        spawner->can_shift_parts = can_shift_tmpfs(spawner);
 }
 
 static void clean_up(struct spawner *spawner)
 {
-    for (size_t i = 0; i < spawner->ids.pool_count; i++)
-        if (spawner->idmap_fds != NULL && spawner->idmap_fds[i] >= 0)
-            close(spawner->idmap_fds[i]);
-    free(spawner->idmap_fds);
+    int *const lists[] = {spawner->idmap_fds, spawner->part_map_fds};
+
+    for (size_t list = 0; list < 2; list++) {
+        for (size_t i = 0; lists[list] != NULL && i <= spawner->ids.pool_count; i++)
+            if (lists[list][i] >= 0)
+                close(lists[list][i]);
+        free(lists[list]);
+    }
+    assay_holds_close(&spawner->holds);
     free(spawner->uid_taken);
     free(spawner->graves);
     assay_skeleton_free(&spawner->skeleton);

@@ -170,7 +170,7 @@ static bool mount_disk(struct tree *tree)
             return false;
         if (mkdir("root", 0755) < 0 || mkdir("empty", 0555) < 0)
             return assay_fault_set(tree->fault, "fill tmpfs");
-        return true;
+        return tree->parts == NULL || tree_place_parts(tree);
     }
     return assay_fault_errno(tree->fault, "mount tmpfs", ENOENT);
 }
@@ -181,8 +181,9 @@ static bool resize_disk(struct tree *tree)
     char sizes[96];
 
     print_sizes(sizes, sizeof(sizes), &tree->plan->limits);
-    return mount(NULL, ".", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, sizes) == 0 ||
-            assay_fault_set(tree->fault, "resize tmpfs");
+    if (mount(NULL, ".", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, sizes) < 0)
+        return assay_fault_set(tree->fault, "resize tmpfs");
+    return tree_place_parts(tree);
 }
 
 // A tmpfs of its own, detached.
@@ -225,74 +226,79 @@ static bool place_source(struct tree *tree, const char *name, const char *step)
     return placed;
 }
 
-struct overlay_names {
-    char lowers[256]; // fsconfig takes no longer value; "l10:l11:..." of 32 lowers fits
+// What an overlay is made of: layers of plan->from for this target, lowers, and where it writes.
+struct overlay {
+    const char *target;
+    size_t lower_count;
+    const char *host_upper, *host_work; // NULL: in the box's tmpfs
     char upper[PATH_MAX], work[PATH_MAX];
+    char lowers[256]; // fsconfig takes no longer value; "l10:l11:..." of 32 lowers fits
 };
 
-static bool place_lowers(struct tree *tree, struct overlay_names *names, size_t count)
+static bool place_lowers(struct tree *tree, struct overlay *overlay)
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < overlay->lower_count; i++) {
         char name[16];
 
         (void)snprintf(name, sizeof(name), "l%u", tree->lower_next++);
         if (!place_source(tree, name, "attach lower"))
             return false;
-        len += (size_t)snprintf(
-                names->lowers + len, sizeof(names->lowers) - len, "%s%s", i > 0 ? ":" : "", name);
-        if (len >= sizeof(names->lowers))
+        len += (size_t)snprintf(overlay->lowers + len, sizeof(overlay->lowers) - len, "%s%s",
+                i > 0 ? ":" : "", name);
+        if (len >= sizeof(overlay->lowers))
             return assay_fault_errno(tree->fault, "overlay names", ENAMETOOLONG);
     }
     return true;
 }
 
-static bool place_upper(
-        struct tree *tree, struct overlay_names *names, const char *upper, const char *work)
+// A box with a kept upper has no layers below it, and a directory of the host has its own mode.
+static bool place_upper(struct tree *tree, struct overlay *overlay)
 {
-    const unsigned number = tree->upper_next++;
     char name[16];
 
-    if (upper == NULL) {
-        (void)snprintf(names->upper, sizeof(names->upper), "u%u", number);
-        (void)snprintf(names->work, sizeof(names->work), "w%u", number);
-        if (mkdir(names->upper, 0755) < 0 || mkdir(names->work, 0755) < 0)
-            return assay_fault_set(tree->fault, "make upper");
-        return true;
+    if (overlay->host_upper == NULL) {
+        unsigned mode = 0;
+
+        return (tree_layer_mode(tree, overlay->target, &mode) && mkdir(overlay->upper, mode) == 0 &&
+                       mkdir(overlay->work, 0755) == 0) ||
+                assay_fault_set(tree->fault, "make upper");
     }
-    (void)snprintf(name, sizeof(name), "f%u", number);
+    (void)snprintf(name, sizeof(name), "f%s", overlay->upper);
     if (!place_source(tree, name, "attach upper"))
         return false;
-    (void)snprintf(names->upper, sizeof(names->upper), "%s%s", name, strrchr(upper, '/'));
-    (void)snprintf(names->work, sizeof(names->work), "%s%s", name, strrchr(work, '/'));
+    (void)snprintf(overlay->upper, sizeof(overlay->upper), "%s%s", name,
+            strrchr(overlay->host_upper, '/'));
+    (void)snprintf(
+            overlay->work, sizeof(overlay->work), "%s%s", name, strrchr(overlay->host_work, '/'));
     return true;
 }
 
 // An overlay, detached. userxattr: without it deleting a populated lower
 // directory fails with EIO in a user namespace.
-static int make_overlay(struct tree *tree, size_t lower_count, const char *upper, const char *work)
+static int make_overlay(struct tree *tree, struct overlay *overlay)
 {
-    struct overlay_names names;
     int fs_fd = -1;
     int fd = -1;
 
-    if (!place_lowers(tree, &names, lower_count) || !place_upper(tree, &names, upper, work))
+    if (!place_lowers(tree, overlay) || !place_upper(tree, overlay))
         return -1;
     fs_fd = sys_fsopen("overlay");
     if (fs_fd < 0) {
         (void)assay_fault_set(tree->fault, "overlay");
         return -1;
     }
-    if (sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir", names.lowers) == 0 &&
-            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "upperdir", names.upper) == 0 &&
-            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "workdir", names.work) == 0 &&
+    if (tree_add_lowers(tree, fs_fd, overlay->target, overlay->lowers) &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "upperdir", overlay->upper) == 0 &&
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "workdir", overlay->work) == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "userxattr", NULL) == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL) == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
         fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    if (fd < 0)
-        (void)assay_fault_set(tree->fault, "mount overlay");
+    if (fd < 0) // before Linux 6.7 all layers must be named in 255 bytes
+        (void)assay_fault_set(
+                tree->fault, errno == ENAMETOOLONG ? "too many layers" : "mount overlay");
     close(fs_fd);
     return fd;
 }
@@ -302,9 +308,14 @@ static int make_overlay(struct tree *tree, size_t lower_count, const char *upper
 static bool mount_root(struct tree *tree)
 {
     const struct assay_box_plan *plan = tree->plan;
-    const int fd = plan->root_lower_count > 0
-            ? make_overlay(tree, plan->root_lower_count, plan->root_upper, plan->root_work)
-            : tree_clone(AT_FDCWD, "root", 0);
+    struct overlay overlay = {.target = "/",
+            .lower_count = plan->root_lower_count,
+            .host_upper = plan->root_upper,
+            .host_work = plan->root_work,
+            .upper = "u0",
+            .work = "w0"};
+    const int fd = plan->root_lower_count > 0 ? make_overlay(tree, &overlay)
+                                              : tree_clone(AT_FDCWD, "root", 0);
     int place_fd = -1;
     bool attached = false;
 
@@ -323,36 +334,92 @@ static bool mount_root(struct tree *tree)
     return tree->root_fd >= 0 || assay_fault_set(tree->fault, "open root");
 }
 
-static int make_plan_tmpfs(struct tree *tree, const struct assay_mount *mount)
+static int make_plan_overlay(struct tree *tree, const struct assay_mount *mount, size_t index)
 {
-    const struct assay_box_limits *limits = &tree->plan->limits;
+    struct overlay overlay = {.target = mount->target,
+            .lower_count = mount->lower_count,
+            .host_upper = mount->upper,
+            .host_work = mount->work};
 
-    if (mount->bytes_max == 0 && mount->inodes_max == 0) {
-        char name[16];
-
-        (void)snprintf(name, sizeof(name), "t%u", tree->tmpfs_next++);
-        return mkdir(name, 0755) < 0 ? -1 : tree_clone(AT_FDCWD, name, 0);
-    }
-    return make_tmpfs(mount->bytes_max > 0 ? mount->bytes_max : limits->disk_bytes_max,
-            mount->inodes_max > 0 ? mount->inodes_max : limits->inodes_max, "0755");
+    (void)snprintf(overlay.upper, sizeof(overlay.upper), "u%zu", index + 1);
+    (void)snprintf(overlay.work, sizeof(overlay.work), "w%zu", index + 1);
+    return make_overlay(tree, &overlay);
 }
 
-static bool add_mount(struct tree *tree, const struct assay_mount *mount)
+// Below `folder`: over the layers of a snapshot, or empty.
+static int make_folder(
+        struct tree *tree, const struct assay_mount *mount, size_t index, const char *folder)
 {
+    struct overlay overlay = {.target = mount->target};
+
+    (void)snprintf(overlay.upper, sizeof(overlay.upper), "%st%zu", folder, index + 1);
+    (void)snprintf(overlay.work, sizeof(overlay.work), "%sv%zu", folder, index + 1);
+    if (tree_has_layers(tree, mount->target))
+        return make_overlay(tree, &overlay);
+    if (mkdir(overlay.upper, 0755) < 0)
+        return -1;
+    return tree_clone(AT_FDCWD, overlay.upper, 0);
+}
+
+static int make_plan_tmpfs(struct tree *tree, const struct assay_mount *mount, size_t index)
+{
+    const struct assay_box_limits *limits = &tree->plan->limits;
+    char folder[16];
+    int place_fd = -1;
+    int fd = -1;
+    bool attached = false;
+
+    if (!assay_layer_has_part(mount))
+        return make_folder(tree, mount, index, "");
+    fd = make_tmpfs(mount->bytes_max > 0 ? mount->bytes_max : limits->disk_bytes_max,
+            mount->inodes_max > 0 ? mount->inodes_max : limits->inodes_max, "0755");
+    if (fd < 0 || (tree->plan->from == NULL && !tree->plan->snapshot))
+        return fd;
+    (void)snprintf(folder, sizeof(folder), "m%zu/", index + 1);
+    if (mkdir(folder, 0755) == 0)
+        place_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    attached = place_fd >= 0 && sys_attach(fd, place_fd) == 0;
+    close(fd);
+    if (place_fd >= 0)
+        close(place_fd);
+    return attached ? make_folder(tree, mount, index, folder) : -1;
+}
+
+// Of a snapshot; the windows of this box's own root are below them, and unused.
+static bool continue_places(struct tree *tree)
+{
+    for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++) {
+        struct overlay overlay = {.target = assay_places[i].path};
+        int fd = -1;
+
+        if (!tree_has_layers(tree, overlay.target))
+            continue;
+        (void)snprintf(overlay.upper, sizeof(overlay.upper), "p%zu", i);
+        (void)snprintf(overlay.work, sizeof(overlay.work), "q%zu", i);
+        fd = make_overlay(tree, &overlay);
+        if (fd < 0 || !tree_attach(tree, fd, overlay.target, true, "attach places"))
+            return false;
+    }
+    return true;
+}
+
+static bool add_mount(struct tree *tree, size_t index)
+{
+    const struct assay_mount *mount = &tree->plan->mounts[index];
     struct stat stat;
     int fd = -1;
 
     switch (mount->kind) {
     case ASSAY_MOUNT_OVERLAY:
-        fd = make_overlay(tree, mount->lower_count, mount->upper, mount->work);
+        fd = make_plan_overlay(tree, mount, index);
         return fd >= 0 && tree_attach(tree, fd, mount->target, true, "attach overlay");
     case ASSAY_MOUNT_TMPFS:
-        fd = make_plan_tmpfs(tree, mount);
+        fd = make_plan_tmpfs(tree, mount, index);
         if (fd < 0)
             return assay_fault_set(tree->fault, "make tmpfs");
         if (!tree_attach(tree, fd, mount->target, true, "attach tmpfs"))
             return false;
-        return (mount->bytes_max == 0 && mount->inodes_max == 0) ||
+        return !assay_layer_has_part(mount) ||
                 note_tmpfs(tree, tree_open(tree, mount->target, O_RDONLY | O_DIRECTORY, 0));
     case ASSAY_MOUNT_BIND_RO:
         break;
@@ -390,12 +457,9 @@ static bool add_out_dir(struct tree *tree)
 // What a host's users may write: windows through the root, which is read-only when it is ours.
 static bool add_writable_places(struct tree *tree)
 {
-    static const struct {
-        const char *path;
-        unsigned mode;
-    } rows[] = {{"/tmp", 01777}, {"/var/tmp", 01777}, {"/home/box", 0755}};
+    const struct assay_place *rows = assay_places;
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++) {
         const bool missing = faccessat(tree->root_fd, rows[i].path + 1, F_OK, 0) != 0;
 
         if (missing && errno != ENOENT)
@@ -483,10 +547,12 @@ static bool make_system(struct tree *tree)
 
 static bool make_rest(struct tree *tree)
 {
+    if (!continue_places(tree))
+        return false;
     for (size_t i = 0; i < tree->plan->mount_count; i++)
-        if (!add_mount(tree, &tree->plan->mounts[i]))
+        if (!add_mount(tree, i))
             return false;
-    return add_out_dir(tree) && seal_and_enter(tree);
+    return add_out_dir(tree) && tree_freeze(tree) && seal_and_enter(tree);
 }
 
 static void begin(struct tree *tree, struct assay_mounts *mounts, const struct assay_box_plan *plan,
@@ -511,7 +577,8 @@ static void end(struct tree *tree)
 }
 
 bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
-        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault)
+        const struct assay_skeleton *skeleton, bool staged, bool fresh_proc,
+        struct assay_fault *fault)
 {
     struct assay_box_plan plan;
     struct tree tree;
@@ -520,6 +587,7 @@ bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
     *out = (struct assay_mounts){.skeleton = skeleton,
             .shape = shape,
             .staged = staged,
+            .outer_proc = !fresh_proc,
             .root_fd = -1,
             .proc_fd = -1,
             .out_dir_fd = -1};
@@ -536,13 +604,15 @@ bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
 }
 
 bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_plan *plan,
-        const struct assay_sources *sources, struct assay_fault *fault)
+        const struct assay_sources *sources, const struct assay_sources *parts,
+        struct assay_fault *fault)
 {
     struct tree tree;
     bool made = false;
 
     begin(&tree, mounts, plan, fault);
     tree.sources = sources;
+    tree.parts = parts;
     made = (mounts->root_fd >= 0 ? resize_disk(&tree) : make_system(&tree)) && make_rest(&tree);
     end(&tree);
     if (mounts->root_fd >= 0)

@@ -9,9 +9,12 @@
 // everything the box may write lives in it:
 //
 //   <tmpfs>/root          the new root (itself, or an overlay mounted there)
-//   <tmpfs>/u0 w0 u1 ...  uppers and work directories of overlays
+//   <tmpfs>/u0 w0 u2 ...  uppers and work directories of overlays
 //   <tmpfs>/l0 l1 ...     where lowers are attached for an overlay to find them
-//   <tmpfs>/shm t0 ...    what /dev/shm and TMPFS mounts show
+//   <tmpfs>/s0 s1 ...     likewise the parts of a snapshot (layer.h tells the names of layers)
+//   <tmpfs>/p0 .. q2      uppers and work directories of /tmp, /var/tmp and /home/box over those
+//   <tmpfs>/m0 ...        where a TMPFS mount with a size is attached when it is to be frozen
+//   <tmpfs>/shm t1 ...    what /dev/shm and TMPFS mounts show
 //   <tmpfs>/empty         hides /usr/local and masked directories of /proc
 //
 // Made in two stages: what all boxes of a shape have alike, before the plan is
@@ -25,6 +28,7 @@
 
 #include "sandbox/box.h"
 #include "sandbox/fault.h"
+#include "sandbox/layer.h"
 #include "sandbox/plan.h"
 #include "sandbox/skeleton.h"
 
@@ -62,20 +66,25 @@ struct assay_mounts {
     const struct assay_skeleton *skeleton; // borrowed
     enum assay_shape shape;
     bool staged;
-    int root_fd;                    // the new root until it is entered; -1
-    int proc_fd;                    // the box's own /proc, for the meter
-    int out_dir_fd;                 // -1: the plan wants none
+    bool outer_proc;                   // tier B: /proc is that of the pid namespace around the box
+    int root_fd;                       // the new root until it is entered; -1
+    int proc_fd;                       // the box's /proc, for the meter
+    int out_dir_fd;                    // -1: the plan wants none
+    int part_fds[ASSAY_BOX_PARTS_MAX]; // detached read-only mounts of what a snapshot is to keep
+    size_t part_count;
     int tmpfs_fds[ASSAY_TMPFS_MAX]; // a directory on each tmpfs that the payload can fill
     size_t tmpfs_count;
 };
 
 // Both are called in the box's namespaces, with all capabilities in them, as its
 // user; the second enters the new root. On failure the process is to end.
-// `staged`: the spawner made the stage (stage.h).
+// `staged`: the spawner made the stage (stage.h). Not `fresh_proc`: tier B.
 bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
-        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault);
+        const struct assay_skeleton *skeleton, bool staged, bool fresh_proc,
+        struct assay_fault *fault);
 bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_plan *plan,
-        const struct assay_sources *sources, struct assay_fault *fault);
+        const struct assay_sources *sources, const struct assay_sources *parts,
+        struct assay_fault *fault);
 
 // Is one of the box's tmpfs full?
 bool assay_mounts_full(const struct assay_mounts *mounts);

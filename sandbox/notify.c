@@ -242,7 +242,8 @@ static void describe(struct assay_denial *row, const struct seccomp_notif *notif
     find_file(row, (pid_t)notif->pid, notif->data.instruction_pointer);
 }
 
-static void note(struct assay_notify_page *page, const struct assay_denial *seen)
+// The row that was counted, or NULL.
+static struct assay_denial *note(struct assay_notify_page *page, const struct assay_denial *seen)
 {
     struct assay_denial *row = page->rows;
 
@@ -253,13 +254,14 @@ static void note(struct assay_notify_page *page, const struct assay_denial *seen
         row++;
     if (row == page->rows + ASSAY_DENIALS_MAX) {
         page->lost++;
-        return;
+        return NULL;
     }
     if (row == page->rows + page->count) {
         *row = *seen;
         page->count++;
     }
     row->count++;
+    return row;
 }
 
 // --- answering -----------------------------------------------------------------------------------
@@ -316,6 +318,13 @@ static void take_listener(struct assay_notify *notify)
     close_fd(&notify->socket_fd);
 }
 
+// The same call with the same arguments, by the same thread, from the same instruction?
+static bool is_last(const struct assay_notify *notify, const struct seccomp_notif *notif)
+{
+    return notify->last.row != NULL && notify->last.pid == notif->pid &&
+            memcmp(&notify->last.call, &notif->data, sizeof(notif->data)) == 0;
+}
+
 // One call; false when none waits.
 static bool hear_call(struct assay_notify *notify)
 {
@@ -334,10 +343,17 @@ static bool hear_call(struct assay_notify *notify)
     if (ioctl(notify->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)
         return false; // it died before we looked
     answer = assay_notify_judge(notify->profiles, notify->profile, &notif.data);
-    describe(&seen, &notif, answer);
-    // The number may be another's by now: then what was read in /proc is, too.
-    if (ioctl(notify->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif.id) == 0)
-        note(notify->page, &seen);
+    if (is_last(notify, &notif)) {
+        notify->last.row->count++;
+    } else {
+        describe(&seen, &notif, answer);
+        // The number may be another's by now: then what was read in /proc is, too.
+        if (ioctl(notify->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif.id) == 0) {
+            notify->last.row = note(notify->page, &seen);
+            notify->last.pid = notif.pid;
+            notify->last.call = notif.data;
+        }
+    }
     answer_call(notify, &notif, answer);
     return true;
 }

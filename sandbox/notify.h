@@ -27,6 +27,11 @@ struct assay_notify {
     struct assay_notify_page *page; // shared; NULL: no learning mode
     int socket_fd;                  // where the listener comes from; -1: it came, or never will
     int listener_fd;
+    struct assay_notify_last { // who repeats a call is not looked up again
+        uint32_t pid;
+        struct seccomp_data call;
+        struct assay_denial *row; // NULL: none
+    } last;
     pid_t killed_pid; // died for a call that kills; 0: nobody did
 };
 

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "sandbox/layer.h"
+
 #define PLAN_MAGIC 0x4e4c5041U // "APLN"
 #define PLAN_VERSION 3U
 #define NO_TEXT UINT32_MAX
@@ -175,6 +177,8 @@ enum assay_status assay_plan_check(const struct assay_box_plan *plan, struct ass
                 ASSAY_PLAN_MOUNTS_MAX);
     for (size_t i = 0; status == ASSAY_OK && i < plan->mount_count; i++)
         status = check_mount(&plan->mounts[i], err);
+    if (status == ASSAY_OK)
+        status = assay_layers_check(plan, assay_snapshot_layers(plan->from), err);
     if (status == ASSAY_OK && plan->out_dir != NULL &&
             (!path_is_absolute(plan->out_dir) || plan->out_dir[1] == '\0'))
         status = assay_fail(err, ASSAY_EINVAL, "out_dir is not an absolute path below /");
@@ -236,6 +240,21 @@ static void put_limits(struct assay_buf *buf, const struct assay_box_limits *lim
     put_u32(buf, limits->open_file_count_max);
 }
 
+static void put_layers(struct assay_buf *buf, const struct assay_layers *layers)
+{
+    put_u32(buf, layers == NULL ? 0 : (uint32_t)layers->part_count);
+    if (layers == NULL)
+        return;
+    for (size_t i = 0; i < layers->part_count; i++)
+        put_u64(buf, layers->part_ids[i]);
+    put_u32(buf, (uint32_t)layers->count);
+    for (size_t i = 0; i < layers->count; i++) {
+        put_text(buf, layers->items[i].target);
+        put_text(buf, layers->items[i].name);
+        put_u32(buf, layers->items[i].part);
+    }
+}
+
 enum assay_status assay_plan_pack(
         struct assay_buf *buf, const struct assay_box_plan *plan, struct assay_error *err)
 {
@@ -266,6 +285,8 @@ enum assay_status assay_plan_pack(
         put_u32(buf, mount->owner_uid);
         put_u32(buf, mount->owner_gid);
     }
+    put_layers(buf, assay_snapshot_layers(plan->from));
+    put_u32(buf, plan->snapshot);
     put_text(buf, plan->out_dir);
     put_words(buf, plan->argv);
     put_words(buf, plan->env);
@@ -400,6 +421,39 @@ static void take_mounts(struct reader *reader, struct assay_box_plan *plan)
     plan->mount_count = count;
 }
 
+// A snapshot of which only the layers are known.
+static void take_layers(struct reader *reader, struct assay_box_plan *plan)
+{
+    const uint32_t part_count = take_u32(reader);
+    struct assay_layers layers = {.part_count = part_count};
+    uint64_t *ids = NULL;
+    struct assay_layer *items = NULL;
+
+    if (reader->failed || part_count == 0)
+        return;
+    if (part_count <= ASSAY_PARTS_MAX)
+        ids = assay_arena_array(reader->arena, part_count, sizeof(*ids));
+    for (size_t i = 0; ids != NULL && i < part_count; i++)
+        ids[i] = take_u64(reader);
+    layers.count = take_u32(reader);
+    if (layers.count <= ASSAY_LAYERS_MAX)
+        items = assay_arena_array(reader->arena, layers.count, sizeof(*items));
+    if (ids == NULL || items == NULL) {
+        reader->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < layers.count && !reader->failed; i++) {
+        items[i].target = take_text(reader);
+        items[i].name = take_text(reader);
+        items[i].part = take_u32(reader);
+        reader->failed = reader->failed || items[i].target == NULL || items[i].name == NULL;
+    }
+    layers.part_ids = ids;
+    layers.items = items;
+    plan->from = assay_snapshot_of_layers(reader->arena, &layers);
+    reader->failed = reader->failed || plan->from == NULL;
+}
+
 static void take_limits(struct reader *reader, struct assay_box_limits *limits)
 {
     limits->wall_ms_max = take_u64(reader);
@@ -438,6 +492,8 @@ enum assay_status assay_plan_unpack(struct assay_box_plan *out, struct assay_are
     plan.root_work = take_text(&reader);
     plan.host_usr = take_u32(&reader) != 0;
     take_mounts(&reader, &plan);
+    take_layers(&reader, &plan);
+    plan.snapshot = take_u32(&reader) != 0;
     plan.out_dir = take_text(&reader);
     plan.argv = take_texts(&reader, &words, ASSAY_PLAN_WORDS_MAX);
     plan.env = take_texts(&reader, &words, ASSAY_PLAN_WORDS_MAX);

@@ -7,8 +7,11 @@
 // most of them. The kernel takes the stricter answer of the two. Both are
 // compiled once, when the spawner starts.
 //
-//   strict  deny by default: a broad list of allowed calls, as Docker's
-//   compat  allow by default: only what the always-denied list names is refused
+// What they say stands in profile_table.c, call by call and with its reason, and in
+// docs/seccomp.md.
+//
+//   strict  a broad list of allowed calls, as Docker's without what needs a capability
+//   compat  also what only old programs ask for
 #ifndef ASSAY_SANDBOX_PROFILE_H
 #define ASSAY_SANDBOX_PROFILE_H
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/layer.h"
 #include "sandbox/plan.h"
 #include "sandbox/wire.h"
 
@@ -61,6 +62,13 @@ static void add_fd(int *fds, size_t *count, int fd)
         fds[(*count)++] = fd;
 }
 
+static void init_sources(struct assay_request *request)
+{
+    assay_sources_init(&request->sources, &request->plan);
+    if (request->plan.from != NULL)
+        request->parts.count = assay_snapshot_layers(request->plan.from)->part_count;
+}
+
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault)
 {
     struct stat stat;
@@ -81,14 +89,14 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
         return assay_fault_errno(fault, "read plan", err.status == ASSAY_ENOMEM ? ENOMEM : EINVAL);
     if (!tell_apart(request))
         return assay_fault_errno(fault, "descriptors", EINVAL);
-    assay_sources_init(&request->sources, &request->plan);
+    init_sources(request);
     return true;
 }
 
 // --- sending -------------------------------------------------------------------------------------
 
 // The sources from `first` on, as many as one record takes; returns how many, 0 on failure.
-static size_t send_sources(const struct assay_sources *sources, size_t first, int control_fd,
+static size_t send_some(const struct assay_sources *sources, size_t first, int control_fd,
         struct assay_fault *fault)
 {
     struct assay_wire_sources record = {.kind = ASSAY_WIRE_SOURCES};
@@ -108,6 +116,19 @@ static size_t send_sources(const struct assay_sources *sources, size_t first, in
         return record.count;
     (void)assay_fault_set(fault, "send sources");
     return 0;
+}
+
+static bool send_sources(
+        const struct assay_sources *sources, int control_fd, struct assay_fault *fault)
+{
+    for (size_t first = 0; first < sources->count;) {
+        const size_t sent = send_some(sources, first, control_fd, fault);
+
+        if (sent == 0)
+            return false;
+        first += sent;
+    }
+    return true;
 }
 
 size_t assay_request_list(const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX])
@@ -132,18 +153,11 @@ bool assay_request_send(
             .session = request->session};
     int fds[3 + ASSAY_REQUEST_EXTRA_MAX];
     const size_t fd_count = assay_request_list(request, fds);
-    const size_t count = request->sources_open ? request->sources.count : 0;
 
     if (assay_wire_send(control_fd, &record, sizeof(record), fds, fd_count) < 0)
         return assay_fault_set(fault, "send request");
-    for (size_t first = 0; first < count;) {
-        const size_t sent = send_sources(&request->sources, first, control_fd, fault);
-
-        if (sent == 0)
-            return false;
-        first += sent;
-    }
-    return true;
+    return (!request->sources_open || send_sources(&request->sources, control_fd, fault)) &&
+            send_sources(&request->parts, control_fd, fault);
 }
 
 // --- receiving -----------------------------------------------------------------------------------
@@ -192,7 +206,15 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
-    return !request->sources_open || receive_sources(&request->sources, control_fd, fault);
+    return (!request->sources_open || receive_sources(&request->sources, control_fd, fault)) &&
+            receive_sources(&request->parts, control_fd, fault);
+}
+
+void assay_request_close_sources(struct assay_request *request)
+{
+    assay_sources_close(&request->sources);
+    assay_sources_close(&request->parts);
+    init_sources(request);
 }
 
 void assay_request_close(struct assay_request *request)
@@ -215,6 +237,7 @@ void assay_request_release(struct assay_request *request)
 {
     assay_request_close(request);
     assay_sources_close(&request->sources);
+    assay_sources_close(&request->parts);
     assay_arena_destroy(request->arena);
     free(request->bytes);
     assay_request_init(request);

@@ -4,7 +4,8 @@
 // An init begins without knowing its plan: it makes what all boxes have alike, then
 // waits on its control socket. The request is one FINISH record (plan, stdin, output,
 // report pipe) and, where the spawner opened the plan's sources, as many SOURCES
-// records as their number needs. Both sides read the plan from the same sealed memory file.
+// records as their number needs; then likewise the parts of a
+// snapshot. Both sides read the plan from the same sealed memory file.
 #ifndef ASSAY_SANDBOX_REQUEST_H
 #define ASSAY_SANDBOX_REQUEST_H
 
@@ -24,6 +25,7 @@ struct assay_request {
     bool session;                                  // no command, but a socket to serve
     struct assay_sources sources;                  // owned
     bool sources_open;                             // the spawner did it; else the init does
+    struct assay_sources parts;                    // owned; of plan.from; the spawner opened them
     int plan_fd;                                   // -1: handed on
     int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
     int learn_fd;                                  // likewise
@@ -45,6 +47,8 @@ bool assay_request_send(
 // The plan's descriptor and those after it, in the order of wire.h; returns how many.
 size_t assay_request_list(
         const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX]);
+// What was opened is closed; it can be opened again, for another box.
+void assay_request_close_sources(struct assay_request *request);
 // Waits. False with fault->step empty when the sender is gone. Everything received is owned.
 bool assay_request_receive(
         struct assay_request *request, int control_fd, struct assay_fault *fault);

@@ -68,10 +68,11 @@ static enum assay_status exec_spawner(
     char word[] = "spawner";
     char no_cgroups[] = "--hide-cgroups";
     char no_user_namespaces[] = "--hide-user-namespaces";
+    char no_proc[] = "--hide-proc";
     char fresh_network[] = "--fresh-network";
     char ready[] = "--ready";
     char count[16];
-    char *argv[8] = {program, word};
+    char *argv[9] = {program, word};
     char *environment[] = {NULL};
     size_t argc = 2;
     int problem = 0;
@@ -81,6 +82,8 @@ static enum assay_status exec_spawner(
         argv[argc++] = no_cgroups;
     if (sandbox->options.hide_user_namespaces)
         argv[argc++] = no_user_namespaces;
+    if (sandbox->options.hide_proc)
+        argv[argc++] = no_proc;
     if (sandbox->options.fresh_network)
         argv[argc++] = fresh_network;
     if (sandbox->options.ready_count != 0) {
@@ -244,9 +247,10 @@ static enum assay_status judge_tier(const struct assay_sandbox *sandbox,
         return assay_fail(err, ASSAY_EREFUSED,
                 "this host gives isolation tier %s, and %s is the minimum (see assay doctor)",
                 assay_tier_name(tier), assay_tier_name(sandbox->options.tier_min));
-    if (tier != ASSAY_TIER_A)
+    if (tier > ASSAY_TIER_C)
         return assay_fail(err, ASSAY_EREFUSED,
-                "this host gives isolation tier %s, which is not built yet (see assay doctor)",
+                "this host gives isolation tier %s, for which there are no boxes: they need mount "
+                "namespaces (see assay doctor)",
                 assay_tier_name(tier));
     return ASSAY_OK;
 }

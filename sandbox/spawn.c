@@ -109,6 +109,48 @@ struct box *assay_spawn_make_own(struct spawner *spawner, enum assay_shape shape
     return box;
 }
 
+// A box's tmpfs knows its owner as the box's user: shifted from that to this box's host uid. As an
+// ordinary user all boxes have one uid.
+static bool shift_parts(struct spawner *spawner, uint32_t uid, const struct assay_sources *parts,
+        struct assay_fault *fault)
+{
+    const struct assay_ids *ids = &spawner->ids;
+    // The store's comes after the pool's.
+    const size_t index = uid == ids->store_uid ? ids->pool_count : uid - ids->pool;
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
+
+    if (spawner->part_map_fds[index] < 0) {
+        const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, uid, uid};
+
+        spawner->part_map_fds[index] = assay_spawn_map_namespace(&map);
+        if (spawner->part_map_fds[index] < 0)
+            return assay_fault_set(fault, "snapshots: map");
+    }
+    attr.userns_fd = (unsigned)spawner->part_map_fds[index];
+    for (size_t i = 0; i < parts->count; i++)
+        if (sys_mount_setattr(parts->fds[i], 0, &attr) < 0)
+            return assay_fault_set(fault, "snapshots: shift owners");
+    return true;
+}
+
+static bool open_parts(struct spawner *spawner, const struct box *box,
+        struct assay_request *request, struct assay_fault *fault)
+{
+    struct assay_sources *parts = &request->parts;
+
+    if (parts->count == 0)
+        return true;
+    parts->fds = malloc(parts->count * sizeof(*parts->fds));
+    if (parts->fds == NULL)
+        return assay_fault_errno(fault, "snapshots", ENOMEM);
+    if (!assay_holds_clone(&spawner->holds, assay_snapshot_layers(request->plan.from)->part_ids,
+                parts->count, parts->fds, fault)) {
+        parts->count = 0;
+        return false;
+    }
+    return !spawner->can_shift_parts || shift_parts(spawner, box->uid, parts, fault);
+}
+
 // The spawner opens what the plan names: as root it reaches below folders that the box's
 // user cannot, and shifts owners to the box's own uid; with a stage it has a mount
 // namespace of its own to open from. Else the init does it, with the box's own rights.
@@ -134,7 +176,9 @@ static struct box *find_box(
         struct spawner *spawner, struct assay_request *request, struct assay_fault *fault)
 {
     const enum assay_shape shape = assay_mounts_shape(&request->plan);
-    bool own_uid = spawner->can_idmap && !request->sources.keeps_upper;
+    // Where the kernel does not shift a tmpfs, boxes that share one share a uid, too.
+    bool own_uid = spawner->can_idmap && !request->sources.keeps_upper &&
+            (spawner->can_shift_parts || (request->plan.from == NULL && !request->plan.snapshot));
 
     for (;;) {
         struct box *box = assay_ready_take(spawner, shape, own_uid);
@@ -144,16 +188,16 @@ static struct box *find_box(
             (void)assay_fault_errno(fault, "too many boxes", EAGAIN);
             return NULL;
         }
-        if (open_sources(spawner, box, request, &refused, fault)) {
-            spawner->pool_uses_store = !own_uid;
+        if (open_sources(spawner, box, request, &refused, fault) &&
+                open_parts(spawner, box, request, fault)) {
+            spawner->pool_uses_store = !own_uid && !request->sources.keeps_upper;
             return box;
         }
         assay_ready_give_back(spawner, box);
-        assay_sources_close(&request->sources);
+        assay_request_close_sources(request);
         if (!refused || !own_uid)
             return NULL;
         own_uid = false;
-        assay_sources_init(&request->sources, &request->plan);
     }
 }
 
@@ -216,6 +260,7 @@ static bool start_run(struct spawner *spawner, uint64_t zygote, struct assay_req
     if (box == NULL)
         return false;
     if (assay_request_read_plan(request, &box->fault) && open_for_fork(spawner, box, request) &&
+            open_parts(spawner, box, request, &box->fault) &&
             assay_cgroup_limit(
                     &box->group, &spawner->cgroups, &request->plan.limits, &box->fault) &&
             give_request(spawner, box, request, private_fd, &box->fault))
@@ -254,10 +299,10 @@ static bool replace(struct spawner *spawner, struct box *dead)
     box = assay_spawn_make_own(spawner, dead->shape, dead->uid != spawner->ids.store_uid);
     if (box == NULL)
         return false;
-    assay_sources_close(&request->sources);
-    assay_sources_init(&request->sources, &request->plan);
+    assay_request_close_sources(request);
     event.data.u64 = ((uint64_t)box->slot << 8) | WATCH_PRIVATE;
     if (!open_sources(spawner, box, request, &refused, &dead->fault) ||
+            !open_parts(spawner, box, request, &dead->fault) ||
             epoll_ctl(spawner->epoll_fd, EPOLL_CTL_MOD, dead->private_fd, &event) < 0) {
         assay_spawn_release(spawner, box);
         return false;
@@ -352,6 +397,8 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     close_fd(spawner, box->control_fd);
     close_fd(spawner, box->private_fd);
     close_fd(spawner, box->out_dir_fd);
+    for (size_t i = 0; i < box->part_count; i++)
+        close_fd(spawner, box->part_fds[i]);
     if (box->group.oom_fd >= 0)
         (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, box->group.oom_fd, NULL);
     assay_cgroup_close(&box->group);

@@ -129,6 +129,49 @@ static void read_usage(
     box->facts.cpu_us = usage->cpu_user_us + usage->cpu_system_us;
 }
 
+// The box's parts become a snapshot; none of them when one cannot be kept. fds[] are the
+// caller's to close once sent; returns how many.
+static size_t keep_parts(
+        struct spawner *spawner, struct box *box, struct assay_wire_result *result, int *fds)
+{
+    size_t fd_count = 0;
+
+    for (size_t i = 0; i < box->part_count && box->started_us > 0; i++) {
+        struct assay_part_ticket ticket;
+        uint32_t slot = 0;
+
+        if (!assay_holds_add(&spawner->holds, box->part_fds[i], &ticket, &slot, &result->fault))
+            break;
+        fds[fd_count++] = ticket.lease_fd;
+        fds[fd_count++] = ticket.dir_fd;
+        result->part_ids[result->part_count++] = ticket.id;
+        if (!assay_spawner_watch(spawner, spawner->holds.items[slot].lease_fd, WATCH_HOLD, slot)) {
+            (void)assay_fault_set(&result->fault, "watch");
+            assay_holds_drop(&spawner->holds, slot);
+            break;
+        }
+    }
+    return fd_count;
+}
+
+static void send_result(struct spawner *spawner, struct box *box, struct assay_wire_result *result)
+{
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+    size_t kept = 0;
+
+    if (!box->failed) // what went another way in the end is no longer a fault
+        result->fault = (struct assay_fault){{0}, 0};
+    result->has_out_dir = box->out_dir_fd >= 0;
+    if (box->out_dir_fd >= 0)
+        fds[fd_count++] = box->out_dir_fd;
+    kept = keep_parts(spawner, box, result, fds + fd_count);
+    (void)assay_wire_send(box->private_fd, result, sizeof(*result), fds, fd_count + kept);
+    // A library that is gone has no lease: the other ends tell, and the parts are let go.
+    for (size_t i = 0; i < kept; i++)
+        close(fds[fd_count + i]);
+}
+
 // Everything is dead. Usage is read now: after the kill, before the group is gone.
 static void finish_box(struct spawner *spawner, struct box *box)
 {
@@ -155,8 +198,7 @@ static void finish_box(struct spawner *spawner, struct box *box)
         result.usage.wall_ms = (box->ended_us - box->started_us) / 1000;
         result.usage.teardown_us = now_us - box->ended_us;
     }
-    (void)assay_wire_send(box->private_fd, &result, sizeof(result), &box->out_dir_fd,
-            box->out_dir_fd >= 0 ? 1 : 0);
+    send_result(spawner, box, &result);
     assay_spawn_release(spawner, box);
 }
 
@@ -193,6 +235,9 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     }
     if (record.kind == ASSAY_WIRE_OUT_DIR && box->out_dir_fd < 0 && fd_count == 1) {
         box->out_dir_fd = fds[0];
+    } else if (record.kind == ASSAY_WIRE_PART && box->part_count < ASSAY_BOX_PARTS_MAX &&
+            fd_count == 1) {
+        box->part_fds[box->part_count++] = fds[0];
     } else if (record.kind == ASSAY_WIRE_LISTENER && fd_count == 1) {
         const uint32_t kind = ASSAY_WIRE_LISTENER;
 
@@ -205,6 +250,10 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
                 record.memory_bytes > box->limits.memory_bytes_max)
             kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
+        // Elsewhere the kernel refuses the fork, and the command goes on.
+        if (!(spawner->cgroups.roles & ASSAY_CGROUP_PIDS) && spawner->tier == ASSAY_TIER_C &&
+                record.pids > box->limits.process_count_max)
+            kill_for(spawner, box, ASSAY_BOX_PIDS_LIMIT);
         if (box->state == BOX_RUNNING) // during set-up, and while dying, the clock is another
             box->check_us = 0;
     } else if (record.kind == ASSAY_WIRE_ENDED) {
@@ -287,6 +336,7 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
     case WATCH_MAIN:
     case WATCH_SIGNAL:
     case WATCH_FORGE:
+    case WATCH_HOLD:
         break;
     }
 }
@@ -401,6 +451,15 @@ static void hear_library(struct spawner *spawner)
         stop(spawner);
 }
 
+// Nobody in the library has the part any more.
+static void drop_hold(struct spawner *spawner, uint32_t slot)
+{
+    if (slot >= ASSAY_HOLDS_MAX || spawner->holds.items[slot].id == 0)
+        return;
+    unwatch(spawner, spawner->holds.items[slot].lease_fd);
+    assay_holds_drop(&spawner->holds, slot);
+}
+
 static void handle(struct spawner *spawner, const struct epoll_event *event)
 {
     const enum watch_kind kind = (enum watch_kind)(event->data.u64 & 0xff);
@@ -412,6 +471,8 @@ static void handle(struct spawner *spawner, const struct epoll_event *event)
         stop(spawner);
     else if (kind == WATCH_FORGE)
         assay_ready_hear(spawner);
+    else if (kind == WATCH_HOLD)
+        drop_hold(spawner, slot);
     else if (spawner->boxes[slot] != NULL)
         handle_box(spawner, spawner->boxes[slot], kind);
 }

@@ -10,8 +10,10 @@
 
 #include "base/arena.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/hold.h"
 #include "sandbox/ids.h"
 #include "sandbox/judge.h"
+#include "sandbox/layer.h"
 #include "sandbox/mounts.h"
 #include "sandbox/profile.h"
 #include "sandbox/request.h"
@@ -40,6 +42,8 @@ struct box {
     enum assay_shape shape;                         // what it prepares
     pid_t pid;                                      // 0: not yet
     int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
+    int part_fds[ASSAY_BOX_PARTS_MAX]; // detached mounts that become a snapshot
+    size_t part_count;
     struct assay_request *request;                  // owned; until it is sent
     uint32_t uid;                                   // host uid and gid
     struct assay_cgroup group;
@@ -71,10 +75,14 @@ struct spawner {
     struct assay_cgroups cgroups;
     struct assay_profiles profiles;
     struct assay_skeleton skeleton;
+    enum assay_tier tier;
     bool staged; // stage.h
     bool can_idmap;
-    int *idmap_fds;  // by index in the uid pool; -1: not made yet
-    bool *uid_taken; // likewise
+    int *idmap_fds;       // by index in the uid pool; -1: not made yet
+    bool *uid_taken;      // likewise
+    bool can_shift_parts; // as root: a tmpfs can be idmapped
+    int *part_map_fds;    // as idmap_fds, with one more for the store's uid
+    struct assay_holds holds;
     struct box *boxes[ASSAY_BOXES_MAX];
     uint32_t box_count;
     unsigned deaf_count;               // failures in a row to receive from the main socket
@@ -120,7 +128,7 @@ int assay_spawn_map_namespace(const struct assay_id_map *map);
 
 // Kill what is in the box; its result follows when all of it is dead.
 void assay_spawner_kill_box(struct spawner *spawner, struct box *box);
-// Watch fd; `kind` and the box's slot come back with its event.
+// Watch fd; `kind` and the slot, of a box, come back with its event.
 enum watch_kind {
     WATCH_MAIN,
     WATCH_SIGNAL,
@@ -129,7 +137,8 @@ enum watch_kind {
     WATCH_PRIVATE,
     WATCH_OOM,
     WATCH_SERVE,
-    WATCH_FORGE
+    WATCH_FORGE,
+    WATCH_HOLD, // its slot is one of spawner->holds
 };
 bool assay_spawner_watch(
         const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot);

@@ -265,19 +265,35 @@ static bool mask(struct tree *tree, int proc_fd, const char *name)
     return attach_in(proc_fd, name, fd) || assay_fault_set(tree->fault, "mask /proc");
 }
 
+// Tier B: the kernel gives no fresh /proc where a container masks parts of its own.
+// What is around the box can be seen in it, not changed: read-only, masked like ours.
+static int clone_outer_proc(void)
+{
+    return tree_clone(AT_FDCWD, "/proc", READ_ONLY | MOUNT_ATTR_NOEXEC);
+}
+
+static int make_proc(void)
+{
+    const int fs_fd = sys_fsopen("proc");
+    int fd = -1;
+
+    if (fs_fd < 0)
+        return -1;
+    if (sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    close(fs_fd);
+    return fd;
+}
+
 bool tree_add_proc(struct tree *tree)
 {
     static const char *const read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
     static const char *const masked[] = {"acpi", "asound", "kallsyms", "kcore", "key-users", "keys",
             "kmsg", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"};
-    const int fs_fd = sys_fsopen("proc");
-    int fd = -1;
+    const int fd = tree->out->outer_proc ? clone_outer_proc() : make_proc();
 
-    if (fs_fd >= 0 && sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
-        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (fd < 0)
         return assay_fault_set(tree->fault, "mount /proc");
-    close(fs_fd);
     if (!tree_attach(tree, fd, "/proc", true, "attach /proc"))
         return false;
     tree->out->proc_fd = tree_open(tree, "/proc", O_RDONLY | O_DIRECTORY, 0);
@@ -287,7 +303,7 @@ bool tree_add_proc(struct tree *tree)
     if (tree->plan->serves)
         return true;
     for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
-        if (!make_read_only(tree, tree->out->proc_fd, read_only[i]))
+        if (!tree->out->outer_proc && !make_read_only(tree, tree->out->proc_fd, read_only[i]))
             return false;
     for (size_t i = 0; i < sizeof(masked) / sizeof(masked[0]); i++)
         if (!mask(tree, tree->out->proc_fd, masked[i]))

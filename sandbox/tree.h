@@ -11,13 +11,14 @@
 
 // The working directory is the box's tmpfs throughout.
 struct tree {
-    const struct assay_box_plan *plan;           // borrowed
-    const struct assay_skeleton *skeleton;       // borrowed
-    const struct assay_sources *sources;         // borrowed
-    size_t source_next;                          // the next source to use
-    unsigned lower_next, upper_next, tmpfs_next; // numbers for names in the tmpfs
-    int root_fd;                                 // the new root
-    char *host_resolv, *host_hosts;              // owned; texts for ASSAY_NETWORK_HOST, or NULL
+    const struct assay_box_plan *plan;     // borrowed
+    const struct assay_skeleton *skeleton; // borrowed
+    const struct assay_sources *sources;   // borrowed
+    const struct assay_sources *parts;     // borrowed; of plan->from
+    size_t source_next;                    // the next source to use
+    unsigned lower_next;                   // numbers for names in the tmpfs
+    int root_fd;                           // the new root
+    char *host_resolv, *host_hosts;        // owned; texts for ASSAY_NETWORK_HOST, or NULL
     struct assay_mounts *out;
     bool staged; // the stage is there to clone from
     bool plain;  // it also has the /usr and /etc that the box wants
@@ -32,6 +33,16 @@ bool tree_attach(
 // A detached clone of what is at `path` below dir_fd, with attributes added; -1 with errno.
 int tree_clone(int dir_fd, const char *path, uint64_t attributes);
 bool tree_make_directories(struct tree *tree, const char *path, const char *step);
+
+// layer_mounts.c: layers of plan->from. Attach its parts in the tmpfs; then, for an overlay at
+// `target`, its layers and below them `lowers` ("l0:l1", or ""); false with errno.
+bool tree_place_parts(struct tree *tree);
+bool tree_has_layers(const struct tree *tree, const char *target);
+// Of its topmost layer's directory; 0755.
+bool tree_layer_mode(const struct tree *tree, const char *target, unsigned *mode);
+bool tree_add_lowers(const struct tree *tree, int fs_fd, const char *target, const char *lowers);
+// What plan->snapshot is to keep, into out->part_fds.
+bool tree_freeze(struct tree *tree);
 
 // /usr, /bin..., /etc; /dev; /proc: from the stage where it has what the plan wants.
 bool tree_add_skeleton(struct tree *tree);

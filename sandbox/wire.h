@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "sandbox/box.h"
 #include "sandbox/fault.h"
+#include "sandbox/layer.h"
 #include "sandbox/probe.h"
 
 #define ASSAY_WIRE_VERSION 0x61730005U
@@ -48,6 +49,7 @@ enum assay_wire_kind {
     ASSAY_WIRE_FORK,
     ASSAY_WIRE_FORKED,
     ASSAY_WIRE_WAKE,
+    ASSAY_WIRE_PART,
 };
 
 struct assay_wire_hello {
@@ -74,14 +76,17 @@ struct assay_wire_kill {
 };
 
 // STARTED uses `kind` alone, and comes only when the plan has an idle limit. LISTENER likewise,
-// with the descriptor, for ASSAY_NETWORK_ALLOWLIST. RESULT may carry the
-// out_dir's descriptor.
+// with the descriptor, for ASSAY_NETWORK_ALLOWLIST. RESULT carries the
+// out_dir's descriptor if there is one, then a lease and a directory for each part.
 struct assay_wire_result {
     uint32_t kind;
     uint32_t cause; // enum assay_box_cause
     int32_t exit_code, signal;
     struct assay_fault fault;
     struct assay_box_usage usage; // output_bytes is the library's to fill
+    uint32_t has_out_dir;
+    uint32_t part_count; // layer.h
+    uint64_t part_ids[ASSAY_BOX_PARTS_MAX];
 };
 
 // To an init, request.h: descriptors in this order: plan, stdin, output, and the report

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tasks/hosts.h"
 #include "tasks/names.h"
 #include "tasks/outcome.h"
 #include "tasks/suite_read.h"
@@ -144,6 +145,18 @@ static bool env_fault(struct assay_fault *out, const struct assay_strings *env)
     return false;
 }
 
+static bool hosts_fault(struct assay_fault *out, const struct assay_strings *hosts)
+{
+    struct assay_error err;
+    char field[32];
+    size_t index = 0;
+
+    if (assay_hosts_check(hosts, &index, &err) == ASSAY_OK)
+        return false;
+    snprintf(field, sizeof(field), "hosts[%zu]", index);
+    return fault(out, field, "%s", err.message);
+}
+
 bool assay_recipe_fault(struct assay_fault *out, const struct assay_recipe *recipe)
 {
     if (!assay_name_valid(recipe->name))
@@ -153,7 +166,7 @@ bool assay_recipe_fault(struct assay_fault *out, const struct assay_recipe *reci
         return fault(out, "base", "expected \"host\", \"oci:PATH\" or \"dir:PATH\"");
     if (recipe->workdir[0] != '/' || strstr(recipe->workdir, "/..") != NULL)
         return fault(out, "workdir", "must be an absolute path without \"..\"");
-    return env_fault(out, &recipe->env);
+    return env_fault(out, &recipe->env) || hosts_fault(out, &recipe->hosts);
 }
 
 // One list: no empty id, none twice, none that `names` holds from the other list.
@@ -240,5 +253,9 @@ bool assay_instance_fault(struct assay_fault *out, const struct assay_instance *
     if (instance->limits.wall_ms == 0 || instance->limits.cpu_ms == 0 ||
             instance->limits.memory_bytes == 0)
         return fault(out, "limits", "must be greater than 0");
+    if (instance->network != (instance->hosts.count > 0))
+        return fault(out, "hosts", "goes with \"network\": \"allowlist\", and is not empty then");
+    if (hosts_fault(out, &instance->hosts))
+        return true;
     return lists_fault(out, instance);
 }

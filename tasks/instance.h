@@ -66,6 +66,8 @@ struct assay_instance {
     struct assay_strings
             protected_allowed; // globs of protected files that a model patch may change
     struct assay_instance_limits limits;
+    bool network;               // its tests reach `hosts` (tasks/hosts.h), and nothing else outside
+    struct assay_strings hosts; // empty without `network`
     struct assay_strings tags;
     struct assay_bytes problem, gold_patch, test_patch;
     const char *framework_at; // "file:line" of the framework when a reader found it, for messages
@@ -77,6 +79,7 @@ struct assay_recipe {
     struct assay_strings setup; // shell commands, run in order, once
     struct assay_strings env;   // "NAME=value"
     const char *workdir;        // absolute path in the box, "/testbed"
+    struct assay_strings hosts; // what set-up commands may reach beside package registries
 };
 
 bool assay_instance_id_valid(const char *id);

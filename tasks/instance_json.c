@@ -12,7 +12,7 @@
 
 static const char *const instance_keys[] = {"schema", "instance_id", "repo", "base", "recipe",
         "test_cmd", "framework", "FAIL_TO_PASS", "PASS_TO_PASS", "task", "protected_allowed",
-        "limits", "tags", "rules", "fail_only"};
+        "limits", "network", "hosts", "tags", "rules", "fail_only"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
 static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir"};
 
@@ -104,6 +104,20 @@ static enum assay_status rules_fields(
     return assay_fields_bool_or(&instance->fail_only, fields, "fail_only", err);
 }
 
+static enum assay_status network_fields(
+        struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
+{
+    const char *network = "none";
+    const enum assay_status status = assay_fields_text_or(&network, fields, "network", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (strcmp(network, "none") != 0 && strcmp(network, "allowlist") != 0)
+        return assay_fields_fail(fields, "network", err, "expected \"none\" or \"allowlist\"");
+    instance->network = network[0] == 'a';
+    return assay_fields_strings_or(&instance->hosts, fields, "hosts", err);
+}
+
 static enum assay_status text_fields(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
@@ -150,6 +164,8 @@ enum assay_status assay_instance_fields(
         status = task_field(instance, fields, err);
     if (status == ASSAY_OK)
         status = rules_fields(instance, fields, err);
+    if (status == ASSAY_OK)
+        status = network_fields(instance, fields, err);
     if (status == ASSAY_OK)
         status = assay_limits_fields(&instance->limits, fields, err);
     return status;
@@ -228,6 +244,10 @@ void assay_instance_write(struct assay_buf *out, const struct assay_instance *in
     assay_json_put_u64(&w, "cpu_ms", instance->limits.cpu_ms);
     assay_json_put_u64(&w, "memory_bytes", instance->limits.memory_bytes);
     assay_json_end_object(&w);
+    if (instance->network) {
+        assay_json_put_text(&w, "network", "allowlist");
+        put_strings(&w, "hosts", &instance->hosts);
+    }
     put_strings(&w, "tags", &instance->tags);
     if (instance->rules == ASSAY_RULES_SWEBENCH)
         assay_json_put_text(&w, "rules", "swebench");

@@ -36,27 +36,33 @@ static enum assay_status add_recipe(sqlite3 *db, uint64_t suite_number,
     struct assay_query query;
     struct assay_buf setup;
     struct assay_buf env;
+    struct assay_buf hosts;
     enum assay_status status;
 
+    assay_buf_init(&hosts, ASSAY_SUITE_JSON_BYTES_MAX);
     assay_buf_init(&setup, ASSAY_SUITE_JSON_BYTES_MAX);
     assay_buf_init(&env, ASSAY_SUITE_JSON_BYTES_MAX);
     status = strings_text(&setup, &recipe->setup, err);
     if (status == ASSAY_OK)
         status = strings_text(&env, &recipe->env, err);
+    if (status == ASSAY_OK)
+        status = strings_text(&hosts, &recipe->hosts, err);
     if (status == ASSAY_OK) {
         assay_query_begin(&query, db,
-                "INSERT INTO recipes (suite_number, name, base, setup, env, workdir)"
-                " VALUES (?, ?, ?, ?, ?, ?)");
+                "INSERT INTO recipes (suite_number, name, base, setup, env, workdir, hosts)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)");
         assay_query_u64(&query, suite_number);
         assay_query_text(&query, recipe->name);
         assay_query_text(&query, recipe->base);
         assay_query_text(&query, setup.data);
         assay_query_text(&query, env.data);
         assay_query_text(&query, recipe->workdir);
+        assay_query_text(&query, hosts.data);
         status = assay_query_run(&query, "add recipe", err);
     }
     assay_buf_free(&setup);
     assay_buf_free(&env);
+    assay_buf_free(&hosts);
     return status;
 }
 
@@ -200,7 +206,7 @@ static enum assay_status load_recipes(
     enum assay_status ended;
 
     assay_query_begin(&query, db,
-            "SELECT name, base, setup, env, workdir, count(*) OVER () FROM recipes"
+            "SELECT name, base, setup, env, workdir, count(*) OVER (), hosts FROM recipes"
             " WHERE suite_number = ? ORDER BY name");
     assay_query_u64(&query, suite_number);
     while (status == ASSAY_OK && assay_query_row(&query)) {
@@ -222,6 +228,9 @@ static enum assay_status load_recipes(
         if (status == ASSAY_OK)
             status = text_strings(
                     &recipe->env, "env", assay_column_text(&query, 3, arena), arena, err);
+        if (status == ASSAY_OK)
+            status = text_strings(
+                    &recipe->hosts, "hosts", assay_column_text(&query, 6, arena), arena, err);
     }
     ended = assay_query_end(&query, "load recipes", status == ASSAY_OK ? err : NULL);
     return status == ASSAY_OK ? ended : status;

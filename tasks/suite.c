@@ -202,6 +202,16 @@ static void hash_recipe(struct assay_sha256 *sha, const struct assay_recipe *rec
     assay_sha256_field_text(sha, recipe->workdir);
 }
 
+// Only where there are any, so that what was hashed before there were lists keeps its hash.
+static void hash_hosts(
+        struct assay_sha256 *sha, const char *whose, const struct assay_strings *hosts)
+{
+    if (hosts->count == 0)
+        return;
+    assay_sha256_field_text(sha, whose);
+    hash_strings(sha, hosts);
+}
+
 // Not in it, because no verdict depends on them: repo, problem and tags, where
 // the base was read from (the tree says what it held), and the recipe's name.
 enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *suite,
@@ -234,6 +244,8 @@ enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *su
     hash_number(sha, instance->limits.memory_bytes);
     assay_sha256_field(sha, instance->gold_patch.data, instance->gold_patch.len);
     assay_sha256_field(sha, instance->test_patch.data, instance->test_patch.len);
+    hash_hosts(sha, "set-up reaches", &recipe->hosts);
+    hash_hosts(sha, "tests reach", &instance->hosts);
     assay_sha256_hex(sha, hex);
     assay_sha256_destroy(sha);
     return ASSAY_OK;
@@ -254,6 +266,7 @@ enum assay_status assay_suite_hash(
     for (size_t i = 0; i < suite->recipe_count; i++) {
         assay_sha256_field_text(sha, suite->recipes[i].name);
         hash_recipe(sha, &suite->recipes[i]);
+        hash_hosts(sha, "set-up reaches", &suite->recipes[i].hosts);
     }
     hash_number(sha, suite->instance_count);
     for (size_t i = 0; i < suite->instance_count && status == ASSAY_OK; i++) {

@@ -131,7 +131,7 @@ static enum assay_status recipe_base(struct assay_recipe *recipe, const struct a
 static enum assay_status recipe_fields(struct assay_recipe *recipe,
         const struct assay_fields *fields, const char *dir_real, struct assay_error *err)
 {
-    static const char *const keys[] = {"base", "setup", "env", "workdir"};
+    static const char *const keys[] = {"base", "setup", "env", "workdir", "hosts"};
     struct assay_fault fault = {.field = ""};
     enum assay_status status;
 
@@ -145,6 +145,8 @@ static enum assay_status recipe_fields(struct assay_recipe *recipe,
         status = env_field(&recipe->env, fields, err);
     if (status == ASSAY_OK)
         status = assay_fields_text_or(&recipe->workdir, fields, "workdir", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_strings_or(&recipe->hosts, fields, "hosts", err);
     if (status == ASSAY_OK)
         status = recipe_base(recipe, fields, dir_real, err);
     if (status == ASSAY_OK && assay_recipe_fault(&fault, recipe))

@@ -15,6 +15,7 @@
 #include "support/harness.h"
 
 static struct assay_sandbox *sandbox;
+static const struct assay_access host_access = {.network = ASSAY_NETWORK_HOST};
 
 static struct assay_recipe make_recipe(const char *const *setup, size_t count)
 {
@@ -28,13 +29,15 @@ static void no_commands_make_no_layer(void **state)
     struct assay_recipe recipe = make_recipe(NULL, 0);
     struct assay_environment one, two;
 
-    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &one, &f->err), ASSAY_OK);
+    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &one, &f->err),
+            ASSAY_OK);
     assert_true(one.host_usr);
     assert_string_equal(one.layer, "");
-    assert_false(one.network_used);
+    assert_int_equal(one.network, ASSAY_NETWORK_NONE);
     assert_int_equal(strlen(one.key), 64);
     recipe.workdir = "/elsewhere";
-    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &two, &f->err), ASSAY_OK);
+    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &two, &f->err),
+            ASSAY_OK);
     assert_string_not_equal(one.key, two.key);
     fixture_shell(f, "test -z \"$(ls home/layers)\"");
 }
@@ -52,9 +55,10 @@ static void commands_build_on_each_other_and_the_layer_is_clean(void **state)
     struct assay_environment environment;
     char *text = NULL;
 
-    if (assay_recipe_prepare(f->depot, sandbox, &recipe, &environment, &f->err) != ASSAY_OK)
+    if (assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &environment, &f->err) !=
+            ASSAY_OK)
         fail_msg("%s", f->err.message);
-    assert_true(environment.network_used);
+    assert_int_equal(environment.network, ASSAY_NETWORK_HOST);
     text = fixture_read(f,
             "cd %s; cat env/out; ls env/bin home/box; ls etc | grep -E "
             "'resolv|hosts$|pip.conf' || true; ls -d tmp run dev proc var/tmp 2>/dev/null || "
@@ -81,7 +85,8 @@ static void *build(void *arg)
 {
     struct builder *b = arg;
 
-    b->status = assay_recipe_prepare(b->f->depot, sandbox, b->recipe, &b->environment, &b->err);
+    b->status = assay_recipe_prepare(
+            b->f->depot, sandbox, b->recipe, &host_access, &b->environment, &b->err);
     return NULL;
 }
 
@@ -122,7 +127,8 @@ static void a_failing_command_says_which_how_and_where_the_log_is(void **state)
     char *text = NULL;
 
     assert_int_equal(
-            assay_recipe_prepare(f->depot, sandbox, &recipe, &environment, &f->err), ASSAY_EIO);
+            assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &environment, &f->err),
+            ASSAY_EIO);
     print_message("%s\n", f->err.message);
     assert_string_equal(environment.key, "untouched");
     assert_non_null(strstr(f->err.message, "recipe r: set-up (log: layers/"));
@@ -144,18 +150,21 @@ static void a_base_has_to_be_one(void **state)
     char base[128];
 
     recipe.base = "docker:python";
-    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &one, &f->err), ASSAY_EINVAL);
+    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &one, &f->err),
+            ASSAY_EINVAL);
     recipe.base = "dir:/no/such/image";
-    assert_int_equal(
-            assay_recipe_prepare(f->depot, sandbox, &recipe, &one, &f->err), ASSAY_ENOTFOUND);
+    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &one, &f->err),
+            ASSAY_ENOTFOUND);
     fixture_shell(f, "mkdir -p image/rootfs/bin; echo x > image/rootfs/bin/x");
     snprintf(base, sizeof(base), "oci:%s", fixture_path(f, "image"));
     recipe.base = base;
-    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &one, &f->err), ASSAY_OK);
+    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &one, &f->err),
+            ASSAY_OK);
     assert_string_equal(one.image, fixture_path(f, "image/rootfs"));
     assert_false(one.host_usr);
     fixture_shell(f, "echo yy > image/rootfs/bin/x");
-    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &two, &f->err), ASSAY_OK);
+    assert_int_equal(assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &two, &f->err),
+            ASSAY_OK);
     assert_string_not_equal(one.key, two.key);
 }
 
@@ -177,8 +186,8 @@ static void a_fetched_file_arrives_whole_or_not_at_all(void **state)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *const argv[] = {"/bin/sh", "-c", rows[i].command, NULL};
-        const enum assay_status status = assay_fetch_run(
-                f->depot, sandbox, argv, "wanted", fixture_path(f, "home/downloads/x"), &f->err);
+        const enum assay_status status = assay_fetch_run(f->depot, sandbox, NULL, argv, "wanted",
+                fixture_path(f, "home/downloads/x"), &f->err);
 
         if (status != ASSAY_OK)
             print_message("%s\n", f->err.message);
@@ -231,7 +240,8 @@ static void what_the_host_says_about_registries_reaches_a_set_up_box(void **stat
             "bundle; echo inside > place/inside; chmod 600 bundle config/pip/pip.conf; chmod 755 "
             ". place");
     set_environment(f);
-    if (assay_recipe_prepare(f->depot, sandbox, &recipe, &environment, &f->err) != ASSAY_OK)
+    if (assay_recipe_prepare(f->depot, sandbox, &recipe, &host_access, &environment, &f->err) !=
+            ASSAY_OK)
         fail_msg("%s", f->err.message);
     text = fixture_read(f, "cat %s/env/seen", environment.layer);
     assert_string_equal(text,

@@ -114,7 +114,12 @@ signal_after() {
 no_leftovers() {
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
         left=""
-        orphans=$(ps -eo pid=,ppid=,comm= | awk '$3 == "assay-box" && $2 == 1 { print $1 }')
+        orphans=""
+        for pid in $(ps -eo pid=,ppid=,comm= | awk '$3 == "assay-box" && $2 == 1 { print $1 }'); do
+            case $(readlink "/proc/$pid/exe" || true) in # another build's are another's
+            "$(readlink -f "$BUILD")"/*) orphans="$orphans $pid" ;;
+            esac
+        done
         [ -z "$orphans" ] || left="processes without an assay: $orphans"
         for group in $(find /sys/fs/cgroup -type d -name 'assay-*-*' 2>/dev/null); do
             pid=$(basename "$group" | cut -d- -f3)

@@ -34,6 +34,11 @@ try 'd["recipe"] = "nosuch"' 'recipe'
 try 'd["framework"] = "nosuch"' 'framework'
 try 'd["base"] = {"dir": "../quick__ini-reader-1/../../etc"}' 'base'
 try 'd["schema"] = 99' 'schema'
+try 'd["network"] = "host"' 'network'
+try 'd["network"] = "allowlist"' 'hosts'
+try 'd["hosts"] = ["a.example"]' 'hosts'
+try 'd["network"] = "allowlist"; d["hosts"] = ["a.example", "10.0.0.1:80"]' 'hosts\[1\].*addresses are the user'
+try 'd["network"] = "allowlist"; d["hosts"] = ["http://a.example/"]' 'hosts\[0\]'
 
 printf '%s\n' '{"instance_id": "a__b-1", "repo": "a/b"' >"$WORK/rows.jsonl"
 run 1 assay suite add "$WORK/rows.jsonl" --repos "$WORK"

@@ -47,7 +47,7 @@ static void a_newer_or_foreign_database_is_refused_and_untouched(void **state)
     assay_store_close(open_store(state));
     sql(in_dir(state, "assay.db"), "PRAGMA user_version = 99");
     assert_fails(assay_store_open(&store, in_dir(state, "assay.db"), &err), &err, ASSAY_EREFUSED,
-            "store: written by a newer assay (schema 99; this program knows 1)");
+            "store: written by a newer assay (schema 99; this program knows 2)");
     sql(in_dir(state, "other.db"), "CREATE TABLE theirs (x)");
     assert_fails(assay_store_open(&store, in_dir(state, "other.db"), &err), &err, ASSAY_EREFUSED,
             "store: this database is not one of assay's");
@@ -92,6 +92,38 @@ static void a_suite_comes_back_as_it_went_in(void **state)
         assert_bytes(loaded->instances[i].test_patch, suite->instances[i].test_patch);
         assert_string_equal(loaded->instances[i].tags.items[1], "easy");
     }
+    assay_suite_free(loaded);
+    assay_suite_free(suite);
+    assay_store_close(store);
+}
+
+// Lists of hosts came with version 2: a store of version 1 is brought up to it, and keeps its
+// suites.
+static void an_older_store_is_brought_up_to_date(void **state)
+{
+    static const char *const hosts[] = {"files.example:443"};
+    struct assay_store *store = open_store(state);
+    struct assay_suite *suite = make_suite(1, "t::two");
+    struct assay_suite *loaded = NULL;
+    struct assay_error err;
+
+    assert_int_equal(assay_store_add_suite(store, suite, false, &err), ASSAY_OK);
+    assay_store_close(store);
+    sql(in_dir(state, "assay.db"),
+            "ALTER TABLE recipes DROP COLUMN hosts; PRAGMA user_version = 1");
+    store = open_store(state);
+    assert_int_equal(assay_store_load_suite(store, "demo", &loaded, &err), ASSAY_OK);
+    assert_int_equal(loaded->recipes[0].hosts.count, 0);
+    assay_suite_free(loaded);
+
+    suite->recipes[0].hosts = (struct assay_strings){hosts, 1};
+    suite->instances[0].network = true;
+    suite->instances[0].hosts = (struct assay_strings){hosts, 1};
+    assert_int_equal(assay_store_add_suite(store, suite, true, &err), ASSAY_OK);
+    assert_int_equal(assay_store_load_suite(store, "demo", &loaded, &err), ASSAY_OK);
+    assert_string_equal(loaded->recipes[0].hosts.items[0], hosts[0]);
+    assert_true(loaded->instances[0].network);
+    assert_string_equal(loaded->instances[0].hosts.items[0], hosts[0]);
     assay_suite_free(loaded);
     assay_suite_free(suite);
     assay_store_close(store);
@@ -395,6 +427,7 @@ int main(void)
             ROOM(a_new_store_is_private_and_opens_again),
             ROOM(a_newer_or_foreign_database_is_refused_and_untouched),
             ROOM(a_suite_comes_back_as_it_went_in),
+            ROOM(an_older_store_is_brought_up_to_date),
             ROOM(a_suite_is_replaced_only_on_demand),
             ROOM(a_bad_instance_leaves_nothing_of_its_suite),
             ROOM(the_newest_certificate_of_a_content_counts),
