@@ -141,8 +141,8 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // process opens itself; a zygote's run gets them opened.
     if (!init->staged && init->waiting_pid == 0 && shape == ASSAY_SHAPE_PLAIN)
         shape = ASSAY_SHAPE_OTHER;
-    return assay_mounts_prepare(&life->mounts, shape, init->skeleton, init->staged,
-            init->tier != ASSAY_TIER_B, fault);
+    return assay_mounts_prepare(
+            &life->mounts, shape, init->skeleton, init->staged, init->tier != ASSAY_TIER_B, fault);
 }
 
 // In tier C the uid is that of all boxes, and so is its count of processes: the meter keeps the

@@ -42,10 +42,10 @@ struct box {
     enum assay_shape shape;                         // what it prepares
     pid_t pid;                                      // 0: not yet
     int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
-    int part_fds[ASSAY_BOX_PARTS_MAX]; // detached mounts that become a snapshot
+    int part_fds[ASSAY_BOX_PARTS_MAX];              // detached mounts that become a snapshot
     size_t part_count;
-    struct assay_request *request;                  // owned; until it is sent
-    uint32_t uid;                                   // host uid and gid
+    struct assay_request *request; // owned; until it is sent
+    uint32_t uid;                  // host uid and gid
     struct assay_cgroup group;
     uint64_t group_number;
     bool making;                          // an order is without its answer
