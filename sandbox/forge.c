@@ -15,6 +15,7 @@
 #include "sandbox/fds.h"
 #include "sandbox/init.h"
 #include "sandbox/nets.h"
+#include "sandbox/quota.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
@@ -91,7 +92,9 @@ static pid_t clone_init(struct making *making, int init_control_fd)
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)(unsigned)group_fd;
     }
-    pid = sys_clone3(&args);
+    // To become another user for a moment clears the parent death signal.
+    pid = assay_quota_clone(&args, spawner->ids.root ? making->order->uid : 0,
+            making->is_sibling ? SIGKILL : 0);
     if (pid == 0)
         become_init(spawner, (enum assay_shape)making->order->shape, init_control_fd);
     if (pid < 0) {

@@ -39,6 +39,7 @@
 #include "sandbox/notify.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/serve.h"
 #include "sandbox/sys.h"
@@ -137,6 +138,8 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
+    if (!assay_quota_bound(fault))
+        return false;
     // Without a stage what would be mounted now could hide the plan's sources, which this
     // process opens itself; a zygote's run gets them opened.
     if (!init->staged && init->waiting_pid == 0 && shape == ASSAY_SHAPE_PLAIN)
