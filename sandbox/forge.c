@@ -93,8 +93,8 @@ static pid_t clone_init(struct making *making, int init_control_fd)
         args.cgroup = (uint64_t)(unsigned)group_fd;
     }
     // To become another user for a moment clears the parent death signal.
-    pid = assay_quota_clone(&args, spawner->ids.root ? making->order->uid : 0,
-            making->is_sibling ? SIGKILL : 0);
+    pid = assay_quota_clone(
+            &args, spawner->ids.root ? making->order->uid : 0, making->is_sibling ? SIGKILL : 0);
     if (pid == 0)
         become_init(spawner, (enum assay_shape)making->order->shape, init_control_fd);
     if (pid < 0) {
