@@ -56,6 +56,7 @@ struct assay_order_words {
 struct assay_order {
     uint32_t kind, id, flags;
     int32_t report_number, state_number; // EXEC
+    uint64_t time_us;                    // BEGIN, FINISH: CLOCK_MONOTONIC, when it began, or ended
     cpu_set_t cpus;                      // EXEC, BEGIN: where it may run; empty: anywhere
 };
 

@@ -360,9 +360,10 @@ static void steer(struct assay_serve *serve, const struct assay_order *order)
             if (CPU_COUNT(&order->cpus) > 0)
                 (void)sched_setaffinity(command->pid, sizeof(order->cpus), &order->cpus);
             begin_count(serve, command);
+            command->started_us = order->time_us;
         } else {
             command->finishing = true;
-            command->ended_us = assay_clock_us();
+            command->ended_us = order->time_us;
             assay_sweep_begin(&command->sweep, command->pid);
         }
         return;

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "sandbox/session_inner.h"
 
 #define SHELL_STATE_NUMBER 9
@@ -179,7 +180,8 @@ static void follow(struct line *line)
 // The line is done and the shell lives: what it left behind dies, or is counted.
 static void finish(struct line *line)
 {
-    const struct assay_order order = {.kind = ASSAY_ORDER_FINISH, .id = line->watch->id};
+    const struct assay_order order = {
+            .kind = ASSAY_ORDER_FINISH, .id = line->watch->id, .time_us = assay_clock_us()};
     short none = 0;
 
     if (line->watch->killed || line->watch->answered)
@@ -213,6 +215,7 @@ static void begin(struct assay_watch *watch)
             .id = watch->id,
             .flags =
                     watch->command->background == ASSAY_BACKGROUND_KEEP ? 0 : ASSAY_ORDER_KILL_REST,
+            .time_us = assay_clock_us(),
             .cpus = watch->lease.cpus};
 
     watch->session->shell.begun++;
