@@ -37,26 +37,29 @@ static const struct {
     int role;           // FAULTS_ROLES: any
     const char *name;   // of the function; NULL: any
     const char *detail; // what its path ends with, or its number; NULL: any
+    int sys_errno;      // 0: any
     enum excuse excuse;
     const char *reason;
 } excuses[] = {
-        {FAULTS_SPAWNER, "epoll_ctl", "other", GOES_ON, "the end of a descriptor ends its watch"},
-        {FAULTS_SPAWNER, "recvmsg", NULL, GOES_ON, "what could not be received still waits"},
-        {FAULTS_SPAWNER, NULL, "memory.swap.max", GOES_ON, "kernels without swap lack it"},
-        {FAULTS_SPAWNER, NULL, "memory.oom.group", GOES_ON, "kernels before 4.19 lack it"},
-        {FAULTS_SPAWNER, NULL, "memsw.limit_in_bytes", GOES_ON, "kernels without swap lack it"},
-        {FAULTS_SPAWNER, NULL, "memory.oom_control", GOES_ON, "the count at the end tells"},
-        {FAULTS_SPAWNER, NULL, "cgroup.event_control", GOES_ON, "likewise"},
-        {FAULTS_SPAWNER, "eventfd", NULL, GOES_ON, "likewise"},
-        {FAULTS_SPAWNER, "calloc", NULL, OTHER_ERRNO, "no memory for a box: EAGAIN"},
-        {FAULTS_SPAWNER, "syscall", "442", GOES_ON, "no owner shift: the store's own uid"},
-        {FAULTS_INIT, "syscall", "431", GOES_ON, "EINVAL: lowers all at once, before Linux 6.7"},
-        {FAULTS_SPAWNER, "setns", NULL, GOES_ON, "the way back is tried again"},
-        {FAULTS_INIT, "syscall", "298", GOES_ON, "no perf counter: the meter's other sum"},
-        {FAULTS_PAYLOAD, "syscall", "444", GOES_ON, "ENOSYS: a kernel without Landlock"},
-        {FAULTS_PAYLOAD, "chdir", NULL, REFUSED,
+        {FAULTS_SPAWNER, "epoll_ctl", "other", 0, GOES_ON,
+                "the end of a descriptor ends its watch"},
+        {FAULTS_SPAWNER, "recvmsg", NULL, 0, GOES_ON, "what could not be received still waits"},
+        {FAULTS_SPAWNER, NULL, "memory.swap.max", 0, GOES_ON, "kernels without swap lack it"},
+        {FAULTS_SPAWNER, NULL, "memory.oom.group", 0, GOES_ON, "kernels before 4.19 lack it"},
+        {FAULTS_SPAWNER, NULL, "memsw.limit_in_bytes", 0, GOES_ON, "kernels without swap lack it"},
+        {FAULTS_SPAWNER, NULL, "memory.oom_control", 0, GOES_ON, "the count at the end tells"},
+        {FAULTS_SPAWNER, NULL, "cgroup.event_control", 0, GOES_ON, "likewise"},
+        {FAULTS_SPAWNER, "eventfd", NULL, 0, GOES_ON, "likewise"},
+        {FAULTS_SPAWNER, "calloc", NULL, 0, OTHER_ERRNO, "no memory for a box: EAGAIN"},
+        {FAULTS_SPAWNER, "syscall", "442", 0, GOES_ON, "no owner shift: the store's own uid"},
+        {FAULTS_INIT, "syscall", "431", EINVAL, GOES_ON, "lowers all at once, before Linux 6.7"},
+        {FAULTS_SPAWNER, "setns", NULL, 0, GOES_ON, "the way back is tried again"},
+        {FAULTS_INIT, "syscall", "298", 0, GOES_ON, "no perf counter: the meter's other sum"},
+        {FAULTS_PAYLOAD, "syscall", "444", ENOSYS, GOES_ON, "a kernel without Landlock"},
+        {FAULTS_PAYLOAD, "chdir", NULL, 0, REFUSED,
                 "a patched tree decides whether it has the folder"},
-        {FAULTS_PAYLOAD, "execve", NULL, REFUSED, "a command that cannot be executed"},
+        {FAULTS_PAYLOAD, "execve", NULL, 0, REFUSED, "a command that cannot be executed"},
+        {FAULTS_ROLES, "prctl", "24", EINVAL, GOES_ON, "there is no such capability: the last"},
 };
 
 static struct assay_sandbox *faulty;
@@ -108,6 +111,7 @@ static enum excuse find_excuse(void)
 
         if ((excuses[i].role == FAULTS_ROLES || excuses[i].role == (int)control->role) &&
                 (excuses[i].name == NULL || strcmp(excuses[i].name, control->name) == 0) &&
+                (excuses[i].sys_errno == 0 || excuses[i].sys_errno == control->sys_errno) &&
                 (detail == NULL ||
                         (strlen(detail) <= len &&
                                 strcmp(control->detail + len - strlen(detail), detail) == 0)))
