@@ -21,6 +21,7 @@ const struct assay_option assay_eval_options[] = {
         {"run-id", 0, "NAME", "name of the run", false},
         {"again", 0, NULL, "start a new run although this one is finished", false},
         {"no-cache", 0, NULL, "ignore stored verdicts: run every instance", false},
+        {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"retry", 0, "infra", "run again what ended without a verdict", false},
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},

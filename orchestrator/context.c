@@ -17,6 +17,7 @@
 #include "rewards/framework.h"
 
 #define PREPARE_TRIES 3
+#define COLD_USES 1 // a command that grades once needs no zygote
 #define DATABASE_PATH_BYTES_MAX 500
 
 // One slot per recipe that was asked for; pointers to it stay valid. A failure is kept, too: a
@@ -34,6 +35,7 @@ struct assay_context {
     struct assay_sandbox *sandbox;
     struct assay_depot *depot;
     struct assay_store *store;
+    struct assay_warm *warm; // NULL: no zygotes
     struct assay_log log;
     const volatile bool *interrupted;
     char trusted_dir[PATH_MAX];
@@ -157,6 +159,8 @@ enum assay_status assay_context_open(struct assay_context **out,
     status = assay_store_open(&context->store, database, err);
     if (status == ASSAY_OK && with_sandbox)
         status = lay_trusted_files(context, err);
+    if (status == ASSAY_OK && with_sandbox && !assay_cli_flag(invocation, "no-zygote"))
+        status = assay_warm_create(&context->warm, context->sandbox, COLD_USES, err);
     if (status == ASSAY_OK)
         *out = context;
 
@@ -170,6 +174,7 @@ void assay_context_close(struct assay_context *context)
 {
     if (!context)
         return;
+    assay_warm_destroy(context->warm);
     assay_sandbox_stop(context->sandbox);
     assay_store_close(context->store);
     assay_depot_close(context->depot);
@@ -200,6 +205,11 @@ struct assay_store *assay_context_store(struct assay_context *context)
 struct assay_sandbox *assay_context_sandbox(struct assay_context *context)
 {
     return context->sandbox;
+}
+
+struct assay_warm *assay_context_warm(const struct assay_context *context)
+{
+    return context->warm;
 }
 
 const struct assay_access *assay_context_access(const struct assay_context *context)
@@ -355,6 +365,7 @@ enum assay_status assay_context_mend(
     pthread_mutex_lock(&context->mend_lock);
     if (context->generation == generation && spawner_is_dead(context)) {
         pthread_rwlock_wrlock(&context->run_lock);
+        assay_warm_drop(context->warm);
         status = assay_sandbox_restart(context->sandbox, err);
         context->generation++;
         pthread_rwlock_unlock(&context->run_lock);
