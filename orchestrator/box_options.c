@@ -32,7 +32,8 @@ const struct assay_option assay_box_run_options[] = {
         {"cpus", 0, "N", "hold N CPUs of the host and use no other (not held, all used)", false},
         {"profile", 0, "PROFILE", "system calls: strict (default) or compat", false},
         {"learn", 0, NULL, "name each system call that the profile refused, and its caller", false},
-        {"network", 0, "NETWORK", "none (default: loopback alone) or host", false},
+        {"network", 0, "NETWORK", "none (default: loopback alone), host, or allowlist", false},
+        {"allow-host", 0, "HOST[:PORT]", "with --network allowlist: a host that it reaches", true},
         {"tty", 0, NULL, "give the command a terminal of the box's own", false},
         {"shell", 0, NULL, "an interactive shell in the box, instead of a command", false},
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
@@ -213,10 +214,33 @@ static enum assay_status set_command(
     return ASSAY_OK;
 }
 
+static enum assay_status set_network(struct assay_box_job *job, struct assay_environ *vars,
+        const struct assay_invocation *in, struct assay_error *err)
+{
+    const char *given = assay_cli_value(in, "network");
+    const struct assay_strings none = {NULL, 0};
+    enum assay_status status = ASSAY_OK;
+
+    if (given != NULL && strcmp(given, "host") == 0)
+        job->plan.network = ASSAY_NETWORK_HOST;
+    if (given == NULL || strcmp(given, "allowlist") != 0) {
+        if (given != NULL && strcmp(given, "host") != 0 && strcmp(given, "none") != 0)
+            return assay_fail(
+                    err, ASSAY_EUSAGE, "--network: '%.60s' is not none, host or allowlist", given);
+        if (assay_cli_value(in, "allow-host") != NULL)
+            return assay_fail(err, ASSAY_EUSAGE, "--allow-host goes with --network allowlist");
+        return ASSAY_OK;
+    }
+    status = assay_gate_open(&job->gate, in, err);
+    if (status == ASSAY_OK)
+        status = assay_passage_open(&job->passage, &job->gate.access, &none, &job->plan, vars, err);
+    return status;
+}
+
 static enum assay_status set_environ(
         struct assay_box_job *job, const struct assay_invocation *in, struct assay_error *err)
 {
-    struct assay_environ vars;
+    struct assay_environ vars = {0};
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char *term = getenv("TERM");
     const char *pair = NULL;
@@ -226,6 +250,8 @@ static enum assay_status set_environ(
         status = assay_environ_setf(&vars, err, "TERM=%.64s", term != NULL ? term : "dumb");
     if (status == ASSAY_OK && assay_cli_flag(in, "shell"))
         status = assay_environ_set(&vars, "PS1=box:\\w\\$ ", err);
+    if (status == ASSAY_OK)
+        status = set_network(job, &vars, in, err);
     for (size_t i = 0; status == ASSAY_OK && (pair = assay_cli_value_at(in, "env", i)); i++) {
         status = assay_environ_set(&vars, pair, err);
         if (status == ASSAY_EINVAL)
@@ -276,9 +302,8 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
         struct assay_error *err)
 {
     static const char *const profiles[] = {"strict", "compat"};
-    static const char *const networks[] = {"none", "host"};
     const char *cwd = assay_cli_value(invocation, "cwd");
-    unsigned profile = 0, network = 0;
+    unsigned profile = 0;
     enum assay_status status = ASSAY_OK;
 
     memset(job, 0, sizeof(*job));
@@ -290,8 +315,6 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
     job->plan.host_usr = true;
     status = choose(&profile, invocation, "profile", profiles, err);
     if (status == ASSAY_OK)
-        status = choose(&network, invocation, "network", networks, err);
-    if (status == ASSAY_OK)
         status = set_command(job, invocation, err);
     if (status == ASSAY_OK)
         status = set_limits(job, invocation, err);
@@ -301,7 +324,6 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
         status = set_mounts(job, invocation, err);
     job->plan.learn = assay_cli_flag(invocation, "learn");
     job->plan.profile = (enum assay_profile)profile;
-    job->plan.network = (enum assay_network)network;
     job->plan.cwd = cwd != NULL                   ? cwd
             : assay_cli_value(invocation, "tree") ? ASSAY_BOX_TREE
                                                   : "/home/box";
@@ -315,6 +337,8 @@ void assay_box_job_release(struct assay_box_job *job)
 {
     struct assay_error err;
 
+    assay_passage_close(&job->passage, NULL);
+    assay_gate_close(&job->gate);
     if (job->keep_fd < 0)
         return;
     if (assay_fs_remove_tree(job->keep_fd, "work", &err) != ASSAY_OK) // the next run tries again

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "orchestrator/cli.h"
+#include "orchestrator/gate.h"
 #include "sandbox/box.h"
 
 extern const struct assay_option assay_box_run_options[];
@@ -19,6 +20,8 @@ extern const struct assay_option assay_box_run_options[];
 struct assay_box_job {
     struct assay_arena *arena; // borrowed
     struct assay_box_plan plan;
+    struct assay_gate gate; // with --network allowlist
+    struct assay_passage passage;
     int keep_fd;        // the folder of --keep, locked; -1: none
     const char *status; // --json-file, or NULL
 };

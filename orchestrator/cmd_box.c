@@ -94,8 +94,22 @@ static void put_denials(struct assay_json_writer *w, const struct assay_box_resu
     assay_json_put_u64(w, "denied_lost", result->denials_lost);
 }
 
+// What the allow-list kept out, a line each.
+static void put_refused(struct assay_json_writer *w, const struct assay_buf *refused)
+{
+    assay_json_begin_array(w, "refused");
+    for (const char *at = refused->data; *at != '\0';) {
+        const size_t len = strcspn(at, "\n");
+
+        assay_json_put_bytes(w, NULL, at, len);
+        at += len + (at[len] == '\n');
+    }
+    assay_json_end_array(w);
+}
+
 static enum assay_status write_json(struct assay_buf *line, const struct assay_box_job *job,
-        const struct assay_box_result *result, struct assay_error *err)
+        const struct assay_box_result *result, const struct assay_buf *refused,
+        struct assay_error *err)
 {
     struct assay_json_writer w;
 
@@ -118,13 +132,16 @@ static enum assay_status write_json(struct assay_buf *line, const struct assay_b
     put_usage(&w, &result->usage);
     if (job->plan.learn)
         put_denials(&w, result);
+    if (job->plan.network == ASSAY_NETWORK_ALLOWLIST)
+        put_refused(&w, refused);
     assay_json_end_object(&w);
     (void)assay_buf_addc(line, '\n');
     return assay_buf_check(line, "the status", err);
 }
 
 static enum assay_status tell_json(const struct assay_box_job *job,
-        const struct assay_box_result *result, struct assay_error *err)
+        const struct assay_box_result *result, const struct assay_buf *refused,
+        struct assay_error *err)
 {
     struct assay_buf line;
     int fd = STDERR_FILENO;
@@ -135,7 +152,7 @@ static enum assay_status tell_json(const struct assay_box_job *job,
     if (fd < 0)
         return assay_fail_errno(err, errno, "--json-file %s", job->status);
     assay_buf_init(&line, JSON_BYTES_MAX);
-    status = write_json(&line, job, result, err);
+    status = write_json(&line, job, result, refused, err);
     if (status == ASSAY_OK)
         status = assay_fs_write_all(fd, line.data, line.len, err);
     assay_buf_free(&line);
@@ -160,6 +177,16 @@ static void tell_denials(const struct assay_box_result *result)
     }
     if (result->denials_lost > 0)
         fprintf(stderr, "assay: refused: %" PRIu64 " more\n", result->denials_lost);
+}
+
+static void tell_refused(const struct assay_buf *refused)
+{
+    for (const char *at = refused->data; *at != '\0';) {
+        const size_t len = strcspn(at, "\n");
+
+        fprintf(stderr, "assay: refused: %.*s\n", (int)len, at);
+        at += len + (at[len] == '\n');
+    }
 }
 
 static void tell_text(const struct assay_box_result *result)
@@ -212,8 +239,10 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_a
     struct assay_sandbox *sandbox = NULL;
     struct assay_box_job job;
     struct assay_box_result result;
+    struct assay_buf refused;
     enum assay_status status = assay_box_job_make(&job, invocation, arena, err);
 
+    assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
     job.plan.stdin_fd = STDIN_FILENO;
     job.plan.stdout_fd = STDOUT_FILENO;
     job.plan.stderr_fd = STDERR_FILENO;
@@ -226,13 +255,16 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_a
         status = run_box(&job, &result, sandbox, err);
     if (status == ASSAY_OK) {
         *code = exit_status(&result);
+        assay_passage_close(&job.passage, &refused);
         tell_text(&result);
+        tell_refused(&refused);
         if (assay_cli_flag(invocation, "json") || job.status != NULL)
-            status = tell_json(&job, &result, err);
+            status = tell_json(&job, &result, &refused, err);
         assay_box_result_release(&result);
     }
     assay_sandbox_stop(sandbox);
     assay_box_job_release(&job);
+    assay_buf_free(&refused);
     return status;
 }
 
