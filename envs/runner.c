@@ -219,6 +219,37 @@ static enum assay_status copy_argv(const char ***out, const struct assay_strings
     return ASSAY_OK;
 }
 
+// The log of a run that did not count starts again.
+static void restart_log(struct log_sink *sink, uint64_t bytes_max)
+{
+    if (sink->fd >= 0 && ftruncate(sink->fd, 0) == 0 && lseek(sink->fd, 0, SEEK_SET) == 0)
+        sink->bytes_left = bytes_max;
+}
+
+// Forked from a zygote where there is one. True when that gave a result that counts.
+static bool run_warm(const struct assay_runner_job *job, const struct assay_box_plan *plan,
+        struct assay_box_result *result)
+{
+    struct assay_warm_lease lease;
+    bool counts = false;
+
+    if (plan->network != ASSAY_NETWORK_NONE ||
+            !assay_warm_take(job->warm, &lease, plan, &job->warm_argv))
+        return false;
+    if (assay_zygote_run(lease.zygote, plan, result, NULL) == ASSAY_OK) {
+        // Trouble on our side may be the zygote's; a cold run will tell.
+        counts = result->cause != ASSAY_BOX_SETUP_FAILED && result->cause != ASSAY_BOX_INFRA_ERROR;
+        assay_warm_give(job->warm, &lease, result->cause != ASSAY_BOX_EXITED);
+        if (!counts)
+            assay_box_result_release(result);
+    } else {
+        assay_warm_give(job->warm, &lease, true);
+    }
+    if (counts && job->warm_number != NULL)
+        *job->warm_number = lease.number;
+    return counts;
+}
+
 enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
         const struct assay_runner_job *job, struct assay_box_result *result,
         struct assay_error *err)
@@ -264,7 +295,10 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     plan.on_output = write_log;
     plan.user = &sink;
     plan.cancel = job->cancel;
-    status = assay_box_run(sandbox, &plan, result, err);
+    if (!run_warm(job, &plan, result)) {
+        restart_log(&sink, plan.limits.output_bytes_max);
+        status = assay_box_run(sandbox, &plan, result, err);
+    }
 
 out:
     assay_passage_close(&passage, job->refused);

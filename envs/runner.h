@@ -5,6 +5,7 @@
 
 #include "envs/access.h"
 #include "envs/recipe.h"
+#include "envs/warm.h"
 #include "envs/workspace.h"
 #include "sandbox/box.h"
 #include "tasks/instance.h"
@@ -36,6 +37,11 @@ struct assay_runner_job {
     const struct assay_access *access;
     struct assay_buf *refused; // gets what was refused, a line each; may be NULL
     const volatile bool *cancel;
+    // Where a zygote may stand for a cold start: the zygotes, and the command of one. NULL, or no
+    // words: always cold. What comes out is the same but for the time it takes.
+    struct assay_warm *warm;
+    struct assay_strings warm_argv;
+    uint64_t *warm_number; // out: for assay_warm_distrust(); may be NULL
 };
 
 // Environment of the box, in this order: HOME, PATH=/assay/bin:/usr/bin:/bin,

@@ -32,11 +32,12 @@ const struct assay_option assay_box_run_options[] = {
         {"cpus", 0, "N", "hold N CPUs of the host and use no other (not held, all used)", false},
         {"profile", 0, "PROFILE", "system calls: strict (default) or compat", false},
         {"learn", 0, NULL, "name each system call that the profile refused, and its caller", false},
-        {"network", 0, "NETWORK", "none (default: loopback alone), host, or allowlist", false},
-        {"allow-host", 0, "HOST[:PORT]", "with --network allowlist: a host that it reaches", true},
+        {"network", 0, "MODE", "none (default: loopback alone), allowlist or host", false},
+        {"allow-host", 0, "HOST[:PORT]", "allowlist: the box reaches this through a proxy", true},
         {"tty", 0, NULL, "give the command a terminal of the box's own", false},
         {"shell", 0, NULL, "an interactive shell in the box, instead of a command", false},
-        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
         {"json", 0, NULL, "at the end print cause, status and usage as one line of JSON on stderr",
                 false},
         {"json-file", 0, "FILE", "write that line to FILE (/dev/fd/3: a descriptor)", false},
@@ -214,33 +215,11 @@ static enum assay_status set_command(
     return ASSAY_OK;
 }
 
-static enum assay_status set_network(struct assay_box_job *job, struct assay_environ *vars,
-        const struct assay_invocation *in, struct assay_error *err)
-{
-    const char *given = assay_cli_value(in, "network");
-    const struct assay_strings none = {NULL, 0};
-    enum assay_status status = ASSAY_OK;
-
-    if (given != NULL && strcmp(given, "host") == 0)
-        job->plan.network = ASSAY_NETWORK_HOST;
-    if (given == NULL || strcmp(given, "allowlist") != 0) {
-        if (given != NULL && strcmp(given, "host") != 0 && strcmp(given, "none") != 0)
-            return assay_fail(
-                    err, ASSAY_EUSAGE, "--network: '%.60s' is not none, host or allowlist", given);
-        if (assay_cli_value(in, "allow-host") != NULL)
-            return assay_fail(err, ASSAY_EUSAGE, "--allow-host goes with --network allowlist");
-        return ASSAY_OK;
-    }
-    status = assay_gate_open(&job->gate, in, err);
-    if (status == ASSAY_OK)
-        status = assay_passage_open(&job->passage, &job->gate.access, &none, &job->plan, vars, err);
-    return status;
-}
-
 static enum assay_status set_environ(
         struct assay_box_job *job, const struct assay_invocation *in, struct assay_error *err)
 {
-    struct assay_environ vars = {0};
+    static const struct assay_strings no_hosts = {NULL, 0}; // but for the user's
+    struct assay_environ vars;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char *term = getenv("TERM");
     const char *pair = NULL;
@@ -250,13 +229,14 @@ static enum assay_status set_environ(
         status = assay_environ_setf(&vars, err, "TERM=%.64s", term != NULL ? term : "dumb");
     if (status == ASSAY_OK && assay_cli_flag(in, "shell"))
         status = assay_environ_set(&vars, "PS1=box:\\w\\$ ", err);
-    if (status == ASSAY_OK)
-        status = set_network(job, &vars, in, err);
     for (size_t i = 0; status == ASSAY_OK && (pair = assay_cli_value_at(in, "env", i)); i++) {
         status = assay_environ_set(&vars, pair, err);
         if (status == ASSAY_EINVAL)
             status = assay_fail(err, ASSAY_EUSAGE, "--env: '%.100s' is not NAME=VALUE", pair);
     }
+    if (status == ASSAY_OK && job->plan.network == ASSAY_NETWORK_ALLOWLIST)
+        status = assay_passage_open(
+                &job->passage, &job->gate.access, &no_hosts, &job->plan, &vars, err);
     job->plan.env = vars.items;
     return status;
 }
@@ -275,6 +255,21 @@ static enum assay_status choose(unsigned *out, const struct assay_invocation *in
         return ASSAY_OK;
     return assay_fail(
             err, ASSAY_EUSAGE, "--%s: '%s' is not %s or %s", option, given, words[0], words[1]);
+}
+
+static enum assay_status set_network(
+        struct assay_box_job *job, const struct assay_invocation *in, struct assay_error *err)
+{
+    const bool listed = assay_cli_value(in, "allow-host") != NULL;
+    const enum assay_status status = assay_gate_open(&job->gate, in, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    job->plan.network = listed || assay_cli_value(in, "network") != NULL ? job->gate.access.network
+                                                                         : ASSAY_NETWORK_NONE;
+    if (listed && job->plan.network != ASSAY_NETWORK_ALLOWLIST)
+        return assay_fail(err, ASSAY_EUSAGE, "--allow-host is for --network allowlist");
+    return ASSAY_OK;
 }
 
 static enum assay_status set_limits(
@@ -313,7 +308,10 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
     assay_box_plan_default(&job->plan);
     job->plan.name = "run";
     job->plan.host_usr = true;
+    assay_buf_init(&job->refused, ASSAY_REFUSED_BYTES_MAX);
     status = choose(&profile, invocation, "profile", profiles, err);
+    if (status == ASSAY_OK)
+        status = set_network(job, invocation, err);
     if (status == ASSAY_OK)
         status = set_command(job, invocation, err);
     if (status == ASSAY_OK)
@@ -333,11 +331,16 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
     return status;
 }
 
+void assay_box_job_close(struct assay_box_job *job)
+{
+    assay_passage_close(&job->passage, &job->refused);
+}
+
 void assay_box_job_release(struct assay_box_job *job)
 {
     struct assay_error err;
 
-    assay_passage_close(&job->passage, NULL);
+    assay_buf_free(&job->refused);
     assay_gate_close(&job->gate);
     if (job->keep_fd < 0)
         return;

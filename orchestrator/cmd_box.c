@@ -78,7 +78,8 @@ static void put_denials(struct assay_json_writer *w, const struct assay_box_resu
         assay_json_put_i64(w, "errno", row->sys_errno);
         assay_json_put_text(w, "process", row->process);
         assay_json_put_text(w, "file", row->file);
-        assay_json_put_u64(w, "offset", row->offset);
+        assay_json_put_u64(w, "offset",
+                row->offset < ASSAY_JSON_INTEGER_MAX ? row->offset : ASSAY_JSON_INTEGER_MAX);
         assay_json_put_u64(w, "count", row->count);
         assay_json_begin_array(w, "arguments");
         for (size_t k = 0; k < 6; k++) {
@@ -94,11 +95,10 @@ static void put_denials(struct assay_json_writer *w, const struct assay_box_resu
     assay_json_put_u64(w, "denied_lost", result->denials_lost);
 }
 
-// What the allow-list kept out, a line each.
-static void put_refused(struct assay_json_writer *w, const struct assay_buf *refused)
+static void put_lines(struct assay_json_writer *w, const char *key, const struct assay_buf *lines)
 {
-    assay_json_begin_array(w, "refused");
-    for (const char *at = refused->data; *at != '\0';) {
+    assay_json_begin_array(w, key);
+    for (const char *at = lines->data; *at != '\0';) {
         const size_t len = strcspn(at, "\n");
 
         assay_json_put_bytes(w, NULL, at, len);
@@ -108,8 +108,7 @@ static void put_refused(struct assay_json_writer *w, const struct assay_buf *ref
 }
 
 static enum assay_status write_json(struct assay_buf *line, const struct assay_box_job *job,
-        const struct assay_box_result *result, const struct assay_buf *refused,
-        struct assay_error *err)
+        const struct assay_box_result *result, struct assay_error *err)
 {
     struct assay_json_writer w;
 
@@ -129,19 +128,18 @@ static enum assay_status write_json(struct assay_buf *line, const struct assay_b
     assay_json_put_text(
             &w, "profile", job->plan.profile == ASSAY_PROFILE_STRICT ? "strict" : "compat");
     assay_json_put_text(&w, "network", assay_network_name(job->plan.network));
+    if (job->plan.network == ASSAY_NETWORK_ALLOWLIST)
+        put_lines(&w, "network_refused", &job->refused);
     put_usage(&w, &result->usage);
     if (job->plan.learn)
         put_denials(&w, result);
-    if (job->plan.network == ASSAY_NETWORK_ALLOWLIST)
-        put_refused(&w, refused);
     assay_json_end_object(&w);
     (void)assay_buf_addc(line, '\n');
     return assay_buf_check(line, "the status", err);
 }
 
 static enum assay_status tell_json(const struct assay_box_job *job,
-        const struct assay_box_result *result, const struct assay_buf *refused,
-        struct assay_error *err)
+        const struct assay_box_result *result, struct assay_error *err)
 {
     struct assay_buf line;
     int fd = STDERR_FILENO;
@@ -152,7 +150,7 @@ static enum assay_status tell_json(const struct assay_box_job *job,
     if (fd < 0)
         return assay_fail_errno(err, errno, "--json-file %s", job->status);
     assay_buf_init(&line, JSON_BYTES_MAX);
-    status = write_json(&line, job, result, refused, err);
+    status = write_json(&line, job, result, err);
     if (status == ASSAY_OK)
         status = assay_fs_write_all(fd, line.data, line.len, err);
     assay_buf_free(&line);
@@ -179,17 +177,7 @@ static void tell_denials(const struct assay_box_result *result)
         fprintf(stderr, "assay: refused: %" PRIu64 " more\n", result->denials_lost);
 }
 
-static void tell_refused(const struct assay_buf *refused)
-{
-    for (const char *at = refused->data; *at != '\0';) {
-        const size_t len = strcspn(at, "\n");
-
-        fprintf(stderr, "assay: refused: %.*s\n", (int)len, at);
-        at += len + (at[len] == '\n');
-    }
-}
-
-static void tell_text(const struct assay_box_result *result)
+static void tell_text(const struct assay_box_job *job, const struct assay_box_result *result)
 {
     const char *cause = assay_box_cause_name(result->cause);
 
@@ -204,6 +192,12 @@ static void tell_text(const struct assay_box_result *result)
                 (unsigned long long)(result->usage.cpu_user_us + result->usage.cpu_system_us) /
                         1000);
     tell_denials(result);
+    for (const char *at = job->refused.data; *at != '\0';) {
+        const size_t len = strcspn(at, "\n");
+
+        fprintf(stderr, "assay: network: %.*s\n", (int)len, at);
+        at += len + (at[len] == '\n');
+    }
 }
 
 // --- running -------------------------------------------------------------------------------------
@@ -227,6 +221,7 @@ static enum assay_status run_box(struct assay_box_job *job, struct assay_box_res
     const bool raw = job->plan.terminal && make_raw(&before);
     const enum assay_status status = assay_box_run(sandbox, &job->plan, result, err);
 
+    assay_box_job_close(job);
     if (raw)
         (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     return status;
@@ -239,10 +234,8 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_a
     struct assay_sandbox *sandbox = NULL;
     struct assay_box_job job;
     struct assay_box_result result;
-    struct assay_buf refused;
     enum assay_status status = assay_box_job_make(&job, invocation, arena, err);
 
-    assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
     job.plan.stdin_fd = STDIN_FILENO;
     job.plan.stdout_fd = STDOUT_FILENO;
     job.plan.stderr_fd = STDERR_FILENO;
@@ -255,16 +248,14 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_a
         status = run_box(&job, &result, sandbox, err);
     if (status == ASSAY_OK) {
         *code = exit_status(&result);
-        assay_passage_close(&job.passage, &refused);
-        tell_text(&result);
-        tell_refused(&refused);
+        tell_text(&job, &result);
         if (assay_cli_flag(invocation, "json") || job.status != NULL)
-            status = tell_json(&job, &result, &refused, err);
+            status = tell_json(&job, &result, err);
         assay_box_result_release(&result);
     }
     assay_sandbox_stop(sandbox);
+    assay_box_job_close(&job);
     assay_box_job_release(&job);
-    assay_buf_free(&refused);
     return status;
 }
 

@@ -17,8 +17,10 @@ const struct assay_option assay_grade_options[] = {
         {"empty", 0, NULL, "run the tests on the unchanged tree", false},
         {"timeout", 't', "SECONDS", "wall time of the test run (the instance's own)", false},
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
+        {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         ASSAY_GATE_OPTIONS,
-        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
         {"json", 0, NULL, "print the verdict as one line of JSON", false},
         {NULL, 0, NULL, NULL, false},
 };

@@ -17,6 +17,7 @@
 #include "rewards/framework.h"
 
 #define PREPARE_TRIES 3
+#define COLD_USES 1 // a command that grades once needs no zygote
 #define DATABASE_PATH_BYTES_MAX 500
 
 // One slot per recipe that was asked for; pointers to it stay valid. A failure is kept, too: a
@@ -34,6 +35,7 @@ struct assay_context {
     struct assay_sandbox *sandbox;
     struct assay_depot *depot;
     struct assay_store *store;
+    struct assay_warm *warm; // NULL: no zygotes
     struct assay_log log;
     const volatile bool *interrupted;
     char trusted_dir[PATH_MAX];
@@ -70,10 +72,12 @@ static enum assay_status find_home(
 static enum assay_status read_min_tier(
         enum assay_tier *out, const struct assay_invocation *invocation, struct assay_error *err)
 {
-    const char *text = assay_cli_value(invocation, "min-tier");
+    const char *given = assay_cli_value(invocation, "min-tier");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+    const char *text = given ? given : getenv("ASSAY_MIN_TIER");
 
     *out = ASSAY_TIER_A;
-    if (!text)
+    if (!text || (!given && !*text))
         return ASSAY_OK;
     for (int tier = ASSAY_TIER_A; tier <= ASSAY_TIER_D; tier++) {
         if (strcmp(assay_tier_name((enum assay_tier)tier), text) == 0) {
@@ -81,7 +85,8 @@ static enum assay_status read_min_tier(
             return ASSAY_OK;
         }
     }
-    return assay_fail(err, ASSAY_EUSAGE, "--min-tier: '%s' is not A, B, C or D", text);
+    return assay_fail(err, ASSAY_EUSAGE, "%s: '%s' is not A, B, C or D",
+            given ? "--min-tier" : "ASSAY_MIN_TIER", text);
 }
 
 enum assay_status assay_context_sandbox_options(struct assay_sandbox_options *out,
@@ -157,6 +162,8 @@ enum assay_status assay_context_open(struct assay_context **out,
     status = assay_store_open(&context->store, database, err);
     if (status == ASSAY_OK && with_sandbox)
         status = lay_trusted_files(context, err);
+    if (status == ASSAY_OK && with_sandbox && !assay_cli_flag(invocation, "no-zygote"))
+        status = assay_warm_create(&context->warm, context->sandbox, COLD_USES, err);
     if (status == ASSAY_OK)
         *out = context;
 
@@ -170,6 +177,7 @@ void assay_context_close(struct assay_context *context)
 {
     if (!context)
         return;
+    assay_warm_destroy(context->warm);
     assay_sandbox_stop(context->sandbox);
     assay_store_close(context->store);
     assay_depot_close(context->depot);
@@ -200,6 +208,11 @@ struct assay_store *assay_context_store(struct assay_context *context)
 struct assay_sandbox *assay_context_sandbox(struct assay_context *context)
 {
     return context->sandbox;
+}
+
+struct assay_warm *assay_context_warm(const struct assay_context *context)
+{
+    return context->warm;
 }
 
 const struct assay_access *assay_context_access(const struct assay_context *context)
@@ -355,6 +368,7 @@ enum assay_status assay_context_mend(
     pthread_mutex_lock(&context->mend_lock);
     if (context->generation == generation && spawner_is_dead(context)) {
         pthread_rwlock_wrlock(&context->run_lock);
+        assay_warm_drop(context->warm);
         status = assay_sandbox_restart(context->sandbox, err);
         context->generation++;
         pthread_rwlock_unlock(&context->run_lock);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "envs/depot.h"
 #include "envs/recipe.h"
+#include "envs/warm.h"
 #include "orchestrator/cli.h"
 #include "sandbox/box.h"
 #include "tasks/store.h"
@@ -38,6 +39,9 @@ void assay_context_log_around(
         struct assay_context *context, void (*around)(void *user, bool before), void *user);
 const volatile bool *assay_context_interrupted(const struct assay_context *context);
 const char *assay_context_trusted_dir(const struct assay_context *context); // host path of /assay
+
+// Zygotes; NULL when they are turned off (--no-zygote).
+struct assay_warm *assay_context_warm(const struct assay_context *context);
 
 // The environment of a recipe, built on first use; later calls are a look-up, of a failure too.
 // *out is borrowed and lives as long as the context.

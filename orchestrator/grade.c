@@ -33,6 +33,7 @@ struct grading {
     const struct assay_environment *environment;
     struct assay_workspace workspace;
     const char *log_path; // relative to the home
+    uint64_t warm_number; // of the zygote that the run came from; 0: none
 };
 
 // What a run left in ASSAY_OUT_DIR, in the arena.
@@ -214,7 +215,9 @@ static enum assay_status run_box(struct grading *g, struct assay_box_result *res
             .out_dir = ASSAY_OUT_DIR,
             .access = assay_context_access(g->context),
             .refused = refused,
-            .cancel = assay_context_interrupted(g->context)};
+            .cancel = assay_context_interrupted(g->context),
+            .warm = assay_context_warm(g->context),
+            .warm_number = &g->warm_number};
     enum assay_status status = make_log_path(g, err);
 
     limited.limits = limits_of(g->request);
@@ -222,6 +225,8 @@ static enum assay_status run_box(struct grading *g, struct assay_box_result *res
         status = make_env(g, &job.env, err);
     if (status == ASSAY_OK && g->framework->command)
         status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
+    if (status == ASSAY_OK && g->framework->warm)
+        status = g->framework->warm(&job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
     if (status != ASSAY_OK)
         return status;
     job.log_path = assay_arena_printf(
@@ -362,6 +367,17 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     verdict->hunk_count = mine.hunk_count;
 }
 
+// A zygote whose run tried to deceive us serves no other.
+static void note_zygote(const struct grading *g, const struct assay_verdict *verdict)
+{
+    if (!g->warm_number)
+        return;
+    assay_log(assay_context_log(g->context), ASSAY_LOG_DEBUG, "orchestrator", "run from a zygote",
+            "instance", g->request->instance->instance_id, NULL);
+    if (verdict->cause == ASSAY_CAUSE_TAMPERED || verdict->cause == ASSAY_CAUSE_INCONSISTENT)
+        assay_warm_distrust(assay_context_warm(g->context), g->warm_number);
+}
+
 // One run in a fresh box. A verdict with scored = false asks to be tried again.
 static enum assay_status run_and_judge(
         struct grading *g, struct assay_grade *out, struct assay_error *err)
@@ -371,6 +387,7 @@ static enum assay_status run_and_judge(
     enum assay_status status = ASSAY_OK;
 
     assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
+    g->warm_number = 0;
     status = run_box(g, &result, &refused, err);
     if (status != ASSAY_OK) {
         assay_buf_free(&refused);
@@ -380,6 +397,7 @@ static enum assay_status run_and_judge(
         status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     else
         status = judge_result(g, out, &result, &refused, err);
+    note_zygote(g, &out->verdict);
     out->executed |=
             result.cause != ASSAY_BOX_SETUP_FAILED && result.cause != ASSAY_BOX_INFRA_ERROR;
     assay_box_result_release(&result);

@@ -76,6 +76,10 @@ struct assay_framework {
     // argv of the suite -> argv to run; NULL: unchanged. All in the arena.
     enum assay_status (*command)(const struct assay_strings *argv, struct assay_strings *out,
             struct assay_arena *arena, struct assay_error *err);
+    // argv as `command` made it -> the command of a zygote (sandbox/zygote.h) from which it can be
+    // run in `workdir`; none: an empty list. NULL: the framework has no zygote. All in the arena.
+    enum assay_status (*warm)(const struct assay_strings *argv, const char *workdir,
+            struct assay_strings *out, struct assay_arena *arena, struct assay_error *err);
     // Does this argv lead to a channel? NULL: every argv does. Where it does not, evidence is
     // weak and comes from the log, whatever channel_required says.
     bool (*channel_applies)(const struct assay_strings *argv);

@@ -73,3 +73,24 @@ enum assay_status assay_python_replace_module(const struct assay_strings *argv, 
     *out = (struct assay_strings){items, count};
     return ASSAY_OK;
 }
+
+enum assay_status assay_command_warm_python(const struct assay_strings *argv, const char *workdir,
+        struct assay_strings *out, struct assay_arena *arena, struct assay_error *err)
+{
+    static const char ours[] = ASSAY_TRUSTED_DIR "/python/";
+    const char **items = NULL;
+
+    *out = (struct assay_strings){NULL, 0};
+    if (argv->count < 2 || argv->items[0][0] != '/' || !is_python(argv->items[0]) ||
+            strncmp(argv->items[1], ours, sizeof(ours) - 1) != 0)
+        return ASSAY_OK;
+    items = assay_arena_array(arena, 4, sizeof(*items));
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a zygote's command");
+    items[0] = argv->items[0];
+    items[1] = argv->items[1];
+    items[2] = "--assay-zygote";
+    items[3] = workdir;
+    *out = (struct assay_strings){items, 4};
+    return ASSAY_OK;
+}

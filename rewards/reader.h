@@ -157,5 +157,8 @@ enum assay_status assay_command_pytest(const struct assay_strings *argv, struct 
 enum assay_status assay_command_unittest(const struct assay_strings *argv,
         struct assay_strings *out, struct assay_arena *arena, struct assay_error *err);
 bool assay_command_is_unittest(const struct assay_strings *argv);
+// An interpreter by its full path that starts one of our files, and no options before it.
+enum assay_status assay_command_warm_python(const struct assay_strings *argv, const char *workdir,
+        struct assay_strings *out, struct assay_arena *arena, struct assay_error *err);
 
 #endif

@@ -73,8 +73,8 @@ struct run {
     int learn_fd;                      // the learning mode's page; -1: none
     struct assay_streams streams;      // instead of output_fd, where streams pass through
     int out_dir_fd;
-    struct assay_part_ticket parts[ASSAY_BOX_PARTS_MAX]; // owned
-    size_t part_count;
+    struct assay_parts parts;
+    struct assay_snapshot *draft;   // owned; NULL: the plan wants no snapshot
     int handed[ASSAY_WIRE_FDS_MAX]; // the spawner's copies: closed once sent
     size_t handed_count;
     struct assay_keep output;
@@ -254,21 +254,6 @@ static void drain(
     }
 }
 
-static void take_result(
-        struct run *run, const struct assay_wire_result *record, const int *fds, size_t fd_count)
-{
-    size_t next = 0;
-
-    run->reply = *record;
-    if (record->has_out_dir && next < fd_count)
-        run->out_dir_fd = fds[next++];
-    for (size_t i = 0; i < record->part_count && next + 1 < fd_count; i++, next += 2)
-        run->parts[run->part_count++] = (struct assay_part_ticket){
-                .id = record->part_ids[i], .lease_fd = fds[next], .dir_fd = fds[next + 1]};
-    for (; next < fd_count; next++)
-        close(fds[next]);
-}
-
 // True when the result has come, or can never come.
 static bool hear_spawner(struct run *run)
 {
@@ -279,7 +264,8 @@ static bool hear_spawner(struct run *run)
             assay_wire_receive(run->private_fd, &record, sizeof(record), fds, &fd_count, 0);
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
-        take_result(run, &record, fds, fd_count);
+        run->reply = record;
+        assay_handoff_take_result(&record, fds, fd_count, &run->out_dir_fd, &run->parts);
         return true;
     }
     if (got == (long)sizeof(uint32_t) && record.kind == ASSAY_WIRE_STARTED) {
@@ -350,26 +336,30 @@ static void follow(struct run *run)
 
 // --- after ---------------------------------------------------------------------------------------
 
+static bool read_page(struct assay_notify_page *page, int fd)
+{
+    return pread(fd, page, sizeof(*page), 0) == (ssize_t)sizeof(*page) && page->count > 0 &&
+            page->count <= ASSAY_DENIALS_MAX;
+}
+
 // The page is the init's word; what it says is cut to what a row can hold all the same.
 static void take_denials(struct assay_box_result *result, const struct run *run)
 {
     struct assay_notify_page *page = run->learn_fd < 0 ? NULL : calloc(1, sizeof(*page));
-    const size_t size = sizeof(*page);
+    struct assay_denial *rows = NULL;
 
-    if (page != NULL && pread(run->learn_fd, page, size, 0) == (ssize_t)size &&
-            page->count <= ASSAY_DENIALS_MAX && page->count > 0)
-        result->denials = calloc(page->count, sizeof(*result->denials));
-    if (result->denials != NULL) {
-        memcpy(result->denials, page->rows, page->count * sizeof(*result->denials));
+    if (page != NULL && read_page(page, run->learn_fd))
+        rows = calloc(page->count, sizeof(*rows));
+    if (rows != NULL) {
+        for (size_t i = 0; i < page->count; i++) {
+            rows[i] = page->rows[i];
+            rows[i].call[sizeof(rows[i].call) - 1] = '\0';
+            rows[i].process[sizeof(rows[i].process) - 1] = '\0';
+            rows[i].file[sizeof(rows[i].file) - 1] = '\0';
+        }
+        result->denials = rows;
         result->denial_count = page->count;
         result->denials_lost = page->lost;
-    }
-    for (size_t i = 0; i < result->denial_count; i++) {
-        struct assay_denial *row = &result->denials[i];
-
-        row->call[sizeof(row->call) - 1] = '\0';
-        row->process[sizeof(row->process) - 1] = '\0';
-        row->file[sizeof(row->file) - 1] = '\0';
     }
     free(page);
 }
@@ -410,32 +400,6 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static void drop_parts(struct run *run)
-{
-    for (size_t i = 0; i < run->part_count; i++) {
-        close(run->parts[i].lease_fd);
-        close(run->parts[i].dir_fd);
-    }
-    run->part_count = 0;
-}
-
-// *out stays NULL when the box was never made.
-static enum assay_status keep_snapshot(
-        struct run *run, struct assay_snapshot **out, struct assay_error *err)
-{
-    const size_t count = run->part_count;
-
-    if (run->reply.cause == ASSAY_BOX_SETUP_FAILED || run->reply.cause == ASSAY_BOX_INFRA_ERROR)
-        return ASSAY_OK;
-    if (run->reply.fault.sys_errno != 0)
-        return assay_fail_errno(
-                err, run->reply.fault.sys_errno, "keep a snapshot: %.31s", run->reply.fault.step);
-    if (count == 0)
-        return ASSAY_OK;
-    run->part_count = 0; // handed over
-    return assay_snapshot_create(out, run->plan, run->parts, count, err);
-}
-
 static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
         const struct assay_box_plan *plan, struct assay_box_result *result, struct assay_error *err)
 {
@@ -456,6 +420,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
     assay_buf_init(&run.report,
             plan->report_bytes_max > 0 ? plan->report_bytes_max : REPORT_BYTES_DEFAULT);
     status = prepare(&run, plan, err);
+    if (status == ASSAY_OK && plan->snapshot)
+        status = assay_snapshot_draft(&run.draft, plan, err);
     if (status == ASSAY_OK)
         status = send_run(sandbox, &run, err);
     if (status == ASSAY_OK) {
@@ -463,7 +429,7 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
         if (run.output.failed)
             status = assay_fail(err, ASSAY_ENOMEM, "no memory to keep a box's output");
         else
-            status = keep_snapshot(&run, &snapshot, err);
+            status = assay_handoff_snapshot(&snapshot, &run.draft, &run.reply, &run.parts, err);
         if (status == ASSAY_OK) {
             fill_result(result, &run, assay_sandbox_tier(sandbox));
             result->snapshot = snapshot;
@@ -477,7 +443,8 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
     close_fd(&run.learn_fd);
     assay_streams_close(&run.streams);
     close_fd(&run.out_dir_fd);
-    drop_parts(&run);
+    assay_parts_drop(&run.parts);
+    assay_snapshot_release(run.draft);
     free(run.scratch);
     assay_keep_free(&run.output);
     assay_buf_free(&run.report);

@@ -47,9 +47,11 @@ struct assay_sandbox_options {
     const char *box_program;
     // Refuse to start when the probed tier is weaker (ASSAY_EREFUSED).
     enum assay_tier tier_min;
-    // Pretend that cgroups or user namespaces are missing: for tests of the other host shapes.
+    // Pretend that cgroups, user namespaces (tier C as root, else D) or a fresh /proc (tier B)
+    // are missing: for tests of the other host shapes.
     bool hide_cgroups;
     bool hide_user_namespaces;
+    bool hide_proc;
     // Commands that may share one CPU of this process's affinity mask; 0: 1. Others wait.
     uint32_t boxes_per_cpu;
     // The sum of the memory limits of what runs stays below it, though something may always

@@ -79,3 +79,44 @@ enum assay_status assay_handoff_request(struct assay_sandbox *sandbox,
     pthread_mutex_unlock(&sandbox->lock);
     return status;
 }
+
+void assay_handoff_take_result(const struct assay_wire_result *record, const int *fds,
+        size_t fd_count, int *out_dir_fd, struct assay_parts *parts)
+{
+    size_t next = 0;
+
+    if (record->has_out_dir && next < fd_count)
+        *out_dir_fd = fds[next++];
+    for (; parts->count < record->part_count && parts->count < ASSAY_BOX_PARTS_MAX &&
+            next + 1 < fd_count;
+            next += 2) {
+        const uint64_t id = record->part_ids[parts->count];
+
+        parts->tickets[parts->count++] = (struct assay_part_ticket){
+                .id = id, .lease_fd = fds[next], .dir_fd = fds[next + 1]};
+    }
+    for (; next < fd_count; next++)
+        close(fds[next]);
+}
+
+enum assay_status assay_handoff_snapshot(struct assay_snapshot **out, struct assay_snapshot **draft,
+        const struct assay_wire_result *record, struct assay_parts *parts, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    *out = NULL;
+    if (*draft == NULL || record->cause == ASSAY_BOX_SETUP_FAILED ||
+            record->cause == ASSAY_BOX_INFRA_ERROR)
+        return ASSAY_OK;
+    if (record->fault.sys_errno != 0)
+        return assay_fail_errno(
+                err, record->fault.sys_errno, "keep a snapshot: %.31s", record->fault.step);
+    if (parts->count == 0)
+        return ASSAY_OK;
+    status = assay_snapshot_complete(*draft, parts, err);
+    if (status != ASSAY_OK)
+        return status;
+    *out = *draft;
+    *draft = NULL;
+    return ASSAY_OK;
+}

@@ -22,4 +22,14 @@ ASSAY_MUST_USE enum assay_status assay_handoff_request(struct assay_sandbox *san
         const struct assay_wire_run *sort, const int *fds, size_t fd_count,
         struct assay_error *err);
 
+// What the spawner sent with a result; every descriptor is put away. *out_dir_fd is untouched when
+// there is none.
+void assay_handoff_take_result(const struct assay_wire_result *record, const int *fds,
+        size_t fd_count, int *out_dir_fd, struct assay_parts *parts);
+// The snapshot of a box that has ended: *draft is handed over to *out. *out is NULL when the box
+// never ran. ASSAY_EIO: it did, and the spawner could not keep it.
+ASSAY_MUST_USE enum assay_status assay_handoff_snapshot(struct assay_snapshot **out,
+        struct assay_snapshot **draft, const struct assay_wire_result *record,
+        struct assay_parts *parts, struct assay_error *err);
+
 #endif

@@ -24,23 +24,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/caps.h"
 #include "sandbox/ids.h"
 #include "sandbox/loopback.h"
 #include "sandbox/meter.h"
 #include "sandbox/notify.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/serve.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
 #include "sandbox/wire.h"
+
+#define PROCESSES_OF_OTHERS 4096
 
 struct life {
     const struct assay_init *init;
@@ -134,9 +139,14 @@ static bool prepare(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
 
-    if (setresgid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0 ||
-            setresuid(ASSAY_BOX_UID, ASSAY_BOX_UID, ASSAY_BOX_UID) < 0)
+    // Without a user namespace these are the host's capabilities, until the tree is made.
+    if (init->tier == ASSAY_TIER_C) {
+        if (!assay_caps_become(init->uid, init->gid, fault))
+            return false;
+    } else if (setresgid(init->gid, init->gid, init->gid) < 0 ||
+            setresuid(init->uid, init->uid, init->uid) < 0) {
         return assay_fault_set(fault, "become the box's user");
+    }
     // After the ids, which clear it. The control socket stands behind it.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return assay_fault_set(fault, "parent death signal");
@@ -149,7 +159,23 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
-    return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged, fault);
+    if (!assay_quota_bound(fault))
+        return false;
+    return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged,
+            init->tier != ASSAY_TIER_B, fault);
+}
+
+// In tier C the uid is that of all boxes, and so is its count of processes: the meter keeps the
+// box's limit, and this keeps the host from what happens between two readings.
+static bool give_up(const struct assay_init *init, const struct assay_box_limits *limits,
+        struct assay_fault *fault)
+{
+    const rlim_t most = (rlim_t)limits->process_count_max + PROCESSES_OF_OTHERS;
+    const struct rlimit limit = {most, most};
+
+    if (init->meter && setrlimit(RLIMIT_NPROC, &limit) < 0)
+        return assay_fault_set(fault, "setrlimit");
+    return assay_caps_drop(fault);
 }
 
 static bool finish(struct life *life, struct assay_fault *fault)
@@ -166,8 +192,10 @@ static bool finish(struct life *life, struct assay_fault *fault)
         return false;
     assay_sources_close(&request->sources);
     assay_sources_close(&request->parts);
-    return request->plan.network != ASSAY_NETWORK_ALLOWLIST ||
-            assay_loopback_listen(&life->listen_fd, fault);
+    if (request->plan.network == ASSAY_NETWORK_ALLOWLIST &&
+            !assay_loopback_listen(&life->listen_fd, fault))
+        return false;
+    return life->init->tier != ASSAY_TIER_C || give_up(life->init, &request->plan.limits, fault);
 }
 
 static bool watch_signals(struct life *life, struct assay_fault *fault)

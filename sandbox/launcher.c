@@ -56,13 +56,14 @@
 #include <unistd.h>
 
 #include "sandbox/prober.h"
+#include "sandbox/quota.h"
 #include "sandbox/spawner.h"
 #include "sandbox/stage.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
 struct words {
-    bool hide_cgroups, hide_user_namespaces;
+    bool hide_cgroups, hide_user_namespaces, hide_proc;
 };
 
 static bool read_words(struct words *words, int argc, char **argv)
@@ -75,6 +76,8 @@ static bool read_words(struct words *words, int argc, char **argv)
             words->hide_cgroups = true;
         else if (strcmp(argv[i], "--hide-user-namespaces") == 0)
             words->hide_user_namespaces = true;
+        else if (strcmp(argv[i], "--hide-proc") == 0)
+            words->hide_proc = true;
         else
             return false;
     }
@@ -100,6 +103,7 @@ static bool shed_inheritance(void)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    assay_quota_prepare();
     (void)prctl(PR_SET_NAME, "assay-box", 0, 0, 0);
     return true;
 }
@@ -169,7 +173,8 @@ static void prepare(
     struct assay_prober prober = {.ids = &spawner->ids,
             .cgroups = &spawner->cgroups,
             .profiles = &spawner->profiles,
-            .hide_user_namespaces = words->hide_user_namespaces};
+            .hide_user_namespaces = words->hide_user_namespaces,
+            .hide_proc = words->hide_proc};
     struct assay_fault fault = {{0}, 0};
 
     assay_ids_find(&spawner->ids, geteuid(), getegid(), NULL);
@@ -180,7 +185,9 @@ static void prepare(
         (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
     }
     assay_prober_run(&hello->probes, &prober, &spawner->can_idmap);
-    if (!assay_skeleton_find(&spawner->skeleton, &fault))
+    spawner->tier = hello->probes.tier;
+    if (!assay_skeleton_find(&spawner->skeleton,
+                spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID, &fault))
         (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
     else
         spawner->staged = assay_stage_make(&spawner->skeleton, &spawner->ids, &fault);

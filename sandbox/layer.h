@@ -54,7 +54,10 @@ struct assay_arena;
 struct assay_snapshot {
     struct assay_layers layers; // in the arena
     struct assay_part **parts;  // likewise; by the same index as layers.part_ids
+    size_t new_part_count;      // the first ones, of the box itself
     size_t depth;
+    const char *cwd;           // of a session: where it was; NULL: of a box
+    const char *const *env;    // likewise, NULL-terminated
     struct assay_arena *arena; // owned; NULL in a plan that has travelled
 };
 
@@ -90,10 +93,22 @@ struct assay_part_ticket {
     int dir_fd;   // the part's root
 };
 
-// The snapshot of a box with this plan, whose parts the spawner holds. The tickets' descriptors
-// are closed on failure too.
-ASSAY_MUST_USE enum assay_status assay_snapshot_create(struct assay_snapshot **out,
-        const struct assay_box_plan *plan, const struct assay_part_ticket *tickets,
-        size_t ticket_count, struct assay_error *err);
+struct assay_parts {
+    struct assay_part_ticket tickets[ASSAY_BOX_PARTS_MAX]; // owned
+    size_t count;
+};
+void assay_parts_drop(struct assay_parts *parts);
+
+// What a box with this plan is going to leave; the plan is not needed any more. It is released as
+// any snapshot, and is none before it is complete.
+ASSAY_MUST_USE enum assay_status assay_snapshot_draft(
+        struct assay_snapshot **out, const struct assay_box_plan *plan, struct assay_error *err);
+// Takes the parts, of which there must be as many as the plan makes. ASSAY_EIO otherwise: the box
+// did not come so far.
+ASSAY_MUST_USE enum assay_status assay_snapshot_complete(
+        struct assay_snapshot *draft, struct assay_parts *parts, struct assay_error *err);
+// Copied.
+ASSAY_MUST_USE enum assay_status assay_snapshot_set_state(struct assay_snapshot *snapshot,
+        const char *cwd, const char *const *env, struct assay_error *err);
 
 #endif

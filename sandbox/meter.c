@@ -70,6 +70,7 @@ struct sums {
     uint64_t cpu_us, system_ticks;
     uint64_t anon_bytes, shared_bytes;
     uint32_t pids;
+    bool foreign; // the numbers in /proc are those of the namespace around the box
 };
 
 // A living process's own clock has no grain; what it waited for is in clock ticks.
@@ -93,7 +94,9 @@ static void add_times(struct sums *sums, int proc_fd, const char *pid, uint64_t 
     if (sscanf(at, " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &ticks[0], &ticks[1], &ticks[2],
                 &ticks[3]) != 4)
         return;
-    if (clock_getcpuclockid((pid_t)strtol(pid, NULL, 10), &clock) == 0)
+    if (sums->foreign)
+        sums->cpu_us += (ticks[0] + ticks[1]) * tick_us;
+    else if (clock_getcpuclockid((pid_t)strtol(pid, NULL, 10), &clock) == 0)
         sums->cpu_us += clock_us(clock);
     sums->cpu_us += (ticks[2] + ticks[3]) * tick_us;
     sums->system_ticks += ticks[1] + ticks[3];
@@ -120,7 +123,8 @@ static void note_cpu(struct assay_meter *meter, uint64_t living_us, uint64_t liv
 
 // --- memory --------------------------------------------------------------------------------------
 
-// The number after `key` ("RssAnon:"), which the kernel gives in KiB.
+// The number after `key` ("\nRssAnon:"), which the kernel gives in KiB. With the
+// line's beginning: a process may call itself "RssAnon:", and its name comes first.
 static uint64_t find_bytes(const char *text, const char *key)
 {
     const char *at = strstr(text, key);
@@ -135,15 +139,15 @@ static void add_pages(struct sums *sums, int proc_fd, const char *pid, bool exac
 
     (void)snprintf(path, sizeof(path), "%.20s/smaps_rollup", pid);
     if (exact && assay_procfile_read(proc_fd, path, text, sizeof(text)) && text[0] != '\0') {
-        sums->anon_bytes += find_bytes(text, "Pss_Anon:");
-        sums->shared_bytes += find_bytes(text, "Pss_Shmem:");
+        sums->anon_bytes += find_bytes(text, "\nPss_Anon:");
+        sums->shared_bytes += find_bytes(text, "\nPss_Shmem:");
         return;
     }
     (void)snprintf(path, sizeof(path), "%.20s/status", pid);
     if (!assay_procfile_read(proc_fd, path, text, sizeof(text)))
         return;
-    sums->anon_bytes += find_bytes(text, "RssAnon:");
-    sums->shared_bytes += find_bytes(text, "RssShmem:");
+    sums->anon_bytes += find_bytes(text, "\nRssAnon:");
+    sums->shared_bytes += find_bytes(text, "\nRssShmem:");
 }
 
 static uint64_t read_tmpfs(const struct assay_mounts *mounts)
@@ -198,21 +202,48 @@ static uint64_t read_segments(int proc_fd)
 
 // --- readings ------------------------------------------------------------------------------------
 
+// In tier B /proc shows more than the box: the box's have its init's pid namespace.
+static bool is_ours(const struct assay_mounts *mounts, const char *pid, const char *own_pid,
+        const char *own_namespace)
+{
+    char path[48];
+    char text[64] = "";
+
+    if (strcmp(pid, own_pid) == 0)
+        return false;
+    if (!mounts->outer_proc)
+        return true;
+    (void)snprintf(path, sizeof(path), "%.20s/ns/pid", pid);
+    return readlinkat(mounts->proc_fd, path, text, sizeof(text) - 1) > 0 &&
+            strcmp(text, own_namespace) == 0;
+}
+
 static bool walk(struct sums *sums, const struct assay_mounts *mounts, uint64_t tick_us, bool exact)
 {
     const int fd = openat(mounts->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry = NULL;
 
-    memset(sums, 0, sizeof(*sums));
+    char own_pid[24] = "1";
+    char own_namespace[64] = "";
+
+    *sums = (struct sums){.foreign = mounts->outer_proc};
     if (dir == NULL) {
         if (fd >= 0)
             close(fd);
         return false;
     }
+    if (mounts->outer_proc &&
+            (readlinkat(mounts->proc_fd, "self", own_pid, sizeof(own_pid) - 1) < 0 ||
+                    readlinkat(mounts->proc_fd, "self/ns/pid", own_namespace,
+                            sizeof(own_namespace) - 1) < 0)) {
+        closedir(dir);
+        return false;
+    }
     // NOLINTNEXTLINE(concurrency-mt-unsafe): assay-box has one thread
     while ((entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || strcmp(entry->d_name, "1") == 0)
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+                !is_ours(mounts, entry->d_name, own_pid, own_namespace))
             continue;
         add_times(sums, mounts->proc_fd, entry->d_name, tick_us);
         add_pages(sums, mounts->proc_fd, entry->d_name, exact);

@@ -66,8 +66,9 @@ struct assay_mounts {
     const struct assay_skeleton *skeleton; // borrowed
     enum assay_shape shape;
     bool staged;
+    bool outer_proc;                   // tier B: /proc is that of the pid namespace around the box
     int root_fd;                       // the new root until it is entered; -1
-    int proc_fd;                       // the box's own /proc, for the meter
+    int proc_fd;                       // the box's /proc, for the meter
     int out_dir_fd;                    // -1: the plan wants none
     int part_fds[ASSAY_BOX_PARTS_MAX]; // detached read-only mounts of what a snapshot is to keep
     size_t part_count;
@@ -77,9 +78,10 @@ struct assay_mounts {
 
 // Both are called in the box's namespaces, with all capabilities in them, as its
 // user; the second enters the new root. On failure the process is to end.
-// `staged`: the spawner made the stage (stage.h).
+// `staged`: the spawner made the stage (stage.h). Not `fresh_proc`: tier B.
 bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
-        const struct assay_skeleton *skeleton, bool staged, struct assay_fault *fault);
+        const struct assay_skeleton *skeleton, bool staged, bool fresh_proc,
+        struct assay_fault *fault);
 bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_plan *plan,
         const struct assay_sources *sources, const struct assay_sources *parts,
         struct assay_fault *fault);

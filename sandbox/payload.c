@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
-#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/caps.h"
 #include "sandbox/notify.h"
 #include "sandbox/plan.h"
 #include "sandbox/sys.h"
 #include "sandbox/terminal.h"
 
-#define CAPABILITY_LAST_SURE 40 // CAP_CHECKPOINT_RESTORE: every kernel that boxes run on has it
-#define LANDLOCK_SCOPES 3ULL    // abstract UNIX sockets and signals (ABI 6)
+#define LANDLOCK_SCOPES 3ULL // abstract UNIX sockets and signals (ABI 6)
 
 // Out of the way of 0, 1, 2 and of any number that the plan may want for the report pipe.
 static bool raise_descriptors(struct assay_payload *payload, struct assay_fault *fault)
@@ -78,6 +76,18 @@ static bool set_limit(int resource, rlim_t soft, rlim_t hard, struct assay_fault
             assay_fault_set(fault, "setrlimit");
 }
 
+// At most half of what the init and assay have: the kernel refuses to pass a descriptor once a
+// user's sockets hold more of them, undelivered, than who passes it may have open.
+static bool limit_open_files(rlim_t count, struct assay_fault *fault)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return assay_fault_set(fault, "getrlimit");
+    count = count < files.rlim_max / 2 ? count : files.rlim_max / 2;
+    return set_limit(RLIMIT_NOFILE, count, count, fault);
+}
+
 static bool set_limits(const struct assay_payload *payload, struct assay_fault *fault)
 {
     const struct assay_box_limits *limits = &payload->plan->limits;
@@ -85,13 +95,15 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
     // it, for one process, should the spawner be stopped.
     const rlim_t cpu_s = limits->cpu_ms_max / 1000 + 2;
 
-    if (!set_limit(RLIMIT_CORE, 0, 0, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
+    // A core limit of 0 lets a host whose core_pattern is a program run it, as
+    // root, on what crashed here; a limit of 1 stops that too. The profile keeps it.
+    if (!set_limit(RLIMIT_CORE, 1, 1, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
             !set_limit(RLIMIT_FSIZE, limits->disk_bytes_max, limits->disk_bytes_max, fault) ||
-            !set_limit(RLIMIT_NOFILE, limits->open_file_count_max, limits->open_file_count_max,
-                    fault) ||
+            !limit_open_files(limits->open_file_count_max, fault) ||
             !set_limit(RLIMIT_STACK, (rlim_t)8 << 20, RLIM_INFINITY, fault) ||
             !set_limit(RLIMIT_MEMLOCK, 65536, 65536, fault) ||
-            !set_limit(RLIMIT_MSGQUEUE, 819200, 819200, fault) ||
+            // A quarter of what a user has, since an ordinary user's boxes share that.
+            !set_limit(RLIMIT_MSGQUEUE, 204800, 204800, fault) ||
             !set_limit(RLIMIT_SIGPENDING, 4096, 4096, fault) ||
             !set_limit(RLIMIT_NICE, 0, 0, fault) || !set_limit(RLIMIT_RTPRIO, 0, 0, fault))
         return false;
@@ -128,30 +140,6 @@ static bool reset_signals(const struct assay_payload *payload, struct assay_faul
         (void)signal(number, SIG_DFL);
     sigemptyset(&none);
     return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
-}
-
-static bool drop_capabilities(struct assay_fault *fault)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    const struct __user_cap_data_struct none[2] = {{0}, {0}};
-
-    for (unsigned long capability = 0;; capability++) {
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
-            continue;
-        if (errno != EINVAL || capability <= CAPABILITY_LAST_SURE)
-            return assay_fault_set(fault, "drop bounding set");
-        break; // past the last one that this kernel knows
-    }
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
-            prctl(PR_SET_SECUREBITS,
-                    SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                            SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
-                            SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
-                    0, 0, 0) < 0)
-        return assay_fault_set(fault, "securebits");
-    if (syscall(SYS_capset, &header, none) < 0)
-        return assay_fault_set(fault, "drop capabilities");
-    return true;
 }
 
 // Where the kernel has it (ABI 6): no signal and no abstract socket out of the
@@ -287,7 +275,7 @@ void assay_payload_settle(struct assay_payload *payload)
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)
         refuse(plan->cwd, errno);
-    if (!confine(payload, &fault) || !drop_capabilities(&fault))
+    if (!confine(payload, &fault) || !assay_caps_drop(&fault))
         fail(payload, &fault);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)assay_fault_set(&fault, "no_new_privs");

@@ -22,7 +22,8 @@
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
 
-#define IN_BOX (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+#define AS_ROOT (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+#define IN_BOX (CLONE_NEWUSER | AS_ROOT)
 
 // --- attempts: 0 or an errno, in a child that has the namespaces asked for -----------------------
 
@@ -79,7 +80,7 @@ static int try_overlay(const struct assay_prober *prober)
 
 static int try_proc(const struct assay_prober *prober)
 {
-    const int problem = try_mount(prober);
+    const int problem = prober->hide_proc ? EPERM : try_mount(prober);
 
     if (problem != 0)
         return problem;
@@ -128,9 +129,11 @@ static int try_idmap(const struct assay_prober *prober)
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
     const struct assay_id_map map = {
             prober->ids->store_uid, prober->ids->store_gid, prober->ids->pool, prober->ids->pool};
-    const int namespace_fd = assay_spawn_map_namespace(&map);
+    const int namespace_fd = prober->hide_user_namespaces ? -1 : assay_spawn_map_namespace(&map);
     int fd = -1;
 
+    if (prober->hide_user_namespaces)
+        return EPERM;
     if (namespace_fd < 0)
         return errno;
     fd = sys_open_tree(AT_FDCWD, "/var/tmp", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -236,6 +239,16 @@ static const struct row rows[] = {
         {"landlock", 0, try_landlock, false, false, "lsm=landlock,... on the kernel command line"},
 };
 
+// What stands in for a user namespace when root has none: tier C.
+static const struct row rows_as_root[] = {
+        {"mounts as root", AS_ROOT, try_mount_api, false, true, "CAP_SYS_ADMIN in this container"},
+        {"overlay as root", AS_ROOT, try_overlay, false, true,
+                "Linux 6.6 or newer, with CONFIG_OVERLAY_FS (modprobe overlay)"},
+        {"fresh /proc as root", AS_ROOT, try_proc, false, true, "CAP_SYS_ADMIN in this container"},
+        {"network namespace as root", AS_ROOT | CLONE_NEWNET, try_loopback, false, true,
+                "CAP_NET_ADMIN in this container"},
+};
+
 static struct assay_probe *add(struct assay_probes *out, const char *name, bool required)
 {
     struct assay_probe *probe = &out->items[out->count++];
@@ -313,18 +326,23 @@ static bool passed(const struct assay_probes *probes, const char *name)
 static enum assay_tier name_tier(const struct assay_probes *probes, const struct assay_ids *ids)
 {
     bool all = true;
+    bool all_but_proc = true;
 
-    for (size_t i = 0; i < probes->count; i++)
-        all = all && (probes->items[i].passed || !probes->items[i].required);
+    for (size_t i = 0; i < probes->count; i++) {
+        const bool fine = probes->items[i].passed || !probes->items[i].required;
+
+        all = all && fine;
+        all_but_proc = all_but_proc && (fine || strcmp(probes->items[i].name, "fresh /proc") == 0);
+    }
     if (all)
         return ASSAY_TIER_A;
     if (!passed(probes, "seccomp filter") || !passed(probes, "uids") ||
             !passed(probes, "clone3 and pidfd"))
         return ASSAY_TIER_NONE;
-    if (passed(probes, "overlay in user namespace") && passed(probes, "network namespace") &&
-            !passed(probes, "fresh /proc"))
+    if (all_but_proc)
         return ASSAY_TIER_B;
-    if (ids->root && passed(probes, "mount namespace as root"))
+    if (ids->root && passed(probes, "mounts as root") && passed(probes, "overlay as root") &&
+            passed(probes, "fresh /proc as root") && passed(probes, "network namespace as root"))
         return ASSAY_TIER_C;
     return passed(probes, "landlock") ? ASSAY_TIER_D : ASSAY_TIER_NONE;
 }
@@ -344,10 +362,6 @@ static void add_row(struct assay_probes *out, const struct assay_prober *prober,
 
 void assay_prober_run(struct assay_probes *out, const struct assay_prober *prober, bool *can_idmap)
 {
-    static const struct row as_root = {"mount namespace as root",
-            CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET, try_mount, false, true,
-            "CAP_SYS_ADMIN in this container"};
-
     memset(out, 0, sizeof(*out));
     *can_idmap = false;
     add_kernel(out);
@@ -355,8 +369,10 @@ void assay_prober_run(struct assay_probes *out, const struct assay_prober *probe
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (!rows[i].root_only || prober->ids->root)
             add_row(out, prober, &rows[i], can_idmap);
-    if (prober->ids->root && !passed(out, "user namespace"))
-        add_row(out, prober, &as_root, can_idmap);
+    // A namespace that gives no capabilities (AppArmor) is as good as none.
+    if (prober->ids->root && !passed(out, "mount in user namespace"))
+        for (size_t i = 0; i < sizeof(rows_as_root) / sizeof(rows_as_root[0]); i++)
+            add_row(out, prober, &rows_as_root[i], can_idmap);
     add_cgroups(out, prober);
     out->tier = name_tier(out, prober->ids);
 }

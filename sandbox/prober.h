@@ -14,7 +14,7 @@ struct assay_prober {
     const struct assay_ids *ids;
     const struct assay_cgroups *cgroups;
     const struct assay_profiles *profiles; // NULL: they could not be built
-    bool hide_user_namespaces;
+    bool hide_user_namespaces, hide_proc;
 };
 
 // Fills *out; *can_idmap says whether mounts of /'s file system can shift owners.

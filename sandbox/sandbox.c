@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,7 +69,8 @@ static enum assay_status exec_spawner(
     char word[] = "spawner";
     char no_cgroups[] = "--hide-cgroups";
     char no_user_namespaces[] = "--hide-user-namespaces";
-    char *argv[5] = {program, word};
+    char no_proc[] = "--hide-proc";
+    char *argv[6] = {program, word};
     char *environment[] = {NULL};
     size_t argc = 2;
     int problem = 0;
@@ -77,7 +79,9 @@ static enum assay_status exec_spawner(
     if (sandbox->options.hide_cgroups)
         argv[argc++] = no_cgroups;
     if (sandbox->options.hide_user_namespaces)
-        argv[argc] = no_user_namespaces;
+        argv[argc++] = no_user_namespaces;
+    if (sandbox->options.hide_proc)
+        argv[argc] = no_proc;
     if (posix_spawn_file_actions_init(&actions) != 0)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to start assay-box");
     if (posix_spawnattr_init(&attributes) != 0) {
@@ -130,6 +134,19 @@ static void reap(pid_t pid)
     while (waitpid(pid, NULL, 0) < 0)
         if (errno != EINTR)
             return;
+}
+
+// The kernel counts descriptors that a user's sockets hold undelivered. As an ordinary
+// user boxes are that user too, and may have as many as payload.c lets them; with fewer of our
+// own, what they hold would keep us from handing a descriptor to the spawner.
+static void raise_open_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
 }
 
 // Fills pid, fd and probes; *refused is what the spawner itself said.
@@ -233,9 +250,10 @@ static enum assay_status judge_tier(const struct assay_sandbox *sandbox,
         return assay_fail(err, ASSAY_EREFUSED,
                 "this host gives isolation tier %s, and %s is the minimum (see assay doctor)",
                 assay_tier_name(tier), assay_tier_name(sandbox->options.tier_min));
-    if (tier != ASSAY_TIER_A)
+    if (tier > ASSAY_TIER_C)
         return assay_fail(err, ASSAY_EREFUSED,
-                "this host gives isolation tier %s, which is not built yet (see assay doctor)",
+                "this host gives isolation tier %s, for which there are no boxes: they need mount "
+                "namespaces (see assay doctor)",
                 assay_tier_name(tier));
     return ASSAY_OK;
 }
@@ -249,6 +267,7 @@ enum assay_status assay_sandbox_start(struct assay_sandbox **out,
 
     if (status != ASSAY_OK)
         return status;
+    raise_open_files();
     status = launch(sandbox, &refused, err);
     if (status == ASSAY_OK)
         status = judge_tier(sandbox, &refused, err);

@@ -54,7 +54,7 @@ void assay_session_hear_spawner(struct assay_session *session)
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
         session->end = record;
         session->over = true;
-        session->out_dir_fd = fds[0];
+        assay_handoff_take_result(&record, fds, fd_count, &session->out_dir_fd, &session->parts);
         close_fd(&session->private_fd);
         return;
     }
@@ -163,7 +163,10 @@ static enum assay_status create(struct assay_session **out, struct assay_sandbox
     status = session->scratch == NULL
             ? assay_fail(err, ASSAY_ENOMEM, "no memory for a session")
             : assay_exports_set(&session->state, plan->cwd, plan->env, err);
+    if (status == ASSAY_OK && plan->snapshot)
+        status = assay_snapshot_draft(&session->draft, plan, err);
     if (status != ASSAY_OK) {
+        assay_exports_free(&session->state);
         free(session->scratch);
         free(session);
         return status;
@@ -237,6 +240,11 @@ enum assay_status assay_session_start(struct assay_session **out, struct assay_s
     struct assay_box_plan copy;
     enum assay_status status = check_plan(plan, &copy, err);
 
+    // The init tells commands apart by its own capabilities and a /proc of the box's own.
+    if (status == ASSAY_OK && assay_sandbox_tier(sandbox) != ASSAY_TIER_A)
+        return assay_fail(err, ASSAY_EREFUSED,
+                "sessions need isolation tier A; this host gives %s (see assay doctor)",
+                assay_tier_name(assay_sandbox_tier(sandbox)));
     if (status == ASSAY_OK)
         status = create(&session, sandbox, &copy, err);
     if (status == ASSAY_OK)
@@ -255,13 +263,57 @@ enum assay_status assay_session_start(struct assay_session **out, struct assay_s
     return ASSAY_OK;
 }
 
+static void end_box(struct assay_session *session)
+{
+    close_fd(&session->serve_fd); // the order to end
+    if (!session->over)
+        assay_session_await_end(session);
+}
+
+enum assay_status assay_session_snapshot(
+        struct assay_session *session, struct assay_snapshot **out, struct assay_error *err)
+{
+    struct assay_snapshot *snapshot = NULL;
+    enum assay_status status = ASSAY_OK;
+
+    if (session->draft == NULL)
+        return assay_fail(
+                err, ASSAY_EINVAL, "the session's plan asks for no snapshot, or it is taken");
+    status = assay_snapshot_set_state(session->draft, session->state.cwd, session->state.env, err);
+    if (status != ASSAY_OK)
+        return status;
+    end_box(session);
+    status =
+            assay_handoff_snapshot(&snapshot, &session->draft, &session->end, &session->parts, err);
+    if (status == ASSAY_OK && snapshot == NULL)
+        status =
+                assay_fail_errno(err, session->end.fault.sys_errno, "snapshot of a session: %s: %s",
+                        assay_box_cause_name((enum assay_box_cause)session->end.cause),
+                        session->end.fault.step);
+    if (status == ASSAY_OK)
+        *out = snapshot;
+    return status;
+}
+
+enum assay_status assay_session_resume(struct assay_session **out, struct assay_sandbox *sandbox,
+        const struct assay_box_plan *plan, const struct assay_snapshot *snapshot,
+        struct assay_error *err)
+{
+    struct assay_box_plan resumed = *plan;
+
+    resumed.from = snapshot;
+    if (snapshot->cwd != NULL) {
+        resumed.cwd = snapshot->cwd;
+        resumed.env = snapshot->env;
+    }
+    return assay_session_start(out, sandbox, &resumed, err);
+}
+
 void assay_session_stop(struct assay_session *session, struct assay_box_result *result)
 {
     if (session == NULL)
         return;
-    close_fd(&session->serve_fd); // the order to end
-    if (!session->over)
-        assay_session_await_end(session);
+    end_box(session);
     if (result != NULL) {
         memset(result, 0, sizeof(*result));
         result->cause = (enum assay_box_cause)session->end.cause;
@@ -280,6 +332,8 @@ void assay_session_stop(struct assay_session *session, struct assay_box_result *
     close_fd(&session->output_fd);
     close_fd(&session->out_dir_fd);
     close_fd(&session->shell.fd);
+    assay_parts_drop(&session->parts);
+    assay_snapshot_release(session->draft);
     assay_exports_free(&session->state);
     free(session->scratch);
     free(session);

@@ -30,6 +30,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "sandbox/box.h"
+#include "sandbox/snapshot.h"
 
 struct assay_session; // opaque; owned by whoever called assay_session_start()
 
@@ -46,6 +47,19 @@ ASSAY_MUST_USE enum assay_status assay_session_start(struct assay_session **out,
 // ASSAY_BOX_EXITED with code 0 unless the box ended before, usage of the whole session, out_dir;
 // no output. It is the caller's to release. Frees the session; NULL is allowed.
 void assay_session_stop(struct assay_session *session, struct assay_box_result *result);
+
+// Freeze it: everything in the box dies, what it wrote, its working directory and its environment
+// are kept. The plan must have `snapshot`. The session is over and is still to be stopped; a box
+// that was over before, by a limit or a kill, can be frozen too, once. ASSAY_EINVAL: no such plan,
+// or done already; ASSAY_EIO: the spawner died, or could not keep it.
+ASSAY_MUST_USE enum assay_status assay_session_snapshot(
+        struct assay_session *session, struct assay_snapshot **out, struct assay_error *err);
+// assay_session_start(), going on from a snapshot in the working directory and environment
+// that were kept (those of the plan after a box without a session). `plan` is the first session's;
+// its `from` is not used. Any number of sessions can go on from one snapshot.
+ASSAY_MUST_USE enum assay_status assay_session_resume(struct assay_session **out,
+        struct assay_sandbox *sandbox, const struct assay_box_plan *plan,
+        const struct assay_snapshot *snapshot, struct assay_error *err);
 
 // What the next command begins with; borrowed until the next call with this session.
 const char *assay_session_cwd(const struct assay_session *session);

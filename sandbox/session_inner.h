@@ -5,6 +5,7 @@
 
 #include "sandbox/exports.h"
 #include "sandbox/keep.h"
+#include "sandbox/layer.h"
 #include "sandbox/order.h"
 #include "sandbox/session.h"
 #include "sandbox/slots.h"
@@ -33,6 +34,8 @@ struct assay_session {
     int serve_fd;   // to the init
     int output_fd;  // reading end of the pipe that all commands share, O_NONBLOCK
     int out_dir_fd;
+    struct assay_snapshot *draft; // owned; NULL: the plan wants no snapshot, or it was taken
+    struct assay_parts parts;
     char *scratch; // owned; for draining
     uint32_t id_next;
     bool shell_looked_for, has_bash;

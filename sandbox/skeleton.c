@@ -28,12 +28,6 @@ struct synthetic {
 };
 
 static const struct synthetic synthetic_files[] = {
-        {"etc/passwd",
-                "root:x:0:0:root:/root:/usr/sbin/nologin\n"
-                "box:x:1000:1000:box:/home/box:/bin/sh\n"
-                "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-                false},
-        {"etc/group", "root:x:0:\nbox:x:1000:\nnogroup:x:65534:\n", false},
         {"etc/hosts", "127.0.0.1 localhost box\n::1 localhost ip6-localhost ip6-loopback box\n",
                 true},
         {"etc/hostname", "box\n", true},
@@ -149,7 +143,21 @@ static void add_etc(struct assay_skeleton *skeleton, int root_fd)
     closedir(dir);
 }
 
-bool assay_skeleton_find(struct assay_skeleton *out, struct assay_fault *fault)
+static void add_users(struct assay_skeleton *skeleton, unsigned uid)
+{
+    char text[256];
+    int len = snprintf(text, sizeof(text),
+            "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+            "box:x:%u:%u:box:/home/box:/bin/sh\n"
+            "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+            uid, uid);
+
+    add_text(skeleton, ASSAY_SKELETON_FILE, "etc/passwd", text, (size_t)len, false);
+    len = snprintf(text, sizeof(text), "root:x:0:\nbox:x:%u:\nnogroup:x:65534:\n", uid);
+    add_text(skeleton, ASSAY_SKELETON_FILE, "etc/group", text, (size_t)len, false);
+}
+
+bool assay_skeleton_find(struct assay_skeleton *out, unsigned uid, struct assay_fault *fault)
 {
     static const char *const tops[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
     const int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -163,6 +171,7 @@ bool assay_skeleton_find(struct assay_skeleton *out, struct assay_fault *fault)
     add_etc(out, root_fd);
     for (size_t i = 0; i < out->count; i++)
         out->entries[i].from_host = true;
+    add_users(out, uid);
     for (size_t i = 0; i < sizeof(synthetic_files) / sizeof(synthetic_files[0]); i++)
         add_text(out, ASSAY_SKELETON_FILE, synthetic_files[i].path, synthetic_files[i].text,
                 strlen(synthetic_files[i].text), synthetic_files[i].replace);

@@ -36,7 +36,8 @@ struct assay_skeleton {
     bool has_usr_local;
 };
 
-bool assay_skeleton_find(struct assay_skeleton *out, struct assay_fault *fault);
+// `uid` (and gid) is the user "box" of /etc/passwd.
+bool assay_skeleton_find(struct assay_skeleton *out, unsigned uid, struct assay_fault *fault);
 void assay_skeleton_free(struct assay_skeleton *skeleton);
 
 #endif

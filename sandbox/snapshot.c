@@ -23,6 +23,15 @@ struct assay_part {
 
 // --- life ----------------------------------------------------------------------------------------
 
+void assay_parts_drop(struct assay_parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        close(parts->tickets[i].lease_fd);
+        close(parts->tickets[i].dir_fd);
+    }
+    parts->count = 0;
+}
+
 static void part_release(struct assay_part *part)
 {
     if (part == NULL || atomic_fetch_sub(&part->users, 1) > 1)
@@ -36,11 +45,8 @@ static struct assay_part *part_create(const struct assay_part_ticket *ticket)
 {
     struct assay_part *part = malloc(sizeof(*part));
 
-    if (part == NULL) {
-        close(ticket->lease_fd);
-        close(ticket->dir_fd);
+    if (part == NULL)
         return NULL;
-    }
     atomic_init(&part->users, 1);
     part->lease_fd = ticket->lease_fd;
     part->dir_fd = ticket->dir_fd;
@@ -59,8 +65,7 @@ static bool add_layer(struct assay_snapshot *snapshot, struct assay_layer *items
 }
 
 // The new box's layers, then those that it was started from.
-static bool fill_layers(
-        struct assay_snapshot *snapshot, const struct assay_box_plan *plan, size_t new_part_count)
+static bool fill_layers(struct assay_snapshot *snapshot, const struct assay_box_plan *plan)
 {
     const struct assay_layers *old = assay_snapshot_layers(plan->from);
     const size_t cap = ASSAY_PLACE_COUNT + plan->mount_count + (old == NULL ? 0 : old->count);
@@ -74,47 +79,39 @@ static bool fill_layers(
         return false;
     snapshot->layers.items = items;
     while (assay_naming_next(&naming, &target, name, &part))
-        if (part >= new_part_count || !add_layer(snapshot, items, target, name, part))
+        if (!add_layer(snapshot, items, target, name, part))
             return false;
+    snapshot->new_part_count = 1 + naming.parts;
     for (size_t i = 0; old != NULL && i < old->count; i++)
         if (!add_layer(snapshot, items, old->items[i].target, old->items[i].name,
-                    old->items[i].part + (uint32_t)new_part_count))
+                    old->items[i].part + (uint32_t)snapshot->new_part_count))
             return false;
     return true;
 }
 
-// Takes over the tickets, all of them, whatever it returns.
-static bool fill_parts(struct assay_snapshot *snapshot, const struct assay_snapshot *from,
-        const struct assay_part_ticket *tickets, size_t ticket_count)
+// Places for the new box's parts, then those that it was started from.
+static bool fill_parts(struct assay_snapshot *snapshot, const struct assay_snapshot *from)
 {
-    const size_t count = ticket_count + (from == NULL ? 0 : from->layers.part_count);
-    uint64_t *ids = assay_arena_array(snapshot->arena, count, sizeof(*ids));
-    bool filled = true;
+    const size_t first = snapshot->new_part_count;
+    const size_t old_count = from == NULL ? 0 : from->layers.part_count;
+    uint64_t *ids = assay_arena_array(snapshot->arena, first + old_count, sizeof(*ids));
 
-    snapshot->parts = assay_arena_array(snapshot->arena, count, sizeof(struct assay_part *));
-    for (size_t i = 0; i < ticket_count; i++) {
-        struct assay_part *part = part_create(&tickets[i]);
-
-        if (part == NULL || ids == NULL || snapshot->parts == NULL) {
-            part_release(part);
-            filled = false;
-            continue;
-        }
-        ids[snapshot->layers.part_count] = tickets[i].id;
-        snapshot->parts[snapshot->layers.part_count++] = part;
-    }
-    for (size_t i = 0; filled && from != NULL && i < from->layers.part_count; i++) {
+    snapshot->parts =
+            assay_arena_array(snapshot->arena, first + old_count, sizeof(struct assay_part *));
+    if (ids == NULL || snapshot->parts == NULL)
+        return false;
+    for (size_t i = 0; i < old_count; i++) {
         atomic_fetch_add(&from->parts[i]->users, 1);
-        ids[snapshot->layers.part_count] = from->layers.part_ids[i];
-        snapshot->parts[snapshot->layers.part_count++] = from->parts[i];
+        ids[first + i] = from->layers.part_ids[i];
+        snapshot->parts[first + i] = from->parts[i];
     }
     snapshot->layers.part_ids = ids;
-    return filled;
+    snapshot->layers.part_count = first + old_count;
+    return true;
 }
 
-enum assay_status assay_snapshot_create(struct assay_snapshot **out,
-        const struct assay_box_plan *plan, const struct assay_part_ticket *tickets,
-        size_t ticket_count, struct assay_error *err)
+enum assay_status assay_snapshot_draft(
+        struct assay_snapshot **out, const struct assay_box_plan *plan, struct assay_error *err)
 {
     struct assay_arena *arena = NULL;
     struct assay_snapshot *snapshot = NULL;
@@ -122,21 +119,60 @@ enum assay_status assay_snapshot_create(struct assay_snapshot **out,
     if (assay_arena_create(&arena, ARENA_BYTES_MAX, NULL) == ASSAY_OK)
         snapshot = assay_arena_alloc(arena, sizeof(*snapshot));
     if (snapshot == NULL) {
-        for (size_t i = 0; i < ticket_count; i++) {
-            close(tickets[i].lease_fd);
-            close(tickets[i].dir_fd);
-        }
         assay_arena_destroy(arena);
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
     }
     snapshot->arena = arena;
     snapshot->depth = 1 + (plan->from == NULL ? 0 : plan->from->depth);
-    if (!fill_parts(snapshot, plan->from, tickets, ticket_count) ||
-            !fill_layers(snapshot, plan, ticket_count)) {
+    if (!fill_layers(snapshot, plan) || !fill_parts(snapshot, plan->from)) {
         assay_snapshot_release(snapshot);
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
     }
     *out = snapshot;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_snapshot_complete(
+        struct assay_snapshot *draft, struct assay_parts *parts, struct assay_error *err)
+{
+    uint64_t *ids = assay_arena_array(draft->arena, draft->layers.part_count, sizeof(*ids));
+
+    if (parts->count != draft->new_part_count)
+        return assay_fail(err, ASSAY_EIO, "the box left %zu parts of a snapshot, not %zu",
+                parts->count, draft->new_part_count);
+    if (ids == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
+    memcpy(ids, draft->layers.part_ids, draft->layers.part_count * sizeof(*ids));
+    for (; parts->count > 0; parts->count--) {
+        const struct assay_part_ticket *ticket = &parts->tickets[parts->count - 1];
+
+        draft->parts[parts->count - 1] = part_create(ticket);
+        if (draft->parts[parts->count - 1] == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
+        ids[parts->count - 1] = ticket->id;
+    }
+    draft->layers.part_ids = ids;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_snapshot_set_state(struct assay_snapshot *snapshot, const char *cwd,
+        const char *const *env, struct assay_error *err)
+{
+    const char **copy = NULL;
+    size_t count = 0;
+
+    while (env[count] != NULL)
+        count++;
+    snapshot->cwd = assay_arena_strdup(snapshot->arena, cwd);
+    copy = assay_arena_array(snapshot->arena, count + 1, sizeof(*copy));
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = assay_arena_strdup(snapshot->arena, env[i]);
+        if (copy[i] == NULL)
+            copy = NULL;
+    }
+    if (snapshot->cwd == NULL || copy == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
+    snapshot->env = copy;
     return ASSAY_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "sandbox/init.h"
 #include "sandbox/procfile.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
@@ -189,8 +190,11 @@ static _Noreturn void become_init(
             .shape = shape,
             .control_fd = control_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
-            .limit_pids = !(roles & ASSAY_CGROUP_PIDS),
-            .meter = (roles & counted) != counted};
+            .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
+            .meter = (roles & counted) != counted,
+            .tier = spawner->tier,
+            .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
+            .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
 
     assay_init_run(&init);
 }
@@ -206,13 +210,15 @@ static bool clone_init(
             .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
             .exit_signal = SIGCHLD};
 
+    if (spawner->tier == ASSAY_TIER_C)
+        args.flags &= ~(uint64_t)CLONE_NEWUSER;
     if (shape != ASSAY_SHAPE_HOST_NETWORK)
         args.flags |= CLONE_NEWNET;
     if (group_fd >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)(unsigned)group_fd;
     }
-    box->pid = sys_clone3(&args);
+    box->pid = assay_quota_clone(&args, spawner->ids.root ? box->uid : 0, 0);
     if (box->pid == 0)
         become_init(spawner, shape, control_fd);
     if (box->pid < 0) {
@@ -221,7 +227,7 @@ static bool clone_init(
     }
     if (!assay_cgroup_add(&box->group, &spawner->cgroups, box->pid, group_fd >= 0, &box->fault))
         return false;
-    if (!assay_spawn_write_maps(box->pid, &map))
+    if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(box->pid, &map))
         return assay_fault_set(&box->fault, "uid map");
     return true;
 }

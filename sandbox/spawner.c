@@ -230,6 +230,10 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
                 record.memory_bytes > box->limits.memory_bytes_max)
             kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
+        // Elsewhere the kernel refuses the fork, and the command goes on.
+        if (!(spawner->cgroups.roles & ASSAY_CGROUP_PIDS) && spawner->tier == ASSAY_TIER_C &&
+                record.pids > box->limits.process_count_max)
+            kill_for(spawner, box, ASSAY_BOX_PIDS_LIMIT);
         if (box->state == BOX_RUNNING) // during set-up, and while dying, the clock is another
             box->check_us = 0;
     } else if (record.kind == ASSAY_WIRE_ENDED) {

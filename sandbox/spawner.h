@@ -64,6 +64,7 @@ struct spawner {
     struct assay_cgroups cgroups;
     struct assay_profiles profiles;
     struct assay_skeleton skeleton;
+    enum assay_tier tier;
     bool staged; // stage.h
     bool can_idmap;
     int *idmap_fds;       // by index in the uid pool; -1: not made yet

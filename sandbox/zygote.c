@@ -164,9 +164,15 @@ enum assay_status assay_zygote_start(struct assay_zygote **out, struct assay_san
         const struct assay_box_plan *plan, struct assay_error *err)
 {
     struct start start = {{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
-    struct assay_zygote *zygote = calloc(1, sizeof(*zygote));
+    struct assay_zygote *zygote = NULL;
     enum assay_status status = ASSAY_OK;
 
+    // Its runs are made by capabilities of a user namespace, and mount a fresh /proc each.
+    if (assay_sandbox_tier(sandbox) != ASSAY_TIER_A)
+        return assay_fail(err, ASSAY_EREFUSED,
+                "zygotes need isolation tier A; this host gives %s (see assay doctor)",
+                assay_tier_name(assay_sandbox_tier(sandbox)));
+    zygote = calloc(1, sizeof(*zygote));
     if (zygote == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a zygote");
     status = make_descriptors(&start, err);

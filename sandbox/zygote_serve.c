@@ -189,7 +189,10 @@ static int live_as_run(const struct assay_wire_serve *order, int control_fd)
             .control_fd = control_fd,
             .limit_memory = order->limit_memory != 0,
             .limit_pids = order->limit_pids != 0,
-            .meter = order->meter != 0};
+            .meter = order->meter != 0,
+            .tier = ASSAY_TIER_A,
+            .uid = ASSAY_BOX_UID,
+            .gid = ASSAY_BOX_UID};
     struct assay_fault fault = {{0}, 0};
     int pair[2];
 

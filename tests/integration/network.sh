@@ -125,7 +125,7 @@ run 1 assay box run --network allowlist --env no_proxy= --env NO_PROXY= --json -
 has err "assay: refused: 127.0.0.1:$other, 1 time: not on this box's allow-list"
 has err "\"refused\":[\"127.0.0.1:$other, 1 time: not on this box's allow-list\"]"
 run 2 assay box run --network all -- true
-run 2 assay box run --allow-host a.example -- true
+run 2 assay box run --network none --allow-host a.example -- true
 
 # --- the command line, and a proxy that is none
 run 2 assay eval net --gold --network all

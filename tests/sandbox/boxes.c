@@ -22,6 +22,7 @@ static char sandbox_tmp[] = "/tmp/assay-boxes-XXXXXX";
 void boxes_options(struct assay_sandbox_options *options)
 {
     const char *build = secure_getenv("ASSAY_BUILD_DIR");
+    const char *tier = secure_getenv("ASSAY_TEST_TIER");
 
     memset(options, 0, sizeof(*options));
     (void)snprintf(box_program, sizeof(box_program), "%s/assay-box", build != NULL ? build : ".");
@@ -31,6 +32,13 @@ void boxes_options(struct assay_sandbox_options *options)
     options->boxes_per_cpu = 4096;
     options->memory_bytes_budget = UINT64_MAX;
     options->hide_cgroups = secure_getenv("ASSAY_TEST_HIDE_CGROUPS") != NULL;
+    if (tier != NULL && strcmp(tier, "B") == 0) {
+        options->hide_proc = true;
+        options->tier_min = ASSAY_TIER_B;
+    } else if (tier != NULL && strcmp(tier, "C") == 0) {
+        options->hide_user_namespaces = true;
+        options->tier_min = ASSAY_TIER_C;
+    }
 }
 
 int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
@@ -54,7 +62,8 @@ int boxes_main(const char *name, const struct CMUnitTest *tests, size_t count)
         return 1;
     }
     boxes_note_spawner(assay_sandbox_spawner_pid(boxes_sandbox));
-    print_message("uid %d, control groups: %s\n", (int)geteuid(),
+    print_message("uid %d, tier %s, control groups: %s\n", (int)geteuid(),
+            assay_tier_name(assay_sandbox_tier(boxes_sandbox)),
             assay_cgroup_shape_name(assay_sandbox_cgroup_shape(boxes_sandbox)));
     if (mkdtemp(sandbox_tmp) == NULL || chmod(sandbox_tmp, 0755) < 0)
         return 1;

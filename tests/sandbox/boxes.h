@@ -10,7 +10,7 @@
 #include "sandbox/probe.h"
 #include "support/harness.h"
 
-// The program under test, and this test's options ($ASSAY_TEST_HIDE_CGROUPS).
+// The program under test, and this test's options ($ASSAY_TEST_HIDE_CGROUPS, $ASSAY_TEST_TIER).
 void boxes_options(struct assay_sandbox_options *options);
 // Group set-up and tear-down: a sandbox in boxes_sandbox, and a folder of the store's in
 // boxes_folder. 77 from boxes_main() where the host gives no tier A.

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "sandbox/session.h"
 #include "tests/sandbox/boxes.h"
 
 #define CHILDREN 16
@@ -456,6 +457,75 @@ static void plans_that_cannot_be_are_refused(void **state)
     assay_snapshot_release(NULL);
 }
 
+// --- sessions ------------------------------------------------------------------------------------
+
+static void say(struct assay_session *session, bool in_shell, const char *line, const char *text)
+{
+    const struct assay_command command = {
+            .line = line, .wall_ms_max = 20000, .background = ASSAY_BACKGROUND_KEEP};
+    struct assay_command_result result;
+    struct assay_error err = {0};
+
+    if ((in_shell ? assay_session_shell : assay_session_run)(session, &command, &result, &err) !=
+            ASSAY_OK)
+        fail_msg("%s: %s", line, err.message);
+    assert_int_equal(result.cause, ASSAY_BOX_EXITED);
+    assert_string_equal(result.output.data, text);
+    assay_command_result_release(&result);
+}
+
+static void sessions_go_on_where_one_was_frozen(void **state)
+{
+    const struct assay_command nothing = {.line = "true"};
+    struct assay_command_result over;
+    struct assay_session *first = NULL;
+    struct assay_session *forks[2] = {NULL, NULL};
+    struct assay_snapshot *snapshot = NULL;
+    struct assay_snapshot *untouched = NULL;
+    struct assay_snapshot *later = NULL;
+    struct boxes_plan plan;
+    struct assay_error err = {0};
+
+    (void)state;
+    make_base("sessions");
+    for (int in_shell = 0; in_shell < 2; in_shell++) {
+        plan_over_base(&plan, NULL, NULL, true);
+        assert_int_equal(assay_session_start(&first, boxes_sandbox, &plan.plan, &err), ASSAY_OK);
+        say(first, in_shell, "cd dir; export MARK='a b'; echo one > /tmp/f; echo two > new", "");
+        say(first, in_shell, "while :; do echo x >> /tmp/noise; done > /dev/null 2>&1 &", "");
+        if (assay_session_snapshot(first, &snapshot, &err) != ASSAY_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(assay_session_snapshot(first, &untouched, &err), ASSAY_EINVAL);
+        assert_null(untouched);
+        assert_int_equal(assay_session_run(first, &nothing, &over, &err), ASSAY_OK);
+        assert_true(over.session_over);
+        assay_command_result_release(&over);
+        assay_session_stop(first, NULL);
+        for (int i = 0; i < 2; i++)
+            if (assay_session_resume(&forks[i], boxes_sandbox, &plan.plan, snapshot, &err) !=
+                    ASSAY_OK)
+                fail_msg("%s", err.message);
+        for (int i = 0; i < 2; i++) {
+            say(forks[i], in_shell, "pwd; echo \"$MARK\"; cat /tmp/f new deep; ls -A | grep mine",
+                    "/testbed/dir\na b\none\ntwo\nbase\n");
+            say(forks[i], in_shell, "echo > mine; export MARK=c; cd ..", "");
+        }
+        // Of what was frozen with more on top.
+        if (assay_session_snapshot(forks[0], &later, &err) != ASSAY_OK)
+            fail_msg("%s", err.message);
+        assay_session_stop(forks[0], NULL);
+        assay_session_stop(forks[1], NULL);
+        assert_int_equal(
+                assay_session_resume(&first, boxes_sandbox, &plan.plan, later, &err), ASSAY_OK);
+        say(first, in_shell, "pwd; echo $MARK; ls dir", "/testbed\nc\ndeep\nmine\nnew\n");
+        assay_session_stop(first, NULL);
+        assay_snapshot_release(later);
+        // A box without a session can go on from it, too.
+        look(snapshot, "cat dir/new", "two\n");
+        assay_snapshot_release(snapshot);
+    }
+}
+
 // --- nothing is left -----------------------------------------------------------------------------
 
 static unsigned count_fds(const char *pid)
@@ -581,6 +651,7 @@ int main(void)
             cmocka_unit_test(a_box_that_was_killed_leaves_what_it_wrote),
             cmocka_unit_test(a_full_disk_is_the_childs_own),
             cmocka_unit_test(plans_that_cannot_be_are_refused),
+            cmocka_unit_test(sessions_go_on_where_one_was_frozen),
             cmocka_unit_test(memory_is_given_back),
             cmocka_unit_test(descriptors_and_groups_are_given_back),
             cmocka_unit_test(a_snapshot_dies_with_its_spawner),
