@@ -156,7 +156,7 @@ static bool can_shift_tmpfs(struct spawner *spawner)
     int mount_fd = -1;
     bool can = false;
 
-    if (!ids->root || !spawner->can_idmap)
+    if (!ids->root || !spawner->can_idmap || spawner->tier == ASSAY_TIER_C)
         return false;
     spawner->part_map_fds[ids->pool_count] = assay_spawn_map_namespace(&map);
     fs_fd = sys_fsopen("tmpfs");
