@@ -24,7 +24,7 @@ static void deep(void)
     long depth = 0;
 
     (void)chdir("/testbed");
-    while (depth < 100000 && mkdir("d", 0755) == 0 && chdir("d") == 0)
+    while (depth < 6000 && mkdir("d", 0755) == 0 && chdir("d") == 0)
         depth++;
     attack_say("deep", depth > 1000 ? "done" : "stopped");
     (void)printf("at %ld: %s\n", depth, attack_word(-1));
@@ -38,7 +38,7 @@ static void names(void)
     memset(name, 'n', 255);
     name[255] = '\0';
     (void)chdir("/testbed");
-    for (; count < 4000; count++) {
+    for (; count < 1500; count++) {
         (void)snprintf(name, 9, "%08ld", count);
         name[8] = '\n'; // a name may hold anything but / and NUL
         name[9] = (char)0xff;
