@@ -49,7 +49,7 @@ check() {
         rule("(sys/socket|sys/un|net/if|linux/(netlink|rtnetlink|if[a-z_]*))\\.h",
             "^(orchestrator/|sandbox/|kernels/collective_)")
         rule("(netinet/.*|arpa/.*|netdb\\.h|ifaddrs\\.h)",
-            "^(orchestrator/|kernels/collective_|sandbox/loopback\\.c$)")
+            "^(orchestrator/|kernels/collective_|sandbox/(loopback\\.c$|attacks/|attack_.*_test\\.c$))")
         # Rewards are pure: no files, no clock, no chance.
         deny("rewards", "(fcntl|unistd|time|poll|dirent|pthread|sys/[a-z]+)\\.h")
         deny("rewards", "base/(fs|clock|rng|log)\\.h")

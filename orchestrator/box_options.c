@@ -32,10 +32,12 @@ const struct assay_option assay_box_run_options[] = {
         {"cpus", 0, "N", "hold N CPUs of the host and use no other (not held, all used)", false},
         {"profile", 0, "PROFILE", "system calls: strict (default) or compat", false},
         {"learn", 0, NULL, "name each system call that the profile refused, and its caller", false},
-        {"network", 0, "NETWORK", "none (default: loopback alone) or host", false},
+        {"network", 0, "MODE", "none (default: loopback alone), allowlist or host", false},
+        {"allow-host", 0, "HOST[:PORT]", "allowlist: the box reaches this through a proxy", true},
         {"tty", 0, NULL, "give the command a terminal of the box's own", false},
         {"shell", 0, NULL, "an interactive shell in the box, instead of a command", false},
-        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
         {"json", 0, NULL, "at the end print cause, status and usage as one line of JSON on stderr",
                 false},
         {"json-file", 0, "FILE", "write that line to FILE (/dev/fd/3: a descriptor)", false},
@@ -216,6 +218,7 @@ static enum assay_status set_command(
 static enum assay_status set_environ(
         struct assay_box_job *job, const struct assay_invocation *in, struct assay_error *err)
 {
+    static const struct assay_strings no_hosts = {NULL, 0}; // but for the user's
     struct assay_environ vars;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char *term = getenv("TERM");
@@ -231,6 +234,9 @@ static enum assay_status set_environ(
         if (status == ASSAY_EINVAL)
             status = assay_fail(err, ASSAY_EUSAGE, "--env: '%.100s' is not NAME=VALUE", pair);
     }
+    if (status == ASSAY_OK && job->plan.network == ASSAY_NETWORK_ALLOWLIST)
+        status = assay_passage_open(
+                &job->passage, &job->gate.access, &no_hosts, &job->plan, &vars, err);
     job->plan.env = vars.items;
     return status;
 }
@@ -249,6 +255,21 @@ static enum assay_status choose(unsigned *out, const struct assay_invocation *in
         return ASSAY_OK;
     return assay_fail(
             err, ASSAY_EUSAGE, "--%s: '%s' is not %s or %s", option, given, words[0], words[1]);
+}
+
+static enum assay_status set_network(
+        struct assay_box_job *job, const struct assay_invocation *in, struct assay_error *err)
+{
+    const bool listed = assay_cli_value(in, "allow-host") != NULL;
+    const enum assay_status status = assay_gate_open(&job->gate, in, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    job->plan.network = listed || assay_cli_value(in, "network") != NULL ? job->gate.access.network
+                                                                         : ASSAY_NETWORK_NONE;
+    if (listed && job->plan.network != ASSAY_NETWORK_ALLOWLIST)
+        return assay_fail(err, ASSAY_EUSAGE, "--allow-host is for --network allowlist");
+    return ASSAY_OK;
 }
 
 static enum assay_status set_limits(
@@ -276,9 +297,8 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
         struct assay_error *err)
 {
     static const char *const profiles[] = {"strict", "compat"};
-    static const char *const networks[] = {"none", "host"};
     const char *cwd = assay_cli_value(invocation, "cwd");
-    unsigned profile = 0, network = 0;
+    unsigned profile = 0;
     enum assay_status status = ASSAY_OK;
 
     memset(job, 0, sizeof(*job));
@@ -288,9 +308,10 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
     assay_box_plan_default(&job->plan);
     job->plan.name = "run";
     job->plan.host_usr = true;
+    assay_buf_init(&job->refused, ASSAY_REFUSED_BYTES_MAX);
     status = choose(&profile, invocation, "profile", profiles, err);
     if (status == ASSAY_OK)
-        status = choose(&network, invocation, "network", networks, err);
+        status = set_network(job, invocation, err);
     if (status == ASSAY_OK)
         status = set_command(job, invocation, err);
     if (status == ASSAY_OK)
@@ -301,7 +322,6 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
         status = set_mounts(job, invocation, err);
     job->plan.learn = assay_cli_flag(invocation, "learn");
     job->plan.profile = (enum assay_profile)profile;
-    job->plan.network = (enum assay_network)network;
     job->plan.cwd = cwd != NULL                   ? cwd
             : assay_cli_value(invocation, "tree") ? ASSAY_BOX_TREE
                                                   : "/home/box";
@@ -311,10 +331,17 @@ enum assay_status assay_box_job_make(struct assay_box_job *job,
     return status;
 }
 
+void assay_box_job_close(struct assay_box_job *job)
+{
+    assay_passage_close(&job->passage, &job->refused);
+}
+
 void assay_box_job_release(struct assay_box_job *job)
 {
     struct assay_error err;
 
+    assay_buf_free(&job->refused);
+    assay_gate_close(&job->gate);
     if (job->keep_fd < 0)
         return;
     if (assay_fs_remove_tree(job->keep_fd, "work", &err) != ASSAY_OK) // the next run tries again

@@ -78,7 +78,8 @@ static void put_denials(struct assay_json_writer *w, const struct assay_box_resu
         assay_json_put_i64(w, "errno", row->sys_errno);
         assay_json_put_text(w, "process", row->process);
         assay_json_put_text(w, "file", row->file);
-        assay_json_put_u64(w, "offset", row->offset);
+        assay_json_put_u64(w, "offset",
+                row->offset < ASSAY_JSON_INTEGER_MAX ? row->offset : ASSAY_JSON_INTEGER_MAX);
         assay_json_put_u64(w, "count", row->count);
         assay_json_begin_array(w, "arguments");
         for (size_t k = 0; k < 6; k++) {
@@ -92,6 +93,18 @@ static void put_denials(struct assay_json_writer *w, const struct assay_box_resu
     }
     assay_json_end_array(w);
     assay_json_put_u64(w, "denied_lost", result->denials_lost);
+}
+
+static void put_lines(struct assay_json_writer *w, const char *key, const struct assay_buf *lines)
+{
+    assay_json_begin_array(w, key);
+    for (const char *at = lines->data; *at != '\0';) {
+        const size_t len = strcspn(at, "\n");
+
+        assay_json_put_bytes(w, NULL, at, len);
+        at += len + (at[len] == '\n');
+    }
+    assay_json_end_array(w);
 }
 
 static enum assay_status write_json(struct assay_buf *line, const struct assay_box_job *job,
@@ -115,6 +128,8 @@ static enum assay_status write_json(struct assay_buf *line, const struct assay_b
     assay_json_put_text(
             &w, "profile", job->plan.profile == ASSAY_PROFILE_STRICT ? "strict" : "compat");
     assay_json_put_text(&w, "network", assay_network_name(job->plan.network));
+    if (job->plan.network == ASSAY_NETWORK_ALLOWLIST)
+        put_lines(&w, "network_refused", &job->refused);
     put_usage(&w, &result->usage);
     if (job->plan.learn)
         put_denials(&w, result);
@@ -162,7 +177,7 @@ static void tell_denials(const struct assay_box_result *result)
         fprintf(stderr, "assay: refused: %" PRIu64 " more\n", result->denials_lost);
 }
 
-static void tell_text(const struct assay_box_result *result)
+static void tell_text(const struct assay_box_job *job, const struct assay_box_result *result)
 {
     const char *cause = assay_box_cause_name(result->cause);
 
@@ -177,6 +192,12 @@ static void tell_text(const struct assay_box_result *result)
                 (unsigned long long)(result->usage.cpu_user_us + result->usage.cpu_system_us) /
                         1000);
     tell_denials(result);
+    for (const char *at = job->refused.data; *at != '\0';) {
+        const size_t len = strcspn(at, "\n");
+
+        fprintf(stderr, "assay: network: %.*s\n", (int)len, at);
+        at += len + (at[len] == '\n');
+    }
 }
 
 // --- running -------------------------------------------------------------------------------------
@@ -200,6 +221,7 @@ static enum assay_status run_box(struct assay_box_job *job, struct assay_box_res
     const bool raw = job->plan.terminal && make_raw(&before);
     const enum assay_status status = assay_box_run(sandbox, &job->plan, result, err);
 
+    assay_box_job_close(job);
     if (raw)
         (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     return status;
@@ -226,12 +248,13 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_a
         status = run_box(&job, &result, sandbox, err);
     if (status == ASSAY_OK) {
         *code = exit_status(&result);
-        tell_text(&result);
+        tell_text(&job, &result);
         if (assay_cli_flag(invocation, "json") || job.status != NULL)
             status = tell_json(&job, &result, err);
         assay_box_result_release(&result);
     }
     assay_sandbox_stop(sandbox);
+    assay_box_job_close(&job);
     assay_box_job_release(&job);
     return status;
 }

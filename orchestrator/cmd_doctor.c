@@ -13,6 +13,37 @@ const struct assay_option assay_doctor_options[] = {
 
 #define JSON_BYTES_MAX ((size_t)1 << 20)
 
+// What each tier is, and what makes one of a host that has less; docs/sandbox.md tells more.
+static const struct {
+    enum assay_tier tier;
+    const char *what, *remedy;
+} tiers[] = {
+        {ASSAY_TIER_A, "all namespaces, a fresh /proc, copy-on-write trees, seccomp",
+                "mend what FAILs above"},
+        {ASSAY_TIER_B, "as A, but boxes see the /proc of the container around them, read-only",
+                "in Docker: --security-opt systempaths=unconfined; in Kubernetes: procMount: Unmasked"},
+        {ASSAY_TIER_C, "root without user namespaces: one uid for all boxes, the rest as A",
+                "allow user namespaces (the remedies above), or run as an ordinary user who may "
+                "make them"},
+        {ASSAY_TIER_D, "no mount namespaces: a tree cannot be shown where a box wants it; no boxes",
+                "in a container: allow user namespaces, or give it CAP_SYS_ADMIN"},
+        {ASSAY_TIER_NONE, "neither seccomp nor a user id to run boxes as: no boxes",
+                "mend what FAILs above"},
+};
+
+// The tiers down to this host's, and what it would take to be better than that.
+static void print_tier(const struct assay_probes *probes, size_t which)
+{
+    const bool here = tiers[which].tier == probes->tier;
+
+    if (tiers[which].tier == ASSAY_TIER_NONE && !here)
+        return;
+    printf("%s %-4s  %s\n", here ? "->" : "  ", assay_tier_name(tiers[which].tier),
+            tiers[which].what);
+    if (here && probes->tier != ASSAY_TIER_A)
+        printf("         to do better: %s\n", tiers[which].remedy);
+}
+
 static void print_text(const struct assay_probes *probes)
 {
     size_t failed = 0;
@@ -32,12 +63,20 @@ static void print_text(const struct assay_probes *probes)
             printf("      %-32s  remedy: %s\n", "", p->remedy);
         failed += !p->passed && p->required;
     }
+    fputs("\ntiers:\n", stdout);
+    for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++)
+        print_tier(probes, i);
     printf("\ntier %s, cgroups %s", assay_tier_name(probes->tier),
             assay_cgroup_shape_name(probes->cgroup_shape));
-    if (failed)
-        printf(", %zu required probe%s failed\n", failed, failed == 1 ? "" : "s");
-    else
+    if (!failed)
         fputs(": boxes are fully isolated here\n", stdout);
+    else if (probes->tier > ASSAY_TIER_C)
+        printf(": %zu required probe%s failed, and no box can be made here\n", failed,
+                failed == 1 ? "" : "s");
+    else
+        printf(": %zu required probe%s failed; boxes are refused unless --min-tier %s (or "
+               "ASSAY_MIN_TIER) accepts this tier\n",
+                failed, failed == 1 ? "" : "s", assay_tier_name(probes->tier));
 }
 
 static enum assay_status print_json(const struct assay_probes *probes, struct assay_error *err)
@@ -66,6 +105,16 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
+    assay_json_begin_array(&w, "tiers");
+    for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "tier", assay_tier_name(tiers[i].tier));
+        assay_json_put_bool(&w, "here", tiers[i].tier == probes->tier);
+        assay_json_put_text(&w, "what", tiers[i].what);
+        assay_json_put_text(&w, "remedy", tiers[i].remedy);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
     assay_json_end_object(&w);
     status = assay_buf_check(&text, "doctor's report", err);
     if (status == ASSAY_OK)
@@ -89,5 +138,5 @@ enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)
         print_text(&probes);
     if (status != ASSAY_OK)
         return assay_cli_fail(&err);
-    return probes.tier == ASSAY_TIER_NONE ? ASSAY_EXIT_FAILED : ASSAY_EXIT_OK;
+    return probes.tier > ASSAY_TIER_C ? ASSAY_EXIT_FAILED : ASSAY_EXIT_OK;
 }

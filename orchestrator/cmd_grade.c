@@ -19,7 +19,8 @@ const struct assay_option assay_grade_options[] = {
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         ASSAY_GATE_OPTIONS,
-        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
         {"json", 0, NULL, "print the verdict as one line of JSON", false},
         {NULL, 0, NULL, NULL, false},
 };

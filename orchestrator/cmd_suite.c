@@ -23,7 +23,8 @@ const struct assay_option assay_suite_add_options[] = {
         {"no-zygote", 0, NULL, "releases: start every interpreter anew", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
         ASSAY_GATE_OPTIONS,
-        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
 };
@@ -40,7 +41,8 @@ const struct assay_option assay_suite_certify_options[] = {
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
         ASSAY_GATE_OPTIONS,
-        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B, C or D (A)", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
 };

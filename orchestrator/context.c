@@ -72,10 +72,12 @@ static enum assay_status find_home(
 static enum assay_status read_min_tier(
         enum assay_tier *out, const struct assay_invocation *invocation, struct assay_error *err)
 {
-    const char *text = assay_cli_value(invocation, "min-tier");
+    const char *given = assay_cli_value(invocation, "min-tier");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+    const char *text = given ? given : getenv("ASSAY_MIN_TIER");
 
     *out = ASSAY_TIER_A;
-    if (!text)
+    if (!text || (!given && !*text))
         return ASSAY_OK;
     for (int tier = ASSAY_TIER_A; tier <= ASSAY_TIER_D; tier++) {
         if (strcmp(assay_tier_name((enum assay_tier)tier), text) == 0) {
@@ -83,7 +85,8 @@ static enum assay_status read_min_tier(
             return ASSAY_OK;
         }
     }
-    return assay_fail(err, ASSAY_EUSAGE, "--min-tier: '%s' is not A, B, C or D", text);
+    return assay_fail(err, ASSAY_EUSAGE, "%s: '%s' is not A, B, C or D",
+            given ? "--min-tier" : "ASSAY_MIN_TIER", text);
 }
 
 enum assay_status assay_context_sandbox_options(struct assay_sandbox_options *out,

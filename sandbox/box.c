@@ -336,26 +336,30 @@ static void follow(struct run *run)
 
 // --- after ---------------------------------------------------------------------------------------
 
+static bool read_page(struct assay_notify_page *page, int fd)
+{
+    return pread(fd, page, sizeof(*page), 0) == (ssize_t)sizeof(*page) && page->count > 0 &&
+            page->count <= ASSAY_DENIALS_MAX;
+}
+
 // The page is the init's word; what it says is cut to what a row can hold all the same.
 static void take_denials(struct assay_box_result *result, const struct run *run)
 {
     struct assay_notify_page *page = run->learn_fd < 0 ? NULL : calloc(1, sizeof(*page));
-    const size_t size = sizeof(*page);
+    struct assay_denial *rows = NULL;
 
-    if (page != NULL && pread(run->learn_fd, page, size, 0) == (ssize_t)size &&
-            page->count <= ASSAY_DENIALS_MAX && page->count > 0)
-        result->denials = calloc(page->count, sizeof(*result->denials));
-    if (result->denials != NULL) {
-        memcpy(result->denials, page->rows, page->count * sizeof(*result->denials));
+    if (page != NULL && read_page(page, run->learn_fd))
+        rows = calloc(page->count, sizeof(*rows));
+    if (rows != NULL) {
+        for (size_t i = 0; i < page->count; i++) {
+            rows[i] = page->rows[i];
+            rows[i].call[sizeof(rows[i].call) - 1] = '\0';
+            rows[i].process[sizeof(rows[i].process) - 1] = '\0';
+            rows[i].file[sizeof(rows[i].file) - 1] = '\0';
+        }
+        result->denials = rows;
         result->denial_count = page->count;
         result->denials_lost = page->lost;
-    }
-    for (size_t i = 0; i < result->denial_count; i++) {
-        struct assay_denial *row = &result->denials[i];
-
-        row->call[sizeof(row->call) - 1] = '\0';
-        row->process[sizeof(row->process) - 1] = '\0';
-        row->file[sizeof(row->file) - 1] = '\0';
     }
     free(page);
 }

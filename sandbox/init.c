@@ -38,6 +38,7 @@
 #include "sandbox/notify.h"
 #include "sandbox/payload.h"
 #include "sandbox/plan.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/serve.h"
 #include "sandbox/sys.h"
@@ -158,6 +159,8 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
+    if (!assay_quota_bound(fault))
+        return false;
     return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged,
             init->tier != ASSAY_TIER_B, fault);
 }

@@ -56,6 +56,7 @@
 #include <unistd.h>
 
 #include "sandbox/prober.h"
+#include "sandbox/quota.h"
 #include "sandbox/spawner.h"
 #include "sandbox/stage.h"
 #include "sandbox/sys.h"
@@ -102,6 +103,7 @@ static bool shed_inheritance(void)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    assay_quota_prepare();
     (void)prctl(PR_SET_NAME, "assay-box", 0, 0, 0);
     return true;
 }

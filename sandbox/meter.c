@@ -123,7 +123,8 @@ static void note_cpu(struct assay_meter *meter, uint64_t living_us, uint64_t liv
 
 // --- memory --------------------------------------------------------------------------------------
 
-// The number after `key` ("RssAnon:"), which the kernel gives in KiB.
+// The number after `key` ("\nRssAnon:"), which the kernel gives in KiB. With the
+// line's beginning: a process may call itself "RssAnon:", and its name comes first.
 static uint64_t find_bytes(const char *text, const char *key)
 {
     const char *at = strstr(text, key);
@@ -138,15 +139,15 @@ static void add_pages(struct sums *sums, int proc_fd, const char *pid, bool exac
 
     (void)snprintf(path, sizeof(path), "%.20s/smaps_rollup", pid);
     if (exact && assay_procfile_read(proc_fd, path, text, sizeof(text)) && text[0] != '\0') {
-        sums->anon_bytes += find_bytes(text, "Pss_Anon:");
-        sums->shared_bytes += find_bytes(text, "Pss_Shmem:");
+        sums->anon_bytes += find_bytes(text, "\nPss_Anon:");
+        sums->shared_bytes += find_bytes(text, "\nPss_Shmem:");
         return;
     }
     (void)snprintf(path, sizeof(path), "%.20s/status", pid);
     if (!assay_procfile_read(proc_fd, path, text, sizeof(text)))
         return;
-    sums->anon_bytes += find_bytes(text, "RssAnon:");
-    sums->shared_bytes += find_bytes(text, "RssShmem:");
+    sums->anon_bytes += find_bytes(text, "\nRssAnon:");
+    sums->shared_bytes += find_bytes(text, "\nRssShmem:");
 }
 
 static uint64_t read_tmpfs(const struct assay_mounts *mounts)

@@ -454,20 +454,37 @@ static bool add_out_dir(struct tree *tree)
     return note_tmpfs(tree, fcntl(tree->out->out_dir_fd, F_DUPFD_CLOEXEC, 0));
 }
 
+// A directory of this mode, or whatever an image has there; links end in the box's root.
+static bool make_place(struct tree *tree, const char *path, unsigned mode)
+{
+    int fd = tree_open(tree, path, O_PATH, 0);
+    bool made = false;
+
+    if (fd >= 0) {
+        close(fd);
+        return true;
+    }
+    if (errno != ENOENT)
+        return assay_fault_set(tree->fault, "make places");
+    if (!tree_make_directories(tree, path, "make places"))
+        return false;
+    fd = tree_open(tree, path, O_RDONLY | O_DIRECTORY, 0);
+    made = fd >= 0 && fchmod(fd, mode) == 0;
+    if (!made)
+        (void)assay_fault_set(tree->fault, "make places");
+    if (fd >= 0)
+        close(fd);
+    return made;
+}
+
 // What a host's users may write: windows through the root, which is read-only when it is ours.
 static bool add_writable_places(struct tree *tree)
 {
     const struct assay_place *rows = assay_places;
 
     for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++) {
-        const bool missing = faccessat(tree->root_fd, rows[i].path + 1, F_OK, 0) != 0;
-
-        if (missing && errno != ENOENT)
-            return assay_fault_set(tree->fault, "make places");
-        if (!tree_make_directories(tree, rows[i].path, "make places"))
+        if (!make_place(tree, rows[i].path, rows[i].mode))
             return false;
-        if (missing && fchmodat(tree->root_fd, rows[i].path + 1, rows[i].mode, 0) < 0)
-            return assay_fault_set(tree->fault, "make places");
         if (tree->plan->root_lower_count == 0) {
             const int fd = tree_clone(tree->root_fd, rows[i].path + 1, 0);
 

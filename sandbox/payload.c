@@ -76,6 +76,18 @@ static bool set_limit(int resource, rlim_t soft, rlim_t hard, struct assay_fault
             assay_fault_set(fault, "setrlimit");
 }
 
+// At most half of what the init and assay have: the kernel refuses to pass a descriptor once a
+// user's sockets hold more of them, undelivered, than who passes it may have open.
+static bool limit_open_files(rlim_t count, struct assay_fault *fault)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return assay_fault_set(fault, "getrlimit");
+    count = count < files.rlim_max / 2 ? count : files.rlim_max / 2;
+    return set_limit(RLIMIT_NOFILE, count, count, fault);
+}
+
 static bool set_limits(const struct assay_payload *payload, struct assay_fault *fault)
 {
     const struct assay_box_limits *limits = &payload->plan->limits;
@@ -83,13 +95,15 @@ static bool set_limits(const struct assay_payload *payload, struct assay_fault *
     // it, for one process, should the spawner be stopped.
     const rlim_t cpu_s = limits->cpu_ms_max / 1000 + 2;
 
-    if (!set_limit(RLIMIT_CORE, 0, 0, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
+    // A core limit of 0 lets a host whose core_pattern is a program run it, as
+    // root, on what crashed here; a limit of 1 stops that too. The profile keeps it.
+    if (!set_limit(RLIMIT_CORE, 1, 1, fault) || !set_limit(RLIMIT_CPU, cpu_s, cpu_s + 1, fault) ||
             !set_limit(RLIMIT_FSIZE, limits->disk_bytes_max, limits->disk_bytes_max, fault) ||
-            !set_limit(RLIMIT_NOFILE, limits->open_file_count_max, limits->open_file_count_max,
-                    fault) ||
+            !limit_open_files(limits->open_file_count_max, fault) ||
             !set_limit(RLIMIT_STACK, (rlim_t)8 << 20, RLIM_INFINITY, fault) ||
             !set_limit(RLIMIT_MEMLOCK, 65536, 65536, fault) ||
-            !set_limit(RLIMIT_MSGQUEUE, 819200, 819200, fault) ||
+            // A quarter of what a user has, since an ordinary user's boxes share that.
+            !set_limit(RLIMIT_MSGQUEUE, 204800, 204800, fault) ||
             !set_limit(RLIMIT_SIGPENDING, 4096, 4096, fault) ||
             !set_limit(RLIMIT_NICE, 0, 0, fault) || !set_limit(RLIMIT_RTPRIO, 0, 0, fault))
         return false;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +136,19 @@ static void reap(pid_t pid)
             return;
 }
 
+// The kernel counts descriptors that a user's sockets hold undelivered. As an ordinary
+// user boxes are that user too, and may have as many as payload.c lets them; with fewer of our
+// own, what they hold would keep us from handing a descriptor to the spawner.
+static void raise_open_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 // Fills pid, fd and probes; *refused is what the spawner itself said.
 static enum assay_status launch(
         struct assay_sandbox *sandbox, struct assay_error *refused, struct assay_error *err)
@@ -253,6 +267,7 @@ enum assay_status assay_sandbox_start(struct assay_sandbox **out,
 
     if (status != ASSAY_OK)
         return status;
+    raise_open_files();
     status = launch(sandbox, &refused, err);
     if (status == ASSAY_OK)
         status = judge_tier(sandbox, &refused, err);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "sandbox/init.h"
 #include "sandbox/procfile.h"
+#include "sandbox/quota.h"
 #include "sandbox/request.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
@@ -217,7 +218,7 @@ static bool clone_init(
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)(unsigned)group_fd;
     }
-    box->pid = sys_clone3(&args);
+    box->pid = assay_quota_clone(&args, spawner->ids.root ? box->uid : 0, 0);
     if (box->pid == 0)
         become_init(spawner, shape, control_fd);
     if (box->pid < 0) {

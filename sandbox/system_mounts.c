@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // system_mounts.c - the parts of a box's tree that are a system's: /usr and /etc, /dev, /proc.
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,10 +43,60 @@ static bool write_file(struct tree *tree, const char *path, const char *text, si
     return written;
 }
 
+// 0 when the entry itself is there, be it a link; else errno. Its folder is one of an
+// image, which may hold links to anywhere: they end in the box's root, never in the host's.
+static int find_entry(const struct tree *tree, const char *path)
+{
+    const int fd = tree_open(tree, path, O_PATH | O_NOFOLLOW, 0);
+
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return 0;
+}
+
+static int open_folder(const struct tree *tree, const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+
+    (void)snprintf(folder, sizeof(folder), "/%.*s", slash == NULL ? 0 : (int)(slash - path), path);
+    return tree_open(tree, folder, O_PATH | O_DIRECTORY, 0);
+}
+
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
+static bool add_link(struct tree *tree, const struct assay_skeleton_entry *entry)
+{
+    const int fd = open_folder(tree, entry->path);
+    const bool linked = fd >= 0 && symlinkat(entry->text, fd, last_name(entry->path)) == 0;
+
+    if (!linked)
+        (void)assay_fault_set(tree->fault, "link /etc");
+    if (fd >= 0)
+        close(fd);
+    return linked;
+}
+
+static void remove_entry(const struct tree *tree, const char *path)
+{
+    const int fd = open_folder(tree, path);
+
+    if (fd < 0)
+        return;
+    (void)unlinkat(fd, last_name(path), 0);
+    close(fd);
+}
+
 static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entry)
 {
-    const bool missing = faccessat(tree->root_fd, entry->path, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
-    const int problem = missing ? errno : 0;
+    const int problem = find_entry(tree, entry->path);
+    const bool missing = problem != 0;
     const char *text = entry->text;
     size_t len = entry->text_len;
     char host_path[sizeof(entry->path) + 1];
@@ -55,8 +106,7 @@ static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entr
         return assay_fault_errno(tree->fault, "look at /etc", problem);
     switch (entry->kind) {
     case ASSAY_SKELETON_LINK:
-        return !missing || symlinkat(entry->text, tree->root_fd, entry->path) == 0 ||
-                assay_fault_set(tree->fault, "link /etc");
+        return !missing || add_link(tree, entry);
     case ASSAY_SKELETON_FILE:
         if (tree->host_resolv != NULL && strcmp(entry->path, "etc/resolv.conf") == 0)
             text = tree->host_resolv;
@@ -65,7 +115,7 @@ static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entr
         len = text == entry->text ? len : strlen(text);
         // Not through a link of an image: resolv.conf is often one.
         if (!missing && entry->replace)
-            (void)unlinkat(tree->root_fd, entry->path, 0);
+            remove_entry(tree, entry->path);
         return (!missing && !entry->replace) || write_file(tree, entry->path, text, len);
     case ASSAY_SKELETON_BIND:
         break;
@@ -177,6 +227,8 @@ static bool add_pts(struct tree *tree, int dev_fd)
     if (fs_fd >= 0 && sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "newinstance", NULL) == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "ptmxmode", "0666") == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "mode", "0620") == 0 &&
+            // The host's number of terminals (kernel.pty.max) is one for all boxes.
+            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "max", "64") == 0 &&
             sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
         fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     attached = (fd >= 0 && attach_in(dev_fd, "pts", fd)) || assay_fault_set(tree->fault, "devpts");
@@ -287,7 +339,7 @@ static int make_proc(void)
 
 bool tree_add_proc(struct tree *tree)
 {
-    static const char *const read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+    static const char *const read_only[] = {"bus", "fs", "irq", "pressure", "sys", "sysrq-trigger"};
     static const char *const masked[] = {"acpi", "asound", "kallsyms", "kcore", "key-users", "keys",
             "kmsg", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"};
     const int fd = tree->out->outer_proc ? clone_outer_proc() : make_proc();

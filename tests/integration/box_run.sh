@@ -129,6 +129,18 @@ assert row["call"] == "unshare" and row["errno"] == 1 and row["count"] == 2 and 
 box 0 exited -- sh -c 'unshare -U true; true'
 ! grep -q refused "$WORK/err" || fail "refused calls are told without --learn"
 
+# What a list of hosts does not have is refused, and told.
+box 0 exited --allow-host one.invalid -- /usr/bin/python3 -c '
+import os, urllib.error, urllib.request
+try:
+    urllib.request.urlopen("http://two.invalid/")
+except urllib.error.HTTPError as e:
+    print(e.code, bool(os.environ["http_proxy"]))'
+same '403 True\n'
+has err "assay: network: two.invalid:80, 1 time"
+/usr/bin/python3 -c 'import json, sys; assert "two.invalid:80" in json.load(open(sys.argv[1]))["network_refused"][0]' "$WORK/json"
+run 2 assay box run --allow-host one.invalid --network none -- true
+
 # Hostile output stays output: the status is where nobody else can write.
 box 0 exited -- sh -c 'printf "\033]0;x\007\000\377" ; echo "{\"cause\":\"forged\"}" >&2; ls /proc/self/fd | wc -l'
 printf '\033]0;x\007\000\3774\n' | cmp - "$WORK/out" || fail "hostile output"

@@ -24,3 +24,12 @@ run 0 as_user eval quick --gold --json "$@"
 [ "$(json 'd["resolved_instances"]')" = 5 ] || fail "gold as a user: $(cat "$WORK/out")"
 run 0 as_user eval quick --empty --json "$@"
 [ "$(json 'd["resolved_instances"]')" = 0 ] || fail "empty as a user: $(cat "$WORK/out")"
+# A box for its own sake: a tree of the user's own, copied on write, kept in a folder of the user's own.
+mkdir "$WORK/home/tree" && echo old >"$WORK/home/tree/file" && chown -R "$uid:$uid" "$WORK/home/tree"
+run 0 as_user box run --tree "$WORK/home/tree" --keep "$WORK/home/kept" --learn -- \
+    sh -c 'id -un; echo new >file; unshare -U true; cat file'
+has out box
+has out new
+has err "assay: refused: unshare (EPERM), 1 time, by unshare in "
+[ "$(cat "$WORK/home/tree/file" "$WORK/home/kept/upper/file")" = "$(printf 'old\nnew')" ] || fail "box run as a user"
+[ "$(stat -c %u "$WORK/home/kept/upper/file")" = "$uid" ] || fail "what is kept is not the user's"
