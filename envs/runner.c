@@ -233,7 +233,8 @@ static bool run_warm(const struct assay_runner_job *job, const struct assay_box_
     struct assay_warm_lease lease;
     bool counts = false;
 
-    if (plan->network != ASSAY_NETWORK_NONE || !assay_warm_take(job->warm, &lease, plan, &job->warm_argv))
+    if (plan->network != ASSAY_NETWORK_NONE ||
+            !assay_warm_take(job->warm, &lease, plan, &job->warm_argv))
         return false;
     if (assay_zygote_run(lease.zygote, plan, result, NULL) == ASSAY_OK) {
         // Trouble on our side may be the zygote's; a cold run will tell.

@@ -7,10 +7,10 @@
 
 #include "base/hash.h"
 
-#define SLOTS_MAX 8            // zygotes at once: some 40 MiB each
+#define SLOTS_MAX 8 // zygotes at once: some 40 MiB each
 #define MEMORY_BYTES ((uint64_t)1 << 30)
-#define SERVED_WELL 8          // runs after which a zygote was worth its start
-#define PATIENCE_MAX 64        // runs that go by before one that keeps failing is tried again
+#define SERVED_WELL 8   // runs after which a zygote was worth its start
+#define PATIENCE_MAX 64 // runs that go by before one that keeps failing is tried again
 #define MOUNTS_MAX 8
 
 enum state { COLD, STARTING, SERVING, REFUSED };

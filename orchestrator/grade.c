@@ -226,8 +226,7 @@ static enum assay_status run_box(struct grading *g, struct assay_box_result *res
     if (status == ASSAY_OK && g->framework->command)
         status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
     if (status == ASSAY_OK && g->framework->warm)
-        status = g->framework->warm(
-                &job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
+        status = g->framework->warm(&job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
     if (status != ASSAY_OK)
         return status;
     job.log_path = assay_arena_printf(

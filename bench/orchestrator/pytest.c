@@ -41,9 +41,10 @@ struct bench {
 
 static const struct {
     const char *name, *text;
-} files[] = {{"suite.json",
-                     "{\"schema\": 1, \"name\": \"bench\", \"version\": \"1\", \"recipes\": {\"r\": "
-                     "{\"base\": \"host\", \"setup\": [], \"env\": {}, \"workdir\": \"/testbed\"}}}"},
+} files[] = {
+        {"suite.json",
+                "{\"schema\": 1, \"name\": \"bench\", \"version\": \"1\", \"recipes\": {\"r\": "
+                "{\"base\": \"host\", \"setup\": [], \"env\": {}, \"workdir\": \"/testbed\"}}}"},
         {"bench__two/instance.json",
                 "{\"schema\": 1, \"instance_id\": \"bench__two\", \"repo\": \"a/b\", \"base\": "
                 "{\"dir\": \"base\"}, \"recipe\": \"r\", \"framework\": \"pytest\", \"test_cmd\": "
