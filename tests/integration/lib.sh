@@ -10,6 +10,7 @@ NAME=$(basename "$0" .sh)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/assay-$NAME.XXXXXX")
 export ASSAY_HOME="$WORK/home"
 export CI=1 # plain progress lines
+: >"$WORK/began"
 
 fail() {
     echo "$NAME: FAILED: $*" >&2
@@ -121,7 +122,7 @@ no_leftovers() {
             esac
         done
         [ -z "$orphans" ] || left="processes without an assay: $orphans"
-        for group in $(find /sys/fs/cgroup -type d -name 'assay-*-*' 2>/dev/null); do
+        for group in $(find /sys/fs/cgroup -type d -name 'assay-*-*' -newer "$WORK/began" 2>/dev/null); do
             pid=$(basename "$group" | cut -d- -f3)
             [ -d "/proc/$pid" ] || left="control group: $group"
         done
