@@ -291,8 +291,9 @@ static bool is_listed(struct span list, struct span name)
 
 static bool is_of_the_connection(struct span all, struct span name)
 {
+    // "Close", because the Connection field that is written names it.
     static const char *const names[] = {"Host", "Connection", "Proxy-Connection", "Keep-Alive",
-            "Proxy-Authorization", "Proxy-Authenticate", "TE", "Trailer", "Upgrade"};
+            "Proxy-Authorization", "Proxy-Authenticate", "TE", "Trailer", "Upgrade", "Close"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (span_is(name, names[i]))

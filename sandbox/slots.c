@@ -303,7 +303,7 @@ static bool queue_up(struct assay_slots *slots, struct waiter *waiter, const vol
     *slots->last = waiter;
     slots->last = &waiter->next;
     while (!waiter->admitted) {
-        if (cancel != NULL && *cancel) {
+        if (cancel != NULL && __atomic_load_n(cancel, __ATOMIC_RELAXED)) {
             unlink_waiter(slots, waiter);
             admit_waiters(slots); // it may have held up the ones behind it
             return false;

@@ -115,6 +115,18 @@ run 0 assay eval net --gold --instance net__none-1 --run-id none --allow-host "1
 [ "$(test_log none net__none-1 | grep -c '^NO ')" = 4 ] || fail "it reached something: $(test_log none net__none-1)"
 ! test_log none net__none-1 | grep -qi proxy || fail "it was told of a proxy"
 
+# --- a box by hand
+fetch="import urllib.request as u; print(u.urlopen('http://127.0.0.1:$other/secret').read().decode())"
+run 0 assay box run --network allowlist --allow-host "127.0.0.1:$other" --json -- python3 -c "$fetch"
+has out secret
+has err '"network":"allowlist"'
+has err '"refused":[]'
+run 1 assay box run --network allowlist --env no_proxy= --env NO_PROXY= --json -- python3 -c "$fetch"
+has err "assay: refused: 127.0.0.1:$other, 1 time: not on this box's allow-list"
+has err "\"refused\":[\"127.0.0.1:$other, 1 time: not on this box's allow-list\"]"
+run 2 assay box run --network all -- true
+run 2 assay box run --network none --allow-host a.example -- true
+
 # --- the command line, and a proxy that is none
 run 2 assay eval net --gold --network all
 has err "is not allowlist, none or host"

@@ -201,6 +201,7 @@ static void a_head_goes_on_without_what_concerns_this_connection(void **state)
                                "Upgrade: h2c\r\n"
                                "TE: trailers\r\n"
                                "x-hop: 1\r\n"
+                               "Close: x\r\n"
                                "Content-Length: 3\r\n"
                                "\r\n";
     struct assay_proxy_request request;

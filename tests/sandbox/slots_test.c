@@ -235,7 +235,7 @@ static void who_waits_can_be_cancelled_and_holds_up_nobody(void **state)
     start(&all);
     start(&behind);
     assert_int_equal(atomic_load(&order), 0);
-    all.cancel = true;
+    __atomic_store_n(&all.cancel, true, __ATOMIC_RELAXED);
     pthread_join(all.thread, NULL);
     assert_int_equal(all.status, ASSAY_EINTERRUPTED);
     pthread_join(behind.thread, NULL); // `held` is still out
