@@ -104,6 +104,7 @@ static enum assay_status set_up(struct bench *bench, struct assay_error *err)
     enum assay_status status = ASSAY_OK;
 
     (void)snprintf(program, sizeof(program), "%s/assay-box", build != NULL ? build : ".");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet
     if (!write_suite(bench) || setenv("ASSAY_BOX_PROGRAM", program, 0) != 0)
         return assay_fail(err, ASSAY_EIO, "write the suite");
     (void)snprintf(home_path, sizeof(home_path), "%s/home", bench->folder);
