@@ -86,7 +86,7 @@ enum assay_host_kind assay_host_read(char out[ASSAY_HOST_BYTES_MAX], const char 
     if (len == 0 || len >= ASSAY_HOST_BYTES_MAX)
         return ASSAY_HOST_INVALID;
     for (size_t i = 0; i < len; i++)
-        out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+        out[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
     out[len] = '\0';
     if (is_bracketed(out, len) || (is_ipv4(out, len) && !dotted))
         return ASSAY_HOST_ADDRESS;
