@@ -51,6 +51,11 @@ struct assay_sandbox_options {
     // are missing: for tests of the other host shapes.
     bool hide_cgroups;
     bool hide_user_namespaces;
+    // How many boxes are prepared ahead, up to the point where they need to know
+    // their plan. 0: 16; negative: none.
+    int ready_count;
+    // A new network namespace for every box, never one that was used and found as new.
+    bool fresh_network;
     bool hide_proc;
     // Commands that may share one CPU of this process's affinity mask; 0: 1. Others wait.
     uint32_t boxes_per_cpu;

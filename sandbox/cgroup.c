@@ -13,9 +13,17 @@
 
 #include "sandbox/procfile.h"
 
+#define NAME_BYTES 112
+
 static bool limit_memory(int dir_fd, bool v2, uint64_t bytes, struct assay_fault *fault)
 {
-    if (!assay_procfile_write_u64(dir_fd, v2 ? "memory.max" : "memory.limit_in_bytes", bytes))
+    const char *name = v2 ? "memory.max" : "memory.limit_in_bytes";
+
+    // v1: where a lower limit was written before, the one with swap is in the way.
+    if (!assay_procfile_write_u64(dir_fd, name, bytes) &&
+            (v2 || errno != EINVAL ||
+                    !assay_procfile_write_u64(dir_fd, "memory.memsw.limit_in_bytes", bytes) ||
+                    !assay_procfile_write_u64(dir_fd, name, bytes)))
         return assay_fault_set(fault, "cgroup memory limit");
     if (v2) {
         // Both are missing on some kernels: no swap, or before 4.19.
@@ -47,21 +55,31 @@ static int watch_oom(int dir_fd)
     return event_fd;
 }
 
-bool assay_cgroup_create(
-        struct assay_cgroup *out, struct assay_cgroups *groups, struct assay_fault *fault)
+void assay_cgroup_init(struct assay_cgroup *group)
 {
-    memset(out, 0, sizeof(*out));
-    out->oom_fd = -1;
-    out->exists = true;
+    group->oom_fd = -1;
     for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
-        out->dirs[i] = -1;
-    (void)snprintf(out->name, sizeof(out->name), "%s-%" PRIu64, groups->prefix, groups->next++);
+        group->dirs[i] = -1;
+}
+
+static void print_name(char name[NAME_BYTES], const struct assay_cgroups *groups, uint64_t number)
+{
+    (void)snprintf(name, NAME_BYTES, "%s-%" PRIu64, groups->prefix, number);
+}
+
+bool assay_cgroup_create(struct assay_cgroup *out, const struct assay_cgroups *groups,
+        uint64_t number, struct assay_fault *fault)
+{
+    char name[NAME_BYTES];
+
+    assay_cgroup_init(out);
+    print_name(name, groups, number);
     for (size_t i = 0; i < groups->tree_count; i++) {
         const struct assay_cgroup_tree *tree = &groups->trees[i];
 
-        if (mkdirat(tree->dir_fd, out->name, 0755) < 0 && errno != EEXIST)
+        if (mkdirat(tree->dir_fd, name, 0755) < 0 && errno != EEXIST)
             return assay_fault_set(fault, "cgroup mkdir");
-        out->dirs[i] = openat(tree->dir_fd, out->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        out->dirs[i] = openat(tree->dir_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (out->dirs[i] < 0)
             return assay_fault_set(fault, "cgroup open");
         if ((tree->roles & ASSAY_CGROUP_MEMORY) && !tree->v2)
@@ -175,22 +193,24 @@ void assay_cgroup_read(const struct assay_cgroup *group, const struct assay_cgro
     }
 }
 
-bool assay_cgroup_remove(struct assay_cgroup *group, const struct assay_cgroups *groups)
+void assay_cgroup_close(struct assay_cgroup *group)
 {
-    bool gone = true;
-
-    if (!group->exists)
-        return true;
     if (group->oom_fd >= 0)
         close(group->oom_fd);
-    group->oom_fd = -1;
-    for (size_t i = 0; i < groups->tree_count; i++) {
+    for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
         if (group->dirs[i] >= 0)
             close(group->dirs[i]);
-        group->dirs[i] = -1;
-        if (unlinkat(groups->trees[i].dir_fd, group->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+    assay_cgroup_init(group);
+}
+
+bool assay_cgroup_remove(const struct assay_cgroups *groups, uint64_t number)
+{
+    char name[NAME_BYTES];
+    bool gone = true;
+
+    print_name(name, groups, number);
+    for (size_t i = 0; i < groups->tree_count; i++)
+        if (unlinkat(groups->trees[i].dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
             gone = false;
-    }
-    group->exists = !gone;
     return gone;
 }

@@ -59,17 +59,17 @@ void assay_cgroups_close(struct assay_cgroups *groups);
 // Remove groups of spawners of this pid namespace that are dead; returns how many.
 unsigned assay_cgroups_sweep(struct assay_cgroups *groups);
 
-// The group of one box.
+// The group of one box, as open directories. Its name is the prefix and a number.
 struct assay_cgroup {
-    char name[112];
-    int dirs[ASSAY_CGROUP_TREES_MAX]; // O_PATH; -1: no such tree
+    int dirs[ASSAY_CGROUP_TREES_MAX]; // O_PATH; -1: none
     int oom_fd;                       // v1: an eventfd that tells of an OOM; -1
-    bool exists;
 };
 
+// No group.
+void assay_cgroup_init(struct assay_cgroup *group);
 // Make the group, before the box's first process exists.
-bool assay_cgroup_create(
-        struct assay_cgroup *out, struct assay_cgroups *groups, struct assay_fault *fault);
+bool assay_cgroup_create(struct assay_cgroup *out, const struct assay_cgroups *groups,
+        uint64_t number, struct assay_fault *fault);
 // Write its limits, before the box's first foreign code runs.
 bool assay_cgroup_limit(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         const struct assay_box_limits *limits, struct assay_fault *fault);
@@ -95,7 +95,8 @@ void assay_cgroup_read_cpu(const struct assay_cgroup *group, const struct assay_
 void assay_cgroup_read(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         struct assay_cgroup_usage *usage);
 
+void assay_cgroup_close(struct assay_cgroup *group);
 // False while a directory is busy: try again a little later.
-bool assay_cgroup_remove(struct assay_cgroup *group, const struct assay_cgroups *groups);
+bool assay_cgroup_remove(const struct assay_cgroups *groups, uint64_t number);
 
 #endif

@@ -2,7 +2,7 @@
 // init.c - the life of a box's PID 1.
 //
 //   clone3 -> waits for GO (the spawner writes uid maps and cgroups first)
-//   -> prepares: becomes the box's user, makes loopback, hostname, the system's mounts
+//   -> prepares: becomes the box's user, makes the hostname, the system's mounts
 //   -> waits for its request (it may wait long, in a pool)
 //   -> finishes: makes the plan's mounts, enters the new root -> forks the payload
 //   -> tells STARTED when exec worked, FAILED when a step of ours did not
@@ -32,6 +32,7 @@
 
 #include "base/clock.h"
 #include "sandbox/caps.h"
+#include "sandbox/fds.h"
 #include "sandbox/ids.h"
 #include "sandbox/loopback.h"
 #include "sandbox/meter.h"
@@ -85,31 +86,6 @@ static _Noreturn void fail(const struct life *life, const struct assay_fault *fa
 
 // --- before the payload --------------------------------------------------------------------------
 
-static int compare_fds(const void *a, const void *b)
-{
-    const int left = *(const int *)a;
-    const int right = *(const int *)b;
-
-    return (left > right) - (left < right);
-}
-
-// A fork has every descriptor of the spawner: other boxes' sockets among them,
-// whose closing must mean something. Keep only our own.
-static bool keep_only(int *fds, size_t count, struct assay_fault *fault)
-{
-    unsigned next = 0;
-
-    qsort(fds, count, sizeof(*fds), compare_fds);
-    for (size_t i = 0; i < count; i++) {
-        if (fds[i] < 0 || (unsigned)fds[i] < next)
-            continue;
-        if ((unsigned)fds[i] > next && sys_close_range(next, (unsigned)fds[i] - 1, 0) < 0)
-            return assay_fault_set(fault, "close descriptors");
-        next = (unsigned)fds[i] + 1;
-    }
-    return sys_close_range(next, ~0U, 0) == 0 || assay_fault_set(fault, "close descriptors");
-}
-
 static bool close_others(const struct assay_init *init, struct assay_fault *fault)
 {
     int fds[3] = {init->control_fd, init->waiting_pid > 0 ? init->waiting_fd : -1, -1};
@@ -117,7 +93,7 @@ static bool close_others(const struct assay_init *init, struct assay_fault *faul
 #ifdef __SANITIZE_ADDRESS__
     fds[2] = 2; // where the sanitizers of a test build report
 #endif
-    return keep_only(fds, 3, fault);
+    return assay_fds_keep_only(fds, 3, fault);
 }
 
 // False with fault->step empty when the spawner is gone.
@@ -138,6 +114,7 @@ static bool wait_for_go(const struct assay_init *init, struct assay_fault *fault
 static bool prepare(struct life *life, struct assay_fault *fault)
 {
     const struct assay_init *init = life->init;
+    enum assay_shape shape = init->shape;
 
     // Without a user namespace these are the host's capabilities, until the tree is made.
     if (init->tier == ASSAY_TIER_C) {
@@ -153,7 +130,9 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    if (init->shape != ASSAY_SHAPE_HOST_NETWORK && !assay_loopback_raise(fault))
+    // A zygote's run is in a new network namespace; a forge's init is in one that is complete.
+    if (init->waiting_pid > 0 && init->shape != ASSAY_SHAPE_HOST_NETWORK &&
+            !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
         return assay_fault_set(fault, "hostname");
@@ -161,8 +140,12 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "dumpable");
     if (!assay_quota_bound(fault))
         return false;
-    return assay_mounts_prepare(&life->mounts, init->shape, init->skeleton, init->staged,
-            init->tier != ASSAY_TIER_B, fault);
+    // Without a stage what would be mounted now could hide the plan's sources, which this
+    // process opens itself; a zygote's run gets them opened.
+    if (!init->staged && init->waiting_pid == 0 && shape == ASSAY_SHAPE_PLAIN)
+        shape = ASSAY_SHAPE_OTHER;
+    return assay_mounts_prepare(
+            &life->mounts, shape, init->skeleton, init->staged, init->tier != ASSAY_TIER_B, fault);
 }
 
 // In tier C the uid is that of all boxes, and so is its count of processes: the meter keeps the
@@ -202,6 +185,8 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 {
     sigset_t signals;
 
+    // The spawner ignores it, which would take our children from us unseen.
+    (void)signal(SIGCHLD, SIG_DFL);
     sigfillset(&signals);
     if (pthread_sigmask(SIG_SETMASK, &signals, NULL) != 0)
         return assay_fault_set(fault, "block signals");
@@ -443,6 +428,7 @@ void assay_init_run(const struct assay_init *init)
     struct life life = {.init = init, .listen_fd = -1, .signal_fd = -1, .error_fd = -1};
     struct assay_fault fault = {{0}, 0};
 
+    (void)prctl(PR_SET_NAME, "assay-ready", 0, 0, 0);
     life.mounts.out_dir_fd = -1;
     life.notify.socket_fd = life.notify.listener_fd = -1;
     assay_request_init(&life.request);
@@ -454,6 +440,7 @@ void assay_init_run(const struct assay_init *init)
         fail(&life, &fault);
     if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
+    (void)prctl(PR_SET_NAME, "assay-init", 0, 0, 0);
     if (!finish(&life, &fault))
         fail(&life, &fault);
     if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||

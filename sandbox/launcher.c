@@ -63,12 +63,14 @@
 #include "sandbox/wire.h"
 
 struct words {
-    bool hide_cgroups, hide_user_namespaces, hide_proc;
+    bool hide_cgroups, hide_user_namespaces, hide_proc, fresh_network;
+    uint32_t ready_max;
 };
 
 static bool read_words(struct words *words, int argc, char **argv)
 {
     memset(words, 0, sizeof(*words));
+    words->ready_max = ASSAY_READY_DEFAULT;
     if (argc < 2 || strcmp(argv[1], "spawner") != 0)
         return false;
     for (int i = 2; i < argc; i++) {
@@ -76,12 +78,16 @@ static bool read_words(struct words *words, int argc, char **argv)
             words->hide_cgroups = true;
         else if (strcmp(argv[i], "--hide-user-namespaces") == 0)
             words->hide_user_namespaces = true;
+        else if (strcmp(argv[i], "--fresh-network") == 0)
+            words->fresh_network = true;
+        else if (strcmp(argv[i], "--ready") == 0 && i + 1 < argc)
+            words->ready_max = (uint32_t)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--hide-proc") == 0)
             words->hide_proc = true;
         else
             return false;
     }
-    return true;
+    return words->ready_max < ASSAY_BOXES_MAX;
 }
 
 // Nothing of the process that exec'd us but its standard error and the main socket.
@@ -150,7 +156,7 @@ static bool can_shift_tmpfs(struct spawner *spawner)
     int mount_fd = -1;
     bool can = false;
 
-    if (!ids->root || !spawner->can_idmap)
+    if (!ids->root || !spawner->can_idmap || spawner->tier == ASSAY_TIER_C)
         return false;
     spawner->part_map_fds[ids->pool_count] = assay_spawn_map_namespace(&map);
     fs_fd = sys_fsopen("tmpfs");
@@ -193,6 +199,13 @@ static void prepare(
         spawner->staged = assay_stage_make(&spawner->skeleton, &spawner->ids, &fault);
     if (!spawner->ids.root && geteuid() != spawner->ids.store_uid)
         (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
+    spawner->forge_fd = -1;
+    spawner->fresh_network = words->fresh_network;
+    spawner->ready_max = words->ready_max;
+    assay_box_limits_default(&spawner->usual_limits);
+    // Inits are the spawner's children even where the forge cloned them: one that is made and
+    // not handed over any more must be reaped, too.
+    (void)signal(SIGCHLD, SIG_IGN);
     if (!watch_all(spawner) || !make_uid_pool(spawner))
         (void)assay_fail_errno(&hello->error, errno, "start the spawner");
     // Without them only snapshots fail, and say so.
@@ -212,7 +225,7 @@ static void clean_up(struct spawner *spawner)
     }
     assay_holds_close(&spawner->holds);
     free(spawner->uid_taken);
-    free(spawner->busy_groups);
+    free(spawner->graves);
     assay_skeleton_free(&spawner->skeleton);
     assay_cgroups_close(&spawner->cgroups);
 }

@@ -54,7 +54,7 @@ bool assay_naming_next(struct assay_naming *naming, const char **target,
         *target = has_lowers ? "/" : place->path;
         if (has_lowers)
             (void)snprintf(name, ASSAY_LAYER_NAME_BYTES, "u0");
-        else if (plan->from == NULL)
+        else if (assay_layers_count(assay_snapshot_layers(plan->from), place->path) == 0)
             (void)snprintf(name, ASSAY_LAYER_NAME_BYTES, "root%s", place->path);
         else
             (void)snprintf(name, ASSAY_LAYER_NAME_BYTES, "p%zu", naming->next);
@@ -93,8 +93,8 @@ static enum assay_status check_from(const struct assay_box_plan *plan,
     size_t found = 0;
     uint32_t part = 0;
 
-    if (layers->part_count == 0 || layers->part_count > ASSAY_PARTS_MAX)
-        return assay_fail(err, ASSAY_EINVAL, "from: %zu parts, not 1..%d", layers->part_count,
+    if (layers->part_count > ASSAY_PARTS_MAX)
+        return assay_fail(err, ASSAY_EINVAL, "from: %zu parts, at most %d", layers->part_count,
                 ASSAY_PARTS_MAX);
     for (size_t i = 0; i < layers->count; i++)
         if (layers->items[i].part >= layers->part_count || !is_name(layers->items[i].name) ||
@@ -103,8 +103,8 @@ static enum assay_status check_from(const struct assay_box_plan *plan,
     while (assay_naming_next(&naming, &target, name, &part)) {
         const size_t count = assay_layers_count(layers, target);
 
-        if (count > ASSAY_SNAPSHOT_DEPTH_MAX)
-            return assay_fail(err, ASSAY_EINVAL, "from: more than %d layers for %.120s",
+        if (count + plan->snapshot > ASSAY_SNAPSHOT_DEPTH_MAX)
+            return assay_fail(err, ASSAY_EINVAL, "snapshot: more than %d layers for %.120s",
                     ASSAY_SNAPSHOT_DEPTH_MAX, target);
         found += count;
     }
@@ -133,12 +133,7 @@ enum assay_status assay_layers_check(const struct assay_box_plan *plan,
                 parts - 1, ASSAY_BOX_PARTS_MAX - 1);
     if (layers == NULL)
         return ASSAY_OK;
-    if (plan->snapshot &&
-            (layers->part_count + parts > ASSAY_PARTS_MAX ||
-                    (layers->count > 0 &&
-                            assay_layers_count(layers, layers->items[0].target) >=
-                                    ASSAY_SNAPSHOT_DEPTH_MAX)))
-        return assay_fail(err, ASSAY_EINVAL, "snapshot: more than %d boxes in a row",
-                ASSAY_SNAPSHOT_DEPTH_MAX);
+    if (plan->snapshot && layers->part_count + parts > ASSAY_PARTS_MAX)
+        return assay_fail(err, ASSAY_EINVAL, "snapshot: more than %d parts", ASSAY_PARTS_MAX);
     return check_from(plan, layers, err);
 }

@@ -24,6 +24,7 @@
 #define X32_BIT 0x40000000
 #define LINE_BYTES 4352          // of /proc/PID/maps: a path and what stands before it
 #define KILLABLE_FLAG (1UL << 5) // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19
+#define THREAD_FLAG O_EXCL       // PIDFD_THREAD, Linux 6.9
 #define LISTENER_FLAG (1UL << 3) // SECCOMP_FILTER_FLAG_NEW_LISTENER
 
 // --- what the filters say ------------------------------------------------------------------------
@@ -108,18 +109,18 @@ static size_t append(struct sock_filter *code, size_t count,
     return count;
 }
 
-// A filter that notifies; -1 with errno.
+// A filter that notifies; -1 with errno. By now the payload has its limits: what it
+// needs is not asked for.
 static int load(const struct assay_profiles *profiles, enum assay_profile profile)
 {
+    static struct sock_filter code[BPF_MAXINSNS];
     const struct assay_profile_filter *parts[] = {
             &profiles->by_number[profile], &profiles->by_argument};
     const size_t total = (size_t)parts[0]->count + parts[1]->count;
-    struct sock_filter *code = calloc(total, sizeof(*code));
     struct sock_fprog program = {.len = (unsigned short)total, .filter = code};
     long fd = -1;
 
-    if (code == NULL || total > BPF_MAXINSNS) {
-        free(code);
+    if (total > BPF_MAXINSNS) {
         errno = E2BIG;
         return -1;
     }
@@ -127,7 +128,6 @@ static int load(const struct assay_profiles *profiles, enum assay_profile profil
     fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, LISTENER_FLAG | KILLABLE_FLAG, &program);
     if (fd < 0 && errno == EINVAL)
         fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, LISTENER_FLAG, &program);
-    free(code);
     return (int)fd;
 }
 
@@ -186,6 +186,31 @@ static void name_call(char *name, size_t size, const struct seccomp_data *call)
     free(known);
 }
 
+// The number that /proc has for a thread of the box: in tier B /proc is that of the
+// namespace around it. 0: it cannot be told.
+static pid_t number_in_proc(pid_t thread)
+{
+    char path[48];
+    char text[512];
+    const ssize_t len = readlink("/proc/self", path, sizeof(path) - 1);
+    const char *at = NULL;
+    int fd = -1;
+
+    path[len > 0 ? len : 0] = '\0';
+    if (strtol(path, NULL, 10) == getpid())
+        return thread;
+    fd = (int)syscall(SYS_pidfd_open, thread, 0U);
+    if (fd < 0) // no process's first thread
+        fd = (int)syscall(SYS_pidfd_open, thread, THREAD_FLAG);
+    if (fd < 0)
+        return 0;
+    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    if (assay_procfile_read(AT_FDCWD, path, text, sizeof(text)))
+        at = strstr(text, "\nPid:");
+    close(fd);
+    return at == NULL ? 0 : (pid_t)strtol(at + strlen("\nPid:"), NULL, 10);
+}
+
 // A path that is too long keeps its end.
 static void copy_end(char *out, size_t size, const char *path)
 {
@@ -230,16 +255,19 @@ static void find_file(struct assay_denial *row, pid_t pid, uint64_t address)
 static void describe(struct assay_denial *row, const struct seccomp_notif *notif, uint32_t answer)
 {
     char path[32];
+    const pid_t number = number_in_proc((pid_t)notif->pid);
 
     memset(row, 0, sizeof(*row));
     name_call(row->call, sizeof(row->call), &notif->data);
     if ((answer & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO)
         row->sys_errno = (int)(answer & SECCOMP_RET_DATA);
     memcpy(row->arguments, notif->data.args, sizeof(row->arguments));
-    (void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)notif->pid);
+    if (number <= 0)
+        return;
+    (void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)number);
     (void)assay_procfile_read(AT_FDCWD, path, row->process, sizeof(row->process));
     row->process[strcspn(row->process, "\n")] = '\0';
-    find_file(row, (pid_t)notif->pid, notif->data.instruction_pointer);
+    find_file(row, number, notif->data.instruction_pointer);
 }
 
 // The row that was counted, or NULL.
@@ -266,18 +294,23 @@ static struct assay_denial *note(struct assay_notify_page *page, const struct as
 
 // --- answering -----------------------------------------------------------------------------------
 
-// The process of a thread; the thread's own number when it cannot be told.
+// The process of a thread, by the box's numbers; the thread's own when it cannot be told.
 static pid_t process_of(pid_t thread)
 {
     char path[32];
     char text[4096];
     const char *at = NULL;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)number_in_proc(thread));
     if (!assay_procfile_read(AT_FDCWD, path, text, sizeof(text)))
         return thread;
-    at = strstr(text, "\nTgid:");
-    return at == NULL ? thread : (pid_t)strtol(at + strlen("\nTgid:"), NULL, 10);
+    at = strstr(text, "\nNStgid:"); // one number a namespace, the box's last
+    if (at == NULL)
+        return thread;
+    at += strlen("\nNStgid:");
+    text[at - text + (long)strcspn(at, "\n")] = '\0';
+    at = strrchr(at, '\t');
+    return at == NULL ? thread : (pid_t)strtol(at, NULL, 10);
 }
 
 static void answer_call(

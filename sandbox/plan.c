@@ -243,7 +243,7 @@ static void put_limits(struct assay_buf *buf, const struct assay_box_limits *lim
 static void put_layers(struct assay_buf *buf, const struct assay_layers *layers)
 {
     put_u32(buf, layers == NULL ? 0 : (uint32_t)layers->part_count);
-    if (layers == NULL)
+    if (layers == NULL || layers->part_count == 0)
         return;
     for (size_t i = 0; i < layers->part_count; i++)
         put_u64(buf, layers->part_ids[i]);

@@ -62,6 +62,13 @@ static void add_fd(int *fds, size_t *count, int fd)
         fds[(*count)++] = fd;
 }
 
+static void init_sources(struct assay_request *request)
+{
+    assay_sources_init(&request->sources, &request->plan);
+    if (request->plan.from != NULL)
+        request->parts.count = assay_snapshot_layers(request->plan.from)->part_count;
+}
+
 bool assay_request_read_plan(struct assay_request *request, struct assay_fault *fault)
 {
     struct stat stat;
@@ -82,9 +89,7 @@ bool assay_request_read_plan(struct assay_request *request, struct assay_fault *
         return assay_fault_errno(fault, "read plan", err.status == ASSAY_ENOMEM ? ENOMEM : EINVAL);
     if (!tell_apart(request))
         return assay_fault_errno(fault, "descriptors", EINVAL);
-    assay_sources_init(&request->sources, &request->plan);
-    if (request->plan.from != NULL)
-        request->parts.count = assay_snapshot_layers(request->plan.from)->part_count;
+    init_sources(request);
     return true;
 }
 
@@ -203,6 +208,13 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
         return false;
     return (!request->sources_open || receive_sources(&request->sources, control_fd, fault)) &&
             receive_sources(&request->parts, control_fd, fault);
+}
+
+void assay_request_close_sources(struct assay_request *request)
+{
+    assay_sources_close(&request->sources);
+    assay_sources_close(&request->parts);
+    init_sources(request);
 }
 
 void assay_request_close(struct assay_request *request)

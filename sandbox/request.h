@@ -47,6 +47,8 @@ bool assay_request_send(
 // The plan's descriptor and those after it, in the order of wire.h; returns how many.
 size_t assay_request_list(
         const struct assay_request *request, int fds[3 + ASSAY_REQUEST_EXTRA_MAX]);
+// What was opened is closed; it can be opened again, for another box.
+void assay_request_close_sources(struct assay_request *request);
 // Waits. False with fault->step empty when the sender is gone. Everything received is owned.
 bool assay_request_receive(
         struct assay_request *request, int control_fd, struct assay_fault *fault);

@@ -70,7 +70,10 @@ static enum assay_status exec_spawner(
     char no_cgroups[] = "--hide-cgroups";
     char no_user_namespaces[] = "--hide-user-namespaces";
     char no_proc[] = "--hide-proc";
-    char *argv[6] = {program, word};
+    char fresh_network[] = "--fresh-network";
+    char ready[] = "--ready";
+    char count[16];
+    char *argv[9] = {program, word};
     char *environment[] = {NULL};
     size_t argc = 2;
     int problem = 0;
@@ -81,7 +84,15 @@ static enum assay_status exec_spawner(
     if (sandbox->options.hide_user_namespaces)
         argv[argc++] = no_user_namespaces;
     if (sandbox->options.hide_proc)
-        argv[argc] = no_proc;
+        argv[argc++] = no_proc;
+    if (sandbox->options.fresh_network)
+        argv[argc++] = fresh_network;
+    if (sandbox->options.ready_count != 0) {
+        (void)snprintf(count, sizeof(count), "%d",
+                sandbox->options.ready_count < 0 ? 0 : sandbox->options.ready_count);
+        argv[argc++] = ready;
+        argv[argc] = count;
+    }
     if (posix_spawn_file_actions_init(&actions) != 0)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to start assay-box");
     if (posix_spawnattr_init(&attributes) != 0) {
@@ -340,6 +351,7 @@ enum assay_status assay_probe_host(struct assay_probes *out,
 
     if (status != ASSAY_OK)
         return status;
+    sandbox->options.ready_count = -1;
     status = launch(sandbox, &refused, err);
     if (status == ASSAY_OK)
         *out = sandbox->probes;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "sandbox/snapshot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -132,17 +134,94 @@ enum assay_status assay_snapshot_draft(
     return ASSAY_OK;
 }
 
+// The mode of a target's directory as the box found it.
+static mode_t first_mode(const struct assay_snapshot *snapshot, const struct assay_layer *layer)
+{
+    const struct assay_layers *layers = &snapshot->layers;
+    struct stat stat;
+
+    for (const struct assay_layer *older = layer + 1; older < layers->items + layers->count;
+            older++) {
+        if (strcmp(older->target, layer->target) != 0)
+            continue;
+        return fstatat(snapshot->parts[older->part]->dir_fd, older->name, &stat,
+                       AT_SYMLINK_NOFOLLOW) == 0
+                ? stat.st_mode & 07777U
+                : 0;
+    }
+    for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++)
+        if (strcmp(assay_places[i].path, layer->target) == 0)
+            return assay_places[i].mode;
+    return 0755;
+}
+
+// Did the box write there? If it cannot be told it did.
+static bool is_written(const struct assay_snapshot *snapshot, const struct assay_layer *layer)
+{
+    const int fd = assay_fs_open_beneath(
+            snapshot->parts[layer->part]->dir_fd, layer->name, O_RDONLY | O_DIRECTORY, 0);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry = NULL;
+    struct stat stat;
+    bool written = true;
+
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return true;
+    }
+    written = fstat(fd, &stat) != 0 || (stat.st_mode & 07777U) != first_mode(snapshot, layer);
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread reads the stream that it opened
+    while (!written && (entry = readdir(dir)) != NULL)
+        written = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(dir);
+    return written;
+}
+
+// Layers that would show nothing are left out, and parts without a layer let go: a long row of
+// boxes is as deep as what they wrote.
+static void drop_empty(struct assay_snapshot *snapshot, struct assay_layer *items, uint64_t *ids)
+{
+    struct assay_layers *layers = &snapshot->layers;
+    uint32_t renamed[ASSAY_PARTS_MAX];
+    bool used[ASSAY_PARTS_MAX] = {false};
+    size_t kept = 0;
+    uint32_t part_count = 0;
+
+    for (size_t i = 0; i < layers->count; i++)
+        if (items[i].part >= snapshot->new_part_count || is_written(snapshot, &items[i])) {
+            items[kept] = items[i];
+            used[items[kept++].part] = true;
+        }
+    for (size_t i = 0; i < layers->part_count; i++) {
+        renamed[i] = part_count;
+        if (!used[i]) {
+            part_release(snapshot->parts[i]);
+            continue;
+        }
+        snapshot->parts[part_count] = snapshot->parts[i];
+        ids[part_count++] = ids[i];
+    }
+    for (size_t i = 0; i < kept; i++)
+        items[i].part = renamed[items[i].part];
+    layers->count = kept;
+    layers->part_count = part_count;
+}
+
 enum assay_status assay_snapshot_complete(
         struct assay_snapshot *draft, struct assay_parts *parts, struct assay_error *err)
 {
-    uint64_t *ids = assay_arena_array(draft->arena, draft->layers.part_count, sizeof(*ids));
+    const struct assay_layers *layers = &draft->layers;
+    uint64_t *ids = assay_arena_array(draft->arena, layers->part_count, sizeof(*ids));
+    struct assay_layer *items = assay_arena_array(draft->arena, layers->count, sizeof(*items));
 
     if (parts->count != draft->new_part_count)
         return assay_fail(err, ASSAY_EIO, "the box left %zu parts of a snapshot, not %zu",
                 parts->count, draft->new_part_count);
-    if (ids == NULL)
+    if (ids == NULL || items == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
-    memcpy(ids, draft->layers.part_ids, draft->layers.part_count * sizeof(*ids));
+    memcpy(ids, layers->part_ids, layers->part_count * sizeof(*ids));
+    memcpy(items, layers->items, layers->count * sizeof(*items));
     for (; parts->count > 0; parts->count--) {
         const struct assay_part_ticket *ticket = &parts->tickets[parts->count - 1];
 
@@ -151,6 +230,8 @@ enum assay_status assay_snapshot_complete(
             return assay_fail(err, ASSAY_ENOMEM, "no memory for a snapshot");
         ids[parts->count - 1] = ticket->id;
     }
+    drop_empty(draft, items, ids);
+    draft->layers.items = items;
     draft->layers.part_ids = ids;
     return ASSAY_OK;
 }
@@ -227,8 +308,6 @@ enum assay_status assay_snapshot_open(const struct assay_snapshot *snapshot, con
         }
         opened++;
     }
-    if (opened == 0)
-        return assay_fail(err, ASSAY_ENOTFOUND, "the snapshot has nothing of %.120s", target);
     *count = opened;
     return ASSAY_OK;
 }

@@ -22,7 +22,7 @@
 
 #include "base/error.h"
 
-// Boxes in a row of which each was started from the one before.
+// Boxes in a row, each started from the one before, that wrote to one and the same target.
 #define ASSAY_SNAPSHOT_DEPTH_MAX 64
 
 struct assay_snapshot; // opaque; owned by whoever got it
@@ -36,8 +36,8 @@ uint64_t assay_snapshot_bytes(const struct assay_snapshot *snapshot);
 
 // The directories that were written for `target` (a mount of the plan, "/" for a root with lowers,
 // else "/tmp", "/var/tmp" or "/home/box"), topmost first; fds[] is the caller's to close. They are
-// overlayfs uppers with foreign content: envs/tree_patch.h reads them. ASSAY_ENOTFOUND: it holds
-// nothing for such a target.
+// overlayfs uppers with foreign content: envs/tree_patch.h reads them. None: nothing was written
+// there.
 ASSAY_MUST_USE enum assay_status assay_snapshot_open(const struct assay_snapshot *snapshot,
         const char *target, int fds[ASSAY_SNAPSHOT_DEPTH_MAX], size_t *count,
         struct assay_error *err);

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: MIT
-// spawn.c - one request becomes one box: sources, group, clone3, maps, go.
+// spawn.c - one request becomes one box: an init, its sources, its limits, the request sent to it.
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "sandbox/init.h"
-#include "sandbox/procfile.h"
-#include "sandbox/quota.h"
-#include "sandbox/request.h"
+#include "sandbox/ready.h"
 #include "sandbox/spawner.h"
 #include "sandbox/sys.h"
 #include "sandbox/zygotes.h"
@@ -22,11 +15,10 @@
 // --- ids -----------------------------------------------------------------------------------------
 
 // A uid that no other box of ours has, or the store's when the pool is used up.
-static uint32_t take_uid(struct spawner *spawner, int *idmap_fd)
+static uint32_t take_uid(struct spawner *spawner)
 {
     const struct assay_ids *ids = &spawner->ids;
 
-    *idmap_fd = -1;
     for (uint32_t i = 0; spawner->can_idmap && i < ids->pool_count; i++) {
         // Two spawners on one host begin at different places.
         const uint32_t index = (i + (uint32_t)getpid()) % ids->pool_count;
@@ -42,7 +34,6 @@ static uint32_t take_uid(struct spawner *spawner, int *idmap_fd)
         if (spawner->idmap_fds[index] < 0)
             break;
         spawner->uid_taken[index] = true;
-        *idmap_fd = spawner->idmap_fds[index];
         return ids->pool + index;
     }
     return ids->store_uid;
@@ -84,35 +75,38 @@ static bool open_for_fork(
             &refused, &box->fault);
 }
 
-// As root: open what the plan names, shifted to the box's own uid. Where the
-// kernel or a file system refuses the shift, and for a box that leaves an upper
-// behind (which must belong to the store), the box runs as the store's uid.
-static bool open_sources(struct spawner *spawner, struct box *box, struct assay_request *request)
-{
-    int idmap_fd = -1;
-    bool refused = false;
+// --- the request ---------------------------------------------------------------------------------
 
-    if (box->forked_here)
-        return open_for_fork(spawner, box, request);
-    box->uid = spawner->ids.store_uid;
-    if (!spawner->ids.root)
-        return true; // the init does it, with the box's own rights
-    // Where the kernel does not shift a tmpfs, boxes that share one share a uid, too.
-    if (!request->sources.keeps_upper &&
-            (spawner->can_shift_parts || (request->plan.from == NULL && !request->plan.snapshot)))
-        box->uid = take_uid(spawner, &idmap_fd);
-    request->sources_open = true;
-    if (assay_sources_open(&request->sources, &request->plan, idmap_fd, spawner->ids.store_uid,
-                box->uid, &refused, &box->fault))
-        return true;
-    if (!refused)
-        return false;
-    assay_sources_close(&request->sources);
-    return_uid(spawner, box->uid);
-    box->uid = spawner->ids.store_uid;
-    assay_sources_init(&request->sources, &request->plan);
-    return assay_sources_open(&request->sources, &request->plan, -1, spawner->ids.store_uid,
-            box->uid, &refused, &box->fault);
+struct box *assay_spawn_make_box(struct spawner *spawner)
+{
+    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX; slot++) {
+        struct box *box = NULL;
+
+        if (spawner->boxes[slot] != NULL)
+            continue;
+        box = calloc(1, sizeof(*box));
+        if (box == NULL)
+            return NULL;
+        box->slot = slot;
+        box->pid_fd = box->control_fd = box->private_fd = box->out_dir_fd = -1;
+        box->check_us = UINT64_MAX;
+        assay_cgroup_init(&box->group);
+        spawner->boxes[slot] = box;
+        spawner->box_count++;
+        return box;
+    }
+    return NULL;
+}
+
+struct box *assay_spawn_make_own(struct spawner *spawner, enum assay_shape shape, bool own_uid)
+{
+    struct box *box = assay_spawn_make_box(spawner);
+
+    if (box == NULL)
+        return NULL;
+    box->shape = shape;
+    box->uid = own_uid ? take_uid(spawner) : spawner->ids.store_uid;
+    return box;
 }
 
 // A box's tmpfs knows its owner as the box's user: shifted from that to this box's host uid. As an
@@ -139,7 +133,8 @@ static bool shift_parts(struct spawner *spawner, uint32_t uid, const struct assa
     return true;
 }
 
-static bool open_parts(struct spawner *spawner, struct box *box, struct assay_request *request)
+static bool open_parts(struct spawner *spawner, const struct box *box,
+        struct assay_request *request, struct assay_fault *fault)
 {
     struct assay_sources *parts = &request->parts;
 
@@ -147,115 +142,63 @@ static bool open_parts(struct spawner *spawner, struct box *box, struct assay_re
         return true;
     parts->fds = malloc(parts->count * sizeof(*parts->fds));
     if (parts->fds == NULL)
-        return assay_fault_errno(&box->fault, "snapshots", ENOMEM);
+        return assay_fault_errno(fault, "snapshots", ENOMEM);
     if (!assay_holds_clone(&spawner->holds, assay_snapshot_layers(request->plan.from)->part_ids,
-                parts->count, parts->fds, &box->fault)) {
+                parts->count, parts->fds, fault)) {
         parts->count = 0;
         return false;
     }
-    return !spawner->can_shift_parts || shift_parts(spawner, box->uid, parts, &box->fault);
+    return !spawner->can_shift_parts || shift_parts(spawner, box->uid, parts, fault);
 }
 
-// --- the request ---------------------------------------------------------------------------------
-
-struct box *assay_spawn_make_box(struct spawner *spawner)
+// The spawner opens what the plan names: as root it reaches below folders that the box's
+// user cannot, and shifts owners to the box's own uid; with a stage it has a mount
+// namespace of its own to open from. Else the init does it, with the box's own rights.
+static bool open_sources(struct spawner *spawner, const struct box *box,
+        struct assay_request *request, bool *refused, struct assay_fault *fault)
 {
-    struct box *box = NULL;
+    const struct assay_ids *ids = &spawner->ids;
+    const bool own = box->uid != ids->store_uid;
 
-    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX; slot++) {
-        if (spawner->boxes[slot] != NULL)
-            continue;
-        box = calloc(1, sizeof(*box));
-        if (box == NULL)
+    *refused = false;
+    if (!ids->root && !spawner->staged)
+        return true;
+    request->sources_open = true;
+    return assay_sources_open(&request->sources, &request->plan,
+            own ? spawner->idmap_fds[box->uid - ids->pool] : -1, ids->store_uid, box->uid, refused,
+            fault);
+}
+
+// An init for the request: a ready one, one that is being made, or one still to be made.
+// Where the kernel or a file system refuses to shift owners, and for a box that leaves an
+// upper behind (which must belong to the store), the box runs as the store's uid.
+static struct box *find_box(
+        struct spawner *spawner, struct assay_request *request, struct assay_fault *fault)
+{
+    const enum assay_shape shape = assay_mounts_shape(&request->plan);
+    // Where the kernel does not shift a tmpfs, boxes that share one share a uid, too.
+    bool own_uid = spawner->can_idmap && !request->sources.keeps_upper &&
+            (spawner->can_shift_parts || (request->plan.from == NULL && !request->plan.snapshot));
+
+    for (;;) {
+        struct box *box = assay_ready_take(spawner, shape, own_uid);
+        bool refused = false;
+
+        if (box == NULL) {
+            (void)assay_fault_errno(fault, "too many boxes", EAGAIN);
             return NULL;
-        box->slot = slot;
-        box->pid_fd = box->control_fd = box->private_fd = box->out_dir_fd = -1;
-        box->group.oom_fd = -1;
-        box->request_us = assay_clock_us();
-        spawner->boxes[slot] = box;
-        spawner->box_count++;
-        return box;
+        }
+        if (open_sources(spawner, box, request, &refused, fault) &&
+                open_parts(spawner, box, request, fault)) {
+            spawner->pool_uses_store = !own_uid && !request->sources.keeps_upper;
+            return box;
+        }
+        assay_ready_give_back(spawner, box);
+        assay_request_close_sources(request);
+        if (!refused || !own_uid)
+            return NULL;
+        own_uid = false;
     }
-    return NULL;
-}
-
-static _Noreturn void become_init(
-        const struct spawner *spawner, enum assay_shape shape, int control_fd)
-{
-    const unsigned roles = spawner->cgroups.roles;
-    const unsigned counted = ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS;
-    const struct assay_init init = {.profiles = &spawner->profiles,
-            .skeleton = &spawner->skeleton,
-            .staged = spawner->staged,
-            .shape = shape,
-            .control_fd = control_fd,
-            .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
-            .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
-            .meter = (roles & counted) != counted,
-            .tier = spawner->tier,
-            .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
-            .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
-
-    assay_init_run(&init);
-}
-
-static bool clone_init(
-        struct spawner *spawner, struct box *box, enum assay_shape shape, int control_fd)
-{
-    const int group_fd = assay_cgroup_clone_fd(&box->group, &spawner->cgroups);
-    const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, box->uid,
-            spawner->ids.root ? box->uid : spawner->ids.store_gid};
-    struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
-                    CLONE_NEWUTS | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-            .pidfd = (uint64_t)(uintptr_t)&box->pid_fd,
-            .exit_signal = SIGCHLD};
-
-    if (spawner->tier == ASSAY_TIER_C)
-        args.flags &= ~(uint64_t)CLONE_NEWUSER;
-    if (shape != ASSAY_SHAPE_HOST_NETWORK)
-        args.flags |= CLONE_NEWNET;
-    if (group_fd >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t)(unsigned)group_fd;
-    }
-    box->pid = assay_quota_clone(&args, spawner->ids.root ? box->uid : 0, 0);
-    if (box->pid == 0)
-        become_init(spawner, shape, control_fd);
-    if (box->pid < 0) {
-        box->pid_fd = -1;
-        return assay_fault_set(&box->fault, "clone3");
-    }
-    if (!assay_cgroup_add(&box->group, &spawner->cgroups, box->pid, group_fd >= 0, &box->fault))
-        return false;
-    if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(box->pid, &map))
-        return assay_fault_set(&box->fault, "uid map");
-    return true;
-}
-
-// A living init of this shape that waits for its request; box->uid is set.
-static bool prepare(struct spawner *spawner, struct box *box, enum assay_shape shape)
-{
-    const uint32_t go = ASSAY_WIRE_GO;
-    int pair[2];
-    bool cloned = false;
-
-    if (!assay_cgroup_create(&box->group, &spawner->cgroups, &box->fault))
-        return false;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return assay_fault_set(&box->fault, "control socket");
-    box->control_fd = pair[0];
-    cloned = clone_init(spawner, box, shape, pair[1]);
-    close(pair[1]);
-    if (!cloned)
-        return false;
-    if (!assay_spawner_watch(spawner, box->pid_fd, WATCH_PID, box->slot) ||
-            !assay_spawner_watch(spawner, box->control_fd, WATCH_CONTROL, box->slot) ||
-            (box->group.oom_fd >= 0 &&
-                    !assay_spawner_watch(spawner, box->group.oom_fd, WATCH_OOM, box->slot)))
-        return assay_fault_set(&box->fault, "watch");
-    if (assay_wire_send(box->control_fd, &go, sizeof(go), NULL, 0) < 0)
-        return assay_fault_set(&box->fault, "release");
-    return true;
 }
 
 // The runs of a zygote have no image of their own: they are as the zygote is.
@@ -267,44 +210,134 @@ static unsigned shape_of_runs(const struct assay_box_plan *plan)
     return assay_mounts_shape(&run);
 }
 
-// *serve_fd is taken by a zygote.
-static bool start(
-        struct spawner *spawner, struct box *box, struct assay_request *request, int *serve_fd)
+static bool give_request(struct spawner *spawner, struct box *box, struct assay_request *request,
+        int private_fd, struct assay_fault *fault)
 {
-    if (!assay_request_read_plan(request, &box->fault))
-        return false;
+    const uint64_t now_us = assay_clock_us();
+
+    if (!assay_spawner_watch(spawner, private_fd, WATCH_PRIVATE, box->slot))
+        return assay_fault_set(fault, "watch");
+    box->private_fd = private_fd;
     box->limits = request->plan.limits;
     box->facts.cpu_us_max = box->limits.cpu_ms_max * 1000;
-    if (!open_sources(spawner, box, request) || !open_parts(spawner, box, request) ||
-            (!box->forked_here && !prepare(spawner, box, assay_mounts_shape(&request->plan))) ||
-            !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault))
-        return false;
-    if (!assay_spawner_watch(spawner, box->private_fd, WATCH_PRIVATE, box->slot))
-        return assay_fault_set(&box->fault, "watch");
-    box->check_us = box->request_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
-    if (box->forked_here)
-        return assay_zygotes_request(spawner, box, request);
-    if (request->plan.serves &&
-            !assay_zygotes_add(spawner, box, serve_fd, shape_of_runs(&request->plan)))
-        return false;
-    return assay_request_send(request, box->control_fd, &box->fault);
+    box->request_us = now_us;
+    box->check_us = now_us + (uint64_t)ASSAY_SETUP_MS_MAX * 1000;
+    return true;
 }
 
-// When the init failed first, what we saw is only that it is gone.
-static void hear_last_words(struct box *box)
+// *serve_fd is taken by a zygote. From its success on the box answers for what goes wrong.
+static bool start(struct spawner *spawner, struct assay_request *request, int private_fd,
+        int *serve_fd, struct assay_fault *fault)
 {
-    struct assay_wire_init record;
-    int fds[ASSAY_WIRE_FDS_MAX];
-    size_t fd_count = 0;
+    struct box *box = NULL;
 
-    if (box->control_fd < 0)
+    if (!assay_request_read_plan(request, fault))
+        return false;
+    box = find_box(spawner, request, fault);
+    if (box == NULL)
+        return false;
+    if (!give_request(spawner, box, request, private_fd, fault)) {
+        assay_ready_give_back(spawner, box);
+        return false;
+    }
+    box->request = request;
+    spawner->usual_limits = box->limits;
+    if (request->plan.serves &&
+            !assay_zygotes_add(spawner, box, serve_fd, shape_of_runs(&request->plan)))
+        assay_spawner_fail(spawner, box);
+    else if (box->state == BOX_READY)
+        assay_spawn_deliver(spawner, box);
+    return true;
+}
+
+// A run of a zygote: its init is there already, or has been asked for.
+static bool start_run(struct spawner *spawner, uint64_t zygote, struct assay_request *request,
+        int private_fd, struct assay_fault *fault)
+{
+    struct box *box = assay_zygotes_take(spawner, zygote, fault);
+    bool started = false;
+
+    if (box == NULL)
+        return false;
+    if (assay_request_read_plan(request, &box->fault) && open_for_fork(spawner, box, request) &&
+            open_parts(spawner, box, request, &box->fault) &&
+            assay_cgroup_limit(
+                    &box->group, &spawner->cgroups, &request->plan.limits, &box->fault) &&
+            give_request(spawner, box, request, private_fd, &box->fault))
+        started = assay_zygotes_request(spawner, box, request);
+    if (!started) {
+        (void)assay_wire_hear_fault(box->control_fd, &box->fault);
+        *fault = box->fault;
+        if (box->pid > 0)
+            (void)sys_pidfd_kill(box->pid_fd);
+        (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, private_fd, NULL);
+        box->private_fd = -1; // the caller's, and told by it
+        assay_spawn_release(spawner, box);
+        return false;
+    }
+    assay_request_release(request);
+    free(request);
+    return true;
+}
+
+static bool same_limits(const struct assay_box_limits *a, const struct assay_box_limits *b)
+{
+    return a->memory_bytes_max == b->memory_bytes_max &&
+            a->process_count_max == b->process_count_max;
+}
+
+// The init died while it waited: that must not be the request's loss. Another is made.
+static bool replace(struct spawner *spawner, struct box *dead)
+{
+    struct assay_request *request = dead->request;
+    struct epoll_event event = {.events = EPOLLIN};
+    struct box *box = NULL;
+    bool refused = false;
+
+    if (dead->attempts >= ASSAY_ATTEMPTS_MAX)
+        return false;
+    box = assay_spawn_make_own(spawner, dead->shape, dead->uid != spawner->ids.store_uid);
+    if (box == NULL)
+        return false;
+    assay_request_close_sources(request);
+    event.data.u64 = ((uint64_t)box->slot << 8) | WATCH_PRIVATE;
+    if (!open_sources(spawner, box, request, &refused, &dead->fault) ||
+            !open_parts(spawner, box, request, &dead->fault) ||
+            epoll_ctl(spawner->epoll_fd, EPOLL_CTL_MOD, dead->private_fd, &event) < 0) {
+        assay_spawn_release(spawner, box);
+        return false;
+    }
+    box->private_fd = dead->private_fd;
+    box->request = request;
+    box->limits = dead->limits;
+    box->facts.cpu_us_max = dead->facts.cpu_us_max;
+    box->request_us = dead->request_us;
+    box->check_us = dead->check_us;
+    box->attempts = dead->attempts;
+    dead->private_fd = -1;
+    dead->request = NULL;
+    assay_spawner_fail(spawner, dead);
+    return true;
+}
+
+void assay_spawn_deliver(struct spawner *spawner, struct box *box)
+{
+    struct assay_request *request = box->request;
+
+    box->state = BOX_SETUP;
+    if ((!same_limits(&box->group_limits, &box->limits) &&
+                !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault)) ||
+            !assay_request_send(request, box->control_fd, &box->fault)) {
+        const bool died = box->fault.sys_errno == EPIPE || box->fault.sys_errno == ECONNRESET;
+
+        if (!assay_wire_hear_fault(box->control_fd, &box->fault) && died && replace(spawner, box))
+            return;
+        assay_spawner_fail(spawner, box);
         return;
-    if (assay_wire_receive(box->control_fd, &record, sizeof(record), fds, &fd_count,
-                MSG_DONTWAIT) == (long)sizeof(record) &&
-            record.kind == ASSAY_WIRE_FAILED)
-        box->fault = record.fault;
-    for (size_t i = 0; i < fd_count; i++)
-        close(fds[i]);
+    }
+    box->request = NULL;
+    assay_request_release(request);
+    free(request);
 }
 
 static void tell_failure(int private_fd, const struct assay_fault *fault)
@@ -318,36 +351,31 @@ static void tell_failure(int private_fd, const struct assay_fault *fault)
 void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *record,
         const int fds[ASSAY_WIRE_FDS_MAX], size_t fd_count)
 {
-    struct assay_request request;
-    struct assay_fault fault = {.step = "too many boxes", .sys_errno = EAGAIN};
+    struct assay_fault fault = {.step = "read plan", .sys_errno = ENOMEM};
     int serve_fd = record->serves && fd_count > 4 ? fds[--fd_count] : -1;
-    struct box *box = NULL;
+    struct assay_request *request = fd_count < 4 ? NULL : malloc(sizeof(*request));
+    bool started = false;
 
-    if (fd_count >= 4)
-        box = record->zygote != 0 ? assay_zygotes_take(spawner, record->zygote, &fault)
-                                  : assay_spawn_make_box(spawner);
-    assay_request_init(&request);
-    request.session = record->session != 0;
-    if (box != NULL) {
-        box->private_fd = fds[0];
-        if (!assay_request_take(&request, fds + 1, fd_count - 1, &box->fault) ||
-                !start(spawner, box, &request, &serve_fd)) {
-            hear_last_words(box);
-            tell_failure(box->private_fd, &box->fault);
-            if (box->pid > 0) {
-                (void)sys_pidfd_kill(box->pid_fd);
-                (void)waitpid(box->pid, NULL, 0);
-            }
-            assay_spawn_release(spawner, box);
-        }
-    } else if (fd_count > 0) {
-        tell_failure(fds[0], &fault);
-        for (size_t i = 0; i < fd_count; i++)
+    if (request != NULL) {
+        assay_request_init(request);
+        request->session = record->session != 0;
+        started = assay_request_take(request, fds + 1, fd_count - 1, &fault) &&
+                (record->zygote != 0 ? start_run(spawner, record->zygote, request, fds[0], &fault)
+                                     : start(spawner, request, fds[0], &serve_fd, &fault));
+        if (!started)
+            assay_request_release(request);
+        if (!started)
+            free(request);
+    } else {
+        for (size_t i = 1; i < fd_count; i++)
             close(fds[i]);
+    }
+    if (!started && fd_count > 0) {
+        tell_failure(fds[0], &fault);
+        close(fds[0]);
     }
     if (serve_fd >= 0)
         close(serve_fd);
-    assay_request_release(&request);
 }
 
 // --- the end -------------------------------------------------------------------------------------
@@ -362,25 +390,6 @@ static void close_fd(const struct spawner *spawner, int fd)
     close(fd);
 }
 
-// A group that is still busy is kept aside; the loop tries again.
-static void remove_group(struct spawner *spawner, struct assay_cgroup *group)
-{
-    struct assay_cgroup *grown = NULL;
-
-    if (assay_cgroup_remove(group, &spawner->cgroups))
-        return;
-    if (spawner->busy_count == spawner->busy_cap) {
-        const size_t cap = spawner->busy_cap * 2 + 16;
-
-        grown = realloc(spawner->busy_groups, cap * sizeof(*grown));
-        if (grown == NULL)
-            return; // the next start sweeps it up
-        spawner->busy_groups = grown;
-        spawner->busy_cap = cap;
-    }
-    spawner->busy_groups[spawner->busy_count++] = *group;
-}
-
 void assay_spawn_release(struct spawner *spawner, struct box *box)
 {
     assay_zygotes_forget(spawner, box);
@@ -388,11 +397,16 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     close_fd(spawner, box->control_fd);
     close_fd(spawner, box->private_fd);
     close_fd(spawner, box->out_dir_fd);
-    close_fd(spawner, box->group.oom_fd);
     for (size_t i = 0; i < box->part_count; i++)
         close_fd(spawner, box->part_fds[i]);
-    box->group.oom_fd = -1;
-    remove_group(spawner, &box->group);
+    if (box->group.oom_fd >= 0)
+        (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, box->group.oom_fd, NULL);
+    assay_cgroup_close(&box->group);
+    if (box->request != NULL)
+        assay_request_release(box->request);
+    free(box->request);
+    if (box->ordered)
+        assay_ready_bury(spawner, box);
     if (!box->forked_here)
         return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/ready.h"
 #include "sandbox/sys.h"
 #include "sandbox/zygotes.h"
 
@@ -20,11 +21,12 @@
 #define CPU_CHECK_US_MIN 2000
 #define CPU_CHECK_US_MAX 1000000
 #define NEVER UINT64_MAX
+#define FORGE_PAUSE_MS 5
 // An init that was asked to kill its box has so long; then it is killed itself.
 #define KILL_US_MAX 2000000
 #define DEAF_MAX 1000 // failures in a row to hear the library; then it counts as gone
 
-bool assay_spawner_watch(struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
+bool assay_spawner_watch(const struct spawner *spawner, int fd, enum watch_kind kind, uint32_t slot)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = ((uint64_t)slot << 8) | kind};
 
@@ -53,6 +55,12 @@ void assay_spawner_kill_box(struct spawner *spawner, struct box *box)
 
     if (box->state == BOX_DYING)
         return;
+    if (box->pid == 0) { // there is nothing to kill, or not yet: the survey ends it
+        box->state = BOX_DYING;
+        box->check_us = NEVER;
+        spawner->look_again = true;
+        return;
+    }
     if (box->ended_us == 0)
         box->ended_us = assay_clock_us();
     // Where no group counts, the init does: it kills, reaps, and tells what all that used.
@@ -72,6 +80,12 @@ static void kill_for(struct spawner *spawner, struct box *box, enum assay_box_ca
         return;
     box->facts.killed = true;
     box->facts.kill_cause = cause;
+    assay_spawner_kill_box(spawner, box);
+}
+
+void assay_spawner_fail(struct spawner *spawner, struct box *box)
+{
+    box->failed = box->state != BOX_DYING || box->failed;
     assay_spawner_kill_box(spawner, box);
 }
 
@@ -165,8 +179,14 @@ static void finish_box(struct spawner *spawner, struct box *box)
     enum assay_box_cause cause = ASSAY_BOX_SETUP_FAILED;
     const uint64_t now_us = assay_clock_us();
 
-    if (waitpid(box->pid, NULL, WNOHANG) == 0) // not dead after all: its pidfd will tell
+    // Children are reaped by themselves; 0: not dead after all, its pidfd will tell.
+    if (box->pid > 0 && waitpid(box->pid, NULL, WNOHANG) == 0)
         return;
+    if (box->private_fd < 0) { // it waited in the pool, for nobody
+        spawner->pool_paused = !spawner->stopping && !box->forked_here;
+        assay_spawn_release(spawner, box);
+        return;
+    }
     if (box->ended_us == 0)
         box->ended_us = now_us;
     read_usage(spawner, box, &result.usage);
@@ -303,6 +323,8 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
         hear_oom(spawner, box);
         break;
     case WATCH_PID:
+        if (box->pid == 0)
+            break;
         while (hear_init(spawner, box)) {
             // What it said last, before it died.
         }
@@ -313,6 +335,7 @@ static void handle_box(struct spawner *spawner, struct box *box, enum watch_kind
         break;
     case WATCH_MAIN:
     case WATCH_SIGNAL:
+    case WATCH_FORGE:
     case WATCH_HOLD:
         break;
     }
@@ -333,7 +356,7 @@ static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
         kill_init(spawner, box);
         return;
     }
-    if (box->state == BOX_SETUP) {
+    if (box->state < BOX_RUNNING) {
         box->failed = true;
         (void)assay_fault_errno(&box->fault, "set-up took too long", ETIMEDOUT);
         assay_spawner_kill_box(spawner, box);
@@ -358,14 +381,18 @@ static void check_box(struct spawner *spawner, struct box *box, uint64_t now_us)
     box->check_us = now_us + pause_us < wall_end_us ? now_us + pause_us : wall_end_us;
 }
 
-// Milliseconds until the next clock runs out; -1: none does.
-static int check_clocks(struct spawner *spawner)
+// Look at every box: its clocks, whether it waits in the pool, whether it ended before there was
+// a process. Milliseconds until the next clock runs out; -1: none does.
+static int survey(struct spawner *spawner)
 {
     const uint64_t now_us = assay_clock_us();
-    uint64_t next_us = spawner->busy_count > 0 ? now_us + 10000 : NEVER;
+    const uint32_t box_count = spawner->box_count;
+    uint64_t next_us = NEVER;
     uint32_t seen = 0;
 
-    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX && seen < spawner->box_count; slot++) {
+    spawner->ready_count = spawner->pool_making = 0;
+    spawner->look_again = false;
+    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX && seen < box_count; slot++) {
         struct box *box = spawner->boxes[slot];
 
         if (box == NULL)
@@ -375,20 +402,16 @@ static int check_clocks(struct spawner *spawner)
             check_box(spawner, box, now_us);
         if (box->check_us < next_us)
             next_us = box->check_us;
+        if (box->private_fd < 0 && box->state == BOX_READY)
+            spawner->ready_count++;
+        else if (box->private_fd < 0 && box->state == BOX_MAKING)
+            spawner->pool_making++;
+        else if (box->state == BOX_DYING && box->pid == 0 && !box->making && box->fork_number == 0)
+            finish_box(spawner, box);
     }
     if (next_us == NEVER)
         return -1;
     return next_us <= now_us ? 0 : (int)((next_us - now_us) / 1000 + 1);
-}
-
-static void retry_groups(struct spawner *spawner)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < spawner->busy_count; i++)
-        if (!assay_cgroup_remove(&spawner->busy_groups[i], &spawner->cgroups))
-            spawner->busy_groups[kept++] = spawner->busy_groups[i];
-    spawner->busy_count = kept;
 }
 
 // --- the loop ------------------------------------------------------------------------------------
@@ -446,6 +469,8 @@ static void handle(struct spawner *spawner, const struct epoll_event *event)
         hear_library(spawner);
     else if (kind == WATCH_SIGNAL)
         stop(spawner);
+    else if (kind == WATCH_FORGE)
+        assay_ready_hear(spawner);
     else if (kind == WATCH_HOLD)
         drop_hold(spawner, slot);
     else if (spawner->boxes[slot] != NULL)
@@ -456,9 +481,17 @@ void assay_spawner_run(struct spawner *spawner)
 {
     struct epoll_event events[EVENTS_MAX];
 
-    while (!spawner->stopping || spawner->box_count > 0 || spawner->busy_count > 0) {
-        const int timeout_ms = check_clocks(spawner);
-        const int count = epoll_wait(spawner->epoll_fd, events, EVENTS_MAX, timeout_ms);
+    for (;;) {
+        int timeout_ms = survey(spawner);
+        int count = 0;
+
+        if (!assay_ready_tend(spawner) && (timeout_ms < 0 || timeout_ms > FORGE_PAUSE_MS))
+            timeout_ms = FORGE_PAUSE_MS;
+        if (spawner->stopping && spawner->box_count == 0 && spawner->grave_count == 0)
+            break;
+        if (spawner->look_again)
+            timeout_ms = 0;
+        count = epoll_wait(spawner->epoll_fd, events, EVENTS_MAX, timeout_ms);
 
         // A box may be gone, and its slot taken anew, before a later event of the
         // same batch is looked at: requests come last, so that a slot is not reused.
@@ -466,7 +499,6 @@ void assay_spawner_run(struct spawner *spawner)
             for (int i = 0; i < count; i++)
                 if (((events[i].data.u64 & 0xff) == WATCH_MAIN) == (pass == 1))
                     handle(spawner, &events[i]);
-        if (spawner->busy_count > 0)
-            retry_groups(spawner);
     }
+    assay_ready_stop(spawner);
 }

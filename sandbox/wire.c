@@ -62,14 +62,19 @@ long assay_wire_receive(
             .msg_iovlen = 1,
             .msg_control = control.bytes,
             .msg_controllen = sizeof(control.bytes)};
+    bool was_reset = false;
     ssize_t got = 0;
 
     *fd_count = 0;
     for (size_t i = 0; i < ASSAY_WIRE_FDS_MAX; i++)
         fds[i] = -1;
-    do
+    // A peer that closed without hearing our last word: what it had said still comes after that.
+    for (;;) {
         got = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+        if (got >= 0 || (errno != EINTR && (errno != ECONNRESET || was_reset)))
+            break;
+        was_reset = errno == ECONNRESET;
+    }
     if (got < 0)
         return -1;
     take_fds(&message, fds, fd_count);
@@ -83,4 +88,23 @@ long assay_wire_receive(
         return -1;
     }
     return got;
+}
+
+bool assay_wire_hear_fault(int control_fd, struct assay_fault *fault)
+{
+    struct assay_wire_init record;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    size_t fd_count = 0;
+    bool heard = false;
+
+    if (control_fd < 0)
+        return false;
+    heard = assay_wire_receive(control_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT) ==
+                    (long)sizeof(record) &&
+            record.kind == ASSAY_WIRE_FAILED;
+    if (heard)
+        *fault = record.fault;
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    return heard;
 }

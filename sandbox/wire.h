@@ -152,4 +152,7 @@ int assay_wire_send(int fd, const void *record, size_t size, const int *fds, siz
 long assay_wire_receive(int fd, void *record, size_t size, int fds[ASSAY_WIRE_FDS_MAX],
         size_t *fd_count, int flags);
 
+// An init to which nothing could be sent may have failed first: its FAILED, if it is there.
+bool assay_wire_hear_fault(int control_fd, struct assay_fault *fault);
+
 #endif

@@ -65,12 +65,15 @@ static struct box *ask(struct spawner *spawner, struct box *parent, struct assay
     box->parent = parent;
     box->forked_here = true;
     box->uid = parent->uid;
-    box->shape = parent->zygote->shape;
+    box->shape = (enum assay_shape)parent->zygote->shape;
+    box->state = BOX_SETUP;
+    box->group_number = spawner->cgroups.next++;
+    box->ordered = true; // its group is the forge's to remove
     box->check_us = NEVER;
     box->fork_number = ++spawner->fork_count;
     if (box->fork_number == 0)
         box->fork_number = ++spawner->fork_count;
-    if (assay_cgroup_create(&box->group, &spawner->cgroups, &box->fault)) {
+    if (assay_cgroup_create(&box->group, &spawner->cgroups, box->group_number, &box->fault)) {
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
             box->control_fd = pair[0];
             asked = assay_spawner_watch(spawner, pair[0], WATCH_CONTROL, box->slot) &&

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,24 @@ void boxes_note_spawner(pid_t pid)
     spawners[spawner_count++] = pid;
 }
 
+static bool is_alive(pid_t pid)
+{
+    char path[64];
+    char text[4096];
+    const char *at = NULL;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    boxes_read(text, sizeof(text), path);
+    at = strrchr(text, ')');
+    return at != NULL && at[2] != 'Z';
+}
+
+// The forge, and inits that wait for a request, belong to a living spawner and are no boxes.
+static bool is_waiting(const char *stat_text)
+{
+    return strstr(stat_text, "(assay-ready)") != NULL || strstr(stat_text, "(assay-forge)") != NULL;
+}
+
 static bool is_ours(const char *pid)
 {
     char path[64];
@@ -233,7 +252,7 @@ static bool is_ours(const char *pid)
         return false;
     for (size_t i = 0; i < spawner_count; i++)
         if (session == spawners[i] && strtol(pid, NULL, 10) != spawners[i])
-            return true;
+            return !is_waiting(text) || !is_alive(spawners[i]);
     return false;
 }
 
@@ -251,7 +270,20 @@ unsigned boxes_count_processes(void)
     return count;
 }
 
-static bool is_our_group(const char *name)
+static bool holds_a_ready_init(const char *path)
+{
+    char procs[PATH_MAX];
+    char text[4096];
+
+    if (snprintf(procs, sizeof(procs), "%s/cgroup.procs", path) >= (int)sizeof(procs))
+        return false;
+    boxes_read(text, sizeof(text), procs);
+    (void)snprintf(procs, sizeof(procs), "/proc/%ld/stat", strtol(text, NULL, 10));
+    boxes_read(text, sizeof(text), procs);
+    return is_waiting(text);
+}
+
+static bool is_our_group(const char *path, const char *name)
 {
     int pid = 0;
 
@@ -260,7 +292,7 @@ static bool is_our_group(const char *name)
         return false;
     for (size_t i = 0; i < spawner_count; i++)
         if (pid == spawners[i])
-            return true;
+            return !is_alive(pid) || !holds_a_ready_init(path);
     return false;
 }
 
@@ -278,8 +310,10 @@ static unsigned count_groups(const char *path, unsigned depth)
 
         if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
             continue;
-        count += is_our_group(entry->d_name);
-        if (depth > 0 && snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) < PATH_MAX)
+        if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >= PATH_MAX)
+            continue;
+        count += is_our_group(below, entry->d_name);
+        if (depth > 0)
             count += count_groups(below, depth - 1);
     }
     closedir(dir);
@@ -309,4 +343,26 @@ void boxes_describe_processes(void)
 unsigned boxes_count_groups(void)
 {
     return count_groups("/sys/fs/cgroup", 5);
+}
+
+unsigned boxes_kill_children(const char *name)
+{
+    const int spawner = (int)assay_sandbox_spawner_pid(boxes_sandbox);
+    char path[64];
+    char text[8192];
+    unsigned killed = 0;
+    char *at = text;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", spawner, spawner);
+    boxes_read(text, sizeof(text), path);
+    for (long pid = strtol(at, &at, 10); pid > 1; pid = strtol(at, &at, 10)) {
+        char child[64];
+
+        (void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+        boxes_read(child, sizeof(child), path);
+        child[strcspn(child, "\n")] = '\0';
+        if (strcmp(child, name) == 0)
+            killed += kill((pid_t)pid, SIGKILL) == 0;
+    }
+    return killed;
 }

@@ -47,10 +47,14 @@ void boxes_give(const char *path); // to the store's uid
 // Content of a file of the host; "" when there is none.
 void boxes_read(char *text, size_t size, const char *path);
 
-// Live processes and control groups that boxes of these spawners made.
+// Live processes and control groups that boxes of these spawners made. What waits in the pool of
+// a living spawner is no box.
 void boxes_note_spawner(pid_t pid);
 unsigned boxes_count_processes(void);
 void boxes_describe_processes(void); // on stderr, for a test that is about to fail
 unsigned boxes_count_groups(void);
+// SIGKILL for the spawner's children of this name: "assay-init", "assay-ready" (waits for a
+// request), "assay-forge"; how many there were.
+unsigned boxes_kill_children(const char *name);
 
 #endif

@@ -224,7 +224,7 @@ static void limits_are_written_before_anyone_joins(void **state)
     assay_box_limits_default(&limits);
     limits.memory_bytes_max = 123456;
     limits.process_count_max = 7;
-    assert_true(assay_cgroup_create(&group, &groups, &fault));
+    assert_true(assay_cgroup_create(&group, &groups, 0, &fault));
     assert_true(assay_cgroup_limit(&group, &groups, &limits, &fault));
     assert_text(group.dirs[0], "memory.max", "123456");
     assert_text(group.dirs[0], "memory.swap.max", "0");
@@ -235,7 +235,8 @@ static void limits_are_written_before_anyone_joins(void **state)
     assert_text(group.dirs[0], "cgroup.procs", "");
     assert_true(assay_cgroup_add(&group, &groups, 4711, false, &fault));
     assert_text(group.dirs[0], "cgroup.procs", "4711");
-    assert_false(assay_cgroup_remove(&group, &groups)); // a mock's files do not vanish with it
+    assay_cgroup_close(&group);
+    assert_false(assay_cgroup_remove(&groups, 0)); // a mock's files do not vanish with it
     assay_cgroups_close(&groups);
 }
 
@@ -243,9 +244,10 @@ static void usage_is_read_from_the_right_files(void **state)
 {
     const struct assay_temp *temp = *state;
     struct assay_cgroups groups = {.tree_count = 1};
-    struct assay_cgroup group = {.exists = true};
+    struct assay_cgroup group;
     struct assay_cgroup_usage usage = {0};
 
+    assay_cgroup_init(&group);
     put(temp, "g/cpu.stat", "usage_usec 30\nuser_usec 10\nsystem_usec 20\nnr_periods 0\n");
     put(temp, "g/memory.peak", "4096\n");
     put(temp, "g/memory.events", "low 0\noom 3\noom_kill 1\noom_group_kill 1\n");

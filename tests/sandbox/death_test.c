@@ -178,19 +178,12 @@ static void boxes_die_with_a_killed_caller(void **state)
     assert_nothing_is_left();
 }
 
-// The init of the only box: the spawner's only child.
+// The init of the only box.
 static void *kill_init_soon(void *unused)
 {
-    char path[64];
-    char text[64];
-    const int spawner = (int)assay_sandbox_spawner_pid(boxes_sandbox);
-
     (void)unused;
     (void)usleep(300000);
-    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", spawner, spawner);
-    boxes_read(text, sizeof(text), path);
-    if (strtol(text, NULL, 10) > 1)
-        (void)kill((pid_t)strtol(text, NULL, 10), SIGKILL);
+    assert_int_equal(boxes_kill_children("assay-init"), 1);
     return NULL;
 }
 

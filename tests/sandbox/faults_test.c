@@ -42,15 +42,23 @@ static const struct {
 } excuses[] = {
         {FAULTS_SPAWNER, "epoll_ctl", "other", GOES_ON, "the end of a descriptor ends its watch"},
         {FAULTS_SPAWNER, "recvmsg", NULL, GOES_ON, "what could not be received still waits"},
-        {FAULTS_SPAWNER, NULL, "memory.swap.max", GOES_ON, "kernels without swap lack it"},
-        {FAULTS_SPAWNER, NULL, "memory.oom.group", GOES_ON, "kernels before 4.19 lack it"},
-        {FAULTS_SPAWNER, NULL, "memsw.limit_in_bytes", GOES_ON, "kernels without swap lack it"},
-        {FAULTS_SPAWNER, NULL, "memory.oom_control", GOES_ON, "the count at the end tells"},
-        {FAULTS_SPAWNER, NULL, "cgroup.event_control", GOES_ON, "likewise"},
-        {FAULTS_SPAWNER, "eventfd", NULL, GOES_ON, "likewise"},
+        {FAULTS_SPAWNER, "sendmsg", NULL, GOES_ON, "an order waits until the forge has room"},
+        {FAULTS_FORGE, NULL, "memory.swap.max", GOES_ON, "kernels without swap lack it"},
+        {FAULTS_FORGE, NULL, "memory.oom.group", GOES_ON, "kernels before 4.19 lack it"},
+        {FAULTS_FORGE, NULL, "memsw.limit_in_bytes", GOES_ON, "kernels without swap lack it"},
+        {FAULTS_FORGE, NULL, "memory.oom_control", GOES_ON, "the count at the end tells"},
+        {FAULTS_FORGE, NULL, "cgroup.event_control", GOES_ON, "likewise"},
+        {FAULTS_FORGE, "eventfd", NULL, GOES_ON, "likewise"},
+        {FAULTS_FORGE, "recv", NULL, GOES_ON, "it ends, and the spawner starts another"},
+        {FAULTS_FORGE, "sendmsg", NULL, GOES_ON, "likewise"},
+        {FAULTS_FORGE, "setns", NULL, GOES_ON, "likewise, or another network is made"},
+        {FAULTS_FORGE, "pread", NULL, GOES_ON, "a used network is not used again"},
+        {FAULTS_FORGE, NULL, "/ns/mnt", GOES_ON, "the namespace ends with its init"},
         {FAULTS_SPAWNER, "calloc", NULL, OTHER_ERRNO, "no memory for a box: EAGAIN"},
         {FAULTS_SPAWNER, "syscall", "442", GOES_ON, "no owner shift: the store's own uid"},
-        {FAULTS_SPAWNER, "syscall", "117", GOES_ON, "back to root: tried twice"},
+        {FAULTS_FORGE, "prctl", NULL, GOES_ON, "only a name"},
+        {FAULTS_INIT, "prctl", "15", GOES_ON, "likewise"},
+        {FAULTS_FORGE, "syscall", "117", GOES_ON, "back to root: tried twice"},
         {FAULTS_INIT, NULL, "max_inotify_instances", GOES_ON, "the host keeps its own limit"},
         {FAULTS_INIT, NULL, "max_inotify_watches", GOES_ON, "likewise"},
         {FAULTS_INIT, "syscall", "431", GOES_ON, "EINVAL: lowers all at once, before Linux 6.7"},
@@ -260,6 +268,8 @@ static void walk(enum faults_role role, enum shape shape)
         boxes_assert(&result, ASSAY_BOX_EXITED, 0);
         assay_box_result_release(&result);
     }
+    for (int i = 0; i < 2000 && boxes_count_groups() > 0; i++)
+        (void)usleep(1000);
     (void)usleep(50000);
     look(&before);
     for (target = 1; more && target < CALLS_MAX; target += soak ? 1 : SAMPLE)
@@ -282,6 +292,12 @@ static void a_failure_in_the_spawner_is_told(void **state)
     assert_non_null(parent);
     walk(FAULTS_SPAWNER, PLAIN);
     walk(FAULTS_SPAWNER, FORKED);
+}
+
+static void a_failure_in_the_forge_is_told(void **state)
+{
+    (void)state;
+    walk(FAULTS_FORGE, PLAIN);
 }
 
 static void a_failure_in_the_init_is_told(void **state)
@@ -349,6 +365,7 @@ static int start_faulty(void **state)
     close(fd);
     boxes_options(&options);
     options.box_program = link;
+    options.ready_count = -1; // or it would be chance whose call it is
     if (assay_sandbox_start(&faulty, &options, &err) != ASSAY_OK) {
         print_error("start: %s\n", err.message);
         return 1;
@@ -369,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup(a_failure_in_the_spawner_is_told, start_faulty),
+            cmocka_unit_test(a_failure_in_the_forge_is_told),
             cmocka_unit_test(a_failure_in_the_init_is_told),
             cmocka_unit_test(a_failure_before_exec_is_told),
             cmocka_unit_test_teardown(no_uid_of_the_pool_is_lost, stop_faulty),

@@ -12,7 +12,7 @@
 
 #define FAULTS_FILE "faults"
 
-enum faults_role { FAULTS_SPAWNER, FAULTS_INIT, FAULTS_PAYLOAD, FAULTS_ROLES };
+enum faults_role { FAULTS_SPAWNER, FAULTS_FORGE, FAULTS_INIT, FAULTS_PAYLOAD, FAULTS_ROLES };
 
 struct faults_control {
     volatile uint32_t armed; // 0: every call passes, uncounted. Cleared by the payload's exec

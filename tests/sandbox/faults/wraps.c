@@ -27,7 +27,7 @@
 
 static struct faults_control *control;
 static char last_path[40]; // of the file opened last: what a read or a write is about
-static pid_t spawner_pid;
+static pid_t spawner_pid, forge_pid;
 
 // NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's own names
 long __real_syscall(long number, ...);
@@ -59,6 +59,8 @@ static enum faults_role find_role(void)
 
     if (pid == spawner_pid)
         return FAULTS_SPAWNER;
+    if (pid == forge_pid)
+        return FAULTS_FORGE;
     return pid == 1 ? FAULTS_INIT : FAULTS_PAYLOAD;
 }
 
@@ -263,6 +265,8 @@ pid_t __wrap_fork(void)
     if (hit("fork", ""))
         return -1;
     pid = __real_fork();
+    if (pid == 0 && forge_pid == 0) // the spawner forks nothing else
+        forge_pid = (pid_t)__real_syscall(SYS_getpid);
     if (pid > 0 && control != NULL && control->role == FAULTS_INIT && find_role() == FAULTS_INIT)
         control->armed = 0;
     return pid;

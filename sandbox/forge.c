@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+#include "sandbox/forge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sandbox/fds.h"
+#include "sandbox/init.h"
+#include "sandbox/nets.h"
+#include "sandbox/quota.h"
+#include "sandbox/spawner.h"
+#include "sandbox/sys.h"
+#include "sandbox/wire.h"
+
+#define BUSY_PAUSE_MS 5
+#define BUSY_MS_MAX 5000 // how long the end waits for groups that are still busy
+
+// What is kept for a box until it is buried.
+struct grave {
+    int mount_fd; // its mount namespace; -1
+    struct assay_net net;
+};
+
+struct forge {
+    const struct spawner *spawner; // a copy, by fork
+    int fd;
+    struct assay_nets nets;
+    struct grave *graves; // owned; by slot
+    uint64_t *busy;       // owned; numbers of groups that could not be removed yet
+    size_t busy_count, busy_cap;
+};
+
+// --- making --------------------------------------------------------------------------------------
+
+// One init under way.
+struct making {
+    const struct spawner *spawner;
+    const struct assay_forge_order *order;
+    struct assay_cgroup group;
+    int pid_fd;
+    int control_fd;  // the spawner's end
+    bool is_sibling; // a child of our parent
+    struct assay_fault *fault;
+};
+
+static _Noreturn void become_init(
+        const struct spawner *spawner, enum assay_shape shape, int control_fd)
+{
+    const unsigned roles = spawner->cgroups.roles;
+    const unsigned counted = ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS;
+    const struct assay_init init = {.profiles = &spawner->profiles,
+            .skeleton = &spawner->skeleton,
+            .staged = spawner->staged,
+            .shape = shape,
+            .control_fd = control_fd,
+            .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
+            .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
+            .meter = (roles & counted) != counted,
+            .tier = spawner->tier,
+            .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
+            .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
+
+    assay_init_run(&init);
+}
+
+static pid_t clone_init(struct making *making, int init_control_fd)
+{
+    const struct spawner *spawner = making->spawner;
+    const int group_fd = assay_cgroup_clone_fd(&making->group, &spawner->cgroups);
+    const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, making->order->uid,
+            spawner->ids.root ? making->order->uid : spawner->ids.store_gid};
+    struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+                    CLONE_NEWUTS | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+            .pidfd = (uint64_t)(uintptr_t)&making->pid_fd};
+    pid_t pid = -1;
+
+    if (spawner->tier == ASSAY_TIER_C)
+        args.flags &= ~(uint64_t)CLONE_NEWUSER;
+    if (making->is_sibling)
+        args.flags |= CLONE_PARENT; // and our own exit signal
+    else
+        args.exit_signal = SIGCHLD;
+    if (group_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)(unsigned)group_fd;
+    }
+    // To become another user for a moment clears the parent death signal.
+    pid = assay_quota_clone(
+            &args, spawner->ids.root ? making->order->uid : 0, making->is_sibling ? SIGKILL : 0);
+    if (pid == 0)
+        become_init(spawner, (enum assay_shape)making->order->shape, init_control_fd);
+    if (pid < 0) {
+        making->pid_fd = -1;
+        (void)assay_fault_set(making->fault, "clone3");
+        return -1;
+    }
+    if (!assay_cgroup_add(&making->group, &spawner->cgroups, pid, group_fd >= 0, making->fault))
+        return -1;
+    if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(pid, &map)) {
+        (void)assay_fault_set(making->fault, "uid map");
+        return -1;
+    }
+    return pid;
+}
+
+// The init, let go. -1: the fault tells, and there is none.
+static pid_t make_init(struct making *making)
+{
+    const uint32_t go = ASSAY_WIRE_GO;
+    int pair[2];
+    pid_t pid = -1;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        (void)assay_fault_set(making->fault, "control socket");
+        return -1;
+    }
+    making->control_fd = pair[0];
+    pid = clone_init(making, pair[1]);
+    close(pair[1]);
+    if (pid > 0 && assay_wire_send(making->control_fd, &go, sizeof(go), NULL, 0) < 0) {
+        (void)assay_fault_set(making->fault, "release");
+        pid = -1;
+    }
+    if (pid < 0 && making->pid_fd >= 0) { // it may have failed first
+        (void)assay_wire_hear_fault(making->control_fd, making->fault);
+        (void)sys_pidfd_kill(making->pid_fd);
+    }
+    return pid;
+}
+
+static bool make_group(struct making *making)
+{
+    return assay_cgroup_create(&making->group, &making->spawner->cgroups, making->order->group,
+                   making->fault) &&
+            assay_cgroup_limit(&making->group, &making->spawner->cgroups, &making->order->limits,
+                    making->fault);
+}
+
+// What is handed over, in the order of forge.h.
+static size_t collect(const struct making *making, int *fds)
+{
+    size_t count = 0;
+
+    fds[count++] = making->pid_fd;
+    fds[count++] = making->control_fd;
+    for (size_t i = 0; i < making->spawner->cgroups.tree_count; i++)
+        fds[count++] = making->group.dirs[i];
+    if (making->group.oom_fd >= 0)
+        fds[count++] = making->group.oom_fd;
+    return count;
+}
+
+static void close_all(const struct making *making)
+{
+    const int fds[] = {making->pid_fd, making->control_fd, making->group.oom_fd};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
+        if (making->group.dirs[i] >= 0)
+            close(making->group.dirs[i]);
+}
+
+static struct making begin(const struct spawner *spawner, const struct assay_forge_order *order,
+        struct assay_forge_made *made)
+{
+    struct making making = {.spawner = spawner,
+            .order = order,
+            .pid_fd = -1,
+            .control_fd = -1,
+            .fault = &made->fault};
+
+    memset(made, 0, sizeof(*made));
+    made->slot = order->slot;
+    assay_cgroup_init(&making.group);
+    return making;
+}
+
+void assay_forge_make_here(const struct spawner *spawner, const struct assay_forge_order *order,
+        struct assay_forge_made *made, int *fds, size_t *fd_count)
+{
+    struct making making = begin(spawner, order, made);
+
+    *fd_count = 0;
+    if (make_group(&making))
+        made->pid = make_init(&making);
+    if (made->pid > 0)
+        *fd_count = collect(&making, fds);
+    else
+        close_all(&making);
+}
+
+// --- burying -------------------------------------------------------------------------------------
+
+static void note_busy(struct forge *forge, uint64_t number)
+{
+    if (forge->busy_count == forge->busy_cap) {
+        const size_t cap = forge->busy_cap * 2 + 16;
+        uint64_t *grown = realloc(forge->busy, cap * sizeof(*grown));
+
+        if (grown == NULL)
+            return; // the next start sweeps it up
+        forge->busy = grown;
+        forge->busy_cap = cap;
+    }
+    forge->busy[forge->busy_count++] = number;
+}
+
+static void discard(struct forge *forge, const struct assay_forge_order *order)
+{
+    struct grave *grave = &forge->graves[order->slot];
+
+    if (grave->mount_fd >= 0)
+        close(grave->mount_fd);
+    grave->mount_fd = -1;
+    assay_nets_return(&forge->nets, &grave->net);
+    if (!assay_cgroup_remove(&forge->spawner->cgroups, order->group))
+        note_busy(forge, order->group);
+}
+
+static void retry_busy(struct forge *forge)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < forge->busy_count; i++)
+        if (!assay_cgroup_remove(&forge->spawner->cgroups, forge->busy[i]))
+            forge->busy[kept++] = forge->busy[i];
+    forge->busy_count = kept;
+}
+
+// --- orders --------------------------------------------------------------------------------------
+
+static bool enter_network(struct forge *forge, struct grave *grave, struct assay_fault *fault)
+{
+    if (forge->nets.home_fd < 0 &&
+            !assay_nets_open(&forge->nets, forge->spawner->fresh_network, fault))
+        return false;
+    return assay_nets_enter(&forge->nets, &grave->net, fault);
+}
+
+static void make(struct forge *forge, const struct assay_forge_order *order)
+{
+    struct grave *grave = &forge->graves[order->slot];
+    struct assay_forge_made made;
+    struct making making = begin(forge->spawner, order, &made);
+    struct assay_fault fault;
+    int fds[ASSAY_WIRE_FDS_MAX];
+    char path[48];
+
+    making.is_sibling = true;
+    if (enter_network(forge, grave, making.fault) && make_group(&making))
+        made.pid = make_init(&making);
+    if (forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault))
+        _exit(1); // the next one begins anew
+    if (made.pid <= 0) {
+        discard(forge, order);
+    } else {
+        (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)made.pid);
+        grave->mount_fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (assay_wire_send(
+                forge->fd, &made, sizeof(made), fds, made.pid > 0 ? collect(&making, fds) : 0) < 0)
+        _exit(1);
+    close_all(&making);
+}
+
+// False at the end of orders.
+static bool hear_order(struct forge *forge)
+{
+    struct assay_forge_order order;
+    ssize_t got = 0;
+
+    do
+        got = recv(forge->fd, &order, sizeof(order), 0);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof(order) || order.slot >= ASSAY_BOXES_MAX)
+        return false;
+    if (order.kind == ASSAY_FORGE_MAKE)
+        make(forge, &order);
+    else
+        discard(forge, &order);
+    return true;
+}
+
+static void work(struct forge *forge)
+{
+    uint64_t end_ms = 0;
+
+    for (;;) {
+        struct pollfd ready = {.fd = forge->fd, .events = POLLIN};
+
+        if (forge->busy_count == 0) {
+            if (!hear_order(forge))
+                return;
+            continue;
+        }
+        if (poll(&ready, 1, BUSY_PAUSE_MS) > 0 && !hear_order(forge))
+            break;
+        retry_busy(forge);
+    }
+    end_ms = assay_clock_ms() + BUSY_MS_MAX;
+    while (forge->busy_count > 0 && assay_clock_left_ms(end_ms) > 0) {
+        (void)poll(NULL, 0, BUSY_PAUSE_MS);
+        retry_busy(forge);
+    }
+}
+
+// --- the process ---------------------------------------------------------------------------------
+
+// Sockets of boxes and of the library must end when the spawner closes them.
+static bool shed(const struct spawner *spawner, int fd)
+{
+    int fds[4 + ASSAY_CGROUP_TREES_MAX] = {0, 1, 2, fd};
+    struct assay_fault fault;
+
+    for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
+        fds[4 + i] = i < spawner->cgroups.tree_count ? spawner->cgroups.trees[i].dir_fd : -1;
+    return assay_fds_keep_only(fds, sizeof(fds) / sizeof(fds[0]), &fault);
+}
+
+static _Noreturn void run(const struct spawner *spawner, int fd)
+{
+    struct forge forge = {.spawner = spawner, .fd = fd, .nets.home_fd = -1};
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
+    if (!shed(spawner, fd))
+        _exit(1);
+    forge.graves = calloc(ASSAY_BOXES_MAX, sizeof(*forge.graves));
+    if (forge.graves == NULL)
+        _exit(1);
+    for (size_t i = 0; i < ASSAY_BOXES_MAX; i++)
+        forge.graves[i] = (struct grave){.mount_fd = -1, .net.ns_fd = -1};
+    work(&forge);
+    assay_nets_close(&forge.nets);
+    free(forge.graves);
+    free(forge.busy);
+    _exit(0);
+}
+
+pid_t assay_forge_start(const struct spawner *spawner, int *fd)
+{
+    int pair[2];
+    pid_t pid = -1;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    pid = fork();
+    if (pid == 0)
+        run(spawner, pair[1]);
+    close(pair[1]);
+    if (pid < 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0) {
+        close(pair[0]);
+        return -1;
+    }
+    *fd = pair[0];
+    return pid;
+}
