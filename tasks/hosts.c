@@ -101,7 +101,7 @@ static bool read_port(uint16_t *out, const char *text)
     unsigned value = 0;
     size_t len = 0;
 
-    for (; is_digit(text[len]) && len < 6; len++)
+    for (; len < 6 && is_digit(text[len]); len++)
         value = value * 10 + (unsigned)(text[len] - '0');
     if (len == 0 || text[len] != '\0' || text[0] == '0' || value > UINT16_MAX)
         return false;
