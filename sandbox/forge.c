@@ -46,7 +46,8 @@ struct making {
     const struct assay_forge_order *order;
     struct assay_cgroup group;
     int pid_fd;
-    int control_fd;  // the spawner's end
+    int control_fd; // the spawner's end
+    int init_control_fd;
     bool is_sibling; // a child of our parent
     struct assay_fault *fault;
 };
@@ -71,7 +72,7 @@ static _Noreturn void become_init(
     assay_init_run(&init);
 }
 
-static pid_t clone_init(struct making *making, int init_control_fd)
+static pid_t clone_init(struct making *making)
 {
     const struct spawner *spawner = making->spawner;
     const int group_fd = assay_cgroup_clone_fd(&making->group, &spawner->cgroups);
@@ -96,7 +97,7 @@ static pid_t clone_init(struct making *making, int init_control_fd)
     pid = assay_quota_clone(
             &args, spawner->ids.root ? making->order->uid : 0, making->is_sibling ? SIGKILL : 0);
     if (pid == 0)
-        become_init(spawner, (enum assay_shape)making->order->shape, init_control_fd);
+        become_init(spawner, (enum assay_shape)making->order->shape, making->init_control_fd);
     if (pid < 0) {
         making->pid_fd = -1;
         (void)assay_fault_set(making->fault, "clone3");
@@ -115,16 +116,8 @@ static pid_t clone_init(struct making *making, int init_control_fd)
 static pid_t make_init(struct making *making)
 {
     const uint32_t go = ASSAY_WIRE_GO;
-    int pair[2];
-    pid_t pid = -1;
+    pid_t pid = clone_init(making);
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-        (void)assay_fault_set(making->fault, "control socket");
-        return -1;
-    }
-    making->control_fd = pair[0];
-    pid = clone_init(making, pair[1]);
-    close(pair[1]);
     if (pid > 0 && assay_wire_send(making->control_fd, &go, sizeof(go), NULL, 0) < 0) {
         (void)assay_fault_set(making->fault, "release");
         pid = -1;
@@ -136,8 +129,16 @@ static pid_t make_init(struct making *making)
     return pid;
 }
 
-static bool make_group(struct making *making)
+// What needs no process: the group with its limits, and the control socket, which belongs to the
+// network namespace that it was made in: not the box's, where it would be seen.
+static bool make_rest(struct making *making)
 {
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return assay_fault_set(making->fault, "control socket");
+    making->control_fd = pair[0];
+    making->init_control_fd = pair[1];
     return assay_cgroup_create(&making->group, &making->spawner->cgroups, making->order->group,
                    making->fault) &&
             assay_cgroup_limit(&making->group, &making->spawner->cgroups, &making->order->limits,
@@ -160,7 +161,8 @@ static size_t collect(const struct making *making, int *fds)
 
 static void close_all(const struct making *making)
 {
-    const int fds[] = {making->pid_fd, making->control_fd, making->group.oom_fd};
+    const int fds[] = {
+            making->pid_fd, making->control_fd, making->init_control_fd, making->group.oom_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
@@ -177,6 +179,7 @@ static struct making begin(const struct spawner *spawner, const struct assay_for
             .order = order,
             .pid_fd = -1,
             .control_fd = -1,
+            .init_control_fd = -1,
             .fault = &made->fault};
 
     memset(made, 0, sizeof(*made));
@@ -191,12 +194,14 @@ void assay_forge_make_here(const struct spawner *spawner, const struct assay_for
     struct making making = begin(spawner, order, made);
 
     *fd_count = 0;
-    if (make_group(&making))
+    if (make_rest(&making))
         made->pid = make_init(&making);
-    if (made->pid > 0)
+    if (made->pid > 0) {
         *fd_count = collect(&making, fds);
-    else
+        close(making.init_control_fd);
+    } else {
         close_all(&making);
+    }
 }
 
 // --- burying -------------------------------------------------------------------------------------
@@ -239,12 +244,10 @@ static void retry_busy(struct forge *forge)
 
 // --- orders --------------------------------------------------------------------------------------
 
-static bool enter_network(struct forge *forge, struct grave *grave, struct assay_fault *fault)
+static bool open_network(struct forge *forge, struct assay_fault *fault)
 {
-    if (forge->nets.home_fd < 0 &&
-            !assay_nets_open(&forge->nets, forge->spawner->fresh_network, fault))
-        return false;
-    return assay_nets_enter(&forge->nets, &grave->net, fault);
+    return forge->nets.home_fd >= 0 ||
+            assay_nets_open(&forge->nets, forge->spawner->fresh_network, fault);
 }
 
 static void make(struct forge *forge, const struct assay_forge_order *order)
@@ -257,7 +260,8 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
     char path[48];
 
     making.is_sibling = true;
-    if (enter_network(forge, grave, making.fault) && make_group(&making))
+    if (open_network(forge, making.fault) && make_rest(&making) &&
+            assay_nets_enter(&forge->nets, &grave->net, making.fault))
         made.pid = make_init(&making);
     if (forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault))
         _exit(1); // the next one begins anew

@@ -152,6 +152,7 @@ static bool mount_disk(struct tree *tree)
     // Any directory of the host will do: what is mounted on it is seen by us alone. But what
     // it hides can be no plan's source any more: before the plan is known, one of the stage.
     static const char *const places[] = {
+            // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one path in two pieces
             ASSAY_STAGE_EMPTY, "/tmp", "/var/tmp", "/mnt", "/media", "/srv", "/home"};
     char sizes[96];
     char options[128];

@@ -217,9 +217,9 @@ static void modes_owners_and_links_are_a_payloads_own(void **state)
             "");
     // Its owner, so it may change all of it: also what belongs to another host uid.
     look(snapshot,
-            "stat -c '%a %u' secret run shut; chmod 600 secret; cat secret; chmod 700 shut; cat "
+            "stat -c %a secret run shut; test $(stat -c %u secret) = $(id -u) && echo own; chmod 600 secret; cat secret; chmod 700 shut; cat "
             "shut/in; echo more >> run; rm again",
-            "0 1000\n755 1000\n0 1000\ns\ni\n");
+            "0\n755\n0\nown\ns\ni\n");
     assay_snapshot_release(snapshot);
 }
 
@@ -515,6 +515,8 @@ static void sessions_go_on_where_one_was_frozen(void **state)
     struct assay_error err = {0};
 
     (void)state;
+    if (assay_sandbox_tier(boxes_sandbox) != ASSAY_TIER_A)
+        skip();
     make_base("sessions");
     for (int in_shell = 0; in_shell < 2; in_shell++) {
         plan_over_base(&plan, NULL, NULL, true);
