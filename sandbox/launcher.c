@@ -18,6 +18,9 @@
 //   payload   The untrusted command. Its own session, no capability, no_new_privs,
 //             Landlock scopes, seccomp last, then exec.
 //
+//   zygote    The payload of a box that may clone such inits itself: a warm interpreter
+//             without foreign code (zygotes.h). Its runs are boxes like the others.
+//
 // For each box there are two sockets and some pipes:
 //
 //   private   assay <-> spawner: "started", "result"; assay may say "kill". When
