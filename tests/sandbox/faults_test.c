@@ -39,7 +39,7 @@ static const struct {
     const char *detail; // what its path ends with, or its number; NULL: any
     int sys_errno;      // 0: any
     enum excuse excuse;
-    const char *reason;
+    const char *reason; // cppcheck-suppress unusedStructMember
 } excuses[] = {
         {FAULTS_SPAWNER, "epoll_ctl", "other", 0, GOES_ON,
                 "the end of a descriptor ends its watch"},
