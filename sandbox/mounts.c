@@ -21,11 +21,7 @@
 
 int tree_open(const struct tree *tree, const char *path, int flags, unsigned mode)
 {
-    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-            .mode = mode,
-            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-    return sys_openat2(tree->root_fd, path, &how);
+    return sys_open_in_root(tree->root_fd, path, flags, mode);
 }
 
 // One directory, its parent being there.
