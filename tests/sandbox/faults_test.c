@@ -70,6 +70,7 @@ static const struct {
         {FAULTS_PAYLOAD, "chdir", NULL, 0, REFUSED,
                 "a patched tree decides whether it has the folder"},
         {FAULTS_PAYLOAD, "execve", NULL, 0, REFUSED, "a command that cannot be executed"},
+        {FAULTS_ROLES, "syscall", "437", EAGAIN, GOES_ON, "a race under openat2: tried again"},
         {FAULTS_ROLES, "prctl", "24", EINVAL, GOES_ON, "there is no such capability: the last"},
 };
 
