@@ -205,7 +205,8 @@ static enum assay_status open_home(
 
     if (home[0] == '\0' || strlen(home) >= PATH_MAX - 256)
         return assay_fail(err, ASSAY_EINVAL, "home is empty or too long");
-    if (mkdir(home, 0755) != 0 && errno != EEXIST)
+    // Ours alone: a set-up step may leave programs that run as whoever owns them.
+    if (mkdir(home, 0700) != 0 && errno != EEXIST)
         return assay_fail_errno(err, errno, "mkdir %s", home);
     if (realpath(home, absolute) == NULL)
         return assay_fail_errno(err, errno, "%s", home);

@@ -167,6 +167,27 @@ void assay_cgroup_read_cpu(const struct assay_cgroup *group, const struct assay_
     }
 }
 
+size_t assay_cgroup_open_cpu(
+        const struct assay_cgroup *group, const struct assay_cgroups *groups, int fds[2])
+{
+    for (size_t i = 0; i < groups->tree_count; i++) {
+        const bool v2 = groups->trees[i].v2;
+
+        if (!(groups->trees[i].roles & ASSAY_CGROUP_CPU))
+            continue;
+        fds[0] = openat(
+                group->dirs[i], v2 ? "cpu.stat" : "cpuacct.usage_user", O_RDONLY | O_CLOEXEC);
+        if (v2 || fds[0] < 0)
+            return fds[0] >= 0;
+        fds[1] = openat(group->dirs[i], "cpuacct.usage_sys", O_RDONLY | O_CLOEXEC);
+        if (fds[1] >= 0)
+            return 2;
+        close(fds[0]);
+        return 0;
+    }
+    return 0;
+}
+
 static void read_memory(int dir_fd, bool v2, struct assay_cgroup_usage *usage)
 {
     char text[1024];

@@ -93,6 +93,10 @@ struct assay_cgroup_usage {
 // Zeros for roles that nothing plays. Cheap enough to call while the box runs.
 void assay_cgroup_read_cpu(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         struct assay_cgroup_usage *usage);
+// The same for who may not come near the group: files to read it from, 2 where user and system
+// time have one each (assay_procfile_read_cpu). How many; 0: nothing plays the role. Owned.
+size_t assay_cgroup_open_cpu(
+        const struct assay_cgroup *group, const struct assay_cgroups *groups, int fds[2]);
 // All of it; after everything in the group is dead.
 void assay_cgroup_read(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         struct assay_cgroup_usage *usage);

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sandbox/memory_files.h"
 #include "sandbox/procfile.h"
 
 #define PAUSE_MS_MIN 2
@@ -51,6 +52,7 @@ void assay_meter_start(struct assay_meter *meter)
     memset(meter, 0, sizeof(*meter));
     meter->counter_fd = (int)syscall(
             SYS_perf_event_open, &attr, 0, -1, -1, (unsigned long)PERF_FLAG_FD_CLOEXEC);
+    meter->host_start_bytes = assay_memory_files_host_bytes();
     meter->counter_start_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
 }
 
@@ -218,7 +220,8 @@ static bool is_ours(const struct assay_mounts *mounts, const char *pid, const ch
             strcmp(text, own_namespace) == 0;
 }
 
-static bool walk(struct sums *sums, const struct assay_mounts *mounts, uint64_t tick_us, bool exact)
+static bool walk(struct sums *sums, const struct assay_mounts *mounts, uint64_t tick_us, bool exact,
+        struct assay_memory_files *files)
 {
     const int fd = openat(mounts->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -247,10 +250,25 @@ static bool walk(struct sums *sums, const struct assay_mounts *mounts, uint64_t 
             continue;
         add_times(sums, mounts->proc_fd, entry->d_name, tick_us);
         add_pages(sums, mounts->proc_fd, entry->d_name, exact);
+        if (files != NULL)
+            assay_memory_files_add(files, mounts->proc_fd, entry->d_name);
         sums->pids++;
     }
     closedir(dir);
+    // What is both open and mapped is in both numbers: the larger holds the other.
+    if (files != NULL && files->bytes > sums->shared_bytes)
+        sums->shared_bytes = files->bytes;
     return true;
+}
+
+// Memory files are worth a look once the host's shared memory has grown by what matters.
+static struct assay_memory_files *files_to_count(const struct assay_meter *meter,
+        const struct assay_box_limits *limits, struct assay_memory_files *files)
+{
+    if (assay_memory_files_host_bytes() < meter->host_start_bytes + limits->memory_bytes_max / 4)
+        return NULL;
+    memset(files, 0, sizeof(*files));
+    return files;
 }
 
 void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *mounts,
@@ -258,14 +276,17 @@ void assay_meter_read(struct assay_meter *meter, const struct assay_mounts *moun
 {
     const uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
     const uint64_t files = read_tmpfs(mounts) + read_segments(mounts->proc_fd);
+    static struct assay_memory_files seen; // the init has one thread
+    struct assay_memory_files *const counted = files_to_count(meter, limits, &seen);
     struct sums sums;
 
-    if (!walk(&sums, mounts, tick_us, false))
+    if (!walk(&sums, mounts, tick_us, false, counted))
         return;
     note_cpu(meter, sums.cpu_us, sums.system_ticks * tick_us);
     meter->pids = sums.pids;
     meter->memory_bytes = sums.anon_bytes + sums.shared_bytes + files;
-    if (meter->memory_bytes <= limits->memory_bytes_max || !walk(&sums, mounts, tick_us, true))
+    if (meter->memory_bytes <= limits->memory_bytes_max ||
+            !walk(&sums, mounts, tick_us, true, files_to_count(meter, limits, &seen)))
         return;
     // Mapped files of the tmpfs are in both numbers: the larger holds the other.
     meter->memory_bytes = sums.anon_bytes + (sums.shared_bytes > files ? sums.shared_bytes : files);

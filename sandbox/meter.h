@@ -12,7 +12,7 @@
 //
 // Memory is anonymous and shared pages of all processes, plus the box's tmpfs. Pages
 // that a fork shares count once a process until that sum passes the limit; then each
-// page counts once. Not seen: a memory file that nobody maps, pages in pipes and sockets.
+// page counts once. Not seen: pages in pipes and sockets.
 #ifndef ASSAY_SANDBOX_METER_H
 #define ASSAY_SANDBOX_METER_H
 
@@ -29,6 +29,7 @@ struct assay_meter {
     uint64_t memory_bytes;     // at the last reading
     uint64_t rss_bytes_max;    // the largest process that ended
     uint32_t pids;             // at the last reading, without the init
+    uint64_t host_start_bytes; // shared memory of the host when it began
 };
 
 // Adds what one living process used, and in ticks what the children did that it waited for.

@@ -56,6 +56,7 @@ struct assay_order_words {
 struct assay_order {
     uint32_t kind, id, flags;
     int32_t report_number, state_number; // EXEC
+    uint64_t time_us;                    // BEGIN, FINISH: CLOCK_MONOTONIC, when it began, or ended
     cpu_set_t cpus;                      // EXEC, BEGIN: where it may run; empty: anywhere
 };
 
@@ -65,6 +66,7 @@ struct assay_order_reply {
     int32_t wait_status;  // ENDED
     uint32_t disk_full;   // ENDED: a tmpfs of the box has no block or no inode left
     uint32_t cwd_lost;    // ENDED: the folder was gone; it ran in the plan's cwd
+    uint32_t begun;       // ENDED: how many BEGINs were heard while it lived
     uint32_t background;  // processes that were alive when it ended
     uint64_t wall_us;     // fork to end
     uint64_t cpu_user_us; // all that was used in the box meanwhile

@@ -101,3 +101,22 @@ bool assay_procfile_start_time(pid_t pid, uint64_t *ticks)
     *ticks = strtoull(at, NULL, 10);
     return true;
 }
+
+void assay_procfile_read_cpu(const int *fds, size_t count, uint64_t *user_us, uint64_t *system_us)
+{
+    char text[2][1024] = {"", ""};
+
+    *user_us = *system_us = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ssize_t got = pread(fds[i], text[i], sizeof(text[i]) - 1, 0);
+
+        text[i][got > 0 ? got : 0] = '\0';
+    }
+    if (count == 2) {
+        *user_us = strtoull(text[0], NULL, 10) / 1000;
+        *system_us = strtoull(text[1], NULL, 10) / 1000;
+    } else {
+        *user_us = assay_procfile_key(text[0], "user_usec");
+        *system_us = assay_procfile_key(text[0], "system_usec");
+    }
+}

@@ -33,19 +33,10 @@ static bool set_effective(bool all)
     return syscall(SYS_capset, &header, sets) == 0;
 }
 
-static int open_below(int root_fd, const char *path, int flags, uint32_t mode)
-{
-    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-            .mode = mode,
-            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-    return sys_openat2(root_fd, path, &how);
-}
-
 // A place in the tree, which opens nothing: a FIFO hears nothing of it. -1 with errno.
 static int open_place(int root_fd, const struct assay_order_file *order)
 {
-    return open_below(
+    return sys_open_in_root(
             root_fd, order->path, O_PATH | (order->flags & ASSAY_ORDER_FOLLOW ? 0 : O_NOFOLLOW), 0);
 }
 
@@ -109,11 +100,12 @@ static bool make_parents(int root_fd, const char *path)
         int fd = -1;
 
         (void)snprintf(partial, sizeof(partial), "%.*s", (int)(slash - path), path);
-        fd = open_below(root_fd, partial, O_PATH | O_DIRECTORY, 0);
+        fd = sys_open_in_root(root_fd, partial, O_PATH | O_DIRECTORY, 0);
         if (fd < 0 && errno == ENOENT) {
             name = strrchr(partial, '/');
             *name = '\0';
-            fd = open_below(root_fd, partial[0] == '\0' ? "/" : partial, O_PATH | O_DIRECTORY, 0);
+            fd = sys_open_in_root(
+                    root_fd, partial[0] == '\0' ? "/" : partial, O_PATH | O_DIRECTORY, 0);
             if (fd >= 0 && mkdirat(fd, name + 1, 0755) < 0 && errno != EEXIST) {
                 const int problem = errno;
 
@@ -136,7 +128,7 @@ static int open_to_write(const struct assay_order_file *order, int root_fd, int 
 
     for (int i = 0; i < MAKE_TRIES; i++) {
         // O_EXCL does not follow a link at the end, dangling or not.
-        int fd = open_below(root_fd, order->path,
+        int fd = sys_open_in_root(root_fd, order->path,
                 O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK | O_NOCTTY, order->mode & 0777);
 
         if (fd >= 0) {

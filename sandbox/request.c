@@ -16,6 +16,7 @@ void assay_request_init(struct assay_request *request)
     memset(request, 0, sizeof(*request));
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
             request->errors_fd = request->learn_fd = request->serve_fd = -1;
+    request->cpu_fds[0] = request->cpu_fds[1] = -1;
 }
 
 bool assay_request_take(
@@ -42,7 +43,9 @@ static bool tell_apart(struct assay_request *request)
         int *fd;
     } rows[] = {{request->plan.report_fd != 0, &request->report_fd},
             {request->plan.stderr_fd >= 0, &request->errors_fd},
-            {request->plan.learn, &request->learn_fd}, {request->session, &request->serve_fd}};
+            {request->plan.learn, &request->learn_fd}, {request->session, &request->serve_fd},
+            {request->cpu_count > 0, &request->cpu_fds[0]},
+            {request->cpu_count > 1, &request->cpu_fds[1]}};
     size_t next = 0;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -142,6 +145,8 @@ size_t assay_request_list(const struct assay_request *request, int fds[3 + ASSAY
     add_fd(fds, &count, request->errors_fd);
     add_fd(fds, &count, request->learn_fd);
     add_fd(fds, &count, request->serve_fd);
+    for (size_t i = 0; i < request->cpu_count; i++)
+        add_fd(fds, &count, request->cpu_fds[i]);
     return count;
 }
 
@@ -150,7 +155,8 @@ bool assay_request_send(
 {
     const struct assay_wire_finish record = {.kind = ASSAY_WIRE_FINISH,
             .sources_open = request->sources_open,
-            .session = request->session};
+            .session = request->session,
+            .cpu_count = (uint32_t)request->cpu_count};
     int fds[3 + ASSAY_REQUEST_EXTRA_MAX];
     const size_t fd_count = assay_request_list(request, fds);
 
@@ -203,6 +209,7 @@ bool assay_request_receive(struct assay_request *request, int control_fd, struct
             !assay_request_take(request, fds, fd_count, fault))
         return false; // the spawner never sends less: it is gone
     request->session = record.session != 0;
+    request->cpu_count = record.cpu_count;
     request->sources_open = record.sources_open != 0;
     if (!assay_request_read_plan(request, fault))
         return false;
@@ -220,7 +227,8 @@ void assay_request_close_sources(struct assay_request *request)
 void assay_request_close(struct assay_request *request)
 {
     const int fds[] = {request->plan_fd, request->stdin_fd, request->output_fd, request->report_fd,
-            request->errors_fd, request->learn_fd, request->serve_fd};
+            request->errors_fd, request->learn_fd, request->serve_fd, request->cpu_fds[0],
+            request->cpu_fds[1]};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
@@ -229,7 +237,8 @@ void assay_request_close(struct assay_request *request)
         if (request->extra_fds[i] >= 0)
             close(request->extra_fds[i]);
     request->plan_fd = request->stdin_fd = request->output_fd = request->report_fd =
-            request->errors_fd = request->learn_fd = -1;
+            request->errors_fd = request->learn_fd = request->serve_fd = -1;
+    request->cpu_fds[0] = request->cpu_fds[1] = -1;
     request->extra_count = 0;
 }
 

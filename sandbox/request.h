@@ -16,7 +16,7 @@
 #include "sandbox/fault.h"
 #include "sandbox/mounts.h"
 
-#define ASSAY_REQUEST_EXTRA_MAX 4
+#define ASSAY_REQUEST_EXTRA_MAX 6
 
 struct assay_request {
     struct assay_arena *arena;
@@ -30,7 +30,9 @@ struct assay_request {
     int stdin_fd, output_fd, report_fd, errors_fd; // -1: none (the last two), or handed on
     int learn_fd;                                  // likewise
     int serve_fd;                                  // a session's; -1
-    int extra_fds[ASSAY_REQUEST_EXTRA_MAX];        // not told apart before the plan is read
+    int cpu_fds[2];                                // likewise, assay_cgroup_open_cpu(); -1
+    size_t cpu_count;
+    int extra_fds[ASSAY_REQUEST_EXTRA_MAX]; // not told apart before the plan is read
     size_t extra_count;
 };
 

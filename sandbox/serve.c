@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "sandbox/meter.h"
 #include "sandbox/payload.h"
+#include "sandbox/procfile.h"
 #include "sandbox/reach.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
@@ -29,16 +30,25 @@ static uint64_t time_us(const struct timeval *time)
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-// CPU time of the box until now: of all that was reaped, and of one living process.
+// CPU time of the box until now: the group's, or without one what was reaped and one living
+// process's.
 static void read_cpu(const struct assay_serve *serve, pid_t alive, uint64_t *user, uint64_t *system)
 {
+    const struct assay_request *request = serve->request;
     struct rusage reaped = {0};
+    uint64_t alive_us = 0;
+    uint64_t alive_system_us = 0;
 
+    if (request->cpu_count > 0) {
+        assay_procfile_read_cpu(request->cpu_fds, request->cpu_count, user, system);
+        return;
+    }
     (void)getrusage(RUSAGE_CHILDREN, &reaped);
-    *user = time_us(&reaped.ru_utime);
-    *system = time_us(&reaped.ru_stime);
-    if (alive > 0) // not yet: nothing was used
-        assay_meter_process(serve->mounts->proc_fd, alive, user, system);
+    if (alive > 0)
+        assay_meter_process(serve->mounts->proc_fd, alive, &alive_us, &alive_system_us);
+    *system = time_us(&reaped.ru_stime) + alive_system_us;
+    *user = time_us(&reaped.ru_utime) + alive_us -
+            (alive_system_us < alive_us ? alive_system_us : alive_us);
 }
 
 static void begin_count(const struct assay_serve *serve, struct assay_serve_command *command)
@@ -158,9 +168,7 @@ static _Noreturn void become_payload(const struct assay_serve *serve,
 static void find_cwd(
         const struct assay_serve *serve, struct words *words, struct assay_serve_command *command)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    const int fd = sys_openat2(serve->root_fd, words->cwd, &how);
+    const int fd = sys_open_in_root(serve->root_fd, words->cwd, O_PATH | O_DIRECTORY, 0);
 
     command->cwd_lost = fd < 0;
     if (fd < 0)
@@ -264,18 +272,21 @@ static void tell(struct assay_serve *serve, struct assay_serve_command *command,
             .wait_status = command->wait_status,
             .disk_full = assay_mounts_full(serve->mounts),
             .cwd_lost = command->cwd_lost,
+            .begun = command->begun,
             .background = command->killed ? 0 : command->sweep.found};
     struct assay_fault fault;
 
     record.wall_us = command->ended_us - command->started_us;
     read_cpu(serve, command->dead ? 0 : command->pid, &record.cpu_user_us, &record.cpu_system_us);
-    // Of a living process the kernel tells ticks alone: a sum may seem to fall by one.
+    // Without a group what a process waited for comes in ticks: a sum may seem to fall by one.
     record.cpu_user_us -=
             record.cpu_user_us < command->cpu_user_us ? record.cpu_user_us : command->cpu_user_us;
     record.cpu_system_us -= record.cpu_system_us < command->cpu_system_us ? record.cpu_system_us
                                                                           : command->cpu_system_us;
     if (command->dead && read(command->error_fd, &fault, sizeof(fault)) == (ssize_t)sizeof(fault))
         record.fault = fault;
+    if (command->dead) // before anybody who is told looks
+        forget(command);
     reply(serve, &record);
 }
 
@@ -305,7 +316,6 @@ int assay_serve_tend(struct assay_serve *serve)
             timeout_ms = TEND_MS;
         } else if (command->dead) {
             tell(serve, command, ASSAY_ORDER_ENDED);
-            forget(command);
         } else if (command->finishing) {
             command->finishing = false;
             tell(serve, command, ASSAY_ORDER_FINISHED);
@@ -345,13 +355,15 @@ static void steer(struct assay_serve *serve, const struct assay_order *order)
             assay_sweep_begin(&command->sweep, 0);
         } else if (order->kind == ASSAY_ORDER_BEGIN) {
             command->flags = (command->flags & ~ASSAY_ORDER_KILL_REST) | order->flags;
+            command->begun++;
             (void)fcntl(serve->request->output_fd, F_SETFL, O_WRONLY);
             if (CPU_COUNT(&order->cpus) > 0)
                 (void)sched_setaffinity(command->pid, sizeof(order->cpus), &order->cpus);
             begin_count(serve, command);
+            command->started_us = order->time_us;
         } else {
             command->finishing = true;
-            command->ended_us = assay_clock_us();
+            command->ended_us = order->time_us;
             assay_sweep_begin(&command->sweep, command->pid);
         }
         return;

@@ -25,7 +25,7 @@ struct assay_serve_command {
     struct assay_sweep sweep;
     uint64_t started_us, ended_us;
     uint64_t cpu_user_us, cpu_system_us; // of the box when it began
-    uint32_t cwd_lost;
+    uint32_t cwd_lost, begun;
     int wait_status;
 };
 

@@ -132,7 +132,7 @@ static enum assay_status check_plan(
     copy->argv = no_command;
     copy->stdin_bytes = NULL;
     copy->stdin_fd = copy->stdout_fd = copy->stderr_fd = -1;
-    copy->terminal = false;
+    copy->terminal = copy->learn = false;
     copy->limits.idle_ms_max = 0;
     CPU_ZERO(&copy->cpus);
     return assay_plan_check(copy, err);

@@ -34,9 +34,9 @@
 
 struct assay_session; // opaque; owned by whoever called assay_session_start()
 
-// A live box made after `plan` (copied). argv, stdin, report_fd and the callbacks are not used
-// but on_listener; cwd and env are what the session begins with. plan->limits are the box's, for
-// the whole session, idle_ms_max excepted, which is not kept; head_bytes_max, tail_bytes_max,
+// A live box made after `plan` (copied). argv, the streams, learn and the callbacks are not used,
+// but for on_listener; cwd and env are what the session begins with. plan->limits are the box's,
+// for the whole session, idle_ms_max excepted, which is not kept; head_bytes_max, tail_bytes_max,
 // report_bytes_max and limits.output_bytes_max are each command's unless it has its own; every
 // command waits for cpu_count CPUs and its share of memory, and is pinned, while it runs.
 // Errors: ASSAY_EINVAL (the plan), ASSAY_EIO (no spawner, or a step of making the box: named).
@@ -137,11 +137,12 @@ void assay_command_result_release(struct assay_command_result *result);
 
 // --- files ---------------------------------------------------------------------------------------
 //
-// The box's init opens, as the box's user, below the box's root: links lead nowhere else, magic
-// links (/proc/PID/fd/..) nowhere at all, and nothing of procfs is opened. Paths are absolute
-// or relative to the session's cwd. A link at the end of a path is ELOOP unless `follow`. Errors of
-// the path (ENOENT, EACCES, ELOOP, EISDIR, ...) are ASSAY_ENOTFOUND for ENOENT and ENOTDIR, else
-// ASSAY_EIO, with err->sys_errno; a session that is over is ASSAY_EIO with EPIPE.
+// The box's init opens, as the box's user, below the box's root: a link leads nowhere else, a
+// magic link (/proc/PID/fd/..) nowhere at all, and nothing of procfs is opened. Nothing is waited
+// for: what is no regular file (a FIFO, a device, a socket) is EINVAL.
+// Paths are absolute or relative to the session's cwd; links on their way are followed, and at
+// their end too by read and list. Errors of the path are ASSAY_ENOTFOUND for ENOENT and ENOTDIR,
+// else ASSAY_EIO, with err->sys_errno; a session that is over is ASSAY_EIO with EPIPE.
 
 struct assay_file_info {
     uint32_t mode; // st_mode: kind and permissions
@@ -150,12 +151,12 @@ struct assay_file_info {
     int64_t mtime_s;
 };
 
+// Of a link itself unless `follow`.
 ASSAY_MUST_USE enum assay_status assay_session_stat(struct assay_session *session, const char *path,
         bool follow, struct assay_file_info *info, struct assay_error *err);
 
-// A regular file's bytes from `offset`, at most bytes_max, appended to buf (whose own maximum
-// also holds). *info (may be NULL) tells its size. Anything else is ASSAY_EIO: EISDIR, or EINVAL
-// for a device, a FIFO, a socket.
+// A regular file's bytes from `offset`, at most bytes_max, appended to buf, whose own maximum
+// holds too (EFBIG). *info (may be NULL) tells its size.
 ASSAY_MUST_USE enum assay_status assay_session_read(struct assay_session *session, const char *path,
         uint64_t offset, size_t bytes_max, struct assay_buf *buf, struct assay_file_info *info,
         struct assay_error *err);
@@ -164,7 +165,7 @@ struct assay_write_options {
     uint32_t mode;  // of a new file; 0: 0644. An existing one keeps its own
     bool parents;   // make missing folders
     bool exclusive; // EEXIST if it is there
-    bool follow;
+    bool follow;    // a link at the path's end; else ELOOP. A dangling one is ELOOP or EEXIST
 };
 // The whole content, in place: other names of the file see it too. Charged to the box. At most
 // ASSAY_SESSION_WRITE_BYTES_MAX. options may be NULL.

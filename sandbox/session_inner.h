@@ -19,6 +19,7 @@
 struct assay_session_shell {
     int fd; // private socket, O_NONBLOCK: lines go, status comes; -1: no shell
     uint32_t id;
+    uint32_t begun; // lines that it was given
 };
 
 struct assay_session {

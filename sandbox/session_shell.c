@@ -3,9 +3,9 @@
 //
 // The shell is one process of the session with a private stream socket. A line travels as a head
 // ("NONCE MODE LENGTH" and a NUL) and its bytes; the shell runs it with eval, the socket being
-// closed for it and its children, then tells on the socket how it ended: "NONCE STATUS", the
-// directory, what `export -p` prints, each with a NUL behind it. What does not begin with the
-// nonce of the line that is under way is not about it and goes by.
+// closed for it and its children, then tells on the socket how it ended: "NONCE STATUS" (with "
+// end" when the shell itself ends), the directory, what `export -p` prints, each with a NUL behind
+// it. What comes before the nonce of the line that is under way is not about it and goes by.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "sandbox/session_inner.h"
 
 #define SHELL_STATE_NUMBER 9
@@ -37,7 +38,7 @@ static const char shell_program[] =
         "__assay_n=; IFS=' ' builtin read -r -d '' -u 9 __assay_n __assay_k __assay_l && "
         "LC_ALL=C IFS= builtin read -r -N \"$__assay_l\" -u 9 __assay_c || builtin exit 0; }; "
         "__assay_last() { return \"$__assay_s\"; }; "
-        "trap '{ __assay_s=$?; __assay_tell \"$__assay_s\" 9 || __assay_tell \"$__assay_s\" 10; } "
+        "trap '{ __assay_s=\"$? end\"; __assay_tell \"$__assay_s\" 9 || __assay_tell \"$__assay_s\" 10; } "
         ">/dev/null 2>&1' EXIT; "
         "while :; do while { __assay_next; } >/dev/null 2>&1; do "
         "if __assay_last; then builtin eval \"$__assay_x$__assay_c\" 9>&-; "
@@ -88,6 +89,7 @@ struct line {
     struct assay_buf in; // what the shell told
     bool deaf;           // it told too much, or closed its end: nothing of it counts any more
     bool told;           // `in` holds a whole answer to this line
+    bool ends;           // the shell says that it ends with it
     int status;
     const char *cwd, *exports; // into `in`
 };
@@ -108,35 +110,30 @@ static void send_some(struct line *line)
     }
 }
 
-// Is there a whole answer to this line? Others before it are dropped.
+// Is there a whole answer to this line? What is before it is none.
 static void find_answer(struct line *line)
 {
-    while (!line->told) {
-        const char *const end = line->in.data + line->in.len;
-        const char *field[3];
-        const char *at = line->in.data;
-        const size_t nonce_len = strlen(line->nonce);
+    const size_t nonce_len = strlen(line->nonce);
+    const char *const end = line->in.data + line->in.len;
+    const char *at = memmem(line->in.data, line->in.len, line->nonce, nonce_len);
+    const char *field[3] = {NULL};
+    char *rest = NULL;
 
-        for (size_t i = 0; i < 3; i++) {
-            const char *nul = at < end ? memchr(at, '\0', (size_t)(end - at)) : NULL;
+    for (size_t i = 0; at != NULL && i < 3; i++) {
+        const char *nul = memchr(at, '\0', (size_t)(end - at));
 
-            if (nul == NULL)
-                return;
-            field[i] = at;
-            at = nul + 1;
-        }
-        if (strncmp(field[0], line->nonce, nonce_len) == 0 && field[0][nonce_len] == ' ') {
-            line->status = (int)(strtoul(field[0] + nonce_len + 1, NULL, 10) & 0xff);
-            line->cwd = field[1];
-            line->exports = field[2];
-            line->told = true;
-        } else {
-            const size_t left = (size_t)(end - at);
-
-            memmove(line->in.data, at, left);
-            assay_buf_truncate(&line->in, left);
-        }
+        field[i] = at;
+        if (nul == NULL || (i < 2 && nul + 1 == end))
+            return;
+        at = nul + 1;
     }
+    if (at == NULL)
+        return;
+    line->status = (int)(strtoul(field[0] + nonce_len, &rest, 10) & 0xff);
+    line->ends = strcmp(rest, " end") == 0;
+    line->cwd = field[1];
+    line->exports = field[2];
+    line->told = true;
 }
 
 static void hear_some(struct line *line)
@@ -183,11 +180,14 @@ static void follow(struct line *line)
 // The line is done and the shell lives: what it left behind dies, or is counted.
 static void finish(struct line *line)
 {
-    const struct assay_order order = {.kind = ASSAY_ORDER_FINISH, .id = line->watch->id};
+    const struct assay_order order = {
+            .kind = ASSAY_ORDER_FINISH, .id = line->watch->id, .time_us = assay_clock_us()};
     short none = 0;
 
-    if (line->watch->killed || line->watch->answered ||
-            !assay_session_send(line->watch->session, &order, sizeof(order), NULL, 0))
+    if (line->watch->killed || line->watch->answered)
+        return;
+    // One that ends is told of by the init, when all is dead that has to be.
+    if (!line->ends && !assay_session_send(line->watch->session, &order, sizeof(order), NULL, 0))
         return;
     while (!line->watch->answered && !line->watch->session->over)
         assay_watch_wait(line->watch, -1, 0, &none);
@@ -215,19 +215,27 @@ static void begin(struct assay_watch *watch)
             .id = watch->id,
             .flags =
                     watch->command->background == ASSAY_BACKGROUND_KEEP ? 0 : ASSAY_ORDER_KILL_REST,
+            .time_us = assay_clock_us(),
             .cpus = watch->lease.cpus};
 
+    watch->session->shell.begun++;
     (void)assay_session_send(watch->session, &order, sizeof(order), NULL, 0);
 }
 
-static enum assay_status run_line(struct assay_watch *watch, struct line *line,
+// The shell died before the line, and of something else.
+static bool missed_line(const struct assay_watch *watch)
+{
+    return watch->answered && watch->reply.kind == ASSAY_ORDER_ENDED &&
+            watch->reply.fault.step[0] == '\0' && !watch->killed &&
+            watch->reply.begun < watch->session->shell.begun;
+}
+
+static enum assay_status try_line(struct assay_watch *watch, struct line *line,
         struct assay_command_result *result, struct assay_error *err)
 {
     struct assay_session *session = watch->session;
     enum assay_status status = ASSAY_OK;
 
-    if (!make_line(line))
-        return assay_fail(err, ASSAY_ENOMEM, "no memory for a line");
     assay_session_note_replies(session);
     result->shell_new = session->shell.fd < 0;
     if (session->shell.fd < 0)
@@ -240,6 +248,24 @@ static enum assay_status run_line(struct assay_watch *watch, struct line *line,
     follow(line);
     finish(line);
     return ASSAY_OK;
+}
+
+static enum assay_status run_line(struct assay_watch *watch, struct line *line,
+        struct assay_command_result *result, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    if (!make_line(line))
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a line");
+    status = try_line(watch, line, result, err);
+    if (status == ASSAY_OK && missed_line(watch)) {
+        close_shell(watch->session);
+        watch->answered = false;
+        line->sent = 0;
+        line->deaf = false;
+        status = try_line(watch, line, result, err);
+    }
+    return status;
 }
 
 static void fill(struct assay_command_result *result, struct line *line)

@@ -319,11 +319,24 @@ bool assay_spawn_replace(struct spawner *spawner, struct box *dead)
     return true;
 }
 
+// A session's init tells what each command used; a request that was sent before has another's.
+static void open_cpu(
+        const struct spawner *spawner, const struct box *box, struct assay_request *request)
+{
+    for (size_t i = 0; i < request->cpu_count; i++)
+        close(request->cpu_fds[i]);
+    request->cpu_fds[0] = request->cpu_fds[1] = -1;
+    request->cpu_count = request->session
+            ? assay_cgroup_open_cpu(&box->group, &spawner->cgroups, request->cpu_fds)
+            : 0;
+}
+
 void assay_spawn_deliver(struct spawner *spawner, struct box *box)
 {
     const struct assay_request *request = box->request;
 
     box->state = BOX_SETUP;
+    open_cpu(spawner, box, request);
     if ((!same_limits(&box->group_limits, &box->limits) &&
                 !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault)) ||
             !assay_request_send(request, box->control_fd, &box->fault)) {

@@ -17,8 +17,8 @@ struct assay_sweep {
     uint64_t tag;   // inode of the UTS namespace
     pid_t spare;    // one process that stays alive; 0: none
     unsigned round; // how often it was looked
-    unsigned clean; // how often in a row nothing was found
     uint32_t found; // processes alive at the first look
+    uint32_t last;  // and at the last one
 };
 
 // proc_fd is the box's /proc throughout. The caller's own tag: a descriptor of it; -1 with errno.

@@ -10,6 +10,7 @@
 #include <linux/mount.h> // later versions of <sys/mount.h> define the same names
 #endif
 // clang-format on
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -72,6 +73,24 @@ static inline int sys_fsmount(int fs_fd, unsigned attributes)
 static inline int sys_openat2(int dir_fd, const char *path, struct open_how *how)
 {
     return (int)syscall(SYS_openat2, dir_fd, path, how, sizeof(*how));
+}
+
+// Below root_fd, links resolved inside of it, no magic links. The kernel gives up (EAGAIN) a ".."
+// that something was renamed or mounted under, anywhere: what an open itself gives as EAGAIN, a
+// lease, is only asked a few times more. -1 with errno.
+static inline int sys_open_in_root(int root_fd, const char *path, int flags, unsigned mode)
+{
+    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+            .mode = mode,
+            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int fd = -1;
+
+    for (int i = 0; i < 100; i++) {
+        fd = sys_openat2(root_fd, path, &how);
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    return fd;
 }
 
 static inline int sys_pivot_root(const char *new_root, const char *old_root)

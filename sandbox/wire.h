@@ -95,6 +95,7 @@ struct assay_wire_finish {
     uint32_t kind;
     uint32_t sources_open; // SOURCES records follow; else the init opens them
     uint32_t session;
+    uint32_t cpu_count; // files to read its CPU time from: so many descriptors come last
 };
 
 // `count` sources, of which the descriptors of those not `missing` (a bit each) lie beside it.

@@ -1,89 +1,20 @@
 // SPDX-License-Identifier: MIT
 // What must hold: a session runs command after command, tells the truth about each, keeps what it
-// promises to keep, and returns whatever they do.
-#include "sandbox/session.h"
-
+// promises to keep, kills what it promises to kill, and returns whatever they do.
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/sandbox/boxes.h"
-
-#define SECONDS_MAX 30000 // a backstop for what must come at once
-
-// --- helpers -------------------------------------------------------------------------------------
-
-static struct assay_session *start_with(struct boxes_plan *plan)
-{
-    struct assay_session *session = NULL;
-    struct assay_error err = {0};
-
-    plan->plan.limits.wall_ms_max = 120000;
-    plan->plan.limits.cpu_ms_max = 120000;
-    if (assay_session_start(&session, boxes_sandbox, &plan->plan, &err) != ASSAY_OK)
-        fail_msg("start: %s", err.message);
-    return session;
-}
-
-static struct assay_session *start(void)
-{
-    struct boxes_plan plan;
-
-    boxes_plan_init(&plan, NULL);
-    return start_with(&plan);
-}
-
-static void stop(struct assay_session *session)
-{
-    struct assay_box_result result;
-
-    assay_session_stop(session, &result);
-    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    assay_box_result_release(&result);
-}
-
-enum kind { PROCESS, SHELL };
-
-static void run(enum kind kind, struct assay_session *session, const struct assay_command *command,
-        struct assay_command_result *result)
-{
-    struct assay_error err = {0};
-    struct assay_command bounded = *command;
-
-    if (bounded.wall_ms_max == 0)
-        bounded.wall_ms_max = SECONDS_MAX;
-    if ((kind == SHELL ? assay_session_shell : assay_session_run)(
-                session, &bounded, result, &err) != ASSAY_OK)
-        fail_msg("run: %s", err.message);
-}
-
-static void check(const struct assay_command_result *result, const char *line,
-        enum assay_box_cause cause, int exit_code, const char *output)
-{
-    if (result->cause == cause && (cause != ASSAY_BOX_EXITED || result->exit_code == exit_code) &&
-            (output == NULL || strcmp(result->output.data, output) == 0))
-        return;
-    fail_msg("%s: wanted %s %d \"%s\", got %s %d, signal %d, step \"%s\" errno %d, output \"%s\"",
-            line, assay_box_cause_name(cause), exit_code, output == NULL ? "" : output,
-            assay_box_cause_name(result->cause), result->exit_code, result->signal, result->step,
-            result->sys_errno, result->output.data);
-}
-
-// Run a line; the output is compared unless NULL.
-static void line_is(enum kind kind, struct assay_session *session, const char *line, int exit_code,
-        const char *output)
-{
-    const struct assay_command command = {.line = line};
-    struct assay_command_result result;
-
-    run(kind, session, &command, &result);
-    check(&result, line, ASSAY_BOX_EXITED, exit_code, output);
-    assay_command_result_release(&result);
-}
+#include "base/clock.h"
+#include "tests/sandbox/sessions.h"
 
 // --- one process per command ---------------------------------------------------------------------
 
@@ -92,63 +23,649 @@ static void a_command_is_argv_and_its_status_is_told(void **state)
     static const char *const fails[] = {"/bin/sh", "-c", "echo out; echo err >&2; exit 3", NULL};
     static const char *const dies[] = {"/bin/sh", "-c", "kill -11 $$", NULL};
     static const char *const missing[] = {"no-such-program", NULL};
-    struct assay_session *session = start();
-    struct assay_command command = {.argv = fails};
+    static const char *const forbidden[] = {"/etc/passwd", NULL};
+    const struct {
+        const char *const *argv;
+        enum assay_box_cause cause;
+        int exit_code, signal;
+        const char *output;
+    } rows[] = {{fails, ASSAY_BOX_EXITED, 3, 0, "out\nerr\n"},
+            {dies, ASSAY_BOX_SIGNALLED, 0, 11, ""}, {missing, ASSAY_BOX_EXITED, 127, 0, NULL},
+            {forbidden, ASSAY_BOX_EXITED, 126, 0, NULL}};
+    struct assay_session *session = sessions_start();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct assay_command command = {.argv = rows[i].argv};
+        struct assay_command_result result;
+
+        sessions_run(PROCESS, session, &command, &result);
+        sessions_check(&result, rows[i].argv[0], rows[i].cause, rows[i].exit_code, rows[i].output);
+        assert_int_equal(result.signal, rows[i].signal);
+        assert_int_equal(result.output_bytes, result.output.len);
+        assert_false(result.state_taken || result.session_over || result.cwd_lost);
+        assay_command_result_release(&result);
+    }
+    sessions_stop(session);
+}
+
+static void a_wrong_command_is_refused(void **state)
+{
+    static const char *const argv[] = {"true", NULL};
+    static const char *const none[] = {NULL};
+    const struct assay_command rows[] = {{0}, {.argv = argv, .line = "true"}, {.argv = none},
+            {.argv = argv, .report_fd = 2}, {.argv = argv, .report_fd = 256}};
+    struct assay_session *session = sessions_start();
+    struct assay_command_result result;
+    struct assay_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(assay_session_run(session, &rows[i], &result, &err), ASSAY_EINVAL);
+    assert_int_equal(assay_session_shell(session, &rows[1], &result, &err), ASSAY_EINVAL);
+    assert_int_equal(assay_session_set_cwd(session, "tmp", &err), ASSAY_EINVAL);
+    assert_int_equal(assay_session_set_env(session, argv, &err), ASSAY_EINVAL);
+    sessions_stop(session);
+}
+
+static void stdin_and_the_report_pipe_are_the_commands_own(void **state)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", "cat; echo told >&7", NULL};
+    struct assay_session *session = sessions_start();
+    const struct assay_command command = {
+            .argv = argv, .stdin_bytes = "in", .stdin_len = 2, .report_fd = 7};
     struct assay_command_result result;
 
     (void)state;
-    run(PROCESS, session, &command, &result);
-    check(&result, "fails", ASSAY_BOX_EXITED, 3, "out\nerr\n");
-    assert_int_equal(result.output_bytes, 8);
-    assert_false(result.state_taken);
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "cat", ASSAY_BOX_EXITED, 0, "in");
+    assert_string_equal(result.report.data, "told\n");
     assay_command_result_release(&result);
-    command.argv = dies;
-    run(PROCESS, session, &command, &result);
-    check(&result, "dies", ASSAY_BOX_SIGNALLED, 0, "");
-    assert_int_equal(result.signal, 11);
-    assay_command_result_release(&result);
-    command.argv = missing;
-    run(PROCESS, session, &command, &result);
-    check(&result, "missing", ASSAY_BOX_EXITED, 127, NULL);
-    assay_command_result_release(&result);
-    stop(session);
+    (void)sessions_line(PROCESS, session, "cat; echo x >&7 || echo closed", 0, NULL);
+    (void)sessions_line(PROCESS, session, "cat", 0, "");
+    sessions_stop(session);
 }
+
+// A command finds 0, 1 and 2, and in a line nothing of what tells of its state.
+static void a_command_has_no_descriptor_of_ours(void **state)
+{
+    static const char *const argv[] = {"fds", NULL};
+    struct assay_session *session = sessions_start();
+    const struct assay_command command = {.argv = argv};
+    struct assay_command_result result;
+
+    (void)state;
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "fds", ASSAY_BOX_EXITED, 0, NULL);
+    assay_command_result_release(&result);
+    (void)sessions_line(PROCESS, session, "fds", 0, NULL);
+    (void)sessions_line(SHELL, session, "fds", 0, NULL);
+    sessions_stop(session);
+}
+
+// --- what a line leaves behind -------------------------------------------------------------------
 
 static void directory_and_exports_of_a_line_are_kept(void **state)
 {
-    struct assay_session *session = start();
+    struct assay_session *session = sessions_start();
 
     (void)state;
-    line_is(PROCESS, session, "cd /tmp; export A='x \"y\"' B=$'l1\\nl2\\001\\\\' C; local_one=1", 0,
-            "");
-    line_is(PROCESS, session, "pwd; printf '%s|%s|%s' \"$A\" \"$B\" \"$local_one\"", 0,
-            "/tmp\nx \"y\"|l1\nl2\001\\|");
+    assert_true(sessions_line(PROCESS, session,
+            "cd /tmp; export A='x \"y\"' B=$'l1\\nl2\\001\\\\' C=; local_one=1", 0, "")
+                        .state_taken);
+    (void)sessions_line(PROCESS, session,
+            "pwd; printf '%s|%s|%s|%s' \"$A\" \"$B\" \"${C-unset}\" \"$local_one\"", 0,
+            "/tmp\nx \"y\"|l1\nl2\001\\||");
     assert_string_equal(assay_session_cwd(session), "/tmp");
-    line_is(PROCESS, session, "unset A; exit 4", 4, "");
-    line_is(PROCESS, session, "f() { cd /usr; exit 5; }; f", 5, "");
-    line_is(PROCESS, session, "echo \"${A-none}\"; pwd", 0, "none\n/usr\n");
-    stop(session);
+    (void)sessions_line(PROCESS, session, "unset A; exit 4", 4, "");
+    (void)sessions_line(PROCESS, session, "f() { cd /usr; exit 5; }; f", 5, "");
+    (void)sessions_line(PROCESS, session, "echo \"${A-none}\"; pwd", 0, "none\n/usr\n");
+    (void)sessions_line(PROCESS, session, "echo \"no end", 2, NULL);
+    (void)sessions_line(PROCESS, session, "pwd", 0, "/usr\n");
+    (void)sessions_line(PROCESS, session, "cd /tmp; mkdir $'a\\nb \"c'; cd $'a\\nb \"c'", 0, "");
+    assert_string_equal(assay_session_cwd(session), "/tmp/a\nb \"c");
+    (void)sessions_line(PROCESS, session, "pwd", 0, "/tmp/a\nb \"c\n");
+    sessions_stop(session);
 }
 
-static void the_shell_keeps_everything(void **state)
+static void what_a_session_begins_with_can_be_set(void **state)
 {
-    struct assay_session *session = start();
+    static const char *const env[] = {"PATH=/usr/bin:/bin", "X=1", "odd.name=kept", NULL};
+    struct assay_session *session = sessions_start();
 
     (void)state;
-    line_is(SHELL, session,
-            "f() { echo \"f $1\"; }; alias hi='echo hi'; x=1; cd /tmp; set -o pipefail", 0, "");
-    line_is(SHELL, session, "f $x; hi; pwd; false | true", 1, "f 1\nhi\n/tmp\n");
-    line_is(SHELL, session, "echo $?", 0, "1\n");
-    assert_string_equal(assay_session_cwd(session), "/tmp");
-    stop(session);
+    assert_int_equal(assay_session_set_env(session, env, NULL), ASSAY_OK);
+    assert_int_equal(assay_session_set_cwd(session, "/usr/bin", NULL), ASSAY_OK);
+    assert_string_equal(assay_session_env(session)[1], "X=1");
+    (void)sessions_line(PROCESS, session, "pwd; echo $X; Y=2; export Y", 0, "/usr/bin\n1\n");
+    (void)sessions_line(PROCESS, session, "env | grep -aE '^(X|Y|odd.name)=' | sort", 0,
+            "X=1\nY=2\nodd.name=kept\n");
+    sessions_stop(session);
+}
+
+// Whatever a line does to its report of itself, the session goes on with what it knew.
+static void a_hostile_state_is_not_taken(void **state)
+{
+    static const char *const lines[] = {
+            "trap - EXIT; cd /usr",
+            "cd /usr; exec true",
+            "cd /usr; kill -9 $$",
+            "cd /usr; export BIG=$(head -c 200000 /dev/zero | tr '\\0' x)",
+            "cd /usr; i=0; while [ $i -lt 9000 ]; do export v$i=1; i=$((i+1)); done",
+            "cd /usr; command() { head -c 4000000 /dev/zero; }",
+            "cd /usr; command() { echo 'declare -x A=\"unfinished'; }",
+            "cd /usr; command() { :; }",
+            "cd /usr; PWD=relative",
+            "cd /usr; printf 'not/a/dir\\0x\\0' >&10",
+    };
+    struct assay_session *session = sessions_start();
+
+    (void)state;
+    (void)sessions_line(PROCESS, session, "cd /tmp; export KNOWN=1", 0, "");
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        const struct assay_command command = {.line = lines[i]};
+        struct assay_command_result result;
+
+        sessions_run(PROCESS, session, &command, &result);
+        print_message("%s: %s, taken: %d\n", lines[i], assay_box_cause_name(result.cause),
+                result.state_taken);
+        assert_false(result.state_taken);
+        assay_command_result_release(&result);
+        (void)sessions_line(PROCESS, session, "pwd; echo $KNOWN", 0, "/tmp\n1\n");
+    }
+    sessions_stop(session);
+}
+
+static void a_directory_that_is_gone_does_not_end_the_session(void **state)
+{
+    struct assay_session *session = sessions_start();
+
+    (void)state;
+    (void)sessions_line(PROCESS, session, "mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone", 0, "");
+    assert_true(sessions_line(PROCESS, session, "pwd", 0, "/\n").cwd_lost);
+    assert_false(sessions_line(PROCESS, session, "pwd", 0, "/\n").cwd_lost);
+    sessions_stop(session);
+}
+
+// --- limits --------------------------------------------------------------------------------------
+
+// Everything that a command started, wherever it went, is dead when the result comes.
+static void a_limit_kills_all_that_the_command_started(void **state)
+{
+    static const char *const lines[] = {
+            "sleep 1000",
+            "sleep 1000 & (setsid sleep 1000 &) ; (setsid setsid sleep 1000 >/dev/null 2>&1 &); wait",
+            "trap '' TERM INT HUP; while :; do sleep 1000; done",
+            "kill -STOP $$",
+            "while :; do :; done",
+            ":(){ :|:& };: ; sleep 1000",
+    };
+    struct assay_session *session = sessions_start();
+
+    (void)state;
+    for (int tagged = 0; tagged < 2; tagged++) {
+        for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+            const struct assay_command command = {.line = lines[i],
+                    .wall_ms_max = 300,
+                    .background = tagged ? ASSAY_BACKGROUND_KEEP : ASSAY_BACKGROUND_KILL};
+            struct assay_command_result result;
+
+            sessions_run(PROCESS, session, &command, &result);
+            print_message("%s\n", lines[i]);
+            sessions_check(&result, lines[i], ASSAY_BOX_WALL_LIMIT, 0, NULL);
+            assert_true(result.wall_us >= 200000);
+            assay_command_result_release(&result);
+            sessions_assert_alone(session, false);
+        }
+    }
+    sessions_stop(session);
+}
+
+static void silence_and_floods_have_limits(void **state)
+{
+    struct assay_session *session = sessions_start();
+    struct assay_command command = {.line = "echo one; sleep 1000", .idle_ms_max = 300};
+    struct assay_command_result result;
+
+    (void)state;
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "idle", ASSAY_BOX_IDLE_LIMIT, 0, "one\n");
+    assay_command_result_release(&result);
+    command = (struct assay_command){.line = "yes", .output_bytes_max = 1000000};
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "flood", ASSAY_BOX_OUTPUT_LIMIT, 0, NULL);
+    assert_true(result.output_bytes > 1000000);
+    assay_command_result_release(&result);
+    command = (struct assay_command){
+            .line = "seq 1 100000", .head_bytes_max = 10, .tail_bytes_max = 14};
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "seq", ASSAY_BOX_EXITED, 0,
+            "1\n2\n3\n4\n5\n\n[assay: 588871 bytes left out]\n\n99999\n100000\n");
+    assert_true(result.output_truncated);
+    assert_int_equal(result.output_bytes, 588895);
+    assay_command_result_release(&result);
+    (void)sessions_line(PROCESS, session, "echo fine", 0, "fine\n");
+    sessions_stop(session);
+}
+
+struct cancel {
+    volatile bool now;
+};
+
+static void *cancel_soon(void *user)
+{
+    struct cancel *cancel = user;
+
+    usleep(200000);
+    cancel->now = true;
+    return NULL;
+}
+
+static void a_command_can_be_cancelled(void **state)
+{
+    struct cancel cancel = {false};
+    struct assay_session *session = sessions_start();
+    const struct assay_command command = {.line = "sleep 1000", .cancel = &cancel.now};
+    struct assay_command_result result;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
+    sessions_run(PROCESS, session, &command, &result);
+    (void)pthread_join(thread, NULL);
+    sessions_check(&result, "cancel", ASSAY_BOX_CANCELLED, 0, "");
+    assay_command_result_release(&result);
+    sessions_assert_alone(session, false);
+    sessions_stop(session);
+}
+
+static void cpu_time_is_the_commands(void **state)
+{
+    struct assay_session *session = sessions_start();
+    const struct assay_command burn = {.line = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done"};
+    const struct assay_command rest = {.line = "sleep 0.2"};
+
+    (void)state;
+    for (int kind = PROCESS; kind <= SHELL; kind++) {
+        struct assay_command_result result;
+
+        sessions_run((enum kind)kind, session, &burn, &result);
+        sessions_check(&result, "burn", ASSAY_BOX_EXITED, 0, "");
+        assert_true(result.cpu_user_us + result.cpu_system_us > 50000);
+        assert_true(result.cpu_user_us + result.cpu_system_us < result.wall_us * 3 / 2 + 50000);
+        assay_command_result_release(&result);
+        sessions_run((enum kind)kind, session, &rest, &result);
+        assert_true(result.cpu_user_us + result.cpu_system_us < 150000);
+        assert_true(result.wall_us >= 200000);
+        assay_command_result_release(&result);
+    }
+    sessions_stop(session);
+}
+
+// --- what outlives a command ---------------------------------------------------------------------
+
+static void background_is_killed_or_kept(void **state)
+{
+    struct assay_session *session = sessions_start();
+    struct assay_command command = {
+            .line = "sleep 1000 & (setsid sleep 1000 >/dev/null &); echo started"};
+    struct assay_command_result result;
+
+    (void)state;
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "kill", ASSAY_BOX_EXITED, 0, "started\n");
+    assert_int_equal(result.background, 2);
+    assay_command_result_release(&result);
+    sessions_assert_alone(session, false);
+
+    command.background = ASSAY_BACKGROUND_KEEP;
+    command.line = "(until [ -e /tmp/go ]; do sleep 0.01; done; echo late) & echo started";
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "keep", ASSAY_BOX_EXITED, 0, "started\n");
+    assert_true(result.background >= 1);
+    assay_command_result_release(&result);
+    // One that kills its own, by itself and by a limit, leaves the other alone.
+    (void)sessions_line(PROCESS, session, "sleep 1000 & echo own", 0, "own\n");
+    (void)sessions_line_ends(PROCESS, session, "sleep 1000", 200, ASSAY_BOX_WALL_LIMIT);
+    (void)sessions_line(PROCESS, session,
+            "touch /tmp/go; while set -- /proc/[0-9]*; [ $# -gt 2 ]; do sleep 0.01; done", 0,
+            "late\n");
+    sessions_assert_alone(session, false);
+    sessions_stop(session);
+}
+
+// Output is never waited for: whoever holds the pipe, the result comes with the command's end.
+static void who_holds_the_pipe_holds_up_nothing(void **state)
+{
+    struct assay_session *session = sessions_start();
+    const struct assay_command command = {
+            .line = "daemon >/dev/null 2>&1; yes >&1 & sleep 0.05; echo end >&2",
+            .background = ASSAY_BACKGROUND_KEEP,
+            .output_bytes_max = INT64_MAX,
+            .head_bytes_max = 10,
+            .tail_bytes_max = 10};
+    struct assay_command_result result;
+
+    (void)state;
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "yes", ASSAY_BOX_EXITED, 0, NULL);
+    assay_command_result_release(&result);
+    sessions_run(PROCESS, session, &command, &result);
+    sessions_check(&result, "yes again", ASSAY_BOX_EXITED, 0, NULL);
+    assay_command_result_release(&result);
+    sessions_stop(session);
+}
+
+static void what_lives_on_can_leave_no_room(void **state)
+{
+    struct boxes_plan plan;
+    struct assay_command_result result;
+    const struct assay_command command = {
+            .line = "i=0; while [ $i -lt 40 ]; do sleep 1000 & i=$((i+1)); done",
+            .background = ASSAY_BACKGROUND_KEEP,
+            .wall_ms_max = 10000};
+    const struct assay_command next = {.line = "true"};
+
+    (void)state;
+    boxes_plan_init(&plan, NULL);
+    plan.plan.limits.process_count_max = 16;
+    struct assay_session *session = sessions_start_with(&plan);
+
+    sessions_run(PROCESS, session, &command, &result);
+    assay_command_result_release(&result);
+    sessions_run(PROCESS, session, &next, &result);
+    if (result.cause != ASSAY_BOX_PIDS_LIMIT) // the last to fork gave up, and left one place
+        sessions_check(&result, "true", ASSAY_BOX_EXITED, 0, NULL);
+    assay_command_result_release(&result);
+    assay_session_stop(session, NULL);
+}
+
+static void a_pipe_made_non_blocking_is_made_good(void **state)
+{
+    struct assay_session *session = sessions_start();
+
+    (void)state;
+    (void)sessions_line(
+            PROCESS, session, "python3 -c 'import os; os.set_blocking(1, False)'", 0, "");
+    (void)sessions_line(
+            PROCESS, session, "python3 -c 'import os; print(os.get_blocking(1))'", 0, "True\n");
+    (void)sessions_line(SHELL, session, "python3 -c 'import os; os.set_blocking(1, False)'", 0, "");
+    (void)sessions_line(
+            SHELL, session, "python3 -c 'import os; print(os.get_blocking(1))'", 0, "True\n");
+    sessions_stop(session);
+}
+
+// --- the end of the box --------------------------------------------------------------------------
+
+static void assert_over(struct assay_session *session, enum assay_box_cause cause)
+{
+    static const char *const argv[] = {"true", NULL};
+    const struct assay_command command = {.argv = argv};
+    const struct assay_command line = {.line = "true"};
+    struct assay_command_result result;
+    struct assay_box_result end;
+    struct assay_error err;
+
+    for (int kind = PROCESS; kind <= SHELL; kind++) {
+        sessions_run((enum kind)kind, session, kind == SHELL ? &line : &command, &result);
+        sessions_check(&result, "after the end", cause, 0, "");
+        assert_true(result.session_over);
+        assay_command_result_release(&result);
+    }
+    assert_int_equal(assay_session_write(session, "/tmp/x", "x", 1, NULL, &err), ASSAY_EIO);
+    assert_int_equal(err.sys_errno, EPIPE);
+    assay_session_stop(session, &end);
+    assert_int_equal(end.cause, cause);
+    assay_box_result_release(&end);
+}
+
+static void the_boxs_own_limits_end_the_session(void **state)
+{
+    struct boxes_plan plan;
+    struct assay_command_result result;
+    const struct assay_command rest = {.line = "sleep 1000"};
+    const struct assay_command spin = {.line = "while :; do :; done"};
+
+    (void)state;
+    for (int cpu = 0; cpu < 2; cpu++) {
+        boxes_plan_init(&plan, NULL);
+        if (cpu)
+            plan.plan.limits.cpu_ms_max = 300;
+        else
+            plan.plan.limits.wall_ms_max = 500;
+        struct assay_session *session = sessions_start_with(&plan);
+
+        sessions_run(PROCESS, session, cpu ? &spin : &rest, &result);
+        sessions_check(&result, "limit", cpu ? ASSAY_BOX_CPU_LIMIT : ASSAY_BOX_WALL_LIMIT, 0, NULL);
+        assert_true(result.session_over);
+        assay_command_result_release(&result);
+        assert_over(session, cpu ? ASSAY_BOX_CPU_LIMIT : ASSAY_BOX_WALL_LIMIT);
+    }
+    assert_int_equal(boxes_count_processes(), 0);
+}
+
+static void a_dead_spawner_ends_the_session(void **state)
+{
+    struct assay_sandbox_options options;
+    struct assay_sandbox *sandbox = NULL;
+    struct assay_session *session = NULL;
+    struct boxes_plan plan;
+    siginfo_t info;
+
+    (void)state;
+    boxes_options(&options);
+    assert_int_equal(assay_sandbox_start(&sandbox, &options, NULL), ASSAY_OK);
+    boxes_plan_init(&plan, NULL);
+    assert_int_equal(assay_session_start(&session, sandbox, &plan.plan, NULL), ASSAY_OK);
+    assert_int_equal(kill(assay_sandbox_spawner_pid(sandbox), SIGKILL), 0);
+    assert_int_equal(
+            waitid(P_PID, (id_t)assay_sandbox_spawner_pid(sandbox), &info, WEXITED | WNOWAIT), 0);
+    assert_over(session, ASSAY_BOX_INFRA_ERROR);
+    assay_sandbox_stop(sandbox);
+}
+
+static void a_session_that_cannot_be_made_names_the_step(void **state)
+{
+    struct boxes_plan plan;
+    struct assay_session *session = NULL;
+    struct assay_error err;
+    static const char *const lowers[] = {"/no/such/folder"};
+
+    (void)state;
+    boxes_plan_init(&plan, NULL);
+    boxes_add_mount(&plan, ASSAY_MOUNT_OVERLAY, "/testbed", lowers, 1);
+    assert_int_equal(assay_session_start(&session, boxes_sandbox, &plan.plan, &err), ASSAY_EIO);
+    assert_null(session);
+    assert_non_null(strstr(err.message, "setup_failed"));
+    plan.mounts[1].target = "not/absolute";
+    assert_int_equal(assay_session_start(&session, boxes_sandbox, &plan.plan, &err), ASSAY_EINVAL);
+}
+
+static void the_out_dir_comes_with_the_end(void **state)
+{
+    struct boxes_plan plan;
+    struct assay_box_result result;
+    struct stat stat;
+
+    (void)state;
+    boxes_plan_init(&plan, NULL);
+    plan.plan.out_dir = "/out";
+    struct assay_session *session = sessions_start_with(&plan);
+
+    (void)sessions_line(PROCESS, session, "echo artefact > /out/a", 0, "");
+    assay_session_stop(session, &result);
+    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
+    assert_true(result.out_dir_fd >= 0);
+    assert_int_equal(fstatat(result.out_dir_fd, "a", &stat, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(stat.st_size, 9);
+    assert_true(result.usage.wall_ms < 60000);
+    assay_box_result_release(&result);
+}
+
+// --- many ----------------------------------------------------------------------------------------
+
+static unsigned count_fds(const char *path)
+{
+    DIR *dir = opendir(path);
+    unsigned count = 0;
+
+    if (dir == NULL)
+        return 0; // not ours to look at
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread reads the stream that it opened
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+// The session's init: the spawner's only child while no other box lives. 0: not known.
+static int find_init(void)
+{
+    char path[64];
+    char text[256];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+            (int)assay_sandbox_spawner_pid(boxes_sandbox),
+            (int)assay_sandbox_spawner_pid(boxes_sandbox));
+    boxes_read(text, sizeof(text), path);
+    return (int)strtol(text, NULL, 10);
+}
+
+static unsigned resident_kib(int pid)
+{
+    char path[64];
+    char text[4096];
+    const char *at = NULL;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    boxes_read(text, sizeof(text), path);
+    at = strstr(text, "VmRSS:");
+    return at == NULL ? 0 : (unsigned)strtoul(at + 6, NULL, 10);
+}
+
+static void two_hundred_commands_leave_nothing(void **state)
+{
+    static const char *const lines[] = {"true", "export A=1; cd /tmp", "sleep 1000 & exit 1",
+            "echo out; echo err >&2", "kill -9 $$", "head -c 100000 /dev/zero", "exit 3",
+            "(setsid sleep 1000 &)"};
+    struct assay_session *session = sessions_start();
+    char init_fds[64];
+    unsigned own = 0;
+    unsigned inits = 0;
+    unsigned kib = 0;
+    int init = 0;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        const struct assay_command command = {.line = lines[i % 8], .wall_ms_max = 30000};
+        struct assay_command_result result;
+
+        sessions_run(i % 3 == 0 ? SHELL : PROCESS, session, &command, &result);
+        assert_false(result.session_over);
+        assay_command_result_release(&result);
+        if (i == 40) { // when both kinds have run, and the shell lives
+            (void)sessions_line(SHELL, session, "true", 0, NULL);
+            init = find_init();
+            (void)snprintf(init_fds, sizeof(init_fds), "/proc/%d/fd", init);
+            own = count_fds("/proc/self/fd");
+            inits = count_fds(init_fds);
+            kib = resident_kib(init);
+        }
+    }
+    (void)sessions_line(SHELL, session, "true", 0, NULL);
+    sessions_assert_alone(session, true);
+    // A CPU that was not used before has a lock of its own now.
+    assert_in_range(count_fds("/proc/self/fd"), own, own + assay_sandbox_cpu_count(boxes_sandbox));
+    assert_int_equal(count_fds(init_fds), inits);
+    assert_true(resident_kib(init) <= kib + 512);
+    sessions_stop(session);
+    assert_int_equal(boxes_count_processes(), 0);
+}
+
+struct worker {
+    unsigned number;
+    bool failed;
+};
+
+static bool run_one(
+        struct assay_session *session, enum kind kind, const char *line, const char *output)
+{
+    const struct assay_command command = {.line = line, .wall_ms_max = 30000};
+    struct assay_command_result result;
+    bool fine = false;
+
+    if ((kind == SHELL ? assay_session_shell : assay_session_run)(
+                session, &command, &result, NULL) != ASSAY_OK)
+        return false;
+    fine = result.cause == ASSAY_BOX_EXITED && result.exit_code == 0 &&
+            strcmp(result.output.data, output) == 0;
+    assay_command_result_release(&result);
+    return fine;
+}
+
+static void *work(void *user)
+{
+    struct worker *worker = user;
+    struct boxes_plan plan;
+    struct assay_session *session = NULL;
+    char line[64];
+    char output[64] = "\n";
+
+    boxes_plan_init(&plan, NULL);
+    worker->failed = assay_session_start(&session, boxes_sandbox, &plan.plan, NULL) != ASSAY_OK;
+    for (unsigned i = 0; i < 20 && !worker->failed; i++) {
+        // Each of the two has its own N: the shell keeps what it was started with.
+        (void)snprintf(
+                line, sizeof(line), "echo $N; export N=%u; sleep 1000 &", worker->number * 100 + i);
+        worker->failed = !run_one(session, i < 10 ? PROCESS : SHELL, line, output);
+        (void)snprintf(output, sizeof(output), "%u\n", worker->number * 100 + i);
+    }
+    assay_session_stop(session, NULL);
+    return NULL;
+}
+
+static void sessions_live_side_by_side(void **state)
+{
+    struct worker workers[4] = {{0}};
+    pthread_t threads[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        workers[i].number = i + 1;
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_false(workers[i].failed);
+    }
+    assert_int_equal(boxes_count_processes(), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_command_is_argv_and_its_status_is_told),
+            cmocka_unit_test(a_wrong_command_is_refused),
+            cmocka_unit_test(stdin_and_the_report_pipe_are_the_commands_own),
+            cmocka_unit_test(a_command_has_no_descriptor_of_ours),
             cmocka_unit_test(directory_and_exports_of_a_line_are_kept),
-            cmocka_unit_test(the_shell_keeps_everything),
+            cmocka_unit_test(what_a_session_begins_with_can_be_set),
+            cmocka_unit_test(a_hostile_state_is_not_taken),
+            cmocka_unit_test(a_directory_that_is_gone_does_not_end_the_session),
+            cmocka_unit_test(a_limit_kills_all_that_the_command_started),
+            cmocka_unit_test(silence_and_floods_have_limits),
+            cmocka_unit_test(a_command_can_be_cancelled),
+            cmocka_unit_test(cpu_time_is_the_commands),
+            cmocka_unit_test(background_is_killed_or_kept),
+            cmocka_unit_test(who_holds_the_pipe_holds_up_nothing),
+            cmocka_unit_test(what_lives_on_can_leave_no_room),
+            cmocka_unit_test(a_pipe_made_non_blocking_is_made_good),
+            cmocka_unit_test(the_boxs_own_limits_end_the_session),
+            cmocka_unit_test(a_dead_spawner_ends_the_session),
+            cmocka_unit_test(a_session_that_cannot_be_made_names_the_step),
+            cmocka_unit_test(the_out_dir_comes_with_the_end),
+            cmocka_unit_test(two_hundred_commands_leave_nothing),
+            cmocka_unit_test(sessions_live_side_by_side),
     };
 
     return boxes_main("session", tests, sizeof(tests) / sizeof(tests[0]));

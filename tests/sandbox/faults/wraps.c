@@ -30,6 +30,7 @@ static char last_path[40]; // of the file opened last: what a read or a write is
 static pid_t spawner_pid, forge_pid;
 
 // NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's own names
+// NOLINTBEGIN(readability-identifier-naming)
 long __real_syscall(long number, ...);
 int __real_open(const char *path, int flags, ...);
 
@@ -311,4 +312,5 @@ void *__wrap_realloc(void *old, size_t size)
 {
     return hit_memory("realloc") ? NULL : __real_realloc(old, size);
 }
+// NOLINTEND(readability-identifier-naming)
 // NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

@@ -29,9 +29,9 @@ static int eat_segments(long mib)
 {
     for (long i = 0; i < mib; i++) {
         const int id = shmget(IPC_PRIVATE, 1 << 20, 0600);
-        void *piece = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+        void *piece = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
 
-        if (piece == (void *)-1)
+        if (piece == MAP_FAILED) // the same -1
             return 3;
         memset(piece, 1, 1 << 20);
         (void)shmdt(piece);
