@@ -333,7 +333,7 @@ static void open_cpu(
 
 void assay_spawn_deliver(struct spawner *spawner, struct box *box)
 {
-    const struct assay_request *request = box->request;
+    struct assay_request *request = box->request;
 
     box->state = BOX_SETUP;
     open_cpu(spawner, box, request);
