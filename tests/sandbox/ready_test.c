@@ -2,8 +2,6 @@
 // What must hold of boxes that are made ahead: each serves one request; whoever of them, or the
 // process that makes them, is killed from outside, the next request is served all the same; a
 // network namespace is used again only when nothing in it tells of the box before.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -155,8 +153,10 @@ static void leave_udp(void)
 static void send_a_packet(void)
 {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    const struct sockaddr_in address = {
-            .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct {
+        sa_family_t family;
+        unsigned char port[2], host[4], zero[8];
+    } address = {.family = AF_INET, .port = {0, 9}, .host = {127, 0, 0, 1}};
 
     (void)!sendto(fd, "x", 1, 0, (const struct sockaddr *)(const void *)&address, sizeof(address));
     close(fd);
