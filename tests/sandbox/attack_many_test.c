@@ -18,7 +18,7 @@
 #define ROW_SOAK 10000
 #define ONCE_QUICK 24
 #define ONCE_SOAK 200
-#define WARM 40 // boxes until pools, caches and heaps have their size
+#define WARM 30 // boxes until pools, caches and heaps have their size: all attackers and more
 
 static bool is_soak(void)
 {
@@ -187,9 +187,10 @@ static void many_boxes_in_a_row_leave_everything_as_it_was(void **state)
     for (int i = 0; i < count; i++) {
         struct assay_box_result result;
 
-        // Mostly honest: the attackers among them take their time.
-        run_task(i % 8 == 7 ? &attackers[(unsigned)i / 8 % ATTACKERS]
-                            : &honest[(unsigned)i % HONEST],
+        // Each attacker once, then mostly honest ones: attackers take their time.
+        run_task(i < (int)ATTACKERS  ? &attackers[i]
+                        : i % 8 == 7 ? &attackers[(unsigned)i / 8 % ATTACKERS]
+                                     : &honest[(unsigned)i % HONEST],
                 &result);
         if (result.cause == ASSAY_BOX_SETUP_FAILED || result.cause == ASSAY_BOX_INFRA_ERROR)
             boxes_assert(&result, ASSAY_BOX_EXITED, 0);
