@@ -65,10 +65,11 @@ enum assay_status assay_registry_urls(struct assay_strings *out, const char *tex
     while (found.count < ASSAY_REGISTRIES_MAX && (text = strstr(text, "://")) != NULL) {
         const bool https = text - start >= 5 && strncasecmp(text - 5, "https", 5) == 0;
         const bool http = text - start >= 4 && strncasecmp(text - 4, "http", 4) == 0;
+        const char *port = https ? ":443" : http ? ":80" : NULL;
         const char *entry = NULL;
 
         text += 3;
-        entry = http || https ? read_authority(text, https ? ":443" : ":80", arena) : NULL;
+        entry = port != NULL ? read_authority(text, port, arena) : NULL;
         if (entry != NULL && !is_known(&found, entry))
             items[found.count++] = entry;
     }

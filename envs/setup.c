@@ -61,6 +61,7 @@ static enum assay_status judge(const struct assay_box_result *result, struct ass
 // What one box needs besides its plan, all of it in scratch.
 struct room {
     struct assay_passage passage;
+    int log_fd;
     char scratch[PATH_MAX], empty[PATH_MAX];
     char root_work[PATH_MAX], out_work[PATH_MAX];
     const char *root_lowers[1], *out_lowers[1];
@@ -149,10 +150,10 @@ static enum assay_status set_network(struct assay_box_plan *plan, struct assay_e
     return status;
 }
 
-static void log_refused(int log_fd, const struct assay_buf *refused)
+static void log_refused(int *log_fd, const struct assay_buf *refused)
 {
     if (refused->len > 0)
-        write_log(&log_fd, refused->data, refused->len);
+        write_log(log_fd, refused->data, refused->len);
 }
 
 static enum assay_status run(struct assay_sandbox *sandbox, const struct assay_setup *setup,
@@ -160,16 +161,16 @@ static enum assay_status run(struct assay_sandbox *sandbox, const struct assay_s
 {
     struct assay_box_result result;
     struct assay_buf refused;
-    int log_fd = setup->log_fd;
     enum assay_status status = ASSAY_OK;
 
+    room->log_fd = setup->log_fd;
     plan->on_output = write_log;
-    plan->user = &log_fd;
+    plan->user = &room->log_fd;
     assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
     status = assay_box_run(sandbox, plan, &result, err);
     assay_passage_close(&room->passage, &refused);
     if (status == ASSAY_OK) {
-        log_refused(log_fd, &refused);
+        log_refused(&room->log_fd, &refused);
         if (setup->output != NULL)
             (void)assay_buf_add(setup->output, result.output.data, result.output.len);
         status = judge(&result, err);

@@ -216,7 +216,7 @@ static enum assay_status run_box(struct grading *g, struct assay_box_result *res
             .access = assay_context_access(g->context),
             .refused = refused,
             .cancel = assay_context_interrupted(g->context),
-            .warm = assay_context_warm(g->context),
+            .warm = g->request->no_zygote ? NULL : assay_context_warm(g->context),
             .warm_number = &g->warm_number};
     enum assay_status status = make_log_path(g, err);
 

@@ -34,6 +34,7 @@ struct assay_grade_request {
     const char *attempt;  // names the log when one run grades an instance often; may be NULL
     uint64_t wall_ms_max; // 0: the instance's own
     bool no_cache;        // neither read nor feed the verdict cache
+    bool no_zygote;       // start the tests' interpreter anew, whatever the context has
 };
 
 struct assay_grade {

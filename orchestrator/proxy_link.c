@@ -12,13 +12,13 @@
 
 #include "base/clock.h"
 
-#define FLOW_BYTES_MAX ((size_t)65536)
+#define FLOW_BYTES_MAX ((size_t)65536) // of one direction
 #define READ_BYTES 16384
 #define ANSWER_MS_MAX 2000
 #define DISCARD_BYTES_MAX ((uint64_t)1 << 20)
 #define ASK_BYTES_MAX 8192 // of another proxy's answer
 
-_Static_assert(FLOW_BYTES_MAX >= 2 * ASSAY_PROXY_HEAD_BYTES_MAX, "a head, and one written anew");
+_Static_assert(FLOW_BYTES_MAX / 2 >= ASSAY_PROXY_HEAD_BYTES_MAX, "a head, and one written anew");
 
 struct assay_link *assay_link_create(const struct assay_link_world *world, int box_fd)
 {

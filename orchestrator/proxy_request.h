@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "tasks/hosts.h"
 
-#define ASSAY_PROXY_HEAD_BYTES_MAX 16384
+#define ASSAY_PROXY_HEAD_BYTES_MAX ((size_t)16384)
 #define ASSAY_PROXY_SHOWN_BYTES (ASSAY_HOST_BYTES_MAX + 8)
 
 struct assay_proxy_request {

@@ -43,9 +43,11 @@ static bool write_authorization(char out[512], const char *text, size_t len)
 
         out[at++] = digits[triple >> 18];
         out[at++] = digits[triple >> 12 & 63];
-        out[at++] = i + 1 < count ? digits[triple >> 6 & 63] : '=';
-        out[at++] = i + 2 < count ? digits[triple & 63] : '=';
+        out[at++] = digits[triple >> 6 & 63];
+        out[at++] = digits[triple & 63];
     }
+    for (size_t missing = (3 - count % 3) % 3; missing > 0; missing--)
+        out[at - missing] = '=';
     out[at] = '\0';
     return true;
 }

@@ -18,6 +18,9 @@
 //   payload   The untrusted command. Its own session, no capability, no_new_privs,
 //             Landlock scopes, seccomp last, then exec.
 //
+//   zygote    The payload of a box that may clone such inits itself: a warm interpreter
+//             without foreign code (zygotes.h). Its runs are boxes like the others.
+//
 // For each box there are two sockets and some pipes:
 //
 //   private   assay <-> spawner: "started", "result"; assay may say "kill". When
@@ -186,10 +189,7 @@ static void prepare(
     assay_ids_find(&spawner->ids, geteuid(), getegid(), NULL);
     assay_cgroups_open(&spawner->cgroups, &host);
     (void)assay_cgroups_sweep(&spawner->cgroups);
-    if (!assay_profiles_build(&spawner->profiles, &fault)) {
-        prober.profiles = NULL;
-        (void)assay_fail_errno(&hello->error, fault.sys_errno, "%s", fault.step);
-    }
+    spawner->profiles = assay_profiles_compiled;
     assay_prober_run(&hello->probes, &prober, &spawner->can_idmap);
     spawner->tier = hello->probes.tier;
     if (!assay_skeleton_find(&spawner->skeleton,

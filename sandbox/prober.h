@@ -13,7 +13,7 @@
 struct assay_prober {
     const struct assay_ids *ids;
     const struct assay_cgroups *cgroups;
-    const struct assay_profiles *profiles; // NULL: they could not be built
+    const struct assay_profiles *profiles;
     bool hide_user_namespaces, hide_proc;
 };
 

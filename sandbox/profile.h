@@ -5,7 +5,8 @@
 // kernel has and the profile forbids, ENOSYS for numbers that nobody knows (so
 // that a libc falls back). One goes by arguments, for calls that are fine with
 // most of them. The kernel takes the stricter answer of the two. Both are
-// compiled once, when the spawner starts.
+// compiled when assay is: profile_compile.c writes them from profile_table.c as C,
+// so that a start costs nothing and needs no compiler.
 //
 // What they say stands in profile_table.c, call by call and with its reason, and in
 // docs/seccomp.md.
@@ -21,7 +22,7 @@
 #include "sandbox/box.h"
 #include "sandbox/fault.h"
 
-#define ASSAY_PROFILE_INSTRUCTIONS_MAX 4096
+#define ASSAY_PROFILE_INSTRUCTIONS_MAX 1024
 
 struct assay_profile_filter {
     struct sock_filter code[ASSAY_PROFILE_INSTRUCTIONS_MAX];
@@ -33,7 +34,7 @@ struct assay_profiles {
     struct assay_profile_filter by_argument;
 };
 
-bool assay_profiles_build(struct assay_profiles *out, struct assay_fault *fault);
+extern const struct assay_profiles assay_profiles_compiled;
 
 // For good, on the calling process; needs no_new_privs.
 bool assay_profile_install(const struct assay_profiles *profiles, enum assay_profile profile,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// profile_install.c - load compiled profiles; apart from profile.c because a zygote's library,
-// which a foreign interpreter loads, needs this and no libseccomp.
+// profile_install.c - load compiled profiles; apart from what needs libseccomp because a zygote's
+// library, which a foreign interpreter loads, needs this alone.
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/syscall.h>

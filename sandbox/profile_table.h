@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // profile_table.h - what a payload may ask of the kernel, and why: one table, from which the
-// filters are built (profile.c) and docs/seccomp.md is written (profile_page.c).
+// filters are built (profile_compile.c) and docs/seccomp.md is written (profile_page.c).
 //
 // It does not depend on what libseccomp knows: a call that stands in no group is
 // answered as one that the kernel does not have.

@@ -199,8 +199,9 @@ static bool send_graves(struct spawner *spawner)
         sent++;
     }
     spawner->grave_count -= sent;
-    memmove(spawner->graves, spawner->graves + sent,
-            spawner->grave_count * sizeof(*spawner->graves));
+    if (spawner->grave_count > 0) // of none there may be no array
+        memmove(spawner->graves, spawner->graves + sent,
+                spawner->grave_count * sizeof(*spawner->graves));
     return spawner->grave_count == 0;
 }
 

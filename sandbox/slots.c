@@ -218,7 +218,7 @@ static uint32_t emptiest(const struct assay_slots *slots, const cpu_set_t *taken
 
 static bool admit(struct assay_slots *slots, struct assay_lease *lease)
 {
-    uint32_t chosen[CPU_SETSIZE];
+    uint32_t chosen[CPU_SETSIZE] = {0};
 
     // Written so that no sum can wrap.
     if (slots->running > 0 &&

@@ -175,6 +175,11 @@ enum assay_status assay_zygote_start(struct assay_zygote **out, struct assay_san
     zygote = calloc(1, sizeof(*zygote));
     if (zygote == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a zygote");
+    if (assay_sandbox_tier(sandbox) !=
+            ASSAY_TIER_A) { // user namespaces within each other, each with a /proc
+        free(zygote);
+        return assay_fail(err, ASSAY_EREFUSED, "zygotes need isolation tier A");
+    }
     status = make_descriptors(&start, err);
     if (status == ASSAY_OK)
         status = write_plan(&start, sandbox, plan, err);

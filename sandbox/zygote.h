@@ -26,8 +26,8 @@
 struct assay_zygote; // opaque; owned by whoever called assay_zygote_start()
 
 // Start plan->argv and wait until it serves. The plan is that of a box; `serves`,
-// report_fd, stdin, wall and CPU limits are set here. ASSAY_EREFUSED: the command
-// ended, or could not be started; what it wrote is in the message. Use it only
+// report_fd, stdin, wall and CPU limits are set here. ASSAY_EREFUSED: the tier is not
+// A, or the command ended, or could not be started; what it wrote is in the message. Use it only
 // where boxes are run cold as well: nothing but speed depends on a zygote.
 ASSAY_MUST_USE enum assay_status assay_zygote_start(struct assay_zygote **out,
         struct assay_sandbox *sandbox, const struct assay_box_plan *plan, struct assay_error *err);

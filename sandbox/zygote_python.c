@@ -12,12 +12,14 @@
 
 // Of the stable ABI, resolved in the interpreter that loads us; weak, so that the linker
 // can insist on all the others.
+// NOLINTBEGIN(readability-identifier-naming): Python's names
 extern void PyOS_AfterFork_Child(void) __attribute__((weak));
 extern void PyErr_SetString(void *type, const char *text) __attribute__((weak));
 extern void *PyExc_ImportError __attribute__((weak));
 
 // The name by which an import finds it.
 __attribute__((visibility("default"))) void *PyInit_assay_zygote(void);
+// NOLINTEND(readability-identifier-naming)
 
 void *PyInit_assay_zygote(void)
 {

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,17 +59,15 @@ static void own_memory(void)
         return;
     }
     for (const char *line = text; line != NULL && *line != '\0';) {
-        uint64_t start = 0;
-        uint64_t end = 0;
-        char rights[8];
+        char *end = NULL;
+        const uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
+        const uintptr_t to = *end == '-' ? (uintptr_t)strtoull(end + 1, &end, 16) : from;
 
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, rights) == 3 &&
-                strcmp(rights, "rw-p") == 0) {
+        if (to > from && strncmp(end, " rw-p", 5) == 0) {
             void *at = NULL;
-            const uintptr_t address = (uintptr_t)start;
 
-            memcpy(&at, &address, sizeof(at));
-            (void)madvise(at, (size_t)(end - start), MADV_POPULATE_WRITE);
+            memcpy(&at, &from, sizeof(at));
+            (void)madvise(at, to - from, MADV_POPULATE_WRITE);
         }
         line = strchr(line, '\n');
         line = line == NULL ? NULL : line + 1;
@@ -237,6 +235,7 @@ static bool receive_setup(void)
 }
 
 // CLONE_PARENT: the zygote's own init reaps it. 0 in the run's init; -1 with errno.
+// NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes it
 static pid_t clone_run(int *pid_fd)
 {
     struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |

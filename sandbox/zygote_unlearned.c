@@ -7,6 +7,7 @@
 
 #include "sandbox/notify.h"
 
+// NOLINTNEXTLINE(readability-non-const-parameter): as in notify.c
 bool assay_notify_open(struct assay_notify *notify, int page_fd, int *payload_fd,
         const struct assay_profiles *profiles, enum assay_profile profile,
         struct assay_fault *fault)

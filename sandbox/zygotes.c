@@ -2,7 +2,7 @@
 #include "sandbox/zygotes.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -151,13 +151,15 @@ static pid_t pid_of(int pid_fd)
     char path[48];
     char text[1024];
     const char *at = NULL;
-    int pid = -1;
+    long pid = -1;
 
     (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pid_fd);
     if (!assay_procfile_read(AT_FDCWD, path, text, sizeof(text)))
         return -1;
     at = strstr(text, "\nPid:");
-    return at != NULL && sscanf(at, "\nPid: %d", &pid) == 1 && pid > 0 ? (pid_t)pid : -1;
+    if (at != NULL)
+        pid = strtol(at + strlen("\nPid:"), NULL, 10);
+    return pid > 0 && pid <= INT_MAX ? (pid_t)pid : -1;
 }
 
 static struct box *find_asked(const struct spawner *spawner, uint32_t number)

@@ -5,7 +5,7 @@
 
 #define LABEL_BYTES_MAX 63
 
-static bool is_digit(char c)
+static bool is_digit(int c)
 {
     return c >= '0' && c <= '9';
 }
@@ -51,7 +51,7 @@ static bool is_name(const char *text, size_t len)
     size_t label = 0;
 
     for (size_t i = 0; i <= len; i++) {
-        const char c = i < len ? text[i] : '.';
+        const int c = i < len ? text[i] : '.';
 
         if (c == '.') {
             if (label == 0 || label > LABEL_BYTES_MAX || text[i - 1] == '-')
@@ -86,7 +86,7 @@ enum assay_host_kind assay_host_read(char out[ASSAY_HOST_BYTES_MAX], const char 
     if (len == 0 || len >= ASSAY_HOST_BYTES_MAX)
         return ASSAY_HOST_INVALID;
     for (size_t i = 0; i < len; i++)
-        out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+        out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : (int)text[i]);
     out[len] = '\0';
     if (is_bracketed(out, len) || (is_ipv4(out, len) && !dotted))
         return ASSAY_HOST_ADDRESS;
@@ -101,7 +101,7 @@ static bool read_port(uint16_t *out, const char *text)
     unsigned value = 0;
     size_t len = 0;
 
-    for (; is_digit(text[len]) && len < 6; len++)
+    for (; len < 6 && is_digit(text[len]); len++)
         value = value * 10 + (unsigned)(text[len] - '0');
     if (len == 0 || text[len] != '\0' || text[0] == '0' || value > UINT16_MAX)
         return false;

@@ -21,9 +21,15 @@ for round in 1 2 3; do
         "$assay" eval pypi --$kind --again --no-cache --json >"$work/pypi-$kind-$round.jsonl"
     done
 done
-/usr/bin/python3 - "$work" "$added" "$(($(date +%s) - start - added))" >>"$table" <<'PY'
+# Once more without zygotes: everything that a verdict says must be as in the first round.
+same=yes
+for kind in gold empty; do
+    "$assay" eval pypi --$kind --again --no-cache --no-zygote --json >"$work/pypi-$kind-cold.jsonl"
+    /usr/bin/python3 tests/support/same_verdicts.py "$work/pypi-$kind-1.jsonl" "$work/pypi-$kind-cold.jsonl" || same=no
+done
+/usr/bin/python3 - "$work" "$added" "$(($(date +%s) - start - added))" "$same" >>"$table" <<'PY'
 import json, sys
-work, added, evaluated = sys.argv[1:]
+work, added, evaluated, same_cold = sys.argv[1:]
 def load(kind, n):
     lines = [json.loads(l) for l in open(f"{work}/pypi-{kind}-{n}.jsonl")]
     return {v["instance_id"]: v for v in lines[:-1]}, lines[-1]
@@ -40,6 +46,9 @@ for kind in ("gold", "empty"):
     packages = len({v.split("__")[0] for v in runs[0][0]})
     print(f"| pypi, {kind}, 3 executed rounds | {total} instances of {packages} packages: resolved {resolved}, "
           f"per-test vectors {'identical' if same else 'DIFFER'} | {'met' if met else 'NOT MET'} |")
-print(f"| pypi, time | added in {added} s, six rounds in {evaluated} s | - |")
+ok = ok and same_cold == "yes"
+print(f"| pypi, gold and empty, with zygotes and without | verdicts {'identical' if same_cold == 'yes' else 'DIFFER'} "
+      f"but for what they used | {'met' if same_cold == 'yes' else 'NOT MET'} |")
+print(f"| pypi, time | added in {added} s, eight rounds in {evaluated} s | - |")
 sys.exit(not ok)
 PY

@@ -175,6 +175,7 @@ static void no_proxy_is_a_list_of_names(void **state)
     }
 }
 
+// NOLINTBEGIN(concurrency-mt-unsafe): there is one thread
 static void the_environment_says_which_proxy(void **state)
 {
     struct assay_upstreams upstreams;
@@ -200,6 +201,8 @@ static void the_environment_says_which_proxy(void **state)
     assert_null(assay_upstream_for(&upstreams, true, "a.example", 443));
     assay_upstreams_free(&upstreams);
 }
+
+// NOLINTEND(concurrency-mt-unsafe)
 
 int main(void)
 {

@@ -389,9 +389,48 @@ static void plugins_that_change_the_run_are_understood(void **state)
     }
 }
 
+// An interpreter by its path, no options of it: anything else starts cold.
+static void only_plain_commands_have_a_zygote(void **state)
+{
+    static const struct {
+        const char *words[6];
+        const char *zygote; // its words; "": none
+    } rows[] = {
+            {{"/usr/bin/python3", "-m", "pytest", "-q"},
+                    "/usr/bin/python3 /assay/python/assay_pytest_main.py --assay-zygote /testbed"},
+            {{"python3", "-m", "pytest"}, ""},
+            {{"/usr/bin/python3", "-W", "error", "-m", "pytest"}, ""},
+            {{"/usr/bin/env", "A=b", "/usr/bin/python3", "-m", "pytest"}, ""},
+            {{"/usr/bin/python3", "-m", "unittest"}, ""},
+            {{"/usr/bin/python3", "/testbed/run.py"}, ""},
+            {{"pytest"}, ""},
+    };
+    const struct assay_framework *framework = assay_framework_find("pytest");
+    struct assay_arena *arena = NULL;
+
+    (void)state;
+    assert_int_equal(assay_arena_create(&arena, (size_t)1 << 20, NULL), ASSAY_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct assay_strings argv = {rows[i].words, 0};
+        struct assay_strings changed, warm;
+        char text[256] = "";
+
+        while (argv.count < 6 && rows[i].words[argv.count] != NULL)
+            argv.count++;
+        assert_int_equal(framework->command(&argv, &changed, arena, NULL), ASSAY_OK);
+        assert_int_equal(framework->warm(&changed, "/testbed", &warm, arena, NULL), ASSAY_OK);
+        for (size_t k = 0; k < warm.count; k++)
+            (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+                    k > 0 ? " " : "", warm.items[k]);
+        assert_string_equal(text, rows[i].zygote);
+    }
+    assay_arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+            cmocka_unit_test(only_plain_commands_have_a_zygote),
             cmocka_unit_test(honest_runs_are_never_inconsistent),
             cmocka_unit_test(every_kind_of_test_has_its_status),
             cmocka_unit_test(trouble_has_its_cause),

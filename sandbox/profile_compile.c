@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include "sandbox/profile.h"
-
+// profile_compile.c - at build time: from the table of system calls to the filters, as C on stdout.
+//
+// What comes out depends on the table and on this architecture, not on the kernel
+// that runs the build.
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sandbox/profile.h"
 #include "sandbox/profile_table.h"
 
 #define LOW32 0xffffffffU
@@ -145,13 +149,38 @@ static int build(struct assay_profile_filter *out, int by_argument, enum assay_p
     return problem;
 }
 
-bool assay_profiles_build(struct assay_profiles *out, struct assay_fault *fault)
+static bool put_filter(const char *place, int by_argument, enum assay_profile profile)
 {
-    int problem = build(&out->by_argument, 1, ASSAY_PROFILE_STRICT);
+    static struct assay_profile_filter filter;
+    const int problem = build(&filter, by_argument, profile);
 
-    if (problem == 0)
-        problem = build(&out->by_number[ASSAY_PROFILE_STRICT], 0, ASSAY_PROFILE_STRICT);
-    if (problem == 0)
-        problem = build(&out->by_number[ASSAY_PROFILE_COMPAT], 0, ASSAY_PROFILE_COMPAT);
-    return problem == 0 || assay_fault_errno(fault, "seccomp profile", -problem);
+    if (problem != 0) {
+        fprintf(stderr, "%s: %s\n", place, strerrordesc_np(-problem));
+        return false;
+    }
+    printf("        .%s = {.count = %u,\n                .code = {", place, filter.count);
+    for (unsigned i = 0; i < filter.count; i++) {
+        const struct sock_filter *at = &filter.code[i];
+
+        printf("%s{0x%x, %u, %u, 0x%xU},", i % 4 == 0 ? "\n                        " : " ",
+                at->code, at->jt, at->jf, at->k);
+    }
+    puts("}},");
+    return true;
+}
+
+int main(void)
+{
+    // What every kernel has on which boxes run; libseccomp would ask the one below the build.
+    if (seccomp_api_set(3) != 0)
+        return 1;
+    puts("// Written by profile_compile.c.\n"
+         "#include \"sandbox/profile.h\"\n\n"
+         "const struct assay_profiles assay_profiles_compiled = {");
+    if (!put_filter("by_number[ASSAY_PROFILE_STRICT]", 0, ASSAY_PROFILE_STRICT) ||
+            !put_filter("by_number[ASSAY_PROFILE_COMPAT]", 0, ASSAY_PROFILE_COMPAT) ||
+            !put_filter("by_argument", 1, ASSAY_PROFILE_STRICT))
+        return 1;
+    puts("};");
+    return fflush(stdout) == 0 ? 0 : 1;
 }
