@@ -206,7 +206,9 @@ static void many_boxes_in_a_row_leave_everything_as_it_was(void **state)
 
 // --- at once -------------------------------------------------------------------------------------
 
-static struct assay_box_result alone[HONEST];
+static struct {
+    struct assay_box_result result;
+} alone[HONEST];
 
 struct runner {
     pthread_t thread;
@@ -227,7 +229,7 @@ static void *be_runner(void *user)
 static unsigned count_differences(const struct runner *runner)
 {
     const struct assay_box_result *got = &runner->result;
-    const struct assay_box_result *want = &alone[runner->index / 2 % HONEST];
+    const struct assay_box_result *want = &alone[runner->index / 2 % HONEST].result;
 
     if (runner->index % 2 == 1) { // an attacker ends for a reason of its own
         if (got->cause != ASSAY_BOX_INFRA_ERROR && got->cause != ASSAY_BOX_SETUP_FAILED)
@@ -257,7 +259,7 @@ static void honest_commands_beside_attackers_give_what_they_give_alone(void **st
     (void)state;
     assert_non_null(runners);
     for (size_t i = 0; i < HONEST; i++)
-        run_task(&honest[i], &alone[i]);
+        run_task(&honest[i], &alone[i].result);
     for (unsigned i = 0; i < count; i++) {
         runners[i].index = i;
         assert_int_equal(pthread_create(&runners[i].thread, NULL, be_runner, &runners[i]), 0);
@@ -269,7 +271,7 @@ static void honest_commands_beside_attackers_give_what_they_give_alone(void **st
         assay_box_result_release(&runners[i].result);
     }
     for (size_t i = 0; i < HONEST; i++)
-        assay_box_result_release(&alone[i]);
+        assay_box_result_release(&alone[i].result);
     free(runners);
     assert_int_equal(differences, 0);
 }
