@@ -53,15 +53,20 @@ pack() {
         program=build/release/benches/$name
         [ -f "$program" ] && gather_program "$program" "$pack/${program#build/}"
     done
-    for program in "$pack"/libraries/*; do
-        patchelf --set-rpath "$libraries" "$program"
-    done
     # name, timeout, variables, command: a test a line, paths relative to the tree.
     sed -n -e 's/^add_test(\[=\[\(.*\)\]=\] \(.*\))$/T \1 \2/p' \
         -e 's/^set_tests_properties(\[=\[\(.*\)\]=\] .*ENVIRONMENT "\([^"]*\)".*TIMEOUT "\([0-9]*\)".*/P \1 \3 \2/p' \
-        build/dev/tests/sandbox/CTestTestfile.cmake | sed "s|$root/||g" | awk '
+        build/dev/tests/sandbox/CTestTestfile.cmake build/dev/tests/sandbox/*/CTestTestfile.cmake | sed "s|$root/||g" | awk '
         $1 == "T" {name = $2; $1 = $2 = ""; sub(/^ */, ""); gsub(/"/, ""); command[name] = $0}
         $1 == "P" {print $2, $3, $4, command[$2]}' >"$pack/tests.list"
+    # Whatever else the tests name.
+    awk '{for (i = 4; i <= NF; i++) print $i}' "$pack/tests.list" | sort -u | while read -r program; do
+        [ -e "$pack/${program#build/}" ] || [ ! -f "$program" ] ||
+            gather_program "$program" "$pack/${program#build/}"
+    done
+    for program in "$pack"/libraries/*; do
+        patchelf --set-rpath "$libraries" "$program"
+    done
     git rev-parse HEAD >"$pack/commit" 2>/dev/null || true
     du -sh "$pack" >&2
 }

@@ -75,11 +75,14 @@ static void print_json(const struct figure *figure, double value, const char *sp
     assay_json_put_text(&w, "peer", figure->peer);
     if (figure->peer != NULL) {
         assay_json_put_double(&w, "peer_value", figure->peer_value);
-        assay_json_put_double(&w, "ratio", value / figure->peer_value);
     } else {
         assay_json_put_null(&w, "peer_value");
-        assay_json_put_null(&w, "ratio");
     }
+    // A peer may stop too soon: then there is nothing to divide by.
+    if (figure->peer != NULL && figure->peer_value > 0)
+        assay_json_put_double(&w, "ratio", value / figure->peer_value);
+    else
+        assay_json_put_null(&w, "ratio");
     assay_json_put_text(&w, "bound", figure->bound > 0 ? bound : NULL);
     if (figure->bound > 0)
         assay_json_put_bool(&w, "met", value <= figure->bound);

@@ -39,7 +39,7 @@ static const struct {
     const char *detail; // what its path ends with, or its number; NULL: any
     int sys_errno;      // 0: any
     enum excuse excuse;
-    const char *reason;
+    const char *reason; // cppcheck-suppress unusedStructMember
 } excuses[] = {
         {FAULTS_SPAWNER, "epoll_ctl", "other", 0, GOES_ON,
                 "the end of a descriptor ends its watch"},
@@ -70,6 +70,7 @@ static const struct {
         {FAULTS_PAYLOAD, "chdir", NULL, 0, REFUSED,
                 "a patched tree decides whether it has the folder"},
         {FAULTS_PAYLOAD, "execve", NULL, 0, REFUSED, "a command that cannot be executed"},
+        {FAULTS_ROLES, "syscall", "437", EAGAIN, GOES_ON, "a race under openat2: tried again"},
         {FAULTS_ROLES, "prctl", "24", EINVAL, GOES_ON, "there is no such capability: the last"},
 };
 
