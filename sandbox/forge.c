@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +338,9 @@ static _Noreturn void run(const struct spawner *spawner, int fd)
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
+    // What we and the inits that we make do ahead must not push aside what somebody waits for; an
+    // init goes back to the usual when its request comes.
+    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     if (!shed(spawner, fd))
         _exit(1);
     forge.graves = calloc(ASSAY_BOXES_MAX, sizeof(*forge.graves));

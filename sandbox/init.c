@@ -185,8 +185,10 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 {
     sigset_t signals;
 
-    // The spawner ignores it, which would take our children from us unseen.
-    (void)signal(SIGCHLD, SIG_DFL);
+    // The spawner ignores SIGCHLD, which would take our children from us unseen; and what somebody
+    // above it ignored, payloads would ignore after exec too.
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL);
     sigfillset(&signals);
     if (pthread_sigmask(SIG_SETMASK, &signals, NULL) != 0)
         return assay_fault_set(fault, "block signals");
@@ -441,6 +443,7 @@ void assay_init_run(const struct assay_init *init)
     if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
     (void)prctl(PR_SET_NAME, "assay-init", 0, 0, 0);
+    (void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}); // forge.c
     if (!finish(&life, &fault))
         fail(&life, &fault);
     if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||

@@ -131,13 +131,11 @@ static bool set_cpus(const struct assay_box_plan *plan, struct assay_fault *faul
     return true;
 }
 
-static bool reset_signals(const struct assay_payload *payload, struct assay_fault *fault)
+// All have their default action already, since the init's beginning; a zygote's run keeps its own.
+static bool unblock_signals(struct assay_fault *fault)
 {
     sigset_t none;
 
-    // A SIGCHLD that someone above us ignored would be ignored after exec too.
-    for (int number = 1; !payload->warm && number < NSIG; number++)
-        (void)signal(number, SIG_DFL);
     sigemptyset(&none);
     return pthread_sigmask(SIG_SETMASK, &none, NULL) == 0 || assay_fault_set(fault, "signal mask");
 }
@@ -270,7 +268,7 @@ void assay_payload_settle(struct assay_payload *payload)
     }
     (void)umask(022);
     if (!raise_descriptors(payload, &fault) || !set_descriptors(payload, &fault) ||
-            !reset_signals(payload, &fault) || (plan->terminal && !assay_terminal_take(&fault)))
+            !unblock_signals(&fault) || (plan->terminal && !assay_terminal_take(&fault)))
         fail(payload, &fault);
     // A patched tree decides whether its folders exist: not a failure of ours.
     if (chdir(plan->cwd) < 0)

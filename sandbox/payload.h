@@ -21,7 +21,6 @@ struct assay_payload {
     int error_fd;
     int learn_fd;                  // where the learning mode's listener goes; -1: none
     bool limit_memory, limit_pids; // by rlimit, where no cgroup does
-    bool warm; // a run of a zygote: no exec follows, so its signal handlers stay
 };
 
 // Everything irrevocable, seccomp last. Ends the process when a step fails.

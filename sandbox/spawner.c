@@ -223,21 +223,72 @@ static void start_clock(struct box *box, uint64_t time_us)
         (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), NULL, 0);
 }
 
+// A socket that is closed before all in it was read says so to the other end, once.
+static void note_unread(struct box *box)
+{
+    socklen_t size = sizeof(int);
+    int problem = 0;
+
+    if (box->state == BOX_SETUP &&
+            getsockopt(box->control_fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 &&
+            problem == ECONNRESET)
+        box->unread = true;
+}
+
+// What an init said.
+static void heed(struct spawner *spawner, struct box *box, const struct assay_wire_init *record,
+        const int *fds, size_t fd_count)
+{
+    if (record->kind == ASSAY_WIRE_OUT_DIR && box->out_dir_fd < 0 && fd_count == 1) {
+        box->out_dir_fd = fds[0];
+    } else if (record->kind == ASSAY_WIRE_PART && box->part_count < ASSAY_BOX_PARTS_MAX &&
+            fd_count == 1) {
+        box->part_fds[box->part_count++] = fds[0];
+    } else if (record->kind == ASSAY_WIRE_LISTENER && fd_count == 1) {
+        const uint32_t kind = ASSAY_WIRE_LISTENER;
+
+        (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), fds, 1);
+        close(fds[0]);
+    } else if (record->kind == ASSAY_WIRE_STARTED) {
+        start_clock(box, record->time_us);
+    } else if (record->kind == ASSAY_WIRE_METER) {
+        note_meter(box, record);
+        if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
+                record->memory_bytes > box->limits.memory_bytes_max)
+            kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
+        // Elsewhere the kernel refuses the fork, and the command goes on.
+        if (!(spawner->cgroups.roles & ASSAY_CGROUP_PIDS) && spawner->tier == ASSAY_TIER_C &&
+                record->pids > box->limits.process_count_max)
+            kill_for(spawner, box, ASSAY_BOX_PIDS_LIMIT);
+        if (box->state == BOX_RUNNING) // during set-up, and while dying, the clock is another
+            box->check_us = 0;
+    } else if (record->kind == ASSAY_WIRE_ENDED) {
+        note_meter(box, record);
+        box->facts.ended = true;
+        box->facts.wait_status = record->wait_status;
+        box->facts.disk_full = record->disk_full != 0;
+        if (box->state != BOX_DYING)
+            box->ended_us = record->time_us;
+        kill_init(spawner, box);
+    } else if (record->kind == ASSAY_WIRE_DEAD) {
+        note_meter(box, record);
+        kill_init(spawner, box);
+    } else if (record->kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
+        box->failed = true;
+        box->fault = record->fault;
+        assay_spawner_kill_box(spawner, box);
+    }
+}
+
 // False when the init has nothing more to say.
 static bool hear_init(struct spawner *spawner, struct box *box)
 {
     struct assay_wire_init record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
-    socklen_t size = sizeof(int);
-    int problem = 0;
     long got = 0;
 
-    // A socket that is closed before all in it was read says so to the other end, once.
-    if (box->state == BOX_SETUP &&
-            getsockopt(box->control_fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 &&
-            problem == ECONNRESET)
-        box->unread = true;
+    note_unread(box);
     got = assay_wire_receive(
             box->control_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
@@ -247,45 +298,7 @@ static bool hear_init(struct spawner *spawner, struct box *box)
         unwatch(spawner, box->control_fd);
         return false;
     }
-    if (record.kind == ASSAY_WIRE_OUT_DIR && box->out_dir_fd < 0 && fd_count == 1) {
-        box->out_dir_fd = fds[0];
-    } else if (record.kind == ASSAY_WIRE_PART && box->part_count < ASSAY_BOX_PARTS_MAX &&
-            fd_count == 1) {
-        box->part_fds[box->part_count++] = fds[0];
-    } else if (record.kind == ASSAY_WIRE_LISTENER && fd_count == 1) {
-        const uint32_t kind = ASSAY_WIRE_LISTENER;
-
-        (void)assay_wire_send(box->private_fd, &kind, sizeof(kind), fds, 1);
-        close(fds[0]);
-    } else if (record.kind == ASSAY_WIRE_STARTED) {
-        start_clock(box, record.time_us);
-    } else if (record.kind == ASSAY_WIRE_METER) {
-        note_meter(box, &record);
-        if (!(spawner->cgroups.roles & ASSAY_CGROUP_MEMORY) &&
-                record.memory_bytes > box->limits.memory_bytes_max)
-            kill_for(spawner, box, ASSAY_BOX_MEMORY_LIMIT);
-        // Elsewhere the kernel refuses the fork, and the command goes on.
-        if (!(spawner->cgroups.roles & ASSAY_CGROUP_PIDS) && spawner->tier == ASSAY_TIER_C &&
-                record.pids > box->limits.process_count_max)
-            kill_for(spawner, box, ASSAY_BOX_PIDS_LIMIT);
-        if (box->state == BOX_RUNNING) // during set-up, and while dying, the clock is another
-            box->check_us = 0;
-    } else if (record.kind == ASSAY_WIRE_ENDED) {
-        note_meter(box, &record);
-        box->facts.ended = true;
-        box->facts.wait_status = record.wait_status;
-        box->facts.disk_full = record.disk_full != 0;
-        if (box->state != BOX_DYING)
-            box->ended_us = record.time_us;
-        kill_init(spawner, box);
-    } else if (record.kind == ASSAY_WIRE_DEAD) {
-        note_meter(box, &record);
-        kill_init(spawner, box);
-    } else if (record.kind == ASSAY_WIRE_FAILED && !box->facts.killed) {
-        box->failed = true;
-        box->fault = record.fault;
-        assay_spawner_kill_box(spawner, box);
-    }
+    heed(spawner, box, &record, fds, fd_count);
     return true;
 }
 

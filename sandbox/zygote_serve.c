@@ -119,7 +119,7 @@ static int await_wake(int wake_fd)
 {
     struct assay_wire_wake record;
     struct assay_request request;
-    struct assay_payload payload = {.profiles = &setup.profiles, .state_fd = -1, .warm = true};
+    struct assay_payload payload = {.profiles = &setup.profiles, .state_fd = -1};
     struct assay_fault fault = {{0}, 0};
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t count = 0;
