@@ -58,18 +58,21 @@ bool assay_holds_open(struct assay_holds *holds, struct assay_fault *fault)
     return made;
 }
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 void assay_holds_close(struct assay_holds *holds)
 {
-    int *const fds[] = {&holds->home_fd, &holds->away_fd, &holds->dir_fd};
-
     for (uint32_t slot = 0; slot < ASSAY_HOLDS_MAX; slot++)
         if (holds->items[slot].id != 0)
-            close(holds->items[slot].lease_fd);
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
-        if (*fds[i] >= 0)
-            close(*fds[i]);
-        *fds[i] = -1;
-    }
+            close_fd(&holds->items[slot].lease_fd);
+    close_fd(&holds->home_fd);
+    close_fd(&holds->away_fd);
+    close_fd(&holds->dir_fd);
 }
 
 static void name_slot(char name[16], uint32_t slot)

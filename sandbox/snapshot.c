@@ -183,7 +183,7 @@ static bool is_written(const struct assay_snapshot *snapshot, const struct assay
 static void drop_empty(struct assay_snapshot *snapshot, struct assay_layer *items, uint64_t *ids)
 {
     struct assay_layers *layers = &snapshot->layers;
-    uint32_t renamed[ASSAY_PARTS_MAX];
+    uint32_t renamed[ASSAY_PARTS_MAX] = {0};
     bool used[ASSAY_PARTS_MAX] = {false};
     size_t kept = 0;
     uint32_t part_count = 0;

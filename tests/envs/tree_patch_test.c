@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "envs/box_fixture.h"
 #include "envs/patched.h"
+#include "sandbox/snapshot.h"
 #include "support/harness.h"
 
 #define LAYERS_MAX 3
@@ -74,6 +75,23 @@ static void patch_make(struct patch *patch, struct fixture *f, const char *const
     if (try_patch(f, uppers, count, options, &patch->report, &patch->text, patch->arena) !=
             ASSAY_OK)
         fail_msg("%s", f->err.message);
+    assert_int_equal(assay_fs_replace_file(fixture_path(f, "patch"), patch->text.data,
+                             patch->text.len, 0644, NULL),
+            ASSAY_OK);
+}
+
+static void patch_of_fds(struct patch *patch, struct fixture *f, const int *fds, size_t count)
+{
+    const int base_fd = open_dir(f, "base");
+    const struct assay_tree_layers layers = {
+            .upper_fds = fds, .upper_count = count, .lower_fds = &base_fd, .lower_count = 1};
+
+    assert_int_equal(assay_arena_create(&patch->arena, ARENA_BYTES_MAX, NULL), ASSAY_OK);
+    assay_buf_init(&patch->text, 1 << 20);
+    assert_int_equal(
+            assay_tree_patch(&patch->text, &layers, NULL, &patch->report, patch->arena, &f->err),
+            ASSAY_OK);
+    close(base_fd);
     assert_int_equal(assay_fs_replace_file(fixture_path(f, "patch"), patch->text.data,
                              patch->text.len, 0644, NULL),
             ASSAY_OK);
@@ -221,6 +239,67 @@ static void a_patch_of_real_boxes_gives_their_tree(void **state)
         patch_free(&again);
         patch_free(&patch);
     }
+}
+
+// No kept upper: the layers of two boxes in a row, from descriptors.
+static void a_snapshot_becomes_a_patch(void **state)
+{
+    static const char *const scripts[] = {
+            "echo one > new; rm a; mkdir d; echo x > d/x; chmod 700 run.sh",
+            "echo two >> new; rm -r d lib; mkdir lib; echo l > lib/l; ln -s new link"};
+    static const char *const env[] = {"PATH=/usr/bin:/bin", NULL};
+    struct fixture *f = *state;
+    struct assay_snapshot *snapshot = NULL;
+    struct patch patch;
+    int fds[ASSAY_SNAPSHOT_DEPTH_MAX];
+    size_t count = 0;
+
+    if (sandbox == NULL)
+        ASSAY_SKIP("no sandbox");
+    make_base(f);
+    for (size_t i = 0; i < 2; i++) {
+        const char *const argv[] = {"/bin/sh", "-c", scripts[i], NULL};
+        const char *const lowers[] = {fixture_path(f, "base")};
+        const struct assay_mount mount = {.kind = ASSAY_MOUNT_OVERLAY,
+                .target = "/testbed",
+                .lowers = lowers,
+                .lower_count = 1};
+        struct assay_box_result result;
+        struct assay_box_plan plan;
+        uid_t uid = 0;
+        gid_t gid = 0;
+
+        assay_sandbox_store_ids(&uid, &gid);
+        fixture_shell(f, "chown -R %u:%u base", (unsigned)uid, (unsigned)gid);
+        assay_box_plan_default(&plan);
+        plan.host_usr = true;
+        plan.mounts = &mount;
+        plan.mount_count = 1;
+        plan.cwd = "/testbed";
+        plan.argv = argv;
+        plan.env = env;
+        plan.from = snapshot;
+        plan.snapshot = true;
+        assert_int_equal(assay_box_run(sandbox, &plan, &result, &f->err), ASSAY_OK);
+        assert_int_equal(result.cause, ASSAY_BOX_EXITED);
+        assert_int_equal(result.exit_code, 0);
+        assay_snapshot_release(snapshot);
+        snapshot = result.snapshot;
+        result.snapshot = NULL;
+        assay_box_result_release(&result);
+    }
+    assert_int_equal(assay_snapshot_open(snapshot, "/testbed", fds, &count, &f->err), ASSAY_OK);
+    assert_int_equal(count, 2);
+    patch_of_fds(&patch, f, fds, count);
+    while (count > 0)
+        close(fds[--count]);
+    assay_snapshot_release(snapshot);
+    fixture_shell(f,
+            "cp -a base by-git; cp -a base final; cd final; printf 'one\ntwo\n' > new; rm -r a lib; "
+            "chmod 700 run.sh; mkdir lib; echo l > lib/l; ln -s new link; rmdir d 2>/dev/null || :");
+    assert_applies(f, 0, true);
+    assert_applies(f, 0, false);
+    patch_free(&patch);
 }
 
 static void git_says_the_same_where_names_are_ordinary(void **state)
@@ -400,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(a_patch_of_real_boxes_gives_their_tree),
+            TEST(a_snapshot_becomes_a_patch),
             TEST(git_says_the_same_where_names_are_ordinary),
             TEST(marks_of_each_layer_hide_what_is_below),
             TEST(globs_leave_out_whole_folders),

@@ -491,7 +491,7 @@ static void say(struct assay_session *session, bool in_shell, const char *line, 
 {
     const struct assay_command command = {
             .line = line, .wall_ms_max = 20000, .background = ASSAY_BACKGROUND_KEEP};
-    struct assay_command_result result;
+    struct assay_command_result result = {0};
     struct assay_error err = {0};
 
     if ((in_shell ? assay_session_shell : assay_session_run)(session, &command, &result, &err) !=
