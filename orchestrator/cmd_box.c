@@ -230,7 +230,7 @@ static enum assay_status run_box(struct assay_box_job *job, struct assay_box_res
 static enum assay_status run(struct assay_invocation *invocation, struct assay_arena *arena,
         int *code, struct assay_error *err)
 {
-    struct assay_sandbox_options options;
+    struct assay_sandbox_options options = {0};
     struct assay_sandbox *sandbox = NULL;
     struct assay_box_job job;
     struct assay_box_result result;
@@ -242,6 +242,7 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_a
     job.plan.cancel = invocation->interrupted;
     if (status == ASSAY_OK)
         status = assay_context_sandbox_options(&options, invocation, err);
+    options.ready_count = -1; // one box, and no other after it
     if (status == ASSAY_OK)
         status = assay_sandbox_start(&sandbox, &options, err);
     if (status == ASSAY_OK)

@@ -14,6 +14,7 @@
 #include "sandbox/procfile.h"
 
 #define NAME_BYTES 112
+#define FEW_PIDS 32
 
 static bool limit_memory(int dir_fd, bool v2, uint64_t bytes, struct assay_fault *fault)
 {
@@ -128,6 +129,13 @@ bool assay_cgroup_add(const struct assay_cgroup *group, const struct assay_cgrou
 
 void assay_cgroup_kill(const struct assay_cgroup *group, const struct assay_cgroups *groups)
 {
+    uint64_t pids = UINT64_MAX;
+
+    for (size_t i = 0; i < groups->tree_count; i++)
+        if (groups->trees[i].roles & ASSAY_CGROUP_PIDS)
+            (void)assay_procfile_read_u64(group->dirs[i], "pids.current", &pids);
+    if (pids <= FEW_PIDS)
+        return;
     for (size_t i = 0; i < groups->tree_count; i++)
         if (groups->trees[i].roles & ASSAY_CGROUP_KILL)
             (void)assay_procfile_write(group->dirs[i], "cgroup.kill", "1");

@@ -78,6 +78,8 @@ int assay_cgroup_clone_fd(const struct assay_cgroup *group, const struct assay_c
 // Put a process into the v1 trees (and into v2 if it was not cloned there).
 bool assay_cgroup_add(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         pid_t pid, bool cloned_into_v2, struct assay_fault *fault);
+// Faster than the kill of the box's init where there is much to kill. With little it is not done:
+// it may wait for somebody on the host who is just joining a group.
 void assay_cgroup_kill(const struct assay_cgroup *group, const struct assay_cgroups *groups);
 
 struct assay_cgroup_usage {

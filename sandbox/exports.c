@@ -137,11 +137,10 @@ static void take_quoted(struct reader *reader, char quote, bool ansi)
             return;
         }
         reader->at++;
-        if (c != '\\' || (quote == '\'' && !ansi))
-            put(reader, c);
-        else if (ansi)
+        if (c == '\\' && ansi)
             take_escape(reader);
-        else if (*reader->at != '\0' && strchr("$`\"\\", *reader->at) != NULL)
+        else if (c == '\\' && quote == '"' && *reader->at != '\0' &&
+                strchr("$`\"\\", *reader->at) != NULL)
             put(reader, *reader->at++);
         else
             put(reader, c);

@@ -495,17 +495,39 @@ static bool add_writable_places(struct tree *tree)
             tree_make_directories(tree, "/sys", "make places");
 }
 
+static bool enter(struct tree *tree)
+{
+    if (fchdir(tree->root_fd) < 0 || sys_pivot_root(".", ".") < 0)
+        return assay_fault_set(tree->fault, "pivot_root");
+    return umount2(".", MNT_DETACH) == 0 || assay_fault_set(tree->fault, "detach old root");
+}
+
+// Enter before the plan is known: to detach the host's tree waits for every processor. What the
+// plan's mounts are made of must stay within reach, and only of this process: the disk goes where
+// /proc comes to lie over it, and is the working directory.
+static bool enter_early(struct tree *tree)
+{
+    const int disk_fd = sys_open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    bool entered = false;
+
+    if (disk_fd < 0)
+        return assay_fault_set(tree->fault, "clone tmpfs");
+    entered = tree_attach(tree, fcntl(disk_fd, F_DUPFD_CLOEXEC, 0), "/proc", true, "hide tmpfs") &&
+            tree_add_proc(tree) && enter(tree) &&
+            (fchdir(disk_fd) == 0 || assay_fault_set(tree->fault, "enter tmpfs"));
+    close(disk_fd);
+    tree->out->entered = entered;
+    return entered;
+}
+
 static bool seal_and_enter(struct tree *tree)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 
     if (tree->plan->root_lower_count == 0 && sys_mount_setattr(tree->root_fd, 0, &attr) < 0)
         return assay_fault_set(tree->fault, "read-only root");
-    if (fchdir(tree->root_fd) < 0 || sys_pivot_root(".", ".") < 0)
-        return assay_fault_set(tree->fault, "pivot_root");
-    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-        return assay_fault_set(tree->fault, "detach old root");
-    return true;
+    return (tree->out->entered || enter(tree)) &&
+            (chdir("/") == 0 || assay_fault_set(tree->fault, "detach old root"));
 }
 
 static bool read_host_network(struct tree *tree)
@@ -551,12 +573,11 @@ enum assay_shape assay_mounts_shape(const struct assay_box_plan *plan)
     return ASSAY_SHAPE_PLAIN;
 }
 
-// Everything that is a system's: the root, places to write, /usr, /etc, /dev, /proc.
+// Everything that is a system's but /proc: the root, places to write, /usr, /etc, /dev.
 static bool make_system(struct tree *tree)
 {
     return read_host_network(tree) && mount_disk(tree) && mount_root(tree) &&
-            add_writable_places(tree) && tree_add_skeleton(tree) && tree_add_dev(tree) &&
-            tree_add_proc(tree);
+            add_writable_places(tree) && tree_add_skeleton(tree) && tree_add_dev(tree);
 }
 
 static bool make_rest(struct tree *tree)
@@ -612,7 +633,8 @@ bool assay_mounts_prepare(struct assay_mounts *out, enum assay_shape shape,
     assay_box_plan_default(&plan);
     plan.host_usr = true;
     begin(&tree, out, &plan, fault);
-    made = make_system(&tree);
+    // The spawner opens the plan's sources: nothing of the host is needed any more.
+    made = make_system(&tree) && (fresh_proc ? enter_early : tree_add_proc)(&tree);
     end(&tree);
     return made;
 }
@@ -627,7 +649,9 @@ bool assay_mounts_finish(struct assay_mounts *mounts, const struct assay_box_pla
     begin(&tree, mounts, plan, fault);
     tree.sources = sources;
     tree.parts = parts;
-    made = (mounts->root_fd >= 0 ? resize_disk(&tree) : make_system(&tree)) && make_rest(&tree);
+    made = (mounts->root_fd >= 0 ? resize_disk(&tree)
+                                 : make_system(&tree) && tree_add_proc(&tree)) &&
+            make_rest(&tree);
     end(&tree);
     if (mounts->root_fd >= 0)
         close(mounts->root_fd);

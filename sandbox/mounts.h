@@ -67,7 +67,8 @@ struct assay_mounts {
     enum assay_shape shape;
     bool staged;
     bool outer_proc;                   // tier B: /proc is that of the pid namespace around the box
-    int root_fd;                       // the new root until it is entered; -1
+    bool entered;                      // the new root is our root already
+    int root_fd;                       // the new root until it is complete; -1
     int proc_fd;                       // the box's /proc, for the meter
     int out_dir_fd;                    // -1: the plan wants none
     int part_fds[ASSAY_BOX_PARTS_MAX]; // detached read-only mounts of what a snapshot is to keep

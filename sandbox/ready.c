@@ -23,6 +23,7 @@ struct box *assay_ready_take(struct spawner *spawner, enum assay_shape shape, bo
     struct box *making = NULL;
     uint32_t seen = 0;
 
+    spawner->pool_paused = false;
     for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX && seen < spawner->box_count; slot++) {
         struct box *box = spawner->boxes[slot];
 
@@ -39,7 +40,6 @@ struct box *assay_ready_take(struct spawner *spawner, enum assay_shape shape, bo
     }
     if (making != NULL)
         return making;
-    spawner->pool_paused = false;
     return assay_spawn_make_own(spawner, shape, own_uid);
 }
 

@@ -286,8 +286,7 @@ static bool same_limits(const struct assay_box_limits *a, const struct assay_box
             a->process_count_max == b->process_count_max;
 }
 
-// The init died while it waited: that must not be the request's loss. Another is made.
-static bool replace(struct spawner *spawner, struct box *dead)
+bool assay_spawn_replace(struct spawner *spawner, struct box *dead)
 {
     struct assay_request *request = dead->request;
     struct epoll_event event = {.events = EPOLLIN};
@@ -343,14 +342,19 @@ void assay_spawn_deliver(struct spawner *spawner, struct box *box)
             !assay_request_send(request, box->control_fd, &box->fault)) {
         const bool died = box->fault.sys_errno == EPIPE || box->fault.sys_errno == ECONNRESET;
 
-        if (!assay_wire_hear_fault(box->control_fd, &box->fault) && died && replace(spawner, box))
+        if (!assay_wire_hear_fault(box->control_fd, &box->fault) && died &&
+                assay_spawn_replace(spawner, box))
             return;
         assay_spawner_fail(spawner, box);
-        return;
     }
+}
+
+void assay_spawn_forget_request(struct box *box)
+{
+    if (box->request != NULL)
+        assay_request_release(box->request);
+    free(box->request);
     box->request = NULL;
-    assay_request_release(request);
-    free(request);
 }
 
 static void tell_failure(int private_fd, const struct assay_fault *fault)
@@ -415,9 +419,7 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     if (box->group.oom_fd >= 0)
         (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, box->group.oom_fd, NULL);
     assay_cgroup_close(&box->group);
-    if (box->request != NULL)
-        assay_request_release(box->request);
-    free(box->request);
+    assay_spawn_forget_request(box);
     if (box->ordered)
         assay_ready_bury(spawner, box);
     if (!box->forked_here)

@@ -187,6 +187,10 @@ static void finish_box(struct spawner *spawner, struct box *box)
         assay_spawn_release(spawner, box);
         return;
     }
+    if (box->state == BOX_SETUP && box->unread && assay_spawn_replace(spawner, box)) {
+        assay_spawn_release(spawner, box);
+        return;
+    }
     if (box->ended_us == 0)
         box->ended_us = now_us;
     read_usage(spawner, box, &result.usage);
@@ -212,6 +216,7 @@ static void start_clock(struct box *box, uint64_t time_us)
         return;
     box->state = BOX_RUNNING;
     box->started_us = time_us;
+    assay_spawn_forget_request(box);
     box->check_us = 0; // the loop computes it
     // Only who counts silence needs to know; others are spared the wake-up.
     if (box->limits.idle_ms_max > 0)
@@ -224,7 +229,16 @@ static bool hear_init(struct spawner *spawner, struct box *box)
     struct assay_wire_init record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
-    const long got = assay_wire_receive(
+    socklen_t size = sizeof(int);
+    int problem = 0;
+    long got = 0;
+
+    // A socket that is closed before all in it was read says so to the other end, once.
+    if (box->state == BOX_SETUP &&
+            getsockopt(box->control_fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 &&
+            problem == ECONNRESET)
+        box->unread = true;
+    got = assay_wire_receive(
             box->control_fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
     if (got < 0 && errno != ECONNRESET) // nothing there, or it still waits

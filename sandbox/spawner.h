@@ -44,7 +44,8 @@ struct box {
     int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
     int part_fds[ASSAY_BOX_PARTS_MAX];              // detached mounts that become a snapshot
     size_t part_count;
-    struct assay_request *request; // owned; until it is sent
+    bool unread;                   // the init died without having read all of its request
+    struct assay_request *request; // owned; until the payload runs
     uint32_t uid;                  // host uid and gid
     struct assay_cgroup group;
     uint64_t group_number;
@@ -117,6 +118,9 @@ struct box *assay_spawn_make_box(struct spawner *spawner);
 struct box *assay_spawn_make_own(struct spawner *spawner, enum assay_shape shape, bool own_uid);
 // The box has its init: send it its request.
 void assay_spawn_deliver(struct spawner *spawner, struct box *box);
+void assay_spawn_forget_request(struct box *box);
+// The init died without having read its request: another gets it. False: not any more.
+bool assay_spawn_replace(struct spawner *spawner, struct box *dead);
 // A step of ours failed: kill what there is of it; its caller is told when it is dead.
 void assay_spawner_fail(struct spawner *spawner, struct box *box);
 // Forget a box whose process is gone (or never was): descriptors, uid, group, slot.

@@ -75,7 +75,7 @@ static bool run_in_session(const struct bench *bench, enum way way)
                     : way == BUILTIN ? "true"
                                      : "/bin/true; true",
             .wall_ms_max = 10000};
-    struct assay_command_result result;
+    struct assay_command_result result = {0};
     bool fine = false;
 
     if ((way == SHELL || way == BUILTIN ? assay_session_shell : assay_session_run)(

@@ -22,6 +22,7 @@ with zipfile.ZipFile(sys.argv[1] + "/" + name, "w") as wheel:
 open(sys.argv[1] + "/index.html", "w").write('<a href="%s">%s</a>' % (name, name))
 PY
 serve() { # DIR: $port, $server
+    : >"$1.log"
     /usr/bin/python3 -u -m http.server --bind 127.0.0.1 --directory "$1" 0 >"$1.log" 2>&1 &
     server=$!
     servers="${servers:-} $server"
@@ -35,7 +36,9 @@ serve() { # DIR: $port, $server
 }
 # shellcheck disable=SC2064 # as they are now
 finish() {
+    ended=$?
     for pid in ${servers:-}; do kill "$pid" 2>/dev/null || true; done
+    (exit "$ended") || cleanup # which looks at the status before it
     cleanup
 }
 trap finish EXIT
@@ -87,7 +90,7 @@ grep -q '"network": "allowlist"' "$ASSAY_HOME"/layers/*/meta.json || fail "the l
 # Without a network the same set-up fails, and says where the log lies.
 ASSAY_HOME=$WORK/home2 run 0 assay suite add "$SUITE"
 ASSAY_HOME=$WORK/home2 run 3 assay eval net --gold --instance net__setup-1 --network none
-has err 'set-up (log: layers/'
+has out 'set-up (log: layers/'
 
 # --- grading
 test_log() { cat "$ASSAY_HOME/runs/$1/$2/test_output.txt"; }
@@ -120,10 +123,10 @@ fetch="import urllib.request as u; print(u.urlopen('http://127.0.0.1:$other/secr
 run 0 assay box run --network allowlist --allow-host "127.0.0.1:$other" --json -- python3 -c "$fetch"
 has out secret
 has err '"network":"allowlist"'
-has err '"refused":[]'
-run 1 assay box run --network allowlist --env no_proxy= --env NO_PROXY= --json -- python3 -c "$fetch"
-has err "assay: refused: 127.0.0.1:$other, 1 time: not on this box's allow-list"
-has err "\"refused\":[\"127.0.0.1:$other, 1 time: not on this box's allow-list\"]"
+has err '"network_refused":[]'
+run 1 assay box run --network allowlist --json -- env -u no_proxy -u NO_PROXY python3 -c "$fetch"
+has err "assay: network: 127.0.0.1:$other, 1 time: not on this box's allow-list"
+has err "\"network_refused\":[\"127.0.0.1:$other, 1 time: not on this box's allow-list\"]"
 run 2 assay box run --network all -- true
 run 2 assay box run --network none --allow-host a.example -- true
 

@@ -10,7 +10,9 @@ rounds=2 kinds=gold
 cpus=$(nproc)
 burners=""
 stop_burners() {
+    ended=$?
     for pid in $burners; do kill "$pid" 2>/dev/null || true; done
+    (exit "$ended") || cleanup # which looks at the status before it
     cleanup
 }
 trap stop_burners EXIT

@@ -12,6 +12,8 @@
 
 #include "base/fs.h"
 
+#define POOL 16 // what a spawner keeps ready when nothing else is said
+
 struct assay_sandbox *boxes_sandbox;
 char boxes_folder[PATH_MAX];
 
@@ -345,7 +347,8 @@ unsigned boxes_count_groups(void)
     return count_groups("/sys/fs/cgroup", 5);
 }
 
-unsigned boxes_kill_children(const char *name)
+// The signal 0 only counts.
+static unsigned each_child(const char *name, int signal)
 {
     const int spawner = (int)assay_sandbox_spawner_pid(boxes_sandbox);
     char path[64];
@@ -362,7 +365,24 @@ unsigned boxes_kill_children(const char *name)
         boxes_read(child, sizeof(child), path);
         child[strcspn(child, "\n")] = '\0';
         if (strcmp(child, name) == 0)
-            killed += kill((pid_t)pid, SIGKILL) == 0;
+            killed += kill((pid_t)pid, signal) == 0;
     }
     return killed;
+}
+
+unsigned boxes_kill_children(const char *name)
+{
+    return each_child(name, SIGKILL);
+}
+
+unsigned boxes_count_children(const char *name)
+{
+    return each_child(name, 0);
+}
+
+void boxes_wait_for_the_pool(void)
+{
+    for (int i = 0; i < 2000 && boxes_count_children("assay-ready") < POOL; i++)
+        (void)usleep(5000);
+    assert_int_equal(boxes_count_children("assay-ready"), POOL);
 }

@@ -56,5 +56,8 @@ unsigned boxes_count_groups(void);
 // SIGKILL for the spawner's children of this name: "assay-init", "assay-ready" (waits for a
 // request), "assay-forge"; how many there were.
 unsigned boxes_kill_children(const char *name);
+unsigned boxes_count_children(const char *name);
+// Until as many wait for a request as may.
+void boxes_wait_for_the_pool(void);
 
 #endif

@@ -249,8 +249,7 @@ static void forged_answers_go_by(void **state)
             "head -c 100000 /dev/urandom >&10",
             "(sleep 0.2; printf '0000000000000000 0\\0/forged\\0\\0' >&10) &",
             "head -c 8000000 /dev/zero | tr '\\0' x >&10",
-            "export BIG=$(head -c 130000 /dev/zero | tr '\\0' y) BIG2=$(head -c 131070 /dev/zero | "
-            "tr '\\0' y)",
+            "z() { head -c $1 /dev/zero | tr '\\0' y; }; export BIG=$(z 130000) BIG2=$(z 131070)",
             "cat <&10 & sleep 0.1",
             "PWD=../../forged",
     };

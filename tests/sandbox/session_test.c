@@ -591,7 +591,7 @@ static bool run_one(
         struct assay_session *session, enum kind kind, const char *line, const char *output)
 {
     const struct assay_command command = {.line = line, .wall_ms_max = 30000};
-    struct assay_command_result result;
+    struct assay_command_result result = {0};
     bool fine = false;
 
     if ((kind == SHELL ? assay_session_shell : assay_session_run)(
