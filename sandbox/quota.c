@@ -50,8 +50,9 @@ pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal)
     if (pid == 0) // it has all capabilities there, and takes its ids when they are mapped
         return 0;
     problem = errno;
-    if (!set_owner(0, death_signal) && !set_owner(0, death_signal))
-        _exit(1); // half root, half not: nothing that should go on
+    for (int i = 0; !set_owner(0, death_signal); i++)
+        if (i > 0)
+            _exit(1); // half root, half not: nothing that should go on
     errno = problem;
     return pid;
 }

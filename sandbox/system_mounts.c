@@ -83,14 +83,16 @@ static bool add_link(struct tree *tree, const struct assay_skeleton_entry *entry
     return linked;
 }
 
-static void remove_entry(const struct tree *tree, const char *path)
+static bool remove_entry(struct tree *tree, const char *path)
 {
     const int fd = open_folder(tree, path);
+    const bool removed = fd >= 0 && unlinkat(fd, last_name(path), 0) == 0;
 
-    if (fd < 0)
-        return;
-    (void)unlinkat(fd, last_name(path), 0);
-    close(fd);
+    if (!removed)
+        (void)assay_fault_set(tree->fault, "replace /etc");
+    if (fd >= 0)
+        close(fd);
+    return removed;
 }
 
 static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entry)
@@ -114,8 +116,8 @@ static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entr
             text = tree->host_hosts;
         len = text == entry->text ? len : strlen(text);
         // Not through a link of an image: resolv.conf is often one.
-        if (!missing && entry->replace)
-            remove_entry(tree, entry->path);
+        if (!missing && entry->replace && !remove_entry(tree, entry->path))
+            return false;
         return (!missing && !entry->replace) || write_file(tree, entry->path, text, len);
     case ASSAY_SKELETON_BIND:
         break;

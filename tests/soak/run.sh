@@ -26,6 +26,17 @@ row() {
 
 row "kill -9 of assay, spawner, box" "50 rounds, one verdict each, nothing left" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" sh tests/integration/kill.sh
+for who in root user no_cgroups; do
+    case $who in
+    root) set -- ;;
+    user) set -- "$build/tests/as_user" ;;
+    no_cgroups) set -- env ASSAY_TEST_HIDE_CGROUPS=1 ;;
+    esac
+    row "10,000 boxes in a row, 200 at once ($who)" "nothing grows; honest results as alone" \
+        env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_many_test"
+    row "every system call ($who)" "60 rounds of chance, as the table says" \
+        env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_calls_test"
+done
 if [ -x "$build/tests/envs_apply_oracle_test" ]; then
     row "patch engine against git apply" "10,000 mutated diffs, no unexplained difference" \
         env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_ORACLE_COUNT="${ASSAY_ORACLE_COUNT:-10000}" \

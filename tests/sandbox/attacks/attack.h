@@ -42,7 +42,7 @@ enum {
 
 static inline unsigned short attack_port(void)
 {
-    const char *text = getenv("ASSAY_PORT");
+    const char *text = secure_getenv("ASSAY_PORT");
 
     return (unsigned short)(text != NULL ? strtol(text, NULL, 10) : 47123);
 }
@@ -54,12 +54,12 @@ static inline const char *attack_word(long got)
     return name != NULL ? name : "unknown";
 }
 
-#define TRY(name, call)                                                                            \
-    do {                                                                                           \
-        errno = 0;                                                                                 \
-        const long attack_got = (long)(call);                                                      \
-        (void)printf("%s %s\n", name, attack_word(attack_got));                                    \
-    } while (0)
+static inline void attack_tell(const char *name, long got)
+{
+    (void)printf("%s %s\n", name, attack_word(got));
+}
+
+#define TRY(name, call) (errno = 0, attack_tell(name, (long)(call)))
 
 // Open, and close again what came.
 static inline int attack_open(const char *path, int flags)

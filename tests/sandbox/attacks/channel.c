@@ -94,7 +94,7 @@ static void leave(void)
     for (size_t i = 0; i + 1 < sizeof(files) / sizeof(files[0]); i++)
         (void)attack_open(files[i], O_WRONLY | O_CREAT);
     (void)mq_send(queue, "secret", 6, 0);
-    (void)strcpy(shmat(shm, NULL, 0), "secret");
+    memcpy(shmat(shm, NULL, 0), "secret", 6);
     (void)semget(KEY, 4, IPC_CREAT | 0666);
     (void)msgsnd(message, &(struct {
         long type;
@@ -178,6 +178,7 @@ static void say_names(const char *name, const char *path)
     const struct dirent *entry = NULL;
     unsigned count = 0;
 
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     while (dir != NULL && (entry = readdir(dir)) != NULL)
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
     if (dir != NULL)

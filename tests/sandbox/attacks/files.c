@@ -100,10 +100,7 @@ static void change_shared(const char *prefix, const char *path)
     int flags = FS_IMMUTABLE_FL;
 
 #define TRY_ON(what, call)                                                                         \
-    do {                                                                                           \
-        (void)snprintf(name, sizeof(name), "%s_%s", prefix, what);                                 \
-        TRY(name, call);                                                                           \
-    } while (0)
+    ((void)snprintf(name, sizeof(name), "%s_%s", prefix, what), TRY(name, call))
     TRY_ON("open", attack_open(path, O_WRONLY));
     TRY_ON("truncate", truncate(path, 0));
     TRY_ON("chmod", chmod(path, 0777));

@@ -93,7 +93,7 @@ static const char *try_call(long number, const uint64_t a[6])
         uint64_t own[6];
 
         (void)sigemptyset(&child);
-        (void)sigprocmask(SIG_SETMASK, &child, NULL);
+        (void)pthread_sigmask(SIG_SETMASK, &child, NULL);
         memcpy(own, a, sizeof(own));
         if (number == SYS_kill || number == SYS_tkill || number == SYS_tgkill)
             own[0] = own[1] = own[0] == 0 ? 0 : (uint64_t)getpid();
@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     scratch = mmap(NULL, SCRATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &child, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &child, NULL);
     if (argc == 2 && strcmp(argv[1], "x32") == 0)
         (void)printf("living %u\n", count_living_x32());
     else if (argc == 2 && strcmp(argv[1], "i386") == 0)

@@ -71,7 +71,7 @@ static long take_signal(void)
 
     if (!is_blocked) {
         (void)sigfillset(&all);
-        (void)sigprocmask(SIG_BLOCK, &all, NULL);
+        (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
         is_blocked = true;
     }
     return sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 1});
