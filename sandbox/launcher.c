@@ -5,16 +5,20 @@
 //
 // assay has threads, gigabytes and perhaps a GPU; it must never fork. So it
 // execs assay-box once, first thing, and talks to it over one SOCK_SEQPACKET
-// socket, which assay-box finds as descriptor 3. There are three kinds of process:
+// socket, which assay-box finds as descriptor 3. There are four kinds of process:
 //
-//   spawner   This program. One thread, an epoll loop, a few megabytes. The only
-//             process that clones. As root it keeps its rights, because only root
-//             can open host directories below private folders, shift their owners
-//             and write control groups; it never runs a byte that a box controls.
-//   init      PID 1 of each box: a clone of the spawner in new user, mount, pid,
-//             ipc, uts, network (and, by unshare, cgroup) namespaces, mapped to a
-//             host uid that is never 0. It makes the box's inside, forks the
-//             payload, reaps, reports, and never execs.
+//   spawner   This program. One thread, an epoll loop, a few megabytes; it must answer
+//             at once. As root it keeps its rights, because only root can open host
+//             directories below private folders, shift their owners and write control
+//             groups; it never runs a byte that a box controls.
+//   forge     A fork of the spawner that does what is slow: it makes control groups and
+//             network namespaces, clones inits (as the spawner's own children) ahead of
+//             any request, and clears away what dead boxes leave. See forge.h, ready.h.
+//   init      PID 1 of each box: a clone of the forge in new user, mount, pid, ipc, uts
+//             (and, by unshare, cgroup) namespaces and a network namespace that nobody
+//             used, mapped to a host uid that is never 0. It makes of the box's inside
+//             what all boxes have alike and waits, perhaps long; gets its request, makes
+//             the rest, forks the payload, reaps, reports, and never execs.
 //   payload   The untrusted command. Its own session, no capability, no_new_privs,
 //             Landlock scopes, seccomp last, then exec.
 //
@@ -25,8 +29,9 @@
 //
 //   private   assay <-> spawner: "started", "result"; assay may say "kill". When
 //             assay's end closes, for whatever reason, the box is killed.
-//   control   spawner <-> init: "go" after uid maps and control groups are
-//             written; then what the init sees. When it closes, the init exits.
+//   control   spawner <-> init: "go" (from the forge) after uid maps and control
+//             groups are written; the request; then what the init sees. When it
+//             closes, the init exits.
 //   pipes     output, report and stdin go from assay straight to the payload; the
 //             spawner only passes them on. assay drains them until the spawner
 //             says that everything in the box is dead, never until end of file.

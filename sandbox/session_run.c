@@ -135,7 +135,7 @@ static int watch_clocks(struct assay_watch *watch)
     int timeout_ms = -1;
 
     if (!watch->killed && command->cancel != NULL) {
-        if (*command->cancel)
+        if (__atomic_load_n(command->cancel, __ATOMIC_RELAXED))
             assay_watch_kill(watch, ASSAY_BOX_CANCELLED);
         timeout_ms = CANCEL_POLL_MS;
     }

@@ -257,7 +257,7 @@ static void *cancel_soon(void *user)
     struct cancel *cancel = user;
 
     usleep(200000);
-    cancel->now = true;
+    __atomic_store_n(&cancel->now, true, __ATOMIC_RELAXED);
     return NULL;
 }
 
