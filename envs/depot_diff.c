@@ -169,7 +169,11 @@ static enum assay_status diff_lists(struct diff *diff, bool (*only)(void *user, 
     enum assay_status status = ASSAY_OK;
 
     while (status == ASSAY_OK && next_pair(diff, &old_item, &new_item)) {
-        if (only != NULL && !only(user, old_item != NULL ? old_item->path : new_item->path))
+        const struct item *there = old_item != NULL ? old_item : new_item;
+
+        if (there == NULL) // next_pair() gives one of them
+            break;
+        if (only != NULL && !only(user, there->path))
             continue;
         status = diff_pair(diff, old_item, new_item, err);
     }
