@@ -89,8 +89,11 @@ bool tree_attach(
         struct tree *tree, int mount_fd, const char *path, bool is_directory, const char *step)
 {
     bool attached = false;
-    int fd = tree_open(tree, path, O_PATH, 0);
+    int fd = -1;
 
+    if (mount_fd < 0)
+        return assay_fault_set(tree->fault, step);
+    fd = tree_open(tree, path, O_PATH, 0);
     if (fd < 0 && errno == ENOENT) {
         if (!(is_directory ? tree_make_directories(tree, path, step)
                            : make_file(tree, path, step))) {

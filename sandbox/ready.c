@@ -140,6 +140,8 @@ static bool order(struct spawner *spawner, struct box *box)
         box->state = BOX_MAKING;
         box->ordered = true;
         assay_forge_make_here(spawner, &record, &made, fds, &fd_count);
+        if (made.pid <= 0) // the forge, which buries what it fails to make, has no part in this
+            assay_ready_bury(spawner, box);
         adopt(spawner, box, &made, fds, fd_count);
         return true;
     }

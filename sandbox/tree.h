@@ -27,7 +27,8 @@ struct tree {
 
 // Open below the new root, links resolved inside it. -1 with errno.
 int tree_open(const struct tree *tree, const char *path, int flags, unsigned mode);
-// Attach a detached mount at `path`, which is made if missing; closes mount_fd.
+// Attach a detached mount at `path`, which is made if missing; closes mount_fd. -1 is a failure
+// already, with errno.
 bool tree_attach(
         struct tree *tree, int mount_fd, const char *path, bool is_directory, const char *step);
 // A detached clone of what is at `path` below dir_fd, with attributes added; -1 with errno.

@@ -9,19 +9,32 @@
 
 #include "base/clock.h"
 
+// The plan's environment and ours; the same for all plans of the program.
+static const char *environment[16];
+static char port[32];
+
+static void make_environment(void)
+{
+    struct boxes_plan plan;
+    size_t count = 0;
+
+    boxes_plan_init(&plan, NULL);
+    for (; plan.plan.env[count] != NULL; count++) {
+        assert_true(count < sizeof(environment) / sizeof(environment[0]) - 2);
+        environment[count] = plan.plan.env[count];
+    }
+    (void)snprintf(port, sizeof(port), "ASSAY_PORT=%d", host_port);
+    environment[count] = port;
+}
+
 void attack_plan_init(struct boxes_plan *plan, const char *script)
 {
     static const char *const canary[] = {host_canary};
-    static const char *env[16];
-    static char port[32];
-    size_t count = 0;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+    (void)pthread_once(&once, make_environment); // plans are made in many threads
     boxes_plan_init(plan, script);
-    (void)snprintf(port, sizeof(port), "ASSAY_PORT=%d", host_port);
-    for (; plan->plan.env[count] != NULL && count < sizeof(env) / sizeof(env[0]) - 2; count++)
-        env[count] = plan->plan.env[count];
-    env[count] = port;
-    plan->plan.env = env;
+    plan->plan.env = environment;
     boxes_add_mount(plan, ASSAY_MOUNT_OVERLAY, "/testbed", canary, 1);
     boxes_add_mount(plan, ASSAY_MOUNT_BIND_RO, "/canary", canary, 1);
     plan->plan.cwd = "/testbed";

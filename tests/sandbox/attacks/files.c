@@ -149,6 +149,7 @@ static void links_attack(void)
     int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     int exec_fd = -1;
     struct {
+        // cppcheck-suppress unusedStructMember
         unsigned long flags, mode, resolve;
     } how = {O_RDONLY, 0, 0};
 

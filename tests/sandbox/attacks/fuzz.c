@@ -22,8 +22,11 @@ static unsigned char *scratch; // what pointers point to
 // Without a frame: after vfork() parent and child return through the same stack.
 static inline __attribute__((always_inline)) long call(long number, const uint64_t a[6])
 {
+    // cppcheck-suppress constStatement
     register long r10 __asm__("r10") = (long)a[3];
+    // cppcheck-suppress constStatement
     register long r8 __asm__("r8") = (long)a[4];
+    // cppcheck-suppress constStatement
     register long r9 __asm__("r9") = (long)a[5];
     long got = number;
 

@@ -298,13 +298,8 @@ static void clock_attack(void)
     struct timex timex = {.modes = ADJ_FREQUENCY, .freq = 1};
     cpu_set_t cpus;
     struct sched_param param = {.sched_priority = 1};
-    struct {
-        unsigned size, policy;
-        unsigned long flags;
-        int nice;
-        unsigned priority;
-        unsigned long runtime, deadline, period;
-    } attr = {48, 6, 0, 0, 0, 1000000, 10000000, 10000000}; // SCHED_DEADLINE
+    // struct sched_attr: size and policy (SCHED_DEADLINE), flags, nice and priority, three times
+    const unsigned long attr[6] = {48 | 6UL << 32, 0, 0, 1000000, 10000000, 10000000};
 
     TRY("clock_settime", clock_settime(CLOCK_REALTIME, &zero));
     TRY("settimeofday", settimeofday(&zero_tv, NULL));
@@ -312,7 +307,7 @@ static void clock_attack(void)
     TRY("clock_adjtime", clock_adjtime(CLOCK_REALTIME, &timex));
     TRY("fifo", sched_setscheduler(0, SCHED_FIFO, &param));
     TRY("rr", sched_setscheduler(0, SCHED_RR, &param));
-    TRY("deadline", syscall(SYS_sched_setattr, 0, &attr, 0));
+    TRY("deadline", syscall(SYS_sched_setattr, 0, attr, 0));
     CPU_ZERO(&cpus);
     for (size_t i = 0; i < CPU_SETSIZE; i++)
         CPU_SET(i, &cpus);

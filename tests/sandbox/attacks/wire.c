@@ -36,6 +36,7 @@ static long netlink_down(void)
     struct {
         struct nlmsghdr header;
         struct nlmsgerr error;
+        // cppcheck-suppress unusedStructMember
         char more[256];
     } answer = {0};
     const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
