@@ -235,11 +235,14 @@ static bool wake_payload(struct life *life, int error_fd, struct assay_fault *fa
 // execs, which spares each box a copy of it. Not when it learns: then we answer its calls.
 static pid_t fork_payload(struct assay_payload *payload)
 {
-    // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): it only returns by exec or _exit
-    const pid_t pid = payload->plan->learn ? fork() : vfork();
+    pid_t pid = -1;
 
-    if (pid == 0)
-        assay_payload_exec(payload);
+    if (payload->plan->learn)
+        pid = fork();
+    else
+        pid = vfork();               // NOLINT(clang-analyzer-security.insecureAPI.vfork)
+    if (pid == 0)                    // only exec and _exit follow
+        assay_payload_exec(payload); // NOLINT(clang-analyzer-unix.Vfork)
     return pid;
 }
 
