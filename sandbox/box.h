@@ -96,6 +96,13 @@ enum assay_mount_kind {
 
 struct assay_mount {
     enum assay_mount_kind kind;
+    // As root and with `owned`: lowers of this host user and group are the box's
+    // own files, whoever they are (0 too); without it those of the store are. An
+    // ordinary user's boxes own what the user owns.
+    uid_t owner_uid;
+    gid_t owner_gid;
+    bool owned;
+    bool optional;             // BIND_RO: a missing source is skipped
     const char *target;        // absolute path in the box; made if missing
     const char *const *lowers; // host paths, borrowed; directories (a file only for BIND_RO)
     size_t lower_count;        // at most ASSAY_MOUNT_LOWERS_MAX
@@ -108,13 +115,6 @@ struct assay_mount {
     // TMPFS: its own size; 0: a part of the box's tmpfs, under disk_bytes_max.
     uint64_t bytes_max;
     uint64_t inodes_max; // likewise
-    bool optional;       // BIND_RO: a missing source is skipped
-    // As root: lowers of this host user and group are the box's own files, whoever
-    // they are (0 too); without it those of the store are. An ordinary user's
-    // boxes own what the user owns.
-    bool owned;
-    uid_t owner_uid;
-    gid_t owner_gid;
 };
 #define ASSAY_MOUNT_LOWERS_MAX 32
 
