@@ -478,12 +478,28 @@ static bool make_place(struct tree *tree, const char *path, unsigned mode)
 }
 
 // What a host's users may write: windows through the root, which is read-only when it is ours.
+static bool make_bare_places(struct tree *tree)
+{
+    static const char *const names[] = {"var", "home", "run", "sys"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (mkdirat(tree->root_fd, names[i], 0755) < 0)
+            return assay_fault_set(tree->fault, "make places");
+    for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++)
+        if (mkdirat(tree->root_fd, assay_places[i].path + 1, assay_places[i].mode) < 0)
+            return assay_fault_set(tree->fault, "make places");
+    return true;
+}
+
 static bool add_writable_places(struct tree *tree)
 {
     const struct assay_place *rows = assay_places;
 
+    // In an empty root of our own there is nothing to look at first.
+    if (tree->plan->root_lower_count == 0 && tree->plain && !make_bare_places(tree))
+        return false;
     for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++) {
-        if (!make_place(tree, rows[i].path, rows[i].mode))
+        if (!tree->plain && !make_place(tree, rows[i].path, rows[i].mode))
             return false;
         if (tree->plan->root_lower_count == 0) {
             const int fd = tree_clone(tree->root_fd, rows[i].path + 1, 0);
@@ -494,8 +510,9 @@ static bool add_writable_places(struct tree *tree)
                 return false;
         }
     }
-    return tree_make_directories(tree, "/run", "make places") &&
-            tree_make_directories(tree, "/sys", "make places");
+    return tree->plain ||
+            (tree_make_directories(tree, "/run", "make places") &&
+                    tree_make_directories(tree, "/sys", "make places"));
 }
 
 static bool enter(struct tree *tree)

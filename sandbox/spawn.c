@@ -379,10 +379,10 @@ void assay_spawn_box(struct spawner *spawner, const struct assay_wire_run *recor
         started = assay_request_take(request, fds + 1, fd_count - 1, &fault) &&
                 (record->zygote != 0 ? start_run(spawner, record->zygote, request, fds[0], &fault)
                                      : start(spawner, request, fds[0], &serve_fd, &fault));
-        if (!started)
+        if (!started) {
             assay_request_release(request);
-        if (!started)
             free(request);
+        }
     } else {
         for (size_t i = 1; i < fd_count; i++)
             close(fds[i]);

@@ -49,6 +49,13 @@ static inline int sys_attach(int mount_fd, int target_fd)
             MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+// The same at `name` below dir_fd; a link is not followed.
+static inline int sys_attach_at(int mount_fd, int dir_fd, const char *name)
+{
+    return (int)syscall(
+            SYS_move_mount, mount_fd, "", dir_fd, name, (unsigned)MOVE_MOUNT_F_EMPTY_PATH);
+}
+
 static inline int sys_mount_setattr(int mount_fd, unsigned flags, struct mount_attr *attr)
 {
     return (int)syscall(

@@ -131,6 +131,21 @@ static bool add_entry(struct tree *tree, const struct assay_skeleton_entry *entr
     return tree_attach(tree, fd, host_path, entry->is_directory, "attach /etc");
 }
 
+// On an entry of our own directory, which no link stands for.
+static bool attach_in(int dir_fd, const char *name, int mount_fd)
+{
+    bool attached = false;
+    int problem = 0;
+
+    if (mount_fd < 0)
+        return false;
+    attached = sys_attach_at(mount_fd, dir_fd, name) == 0;
+    problem = errno;
+    close(mount_fd);
+    errno = problem;
+    return attached;
+}
+
 static bool attach_stage(struct tree *tree, const char *source, const char *target)
 {
     const int fd = tree_clone(AT_FDCWD, source, 0);
@@ -143,7 +158,9 @@ static bool attach_stage(struct tree *tree, const char *source, const char *targ
         close(fd);
         return false;
     }
-    return tree_attach(tree, fd, target, true, "attach stage");
+    if (tree->plan->root_lower_count > 0) // an image may have a link there
+        return tree_attach(tree, fd, target, true, "attach stage");
+    return attach_in(tree->root_fd, target + 1, fd) || assay_fault_set(tree->fault, "attach stage");
 }
 
 static bool add_staged(struct tree *tree)
@@ -204,22 +221,6 @@ static bool make_dev(struct tree *tree)
 }
 
 // Closes mount_fd; -1 is a failure already, with errno.
-static bool attach_in(int dir_fd, const char *name, int mount_fd)
-{
-    if (mount_fd < 0)
-        return false;
-
-    const int place_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    const bool attached = place_fd >= 0 && sys_attach(mount_fd, place_fd) == 0;
-    const int problem = errno;
-
-    if (place_fd >= 0)
-        close(place_fd);
-    close(mount_fd);
-    errno = problem;
-    return attached;
-}
-
 static bool add_pts(struct tree *tree, int dev_fd)
 {
     const int fs_fd = sys_fsopen("devpts");
@@ -305,7 +306,10 @@ static bool mask(struct tree *tree, int proc_fd, const char *name)
     if (S_ISDIR(stat.st_mode)) {
         fd = tree_clone(AT_FDCWD, "empty", READ_ONLY);
     } else {
-        fd = tree_clone(AT_FDCWD, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+        // The box's own has the attributes already.
+        fd = tree->plan->root_lower_count == 0
+                ? tree_clone(tree->root_fd, "dev/null", 0)
+                : tree_clone(AT_FDCWD, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
         if (fd >= 0 && fstat(fd, &stat) < 0) {
             (void)assay_fault_set(tree->fault, "mask /proc");
             close(fd);

@@ -97,7 +97,8 @@ int main(int argc, char **argv)
     if (!measure(us, rounds))
         return 1;
     qsort(us, rounds, sizeof(us[0]), compare_u64);
-    const double median_ms = (double)us[rounds / 2] / 1000;
+    const uint64_t median_us = us[rounds / 2];
+    const double median_ms = (double)median_us / 1000;
     const double most_ms = (double)us[rounds - 1] / 1000;
 
     if (json)
