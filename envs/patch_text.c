@@ -222,7 +222,7 @@ enum assay_status assay_patch_text_add(struct assay_buf *out, const char *path,
         const struct assay_patch_side *old_side, const struct assay_patch_side *new_side,
         struct assay_error *err)
 {
-    static char empty[1];
+    static char empty[1] = "";
     const struct assay_patch_side nothing = {.content = {.data = empty}};
     enum assay_status status = ASSAY_OK;
 
