@@ -78,6 +78,8 @@ struct assay_model_config {
     bool tied_head; // the head is the embedding
     bool norm_topk; // router weights of the chosen experts are made to sum to 1
     float router_aux_coef;
+    bool router_aux_by_layer; // its loss is a sum over layers (minimind), not of all layers
+                              // together
     enum assay_slopes slopes;
     int64_t bos_id, eos_id; // -1: none named
 };

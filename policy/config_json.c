@@ -106,6 +106,7 @@ static const struct field assay_fields[] = {COMMON_FIELDS,
         {"rms_norm_eps", FIELD_FLOAT, AT(norm_eps), 1e-6},
         {"inner_norm_eps", FIELD_FLOAT, AT(inner_norm_eps), 1e-6},
         {"postnorm", FIELD_BOOL, AT(postnorm), 0}, {"qk_norm", FIELD_BOOL, AT(qk_norm), 0},
+        {"router_aux_by_layer", FIELD_BOOL, AT(router_aux_by_layer), 0},
         {"lightning_alpha", FIELD_FLOAT, AT(lightning_factors.alpha), 1},
         {"lightning_beta", FIELD_FLOAT, AT(lightning_factors.beta), 1},
         {"softmax_alpha", FIELD_FLOAT, AT(softmax_factors.alpha), 1},
@@ -462,6 +463,7 @@ static enum assay_status finish_minimind(struct reading *r, struct assay_error *
                 .beta_fast = 32,
                 .beta_slow = 1,
                 .attention_factor = 1};
+    c->router_aux_by_layer = true;
     if (moe && assay_json_bool(moe)) {
         all_sparse(r, sparse);
         if (c->expert_ffn_size == 0)
