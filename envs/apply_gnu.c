@@ -10,6 +10,8 @@
 #include "envs/apply_ladder.h"
 #include "envs/apply_paths.h"
 
+enum { MOVES_MAX = 1000 };
+
 struct gnu_applier {
     const struct assay_apply_options *options;
     struct paths *paths;
@@ -164,13 +166,17 @@ static bool looks_reversed(
     return file->missing[ASSAY_GNU_NEW] > 0;
 }
 
+static bool moves(const struct assay_gnu_file *file)
+{
+    return file->renames == 3 || file->copies == 3;
+}
+
 static enum assay_status choose(struct gnu_choice *out, struct gnu_applier *applier,
         const struct assay_gnu_file *file, struct assay_error *err)
 {
     const char *names[ASSAY_GNU_NAMES] = {file->names[0], file->names[1], file->names[2]};
     struct assay_file found[ASSAY_GNU_NAMES] = {0};
     bool exists[ASSAY_GNU_NAMES] = {false}, any = false;
-    const bool moves = file->renames == 3 || file->copies == 3;
     size_t best = ASSAY_GNU_NAMES;
     enum assay_status status = ASSAY_OK;
 
@@ -197,10 +203,10 @@ static enum assay_status choose(struct gnu_choice *out, struct gnu_applier *appl
         return status;
     if (best == ASSAY_GNU_NAMES)
         return refuse(file, any ? names[names[0] == NULL] : NULL, "can't find the file to patch", err);
-    if (moves && (names[ASSAY_GNU_OLD] == NULL || names[ASSAY_GNU_NEW] == NULL))
+    if (moves(file) && (names[ASSAY_GNU_OLD] == NULL || names[ASSAY_GNU_NEW] == NULL))
         return refuse(file, names[best], "a rename or copy without two names", err);
     out->in = names[best];
-    out->out = moves ? names[ASSAY_GNU_NEW] : names[best];
+    out->out = moves(file) ? names[ASSAY_GNU_NEW] : names[best];
     out->old = found[best];
     return ASSAY_OK;
 }
@@ -259,7 +265,7 @@ static enum assay_status settle(struct gnu_applier *applier, const struct assay_
         return remove_file(applier, choice->out, err);
     if (content.len > 0 && file->missing[ASSAY_GNU_NEW] == 2)
         return refuse(file, choice->out, "the file differs from what the patch deletes", err);
-    if (file->hunk_count == 0 && !sets_mode && file->renames != 3 && file->copies != 3)
+    if (file->hunk_count == 0 && !sets_mode && !moves(file))
         return ASSAY_OK; // a header that asks for nothing
     status = write_file(applier, choice->out, file->patch_line, &new, err);
     if (status == ASSAY_OK && file->renames == 3 && strcmp(choice->in, choice->out) != 0)
@@ -274,6 +280,42 @@ static enum assay_status add_record(
         applier->records[applier->record_count] =
                 (struct assay_hunk_record){.path = path, .tolerance = "gnu"};
     applier->record_count += file->hunk_count > 0 ? file->hunk_count : 1;
+    return ASSAY_OK;
+}
+
+static bool shares_name(const struct assay_gnu_file *a, const struct assay_gnu_file *b)
+{
+    for (size_t i = 0; i < 4; i++) {
+        const char *x = a->names[i / 2], *y = b->names[i % 2];
+
+        if (x != NULL && y != NULL && strcmp(x, y) == 0)
+            return true;
+    }
+    return false;
+}
+
+// GNU patch writes what git headers ask for at its end, and reads files that it renames or copies
+// as they were. What then comes of one that is changed twice depends on the order in which it
+// happens to write; no such patch is accepted here.
+static enum assay_status check_moves(
+        const struct assay_gnu_patch *patch, struct assay_error *err)
+{
+    size_t moved = 0;
+
+    for (size_t i = 0; i < patch->file_count; i++)
+        moved += moves(&patch->files[i]);
+    if (moved > MOVES_MAX)
+        return refuse(&patch->files[0], NULL, "too many renames and copies", err);
+    for (size_t i = 0; i < patch->file_count && moved > 0; i++) {
+        for (size_t k = 0; k < patch->file_count; k++) {
+            if (i != k && moves(&patch->files[i]) && shares_name(&patch->files[i], &patch->files[k]))
+                return refuse(&patch->files[i], patch->files[i].names[0],
+                        "renamed or copied, and changed again", err);
+        }
+        if (moves(&patch->files[i]) && patch->files[i].missing[ASSAY_GNU_NEW] == 2)
+            return refuse(
+                    &patch->files[i], patch->files[i].names[0], "renamed, and deleted", err);
+    }
     return ASSAY_OK;
 }
 
@@ -364,7 +406,9 @@ enum assay_status gnu_apply(struct assay_edits **out, const struct assay_gnu_pat
     applier.records = assay_arena_array(arena, record_max, sizeof(*applier.records));
     if (edits == NULL || applier.records == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for edits");
-    status = paths_create(&applier.paths, read, read_user, options, arena, err);
+    status = check_moves(patch, err);
+    if (status == ASSAY_OK)
+        status = paths_create(&applier.paths, read, read_user, options, arena, err);
     for (size_t i = 0; i < patch->file_count && status == ASSAY_OK; i++)
         status = apply_file(&applier, &patch->files[i], err);
     if (status == ASSAY_OK)

@@ -318,44 +318,77 @@ enum assay_status patch_mend(
     return ASSAY_OK;
 }
 
+// git's reading of the text. *out has no files where git refuses it; *doubtful: where git takes
+// it for something else than was meant.
+static enum assay_status read_exactly(struct assay_patch **out, struct assay_bytes text,
+        bool *doubtful, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_error refusal = {0};
+    struct patch_reader reader = {.strip = 1, .arena = arena, .err = &refusal};
+    struct assay_patch *patch = NULL;
+    enum assay_status status = read_once(&patch, &reader, text);
+
+    if (status != ASSAY_OK && status != ASSAY_EPATCH) {
+        if (err != NULL)
+            *err = refusal;
+        return status;
+    }
+    if (patch == NULL) {
+        patch = assay_arena_alloc(arena, sizeof(*patch));
+        if (patch == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "no memory for a patch");
+        patch->format = ASSAY_FORMAT_DIFF;
+        patch->exact_refusal = assay_arena_strdup(arena, refusal.message);
+    } else {
+        patch->exact = patch;
+    }
+    patch->text = text;
+    patch->bytes = text.len;
+    patch->combined_line = reader.combined_line;
+    *doubtful = reader.doubtful;
+    *out = patch;
+    return ASSAY_OK;
+}
+
 enum assay_status patch_read_diff(struct assay_patch **out, struct assay_bytes outer,
         const struct patch_text *inner, struct assay_arena *arena, struct assay_error *err)
 {
-    struct assay_error exact_err = {0};
-    struct patch_reader exact_reader = {.strip = 1, .arena = arena, .err = &exact_err};
     struct patch_reader reader = {
             .tolerant = true, .strip = 1, .arena = arena, .err = err, .numbers = inner->numbers};
     struct assay_bytes mended = inner->text;
     struct assay_patch *exact = NULL, *patch = NULL;
-    enum assay_status status = read_once(&exact, &exact_reader, outer);
+    bool doubtful = false;
+    enum assay_status status = read_exactly(&exact, outer, &doubtful, arena, err);
 
-    if (status != ASSAY_OK && status != ASSAY_EPATCH) {
-        if (err != NULL)
-            *err = exact_err;
+    if (status != ASSAY_OK)
         return status;
-    }
-    if (exact != NULL) {
-        exact->exact = exact;
-        exact->text = outer;
-        exact->bytes = outer.len;
-        exact->combined_line = exact_reader.combined_line;
-    }
-    if (exact == NULL || exact_reader.doubtful || inner->numbers != NULL) {
+    if (exact->exact == NULL || doubtful || inner->numbers != NULL) {
         status = patch_mend(&mended, arena, err);
         if (status == ASSAY_OK)
             status = read_once(&patch, &reader, mended);
     }
-    if (patch == NULL && exact == NULL)
+    if (patch == NULL && exact->exact == NULL)
         return status;
     if (patch == NULL)
         patch = exact;
-    patch->exact = exact;
-    if (exact == NULL)
-        patch->exact_refusal = assay_arena_strdup(arena, exact_err.message);
+    patch->exact = exact->exact;
+    patch->exact_refusal = exact->exact_refusal;
     patch->bytes = outer.len;
     patch->text = outer;
     *out = patch;
     return ASSAY_OK;
+}
+
+enum assay_status assay_patch_read_exact(struct assay_patch **out, const char *text, size_t len,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_bytes bytes = {.data = text, .len = len};
+    bool doubtful = false;
+
+    if (len > ASSAY_PATCH_BYTES_MAX)
+        return assay_fail(
+                err, ASSAY_EPATCH, "the patch is larger than %zu bytes", ASSAY_PATCH_BYTES_MAX);
+    return read_exactly(out, bytes, &doubtful, arena, err);
 }
 
 enum assay_status assay_patch_parse(struct assay_patch **out, const char *text, size_t len,

@@ -133,6 +133,11 @@ ASSAY_MUST_USE enum assay_status assay_patch_read(struct assay_patch **out, cons
         size_t len, enum assay_patch_format format, struct assay_arena *arena,
         struct assay_error *err);
 
+// For a mode that knows no tolerance: git's reading of the text alone. Where git refuses it, the
+// patch has no files, .exact is NULL and .exact_refusal says why; that is no error.
+ASSAY_MUST_USE enum assay_status assay_patch_read_exact(struct assay_patch **out, const char *text,
+        size_t len, struct assay_arena *arena, struct assay_error *err);
+
 // May this path be written by a patch? Plain relative, no ".git" component in any case or
 // disguise (".GIT", ".git.", ".git::$DATA", "git~1", zero-width characters), no control bytes,
 // at most 4,096 bytes.

@@ -375,11 +375,12 @@ static enum assay_status find_file(
     for (; reader->base.at < reader->base.line_count; reader->base.at++) {
         const struct assay_bytes whole = reader->base.lines[reader->base.at];
         size_t columns = 0;
+        const struct assay_bytes line = without_indent(whole, &columns);
         const bool headless = scan.need_header;
 
         if (whole.data[0] == '#')
             continue; // a comment
-        kind = scan_line(reader, &scan, without_indent(whole, &columns), columns);
+        kind = scan_line(reader, &scan, line, columns);
         if (headless && !scan.need_header)
             first = reader->base.at;
         if (kind != LINE_GOES_ON)
@@ -445,12 +446,14 @@ enum assay_status assay_patch_read_gnu(struct assay_gnu_patch **out, struct assa
     struct assay_gnu_patch *patch = assay_arena_alloc(arena, sizeof(*patch));
     size_t capacity = 0;
     bool found = true;
-    enum assay_status status = patch_mend(&text, arena, err); // as the program ends the last line
+    enum assay_status status = ASSAY_OK;
 
     if (patch == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a patch");
-    if (status == ASSAY_OK)
-        status = patch_cut_lines(&reader.base, text);
+    // A last line without a newline is not read at all.
+    while (text.len > 0 && text.data[text.len - 1] != '\n')
+        text.len--;
+    status = patch_cut_lines(&reader.base, text);
     while (status == ASSAY_OK && found && reader.base.at < reader.base.line_count) {
         struct assay_gnu_file file = {0};
 
