@@ -163,6 +163,10 @@ static bool looks_reversed(
 {
     if (exists && old->content.len > 0)
         return file->missing[ASSAY_GNU_OLD] == 2;
+    // The index line may say that the side that is not missing is empty.
+    if (file->missing[exists ? ASSAY_GNU_OLD : ASSAY_GNU_NEW] == 1 &&
+            file->missing[exists ? ASSAY_GNU_NEW : ASSAY_GNU_OLD] == 2)
+        return false;
     return file->missing[ASSAY_GNU_NEW] > 0;
 }
 
@@ -217,6 +221,28 @@ static enum assay_status charge(struct gnu_applier *applier, const struct assay_
     if (bytes > applier->file_bytes_max || bytes > applier->bytes_left)
         return refuse(file, path, "too much content", err);
     applier->bytes_left -= bytes;
+    return ASSAY_OK;
+}
+
+// Is there a file where `path` needs a folder? That one of them went before does not help: git's
+// deletions come last.
+static enum assay_status check_folders(struct gnu_applier *applier,
+        const struct assay_gnu_file *file, const char *path, struct assay_error *err)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        const char *folder = assay_arena_memdup(applier->arena, path, (size_t)(slash - path));
+        struct path_entry *entry = NULL;
+        enum assay_status status = ASSAY_OK;
+
+        if (folder == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "no memory for a path");
+        status = paths_probe(&entry, applier->paths, folder, err);
+        if (status != ASSAY_OK)
+            return status;
+        if (entry->written ||
+                (entry->tree.kind != ASSAY_FILE_DIR && entry->tree.kind != ASSAY_FILE_NONE))
+            return refuse(file, path, "its folder is a file", err);
+    }
     return ASSAY_OK;
 }
 
@@ -378,7 +404,9 @@ static enum assay_status apply_file(
             .records = applier->records + applier->record_count,
             .arena = applier->arena};
 
-    status = gnu_hunks_apply(&content, &job, err);
+    status = check_folders(applier, file, choice.out, err);
+    if (status == ASSAY_OK)
+        status = gnu_hunks_apply(&content, &job, err);
     if (status == ASSAY_OK)
         status = charge(applier, file, choice.out, content.len, err);
     if (status == ASSAY_OK)

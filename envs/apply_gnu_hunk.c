@@ -179,6 +179,16 @@ static bool copy_till(struct gnu_work *work, int64_t last)
     return true;
 }
 
+// The program takes a line of no bytes for one that it could not write.
+static bool has_empty_line(const struct assay_patch_hunk *hunk)
+{
+    for (size_t i = 0; i < hunk->line_count; i++) {
+        if (hunk->lines[i].kind == ASSAY_LINE_ADD && hunk->lines[i].text.len == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool write_hunk(struct gnu_work *work, const struct assay_patch_hunk *hunk, int64_t where)
 {
     int64_t old = where - 1; // lines of the file before the one at hand
@@ -210,6 +220,8 @@ static enum assay_status apply_hunk(
         return status;
     if (where == 1 && work->job->file->missing[ASSAY_GNU_OLD] == 2 && work->job->text.len > 0)
         return refuse(work, hunk, "the hunk creates the file, which exists", err);
+    if (has_empty_line(hunk))
+        return refuse(work, hunk, "an empty last line without a newline: a write error", err);
     if (!write_hunk(work, hunk, where))
         return refuse(work, hunk, "misordered hunks", err);
     marks |= (fuzz > 0 ? (unsigned)HUNK_FUZZ : 0U) | (work->offset != 0 ? (unsigned)HUNK_OFFSET : 0U);

@@ -372,7 +372,7 @@ static enum assay_status find_file(
     enum gnu_line kind = LINE_GOES_ON;
     size_t first = 0;
 
-    for (; reader->base.at < reader->base.line_count; reader->base.at++) {
+    for (; !gnu_at_end(reader); reader->base.at++) {
         const struct assay_bytes whole = reader->base.lines[reader->base.at];
         size_t columns = 0;
         const struct assay_bytes line = without_indent(whole, &columns);
@@ -450,11 +450,8 @@ enum assay_status assay_patch_read_gnu(struct assay_gnu_patch **out, struct assa
 
     if (patch == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a patch");
-    // A last line without a newline is not read at all.
-    while (text.len > 0 && text.data[text.len - 1] != '\n')
-        text.len--;
     status = patch_cut_lines(&reader.base, text);
-    while (status == ASSAY_OK && found && reader.base.at < reader.base.line_count) {
+    while (status == ASSAY_OK && found && !gnu_at_end(&reader)) {
         struct assay_gnu_file file = {0};
 
         status = find_file(&reader, &file, &found);

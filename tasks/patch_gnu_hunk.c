@@ -7,7 +7,7 @@
 
 enum { CHOPPED_MAX = 3 }; // blank lines that may be missing at the end of the text
 
-// Without the columns of indent that are there; blanks, tabs and "X" make them.
+// Without as many columns of indent as are there; blanks, tabs and "X" make them.
 static struct assay_bytes unindent(struct assay_bytes line, size_t indent)
 {
     size_t column = 0;
@@ -15,10 +15,9 @@ static struct assay_bytes unindent(struct assay_bytes line, size_t indent)
     while (column < indent && line.len > 1) {
         const char c = line.data[0];
 
-        if (c == ' ' || c == 'X')
-            column++;
-        else if (c == '\t')
-            column = (column + 8) & ~(size_t)7;
+        if (c != ' ' && c != 'X' && c != '\t')
+            break;
+        column = c == '\t' ? (column + 8) & ~(size_t)7 : column + 1;
         line.data++;
         line.len--;
     }
@@ -40,9 +39,18 @@ static bool without_cr(struct gnu_reader *reader, struct assay_bytes *line)
     return true;
 }
 
+bool gnu_at_end(const struct gnu_reader *reader)
+{
+    const struct patch_reader *base = &reader->base;
+
+    if (base->at >= base->line_count)
+        return true;
+    return base->lines[base->at].data[base->lines[base->at].len - 1] != '\n';
+}
+
 bool gnu_next_line(struct gnu_reader *reader, struct assay_bytes *line)
 {
-    while (reader->base.at < reader->base.line_count) {
+    while (!gnu_at_end(reader)) {
         *line = unindent(reader->base.lines[reader->base.at++], reader->indent);
         if (line->data[0] != '#')
             return without_cr(reader, line);
@@ -145,7 +153,8 @@ static bool take_line(struct gnu_reader *reader, struct assay_patch_hunk *hunk,
     if (kind != '-') {
         if (filling->new_count++ == hunk->new_count)
             return false;
-        if (filling->new_count == hunk->new_count && take_no_newline(reader))
+        // Of context the old side's text counts.
+        if (filling->new_count == hunk->new_count && take_no_newline(reader) && kind == '+')
             line->no_newline = true;
     }
     line->text = text;

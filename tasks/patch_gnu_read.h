@@ -12,6 +12,9 @@ struct gnu_reader {
     bool strip_cr;            // the last header line ended in CR LF
 };
 
+// Is there no whole line left? A last one without a newline counts for "\ No newline" alone.
+bool gnu_at_end(const struct gnu_reader *reader);
+
 // The next line of a hunk, as it counts: no comment, without indent and CR. False at the end.
 bool gnu_next_line(struct gnu_reader *reader, struct assay_bytes *line);
 

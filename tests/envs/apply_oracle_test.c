@@ -47,6 +47,7 @@ static struct class gnu_classes[] = {
         {"symbolic link may only lead", NULL, NULL, "links that lead out of the tree"},
         {"would change nothing", NULL, NULL, "GNU patch exits 0 and changes nothing"},
         {"changed again", NULL, NULL, "a file that is renamed or copied, and changed twice"},
+        {"its folder is a file", NULL, NULL, "a folder in the place of a file"},
         {"GNU patch would read", NULL, NULL, "context diffs, normal diffs, ed scripts"},
 };
 
