@@ -96,7 +96,7 @@ static void push_lower(struct assay_workspace *workspace)
 }
 
 // `dir`/<name>, made, with the edits in overlay form.
-static enum assay_status write_layer(const struct making *making, const struct assay_edits *edits,
+static enum assay_status write_layer(struct assay_depot *depot, const struct assay_edits *edits,
         const char *dir, const char *name, char path[PATH_MAX], struct assay_error *err)
 {
     uid_t uid = 0;
@@ -105,13 +105,13 @@ static enum assay_status write_layer(const struct making *making, const struct a
     enum assay_status status = assay_depot_path(path, dir, name, err);
 
     if (status == ASSAY_OK)
-        status = assay_depot_mkdir(making->depot, AT_FDCWD, path, err);
+        status = assay_depot_mkdir(depot, AT_FDCWD, path, err);
     if (status != ASSAY_OK)
         return status;
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return assay_fail_errno(err, errno, "open %.150s", path);
-    assay_depot_ids(making->depot, &uid, &gid);
+    assay_depot_ids(depot, &uid, &gid);
     status = assay_edits_write_layer(edits, fd, uid, gid, err);
     close(fd);
     return status;
@@ -159,7 +159,7 @@ static enum assay_status build_trusted(
     status = assay_depot_tmp(making->depot, scratch, err);
     if (status != ASSAY_OK)
         return status;
-    status = write_layer(making, edits, scratch, "root", path, err);
+    status = write_layer(making->depot, edits, scratch, "root", path, err);
     if (status == ASSAY_OK)
         status = assay_depot_publish(making->depot, scratch, target, &moved, err);
     if (!moved)
@@ -208,7 +208,7 @@ static enum assay_status add_model(struct making *making, struct assay_error *er
     enum assay_status status = assay_depot_tmp(making->depot, workspace->scratch, err);
 
     if (status == ASSAY_OK)
-        status = write_layer(making, workspace->model_edits, workspace->scratch, "model",
+        status = write_layer(making->depot, workspace->model_edits, workspace->scratch, "model",
                 workspace->paths[workspace->lower_count], err);
     if (status == ASSAY_OK)
         push_lower(workspace);
@@ -276,6 +276,79 @@ enum assay_status assay_workspace_make(struct assay_workspace *out, struct assay
         close(making.tree_fd);
     assay_arena_destroy(making.test_arena);
     return status;
+}
+
+// --- what is planted for one run
+// ------------------------------------------------------------------
+
+#define PLANTED 3 // its place in paths[]
+
+// Is `path`, or what it lies in, the model's doing?
+static bool is_of_model(const struct assay_edits *edits, const char *path)
+{
+    for (size_t i = 0; edits != NULL && i < edits->count; i++) {
+        const size_t len = strlen(edits->items[i].path);
+
+        if (strncmp(edits->items[i].path, path, len) == 0 &&
+                (path[len] == '\0' || path[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+enum assay_status assay_workspace_read(const struct assay_workspace *workspace, const char *path,
+        struct assay_arena *arena, struct assay_file *out, struct assay_error *err)
+{
+    if (is_of_model(workspace->model_edits, path))
+        return assay_fail(err, ASSAY_ENOTFOUND, "%.200s is the model's", path);
+    for (size_t i = 0; i < workspace->lower_count; i++) {
+        const int fd = open(workspace->lowers[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct assay_file file = {.kind = ASSAY_FILE_NONE};
+        enum assay_status status = ASSAY_OK;
+        int dir = fd;
+
+        if (workspace->lowers[i] == workspace->paths[PLANTED] || fd < 0) {
+            if (fd >= 0)
+                close(fd);
+            continue;
+        }
+        status = assay_file_read_dir(&dir, path, arena, &file, err);
+        close(fd);
+        if (status != ASSAY_OK)
+            return status == ASSAY_EREFUSED
+                    ? assay_fail(err, ASSAY_ENOTFOUND, "%.200s is below a link", path)
+                    : status;
+        if (file.kind == ASSAY_FILE_REGULAR) {
+            *out = file;
+            return ASSAY_OK;
+        }
+        if (file.kind != ASSAY_FILE_NONE)
+            break;
+    }
+    return assay_fail(err, ASSAY_ENOTFOUND, "no file %.200s", path);
+}
+
+enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
+        struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err)
+{
+    char name[32];
+    enum assay_status status = ASSAY_OK;
+
+    if (workspace->scratch[0] == '\0')
+        status = assay_depot_tmp(depot, workspace->scratch, err);
+    if (status != ASSAY_OK)
+        return status;
+    snprintf(name, sizeof(name), "planted-%u", workspace->planted_count++);
+    status = write_layer(depot, edits, workspace->scratch, name, workspace->paths[PLANTED], err);
+    if (status != ASSAY_OK)
+        return status;
+    if (workspace->lowers[0] == workspace->paths[PLANTED])
+        return ASSAY_OK;
+    memmove(workspace->lowers + 1, workspace->lowers,
+            workspace->lower_count * sizeof(workspace->lowers[0]));
+    workspace->lowers[0] = workspace->paths[PLANTED];
+    workspace->lower_count++;
+    return ASSAY_OK;
 }
 
 void assay_workspace_release(struct assay_workspace *workspace, struct assay_depot *depot)

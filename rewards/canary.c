@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "rewards/canary_plant.h"
 
 #define PLAN_BYTES_MAX ((size_t)1 << 20)
 #define SEED_DIGITS 16
+#define STREAM 0x63616e617279 // "canary": another stream than other uses of a seed
 
 static const char *const kind_names[] = {
         [ASSAY_CANARY_ASSERT] = "assert",
@@ -30,6 +32,42 @@ bool assay_canary_must_fail(enum assay_canary_kind kind)
 {
     return kind == ASSAY_CANARY_ASSERT || kind == ASSAY_CANARY_UNEQUAL ||
             kind == ASSAY_CANARY_RAISE || kind == ASSAY_CANARY_COPY;
+}
+
+static void *copy_of(struct assay_canary_bed *bed, const void *items, size_t count, size_t size)
+{
+    void *copy = assay_arena_array(bed->arena, count, size);
+
+    if (copy == NULL)
+        bed->no_memory = true;
+    else if (count > 0)
+        memcpy(copy, items, count * size);
+    return copy;
+}
+
+enum assay_status assay_canary_draw(struct assay_canary_plan *out,
+        const struct assay_instance *instance, const struct assay_canary_source *source,
+        uint64_t seed, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_framework *framework = assay_framework_find(instance->framework);
+    struct assay_canary_bed bed = {.instance = instance,
+            .source = source,
+            .arena = arena,
+            .argv = instance->test_cmd};
+    struct assay_canary_plan plan = {.seed = seed, .framework = instance->framework};
+
+    assay_rng_seed(&bed.rng, seed, STREAM);
+    if (framework != NULL && framework->plant != NULL && !instance->no_canaries)
+        framework->plant(&bed);
+    plan.items = copy_of(&bed, bed.items, bed.count, sizeof(*bed.items));
+    plan.files = copy_of(&bed, bed.files, bed.file_count, sizeof(*bed.files));
+    if (bed.no_memory)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    plan.count = bed.count;
+    plan.file_count = bed.file_count;
+    plan.argv = bed.argv;
+    *out = plan;
+    return ASSAY_OK;
 }
 
 // --- as JSON
