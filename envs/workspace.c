@@ -186,6 +186,57 @@ static enum assay_status add_trusted(struct making *making, struct assay_error *
     return status;
 }
 
+static bool is_partly_protected(const struct making *making, const char *path)
+{
+    return matches_any(&making->options->partly_globs, path) &&
+            !matches_any(&making->instance->protected_allowed, path);
+}
+
+// Is this edit one to a part of the file that the model may change?
+static enum assay_status may_stand(struct making *making, const struct assay_edit *edit,
+        struct assay_arena *arena, bool *out, struct assay_error *err)
+{
+    struct assay_file before = {.kind = ASSAY_FILE_NONE};
+    const enum assay_status status =
+            assay_file_read_dir(&making->tree_fd, edit->path, arena, &before, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    *out = making->options->may_change != NULL && before.kind == ASSAY_FILE_REGULAR &&
+            edit->kind == ASSAY_FILE_REGULAR && edit->executable == before.executable &&
+            making->options->may_change(edit->path, before.content, edit->content);
+    return ASSAY_OK;
+}
+
+// Edits of files that are protected in part, as far as they change that part, become dropped ones.
+static enum assay_status drop_partly(
+        struct making *making, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_edits *edits = making->workspace->model_edits;
+    const char **dropped = assay_arena_array(
+            arena, edits->count + edits->dropped.count, sizeof(*dropped));
+    size_t count = 0, kept = 0;
+    enum assay_status status = ASSAY_OK;
+
+    if (dropped == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "model patch: out of memory");
+    for (size_t i = 0; i < edits->dropped.count; i++)
+        dropped[count++] = edits->dropped.items[i];
+    for (size_t i = 0; i < edits->count && status == ASSAY_OK; i++) {
+        bool stands = true;
+
+        if (is_partly_protected(making, edits->items[i].path))
+            status = may_stand(making, &edits->items[i], arena, &stands, err);
+        if (stands)
+            edits->items[kept++] = edits->items[i];
+        else
+            dropped[count++] = edits->items[i].path;
+    }
+    edits->count = kept;
+    edits->dropped = (struct assay_strings){dropped, count};
+    return status;
+}
+
 static enum assay_status work_out_model(
         struct making *making, struct assay_arena *arena, struct assay_error *err)
 {
@@ -197,9 +248,11 @@ static enum assay_status work_out_model(
             assay_patch_apply(&making->workspace->model_edits, making->options->model_patch,
                     assay_file_read_dir, &making->tree_fd, &options, arena, err);
 
-    if (status != ASSAY_OK)
+    if (status != ASSAY_OK) {
         (void)assay_wrap(err, "model patch");
-    return status;
+        return status;
+    }
+    return drop_partly(making, arena, err);
 }
 
 static enum assay_status add_model(struct making *making, struct assay_error *err)

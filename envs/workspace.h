@@ -28,11 +28,15 @@ struct assay_workspace_options {
     enum assay_apply_mode mode;
     // Globs of what the test framework reads as configuration: protected like the tests.
     struct assay_strings protected_globs;
+    // Globs of files of which it protects a part: may_change() tells whether a change (data is NULL
+    // where there is no file) leaves that alone. No function: all are protected whole.
+    struct assay_strings partly_globs;
+    bool (*may_change)(const char *path, struct assay_bytes before, struct assay_bytes after);
 };
 
 // ASSAY_EPATCH with a reason that starts "model patch: " or "test patch: ".
 // Changes of the model patch to protected files (what the test patch touches and
-// what options->protected_globs match, but for instance->protected_allowed) are
+// what the globs of *options match, but for instance->protected_allowed) are
 // dropped and listed.
 ASSAY_MUST_USE enum assay_status assay_workspace_make(struct assay_workspace *out,
         struct assay_depot *depot, const struct assay_instance *instance,
