@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "rewards/canary_plant.h"
 #include "rewards/reader.h"
 
 static const char *const no_names[] = {NULL};
@@ -24,7 +25,8 @@ static const struct assay_framework table[] = {
                 .out_files = no_names,
                 .command = assay_command_pytest,
                 .warm = assay_command_warm_python,
-                .read = assay_read_pytest},
+                .read = assay_read_pytest,
+                .plant = assay_canary_plant_pytest},
         {.name = "unittest",
                 .about =
                         "python -m unittest, through a runner of ours; other commands by their log",
@@ -35,7 +37,8 @@ static const struct assay_framework table[] = {
                 .command = assay_command_unittest,
                 .warm = assay_command_warm_python,
                 .channel_applies = assay_command_is_unittest,
-                .read = assay_read_unittest},
+                .read = assay_read_unittest,
+                .plant = assay_canary_plant_unittest},
         {.name = "tap",
                 .about =
                         "TAP whose helpers report inside the tests; a silent channel earns nothing",
