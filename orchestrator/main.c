@@ -32,6 +32,11 @@ static const struct assay_command commands[] = {
         {"grade", "SUITE INSTANCE [PATCH]", "Grade one patch file (- or none: standard input)",
                 "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
                 assay_cmd_grade},
+        {"regrade", "[RUN]",
+                "Judge a run (the newest if none is named) again from its evidence: nothing is run",
+                "assay regrade\n"
+                "assay regrade 20261130-101500-4f2a --write",
+                assay_regrade_options, 0, 1, assay_cmd_regrade, false},
         {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},
