@@ -28,11 +28,11 @@ enum assay_candidate {
 
 // How a run of a certification differs from a grading's. All zero: not at all.
 struct assay_grade_variation {
-    const char *order;     // "reverse", or a seed in digits; NULL: as the test command has it
-    unsigned busy_per_cpu; // endless loops beside the tests, for each CPU of the box
-    unsigned clock_days;   // how far ahead the clock is
-    unsigned hash_seed;    // of Python's and Perl's hashes; 0: as always
-    bool no_network;       // though the instance asks for it
+    const char *order;      // "reverse", or a seed in digits; NULL: as the test command has it
+    unsigned busy_per_cpu;  // endless loops beside the tests, for each CPU of the box
+    unsigned clock_seconds; // how far ahead the clock is
+    unsigned hash_seed;     // of Python's and Perl's hashes; 0: as always
+    bool no_network;        // though the instance asks for it
 };
 
 struct assay_grade_request {

@@ -2,7 +2,7 @@
 // grade_doubt.c - does a verdict say otherwise than the certificate of its instance?
 //
 // A certificate that holds says: gold resolved in each of N runs, the unchanged tree in none, no
-// FAIL_TO_PASS test passed before the fix, and every PASS_TO_PASS test passed with and without it.
+// FAIL_TO_PASS test passed before the fix, and each PASS_TO_PASS test came out alike in all runs.
 // What speaks against that is either news about the patch or chance. Which one, a second run tells;
 // what counts then is docs/verdicts.md's rule.
 #include "orchestrator/grading.h"

@@ -11,6 +11,11 @@ struct assay_instance_limits assay_grading_limits(const struct assay_grade_reque
 
     if (request->wall_ms_max)
         limits.wall_ms = request->wall_ms_max;
+    if (request->variation && request->variation->busy_per_cpu) {
+        // What it shares the CPU with takes its share of the time, and is charged to the box.
+        limits.wall_ms *= 2 * (uint64_t)(request->variation->busy_per_cpu + 1);
+        limits.cpu_ms *= 2 * (uint64_t)(request->variation->busy_per_cpu + 1);
+    }
     return limits;
 }
 

@@ -4,7 +4,7 @@
 #include "orchestrator/grading.h"
 
 #define BUSY ASSAY_TRUSTED_DIR "/bin/assay-busy"   // LOOPS COMMAND...
-#define CLOCK ASSAY_TRUSTED_DIR "/bin/assay-clock" // DAYS COMMAND...
+#define CLOCK ASSAY_TRUSTED_DIR "/bin/assay-clock" // SECONDS COMMAND...
 
 enum assay_status assay_grading_vary_order(
         struct assay_grading *g, struct assay_strings *argv, struct assay_error *err)
@@ -38,8 +38,8 @@ enum assay_status assay_grading_vary_command(
     const struct assay_grade_variation *variation = g->request->variation;
     enum assay_status status = ASSAY_OK;
 
-    if (variation && variation->clock_days)
-        status = put_before(g, argv, CLOCK, variation->clock_days, err);
+    if (variation && variation->clock_seconds)
+        status = put_before(g, argv, CLOCK, variation->clock_seconds, err);
     if (status == ASSAY_OK && variation && variation->busy_per_cpu)
         status = put_before(g, argv, BUSY, variation->busy_per_cpu, err);
     return status;

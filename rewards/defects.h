@@ -13,20 +13,20 @@ enum assay_defect {
     ASSAY_DEFECT_EMPTY_LIST,    // no FAIL_TO_PASS test: nothing can resolve it
     ASSAY_DEFECT_DUPLICATE_ID,  // a test stands twice in one list
     ASSAY_DEFECT_OVERLAP,       // a test stands in both lists
-    ASSAY_DEFECT_TRUNCATED_ID,  // an id is cut off
     ASSAY_DEFECT_IMPOSSIBLE_ID, // the framework's reader can report no such test
     // Of what runs showed.
-    ASSAY_DEFECT_NO_VERDICT, // trouble of ours
-    ASSAY_DEFECT_GOLD,       // gold did not resolve
-    ASSAY_DEFECT_VACUOUS,    // FAIL_TO_PASS tests pass before the fix
-    ASSAY_DEFECT_UNFIXED,    // something that fixes nothing resolved
-    ASSAY_DEFECT_FLAKY,      // runs of the same thing differ
-    ASSAY_DEFECT_ORDER,      // depends on the order of the tests
-    ASSAY_DEFECT_DATE_BOMB,  // depends on the date
-    ASSAY_DEFECT_HASH_SEED,  // depends on the seed of Python's or Perl's hashes
-    ASSAY_DEFECT_BUSY_CPU,   // fails on a busy machine
-    ASSAY_DEFECT_NETWORK,    // uses a network
-    ASSAY_DEFECT_PORT_CLASH, // wants a fixed port that another test or a leftover still has
+    ASSAY_DEFECT_TRUNCATED_ID, // an id is cut off
+    ASSAY_DEFECT_NO_VERDICT,   // trouble of ours
+    ASSAY_DEFECT_GOLD,         // gold did not resolve
+    ASSAY_DEFECT_VACUOUS,      // FAIL_TO_PASS tests pass before the fix
+    ASSAY_DEFECT_UNFIXED,      // something that fixes nothing resolved
+    ASSAY_DEFECT_FLAKY,        // runs of the same thing differ
+    ASSAY_DEFECT_ORDER,        // depends on the order of the tests
+    ASSAY_DEFECT_DATE_BOMB,    // depends on the date
+    ASSAY_DEFECT_HASH_SEED,    // depends on the seed of Python's or Perl's hashes
+    ASSAY_DEFECT_BUSY_CPU,     // fails on a busy machine
+    ASSAY_DEFECT_NETWORK,      // uses a network
+    ASSAY_DEFECT_PORT_CLASH,   // wants a fixed port that another test or a leftover still has
 };
 const char *assay_defect_name(enum assay_defect defect); // "date bomb", ...
 
