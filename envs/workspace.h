@@ -27,15 +27,21 @@ struct assay_workspace_options {
     enum assay_apply_mode mode;
     // Globs of what the test framework reads as configuration: protected like the tests.
     struct assay_strings protected_globs;
+    // NULL, or: changes to paths for which this is false are left out of the model patch too.
+    bool (*wanted)(const char *path);
 };
 
 // ASSAY_EPATCH with a reason that starts "model patch: " or "test patch: ".
-// Changes of the model patch to protected files (what the test patch touches and
+// Changes of the model patch to protected files (what the test patch touches, if it is laid, and
 // what options->protected_globs match, but for instance->protected_allowed) are
 // dropped and listed.
 ASSAY_MUST_USE enum assay_status assay_workspace_make(struct assay_workspace *out,
         struct assay_depot *depot, const struct assay_instance *instance,
         const struct assay_workspace_options *options, struct assay_arena *arena,
+        struct assay_error *err);
+// The base tree with these edits and nothing else; they must live as long as the workspace.
+ASSAY_MUST_USE enum assay_status assay_workspace_make_edited(struct assay_workspace *out,
+        struct assay_depot *depot, const struct assay_instance *instance, struct assay_edits *edits,
         struct assay_error *err);
 void assay_workspace_release(struct assay_workspace *workspace, struct assay_depot *depot);
 

@@ -38,4 +38,11 @@ ASSAY_MUST_USE enum assay_status assay_grading_run(
 ASSAY_MUST_USE enum assay_status assay_grading_doubt(
         struct assay_grading *g, struct assay_verdict *verdict, struct assay_error *err);
 
+// The other kinds of task: their whole verdict. A localization runs nothing and needs no workspace.
+ASSAY_MUST_USE enum assay_status assay_grading_localize(
+        struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
+// With the workspace made of the base tree and the model's test files.
+ASSAY_MUST_USE enum assay_status assay_grading_write_tests(
+        struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
+
 #endif
