@@ -193,6 +193,19 @@ void assay_generator_destroy(struct assay_generator *generator)
 // --- requests
 // -------------------------------------------------------------------------------------
 
+// Pages that the request can come to hold: the prompt's whole ones once, the rest for each sample.
+static size_t pages_of(const struct assay_generator *g, const struct assay_generation *asked)
+{
+    const size_t shared = asked->prompt_count / ASSAY_ATTENTION_BLOCK;
+    size_t end = asked->prompt_count + asked->token_count_max;
+    size_t all;
+
+    if (end > g->options.positions_max)
+        end = g->options.positions_max;
+    all = assay_sequences_pages_for(g->sequences, end);
+    return all == 0 ? 0 : shared + asked->sample_count * (all - shared) + 1;
+}
+
 static enum assay_status check_request(const struct assay_generator *g,
         const struct assay_generation *asked, struct assay_error *err)
 {
@@ -213,6 +226,11 @@ static enum assay_status check_request(const struct assay_generator *g,
                     "token %zu of the prompt, %d, is not in the "
                     "vocabulary",
                     i, asked->prompt[i]);
+    if (pages_of(g, asked) > g->options.page_count)
+        return assay_fail(err, ASSAY_EINVAL,
+                "prompt and answers can come to need %zu pages of keys "
+                "and values; there are %zu",
+                pages_of(g, asked), g->options.page_count);
     return ASSAY_OK;
 }
 
@@ -223,19 +241,6 @@ static int32_t *copy_ids(const int32_t *ids, size_t count)
     if (copy && count)
         memcpy(copy, ids, count * sizeof(*copy));
     return copy;
-}
-
-// Pages that the request can come to hold: the prompt's whole ones once, the rest for each sample.
-static size_t pages_of(const struct assay_generator *g, const struct assay_generation *asked)
-{
-    const size_t shared = asked->prompt_count / ASSAY_ATTENTION_BLOCK;
-    size_t end = asked->prompt_count + asked->token_count_max;
-    size_t all;
-
-    if (end > g->options.positions_max)
-        end = g->options.positions_max;
-    all = assay_sequences_pages_for(g->sequences, end);
-    return all == 0 ? 0 : shared + asked->sample_count * (all - shared) + 1;
 }
 
 enum assay_status assay_generator_add(struct assay_generator *generator,
@@ -267,18 +272,14 @@ enum assay_status assay_generator_add(struct assay_generator *generator,
     return ASSAY_OK;
 }
 
-// Queued requests begin, in their order, as long as all that they can come to need is free. One
-// that is larger than the machine runs alone.
+// Queued requests begin, in their order, as long as all that they can come to need is free.
 static void admit(struct assay_generator *g)
 {
     while (g->queue) {
         struct request *r = g->queue;
-        const bool alone = g->sample_count == 0 && !g->prefilling;
 
-        if (g->reserved_slots + r->asked.sample_count > g->options.sequences_max)
-            return;
-        if (!alone && r->page_count > 0 &&
-                r->page_count + g->reserved_pages > g->options.page_count)
+        if (g->reserved_slots + r->asked.sample_count > g->options.sequences_max ||
+                g->reserved_pages + r->page_count > g->options.page_count)
             return;
         g->queue = r->next;
         if (!g->queue)
