@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // notify.h - learning mode: who made which call that the profile refused.
 //
-// What the payload's filter would refuse, or kill for, goes to a seccomp listener instead, which the
-// payload hands to the box's init before it execs. The init looks the caller up in /proc, answers
-// exactly as the filter would have, and notes both in a page that it shares with assay:
+// What the payload's filter would refuse, or kill for, goes to a seccomp listener instead, which
+// the payload hands to the box's init before it execs. The init looks the caller up in /proc,
+// answers exactly as the filter would have, and notes both in a page that it shares with assay:
 // what was noted is there however the box ends. It never lets a call through.
 //
 // A kill is a SIGKILL of the init's here, and told as the SIGSYS that it stands for.

@@ -196,8 +196,8 @@ struct range {
     size_t target;
 };
 
-static size_t add_call(struct program *program, int number, const char *name,
-        enum assay_profile profile)
+static size_t add_call(
+        struct program *program, int number, const char *name, enum assay_profile profile)
 {
     size_t end = 0;
 
@@ -236,8 +236,8 @@ static bool same_end(const struct program *program, size_t a, size_t b)
     const struct sock_filter *left = &program->code[a];
     const struct sock_filter *right = &program->code[b];
 
-    return a == b || (left->code == (BPF_RET | BPF_K) && right->code == left->code &&
-                             left->k == right->k);
+    return a == b ||
+            (left->code == (BPF_RET | BPF_K) && right->code == left->code && left->k == right->k);
 }
 
 // Calls with tests first, so that the ends of all others lie next to the search.
