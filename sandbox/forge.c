@@ -35,7 +35,8 @@ struct grave {
 struct forge {
     const struct spawner *spawner; // a copy, by fork
     int fd;
-    int full_fd, stage_fd; // mount namespaces: as the spawner's; the stage's, which plain boxes copy
+    int full_fd,
+            stage_fd; // mount namespaces: as the spawner's; the stage's, which plain boxes copy
     struct assay_nets nets;
     struct grave *graves; // owned; by slot
     uint64_t *busy;       // owned; numbers of groups that could not be removed yet
@@ -258,8 +259,7 @@ static bool open_network(struct forge *forge, struct assay_fault *fault)
 // Whatever is no plain box wants more of the host than the stage has.
 static bool choose_mounts(const struct forge *forge, bool stage)
 {
-    return forge->stage_fd < 0 ||
-            setns(stage ? forge->stage_fd : forge->full_fd, CLONE_NEWNS) == 0;
+    return forge->stage_fd < 0 || setns(stage ? forge->stage_fd : forge->full_fd, CLONE_NEWNS) == 0;
 }
 
 static void make(struct forge *forge, const struct assay_forge_order *order)

@@ -6,8 +6,8 @@
 // own, too), over a directory that nothing else needs; an init, whose namespace is a copy, clones
 // each of the three trees with one call. Nothing in them can be written.
 //
-// Every mount of that namespace is copied for every box. So the forge, whose children the inits are,
-// lives in one that has the stage for its root and the host's /proc, and nothing else; and the
+// Every mount of that namespace is copied for every box. So the forge, whose children the inits
+// are, lives in one that has the stage for its root and the host's /proc, and nothing else; and the
 // stage has few: folders of /etc that are not large are copied when it is made, and devices are
 // made where that is allowed.
 //

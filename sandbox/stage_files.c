@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// stage_files.c - what the stage has of its own instead of the host's mounts: each mount of the stage
-// is made, and taken down, once for every box.
+// stage_files.c - what the stage has of its own instead of the host's mounts: each mount of the
+// stage is made, and taken down, once for every box.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
