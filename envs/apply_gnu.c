@@ -45,6 +45,8 @@ static enum assay_status look(struct gnu_applier *applier, const struct assay_gn
     if (status != ASSAY_OK || entry->state == PATH_GONE)
         return status;
     *out = entry->state == PATH_PATCHED ? entry->now : entry->tree;
+    if (out->kind == ASSAY_FILE_NONE && entry->holds_written)
+        out->kind = ASSAY_FILE_DIR;
     return ASSAY_OK;
 }
 
@@ -242,6 +244,7 @@ static enum assay_status check_folders(struct gnu_applier *applier,
         if (entry->written ||
                 (entry->tree.kind != ASSAY_FILE_DIR && entry->tree.kind != ASSAY_FILE_NONE))
             return refuse(file, path, "its folder is a file", err);
+        entry->holds_written = true;
     }
     return ASSAY_OK;
 }

@@ -16,7 +16,6 @@
 #include "envs/workspace.h"
 #include "rewards/framework.h"
 #include "rewards/protect.h"
-#include "tasks/patch.h"
 
 #define OUT_BYTES_MAX ((size_t)64 << 20) // of all files together
 #define OUT_FILES_MAX 4096
@@ -88,13 +87,13 @@ static enum assay_status make_workspace(struct grading *g, struct assay_error *e
 {
     const struct assay_bytes text = candidate_patch(g->request);
     struct assay_workspace_options options = {.with_test_patch = true,
-            .mode = ASSAY_APPLY_TOLERANT,
+            .mode = g->request->how.mode,
             .protected_globs = assay_protected_globs(g->request->instance->framework)};
     struct assay_patch *patch = NULL;
     enum assay_status status = ASSAY_OK;
 
     if (text.data) {
-        status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
+        status = assay_patch_options_parse(&patch, &g->request->how, text, g->arena, err);
         if (status != ASSAY_OK)
             return assay_wrap(err, MODEL_PATCH);
         options.model_patch = patch;

@@ -144,9 +144,7 @@ static enum assay_status read_anchors(struct patch_reader *reader, struct assay_
         text = patch_bytes_trim(text);
         if (text.len >= 2 && memcmp(text.data + text.len - 2, "@@", 2) == 0)
             text.len -= 2; // "@@ ... @@"
-        if (text.len == 0 || is_numbered(text) || (text.len == 4 && memcmp(text.data, "... ", 4) == 0))
-            hunk->bare = true;
-        else
+        if (text.len > 0 && !is_numbered(text) && !patch_bytes_start(text, "... "))
             anchors[hunk->anchor_count++] = text;
     }
     hunk->anchors = anchors;
