@@ -212,8 +212,8 @@ static enum assay_status find_at_level(
     enum assay_status status = ASSAY_OK;
 
     while (places->count < places->max && status == ASSAY_OK) {
-        status = block_find(&work->image, &work->pattern, places->level, from, UINT32_MAX - 1,
-                &line, err);
+        status = block_find(
+                &work->image, &work->pattern, places->level, from, UINT32_MAX - 1, &line, err);
         if (status != ASSAY_OK || line == LINES_NOWHERE)
             break;
         places->at[places->count++] = line;
@@ -322,8 +322,8 @@ static enum assay_status apply_block(struct block_work *work, const struct assay
         struct assay_bytes *text, struct assay_error *err)
 {
     struct places places = {0};
-    enum assay_status status = lines_image_init(
-            &work->image, *text, work->job->arena, work->job->steps_left, err);
+    enum assay_status status =
+            lines_image_init(&work->image, *text, work->job->arena, work->job->steps_left, err);
 
     if (status == ASSAY_OK)
         status = charge(&work->image, work->image.count, err);

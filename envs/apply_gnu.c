@@ -69,8 +69,8 @@ static size_t base_length(const char *name)
 // Negative when `a` is the better name.
 static int compare_names(const char *a, const char *b)
 {
-    const size_t keys[2][3] = {{folders_in(a), base_length(a), strlen(a)},
-            {folders_in(b), base_length(b), strlen(b)}};
+    const size_t keys[2][3] = {
+            {folders_in(a), base_length(a), strlen(a)}, {folders_in(b), base_length(b), strlen(b)}};
 
     for (size_t i = 0; i < 3; i++) {
         if (keys[0][i] != keys[1][i])
@@ -93,8 +93,8 @@ static size_t best_name(const char *const names[ASSAY_GNU_NAMES], const bool use
 }
 
 // How many folders would have to be made for the file.
-static enum assay_status missing_folders(size_t *out, struct gnu_applier *applier, const char *name,
-        struct assay_error *err)
+static enum assay_status missing_folders(
+        size_t *out, struct gnu_applier *applier, const char *name, struct assay_error *err)
 {
     size_t present = 0;
 
@@ -199,8 +199,8 @@ static enum assay_status choose(struct gnu_choice *out, struct gnu_applier *appl
         return status;
     best = best_name(names, exists);
     if (any && (best == ASSAY_GNU_NAMES || found[best].kind == kind_of(file)) &&
-            looks_reversed(file, best != ASSAY_GNU_NAMES,
-                    best != ASSAY_GNU_NAMES ? &found[best] : NULL))
+            looks_reversed(
+                    file, best != ASSAY_GNU_NAMES, best != ASSAY_GNU_NAMES ? &found[best] : NULL))
         return refuse(file, best != ASSAY_GNU_NAMES ? names[best] : file->names[ASSAY_GNU_OLD],
                 "creates what exists, or deletes what does not", err);
     if (best == ASSAY_GNU_NAMES && file->missing[ASSAY_GNU_OLD] > 0)
@@ -208,7 +208,8 @@ static enum assay_status choose(struct gnu_choice *out, struct gnu_applier *appl
     if (status != ASSAY_OK)
         return status;
     if (best == ASSAY_GNU_NAMES)
-        return refuse(file, any ? names[names[0] == NULL] : NULL, "can't find the file to patch", err);
+        return refuse(
+                file, any ? names[names[0] == NULL] : NULL, "can't find the file to patch", err);
     if (moves(file) && (names[ASSAY_GNU_OLD] == NULL || names[ASSAY_GNU_NEW] == NULL))
         return refuse(file, names[best], "a rename or copy without two names", err);
     out->in = names[best];
@@ -289,8 +290,7 @@ static enum assay_status settle(struct gnu_applier *applier, const struct assay_
 
     new.executable = new.kind == ASSAY_FILE_REGULAR &&
             (sets_mode ? (file->modes[ASSAY_GNU_NEW] & 0100U) != 0 : choice->old.executable);
-    if (content.len == 0 &&
-            (file->missing[ASSAY_GNU_NEW] == 2 || new.kind == ASSAY_FILE_LINK))
+    if (content.len == 0 && (file->missing[ASSAY_GNU_NEW] == 2 || new.kind == ASSAY_FILE_LINK))
         return remove_file(applier, choice->out, err);
     if (content.len > 0 && file->missing[ASSAY_GNU_NEW] == 2)
         return refuse(file, choice->out, "the file differs from what the patch deletes", err);
@@ -326,8 +326,7 @@ static bool shares_name(const struct assay_gnu_file *a, const struct assay_gnu_f
 // GNU patch writes what git headers ask for at its end, and reads files that it renames or copies
 // as they were. What then comes of one that is changed twice depends on the order in which it
 // happens to write; no such patch is accepted here.
-static enum assay_status check_moves(
-        const struct assay_gnu_patch *patch, struct assay_error *err)
+static enum assay_status check_moves(const struct assay_gnu_patch *patch, struct assay_error *err)
 {
     size_t moved = 0;
 
@@ -337,13 +336,13 @@ static enum assay_status check_moves(
         return refuse(&patch->files[0], NULL, "too many renames and copies", err);
     for (size_t i = 0; i < patch->file_count && moved > 0; i++) {
         for (size_t k = 0; k < patch->file_count; k++) {
-            if (i != k && moves(&patch->files[i]) && shares_name(&patch->files[i], &patch->files[k]))
+            if (i != k && moves(&patch->files[i]) &&
+                    shares_name(&patch->files[i], &patch->files[k]))
                 return refuse(&patch->files[i], patch->files[i].names[0],
                         "renamed or copied, and changed again", err);
         }
         if (moves(&patch->files[i]) && patch->files[i].missing[ASSAY_GNU_NEW] == 2)
-            return refuse(
-                    &patch->files[i], patch->files[i].names[0], "renamed, and deleted", err);
+            return refuse(&patch->files[i], patch->files[i].names[0], "renamed, and deleted", err);
     }
     return ASSAY_OK;
 }
@@ -447,8 +446,8 @@ enum assay_status gnu_apply(struct assay_edits **out, const struct assay_gnu_pat
     if (status != ASSAY_OK)
         return status;
     if (edits->count == 0 && edits->dropped.count == 0)
-        return assay_fail(err, ASSAY_EPATCH,
-                "line %zu: GNU patch would change nothing and exit 0", patch->files[0].patch_line);
+        return assay_fail(err, ASSAY_EPATCH, "line %zu: GNU patch would change nothing and exit 0",
+                patch->files[0].patch_line);
     edits->hunks = applier.records;
     edits->hunk_count = applier.record_count;
     *out = edits;

@@ -59,7 +59,8 @@ static bool matches(struct gnu_work *work, const struct gnu_side *side, int64_t 
 
         *work->job->steps_left -= *work->job->steps_left > 0;
         if (line < 1 || line > (int64_t)work->image.count ||
-                !lines_same(LINES_BYTES, side->lines[i], lines_at(&work->image, (uint32_t)line - 1)))
+                !lines_same(
+                        LINES_BYTES, side->lines[i], lines_at(&work->image, (uint32_t)line - 1)))
             return false;
     }
     return true;
@@ -233,7 +234,8 @@ static enum assay_status apply_hunk(
         return refuse(work, hunk, "an empty last line without a newline: a write error", err);
     if (!write_hunk(work, hunk, where))
         return refuse(work, hunk, "misordered hunks", err);
-    marks |= (fuzz > 0 ? (unsigned)HUNK_FUZZ : 0U) | (work->offset != 0 ? (unsigned)HUNK_OFFSET : 0U);
+    marks |= (fuzz > 0 ? (unsigned)HUNK_FUZZ : 0U) |
+            (work->offset != 0 ? (unsigned)HUNK_OFFSET : 0U);
     *record = (struct assay_hunk_record){.path = work->job->path,
             .hunk_index = index,
             .offset = work->offset,

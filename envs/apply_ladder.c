@@ -6,10 +6,10 @@
 // whether `git apply --reverse --check` finds the patch applied. The second needs
 // blobs of a history that the tree does not have, and the third accepts what the
 // first does, since it fails when any hunk is rejected; neither is emulated.
+#include "envs/apply_ladder.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "envs/apply_ladder.h"
 
 static const struct {
     const char *name;
@@ -53,13 +53,13 @@ static enum assay_status try_gnu(
             assay_patch_read_gnu(&patch, ladder->patch->text, ladder->arena, err);
 
     if (status == ASSAY_OK)
-        status = gnu_apply(out, patch, ladder->read, ladder->read_user, ladder->options,
-                ladder->arena, err);
+        status = gnu_apply(
+                out, patch, ladder->read, ladder->read_user, ladder->options, ladder->arena, err);
     return status;
 }
 
-static bool reverse_hunk(
-        struct assay_patch_hunk *out, const struct assay_patch_hunk *hunk, struct assay_arena *arena)
+static bool reverse_hunk(struct assay_patch_hunk *out, const struct assay_patch_hunk *hunk,
+        struct assay_arena *arena)
 {
     *out = *hunk;
     out->old_start = hunk->new_start;
@@ -70,14 +70,14 @@ static bool reverse_hunk(
     for (size_t i = 0; out->lines != NULL && i < hunk->line_count; i++) {
         out->lines[i] = hunk->lines[i];
         if (hunk->lines[i].kind != ASSAY_LINE_CONTEXT)
-            out->lines[i].kind = hunk->lines[i].kind == ASSAY_LINE_ADD ? ASSAY_LINE_DELETE
-                                                                       : ASSAY_LINE_ADD;
+            out->lines[i].kind =
+                    hunk->lines[i].kind == ASSAY_LINE_ADD ? ASSAY_LINE_DELETE : ASSAY_LINE_ADD;
     }
     return out->lines != NULL;
 }
 
-static bool reverse_file(
-        struct assay_patch_file *out, const struct assay_patch_file *file, struct assay_arena *arena)
+static bool reverse_file(struct assay_patch_file *out, const struct assay_patch_file *file,
+        struct assay_arena *arena)
 {
     *out = *file;
     out->old_path = file->new_path;
@@ -126,8 +126,8 @@ static bool is_applied(const struct ladder *ladder)
     for (size_t i = 0; i < patch->file_count; i++) {
         // git turns the list round, too.
         if (back.files == NULL ||
-                !reverse_file(&back.files[i], &patch->files[patch->file_count - 1 - i],
-                        ladder->arena))
+                !reverse_file(
+                        &back.files[i], &patch->files[patch->file_count - 1 - i], ladder->arena))
             return false;
     }
     return apply_once(&edits, &back, false, ladder->read, ladder->read_user, &options,

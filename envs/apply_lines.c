@@ -52,15 +52,15 @@ static char plain_for(uint32_t c)
         uint32_t first, last;
         char plain;
     } rows[] = {
-            {0x00a0, 0x00a0, ' '}, // no-break space
-            {0x2002, 0x200a, ' '}, // en space to hair space
-            {0x2010, 0x2015, '-'}, // hyphens and dashes
+            {0x00a0, 0x00a0, ' '},  // no-break space
+            {0x2002, 0x200a, ' '},  // en space to hair space
+            {0x2010, 0x2015, '-'},  // hyphens and dashes
             {0x2018, 0x201b, '\''}, // single quotes
-            {0x201c, 0x201f, '"'}, // double quotes
-            {0x202f, 0x202f, ' '}, // narrow no-break space
-            {0x205f, 0x205f, ' '}, // medium mathematical space
-            {0x2212, 0x2212, '-'}, // minus
-            {0x3000, 0x3000, ' '}, // ideographic space
+            {0x201c, 0x201f, '"'},  // double quotes
+            {0x202f, 0x202f, ' '},  // narrow no-break space
+            {0x205f, 0x205f, ' '},  // medium mathematical space
+            {0x2212, 0x2212, '-'},  // minus
+            {0x3000, 0x3000, ' '},  // ideographic space
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

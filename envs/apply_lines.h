@@ -18,9 +18,9 @@
 
 // When are two lines the same?
 enum lines_level {
-    LINES_BYTES, // every byte
-    LINES_ENDS,  // "\n", "\r\n" or nothing at their end
-    LINES_SPACE, // also runs of blanks and tabs, and those at the end
+    LINES_BYTES,  // every byte
+    LINES_ENDS,   // "\n", "\r\n" or nothing at their end
+    LINES_SPACE,  // also runs of blanks and tabs, and those at the end
     LINES_LEVELS, // as many have an index; those below are for lines_same() and lines_match_at()
     LINES_TRAILING = LINES_LEVELS, // all but blanks at the end
     LINES_TRIMMED,                 // all but blanks at both ends

@@ -216,11 +216,13 @@ static enum assay_status check_parents(
         if (above->removed || above->tree.kind == ASSAY_FILE_NONE)
             return ASSAY_OK; // and what is below it is new
         if (above->tree.kind == ASSAY_FILE_LINK)
-            return assay_fail(err, ASSAY_EPATCH, "line %zu: %.140s is below the symbolic link %.50s",
-                    entry->patch_line, entry->path, parent);
+            return assay_fail(err, ASSAY_EPATCH,
+                    "line %zu: %.140s is below the symbolic link %.50s", entry->patch_line,
+                    entry->path, parent);
         if (above->tree.kind != ASSAY_FILE_DIR)
-            return assay_fail(err, ASSAY_EPATCH, "line %zu: %.140s: %.50s is a file, not a directory",
-                    entry->patch_line, entry->path, parent);
+            return assay_fail(err, ASSAY_EPATCH,
+                    "line %zu: %.140s: %.50s is a file, not a directory", entry->patch_line,
+                    entry->path, parent);
     }
     return status;
 }

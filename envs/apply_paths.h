@@ -16,7 +16,7 @@ enum path_state { PATH_UNTOUCHED, PATH_GOING, PATH_PATCHED, PATH_GONE };
 struct path_entry {
     const char *path;
     enum path_state state;
-    bool made; // some file patch writes it
+    bool made;         // some file patch writes it
     size_t patch_line; // of the last file patch that is about it, for messages
     bool probed;
     struct assay_file tree; // what the tree has there, once probed

@@ -32,7 +32,7 @@ struct assay_grade_request {
     enum assay_candidate candidate;
     struct assay_bytes patch;
     struct assay_patch_options how; // the patch is read and applied
-    const char *run_id;   // names the folder of the log
+    const char *run_id;             // names the folder of the log
     const char *attempt;  // names the log when one run grades an instance often; may be NULL
     uint64_t wall_ms_max; // 0: the instance's own
     bool no_cache;        // neither read nor feed the verdict cache

@@ -89,12 +89,12 @@ struct assay_patch_file {
                                      // old NULL for ADD, new NULL for DELETE
     const char *old_raw, *new_raw;   // as written, unquoted, nothing stripped; NULL when not known
     uint32_t old_mode, new_mode;     // 0: not told; else 0100644, 0100755, 0120000
-    bool implied;      // RENAME that no "rename" line tells of: the two names just differ
-    bool may_create;   // MODIFY whose old side is empty: it creates the file if there is none
-    bool whole;        // MODIFY that replaces all the content, or creates the file
-    struct assay_bytes content; // when `whole`
-    bool binary;                // changes bytes, not lines: see binary_data
-    bool binary_delta; // git delta against the old content, else the new content
+    bool implied;    // RENAME that no "rename" line tells of: the two names just differ
+    bool may_create; // MODIFY whose old side is empty: it creates the file if there is none
+    bool whole;      // MODIFY that replaces all the content, or creates the file
+    struct assay_bytes content;      // when `whole`
+    bool binary;                     // changes bytes, not lines: see binary_data
+    bool binary_delta;               // git delta against the old content, else the new content
     struct assay_bytes binary_data;  // inflated; .data is NULL for "Binary files ... differ"
     char old_blob[65], new_blob[65]; // from the index line, lower-case hex, maybe abbreviated; ""
     struct assay_patch_hunk *hunks;

@@ -105,8 +105,7 @@ static enum assay_status read_block(struct patch_reader *reader, struct assay_pa
             same_lines(reader, start + 1, middle + 1, end - middle - 1))
         return patch_fail(reader, start, "the block changes nothing");
     hunk->patch_line = patch_line_number(reader, start);
-    hunk->lines =
-            assay_arena_array(reader->arena, end - start, sizeof(struct assay_patch_line));
+    hunk->lines = assay_arena_array(reader->arena, end - start, sizeof(struct assay_patch_line));
     if (hunk->lines == NULL)
         return assay_fail(reader->err, ASSAY_ENOMEM, "no memory for a block");
     reader->at = end + 1;
@@ -157,8 +156,8 @@ enum assay_status patch_block_read(struct patch_reader *reader, struct assay_pat
         // An empty SEARCH makes a file, which then has a content to search.
         patch->files[patch->file_count - 1].may_create |=
                 patch->files[patch->file_count - 1].hunk_count == 0 && hunk.old_count == 0;
-        status = patch_add_hunk(
-                reader, &patch->files[patch->file_count - 1], &hunk_capacity, &hunk);
+        status =
+                patch_add_hunk(reader, &patch->files[patch->file_count - 1], &hunk_capacity, &hunk);
     }
     if (status == ASSAY_OK && patch->file_count == 0)
         status = assay_fail(reader->err, ASSAY_EPATCH, "no SEARCH/REPLACE block found");

@@ -96,8 +96,8 @@ static enum assay_status read_added(struct patch_reader *reader, struct assay_pa
         end++;
     reader->at = end;
     if (!only_blank_left(reader, end) && !patch_line_starts(reader, end, end_of_file_mark))
-        return patch_fail(reader, end, "%.120s: a line of a new file starts with '+'",
-                file->new_path);
+        return patch_fail(
+                reader, end, "%.120s: a line of a new file starts with '+'", file->new_path);
     status = make_lines(reader, &hunk, end - start);
     for (size_t i = start; i < end && status == ASSAY_OK; i++) {
         struct assay_bytes text = reader->lines[i];
@@ -152,7 +152,8 @@ static enum assay_status read_anchors(struct patch_reader *reader, struct assay_
 }
 
 // One line of a hunk; false when it is none.
-static bool take_line(const struct patch_reader *reader, size_t index, struct assay_patch_hunk *hunk)
+static bool take_line(
+        const struct patch_reader *reader, size_t index, struct assay_patch_hunk *hunk)
 {
     struct assay_bytes text = reader->lines[index];
     char kind = text.data[0];
@@ -291,7 +292,7 @@ enum assay_status patch_codex_read(struct patch_reader *reader, struct assay_pat
             status = patch_add_file(reader, patch, &capacity, &file);
     }
     if (status == ASSAY_OK && patch->file_count == 0)
-        status = assay_fail(
-                reader->err, ASSAY_EPATCH, "no \"*** Update File:\", Add File or Delete File found");
+        status = assay_fail(reader->err, ASSAY_EPATCH,
+                "no \"*** Update File:\", Add File or Delete File found");
     return status;
 }

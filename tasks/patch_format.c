@@ -108,8 +108,8 @@ const char *patch_block_name(struct patch_reader *reader, struct assay_bytes lin
     return assay_arena_memdup(reader->arena, text.data, text.len);
 }
 
-enum assay_status patch_block_file(struct patch_reader *reader, size_t index, const char *name,
-        struct assay_patch_file *file)
+enum assay_status patch_block_file(
+        struct patch_reader *reader, size_t index, const char *name, struct assay_patch_file *file)
 {
     // Behind the slash, as "-p1" has it: the tree that is patched may be told as "/testbed".
     const char *path = name[0] == '/' ? name + 1 : name;
@@ -146,8 +146,8 @@ static enum assay_patch_format detect(struct patch_reader *reader)
     return !diff && patch_whole_any(reader) ? ASSAY_FORMAT_WHOLE_FILE : ASSAY_FORMAT_DIFF;
 }
 
-static enum assay_status read_blocks(struct assay_patch **out, struct patch_reader *reader,
-        enum assay_patch_format format)
+static enum assay_status read_blocks(
+        struct assay_patch **out, struct patch_reader *reader, enum assay_patch_format format)
 {
     struct assay_patch *patch = assay_arena_alloc(reader->arena, sizeof(*patch));
     enum assay_status status = ASSAY_OK;

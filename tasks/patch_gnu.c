@@ -73,8 +73,8 @@ static int stamp_in(struct assay_bytes text)
 }
 
 // The name behind "--- ", "+++ " or "Index:". Untouched when there is none.
-static void take_name(struct gnu_reader *reader, struct assay_bytes text, const char **name,
-        int *stamp)
+static void take_name(
+        struct gnu_reader *reader, struct assay_bytes text, const char **name, int *stamp)
 {
     const char *found = NULL;
     size_t used = 0;
@@ -152,8 +152,9 @@ static size_t hex_length(struct assay_bytes text)
 {
     size_t len = 0;
 
-    while (len < text.len && (isdigit((unsigned char)text.data[len]) ||
-                                     (text.data[len] >= 'a' && text.data[len] <= 'f')))
+    while (len < text.len &&
+            (isdigit((unsigned char)text.data[len]) ||
+                    (text.data[len] >= 'a' && text.data[len] <= 'f')))
         len++;
     return len;
 }
@@ -244,8 +245,8 @@ static void take_header(struct gnu_reader *reader, struct gnu_scan *scan, struct
     struct assay_gnu_file *file = &scan->file;
 
     if (starts_word(line, "+++")) {
-        take_name(reader, behind(line, 4), &file->names[ASSAY_GNU_OLD],
-                &scan->stamps[ASSAY_GNU_OLD]);
+        take_name(
+                reader, behind(line, 4), &file->names[ASSAY_GNU_OLD], &scan->stamps[ASSAY_GNU_OLD]);
     } else if (patch_bytes_start(line, "Index:")) {
         take_name(reader, behind(line, 6), &file->names[ASSAY_GNU_INDEX], NULL);
     } else if (starts_word(line, "---")) {
@@ -255,8 +256,8 @@ static void take_header(struct gnu_reader *reader, struct gnu_scan *scan, struct
         if (stamp != STAMP_NONE)
             scan->stamps[ASSAY_GNU_NEW] = stamp;
     } else if (!scan->stars && starts_word(line, "***")) {
-        take_name(reader, behind(line, 4), &file->names[ASSAY_GNU_OLD],
-                &scan->stamps[ASSAY_GNU_OLD]);
+        take_name(
+                reader, behind(line, 4), &file->names[ASSAY_GNU_OLD], &scan->stamps[ASSAY_GNU_OLD]);
         scan->need_header = false;
         return;
     } else {
@@ -276,8 +277,8 @@ static bool is_command(struct assay_bytes line, const char *letters)
     if (at == line.len || strchr(letters, line.data[at]) == NULL)
         return false;
     at++;
-    while (at < line.len && (isdigit((unsigned char)line.data[at]) ||
-                                    strchr(", \t\r", line.data[at]) != NULL))
+    while (at < line.len &&
+            (isdigit((unsigned char)line.data[at]) || strchr(", \t\r", line.data[at]) != NULL))
         at++;
     return at < line.len && line.data[at] == '\n';
 }

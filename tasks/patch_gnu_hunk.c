@@ -182,7 +182,7 @@ static enum assay_status fill(struct gnu_reader *reader, struct assay_patch_hunk
         return assay_fail(reader->base.err, ASSAY_ENOMEM, "no memory for a hunk");
     while (filling.old_count < hunk->old_count || filling.new_count < hunk->new_count) {
         const size_t at = reader->base.at < reader->base.line_count ? reader->base.at
-                                                                     : reader->base.line_count - 1;
+                                                                    : reader->base.line_count - 1;
         struct assay_bytes text = {0};
         char kind = 0;
 

@@ -16,7 +16,7 @@ struct patch_reader {
     size_t line_count;
     const uint32_t *numbers; // [line_count] the line of the given text, from 1; NULL: index + 1
     size_t at;               // index of the next line
-    bool tolerant; // which of the two readings this is
+    bool tolerant;           // which of the two readings this is
     // Leading components to drop from names, git's -p. A first traditional header whose names
     // have no "/" settles it at 0 for all that follows, as in git.
     unsigned strip;
@@ -139,8 +139,8 @@ ASSAY_MUST_USE enum assay_status patch_unwrap(struct patch_text *out, struct ass
 // holds none. Of names that nothing marks, only those with an extension or a folder are taken.
 const char *patch_block_name(struct patch_reader *reader, struct assay_bytes line);
 // The fields of a file that a block format names: one path, checked, on line `index`.
-ASSAY_MUST_USE enum assay_status patch_block_file(struct patch_reader *reader, size_t index,
-        const char *name, struct assay_patch_file *file);
+ASSAY_MUST_USE enum assay_status patch_block_file(
+        struct patch_reader *reader, size_t index, const char *name, struct assay_patch_file *file);
 struct assay_bytes patch_bytes_trim(struct assay_bytes text);
 
 bool patch_block_at(const struct patch_reader *reader, size_t index); // "<<<<<<< SEARCH"

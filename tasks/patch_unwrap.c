@@ -37,8 +37,7 @@ static const char *find_at_line_start(struct assay_bytes text, const char *what)
 
 static struct assay_bytes from(struct assay_bytes text, const char *start)
 {
-    return (struct assay_bytes){
-            .data = start, .len = (size_t)(text.data + text.len - start)};
+    return (struct assay_bytes){.data = start, .len = (size_t)(text.data + text.len - start)};
 }
 
 // What a model thought before it answered is no part of the answer.
@@ -190,8 +189,7 @@ struct base64 {
 static void put_base64(
         struct unwrapping *to, struct base64 *state, struct assay_bytes line, uint32_t number)
 {
-    static const char digits[] =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     for (size_t i = 0; i < line.len && !state->done; i++) {
         const char *at = line.data[i] != '\0' ? strchr(digits, line.data[i]) : NULL;

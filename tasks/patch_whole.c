@@ -29,8 +29,7 @@ static struct assay_bytes info_of(struct assay_bytes line)
 {
     const size_t len = fence_length(line);
 
-    return patch_bytes_trim(
-            (struct assay_bytes){.data = line.data + len, .len = line.len - len});
+    return patch_bytes_trim((struct assay_bytes){.data = line.data + len, .len = line.len - len});
 }
 
 // "python path", "python:path", "path", "python title="path"", "python filename=path".

@@ -483,8 +483,7 @@ struct apply_case *apply_case_random(uint64_t seed, uint64_t number)
     return c;
 }
 
-struct apply_case *apply_case_real(
-        const char *dir, uint64_t count, uint64_t seed, uint64_t number)
+struct apply_case *apply_case_real(const char *dir, uint64_t count, uint64_t seed, uint64_t number)
 {
     struct apply_case *c = new_case();
     char path[4200];

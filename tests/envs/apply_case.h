@@ -19,8 +19,7 @@ struct apply_case {
 struct apply_case *apply_case_random(uint64_t seed, uint64_t number);
 
 // One of `count` real diffs in `dir` (tests/support/real_diffs.sh), damaged, its tree drifted.
-struct apply_case *apply_case_real(
-        const char *dir, uint64_t count, uint64_t seed, uint64_t number);
+struct apply_case *apply_case_real(const char *dir, uint64_t count, uint64_t seed, uint64_t number);
 uint64_t apply_case_reals(const char *dir);
 void apply_case_free(struct apply_case *c);
 

@@ -14,7 +14,8 @@ static const char calc_py[] = "def add(a, b):\n    return a + b\n\n\ndef sub(a, 
 static const char crlf_txt[] = "one\r\ntwo\r\nthree\r\n";
 static const char open_txt[] = "alpha\nbeta\ngamma";
 static const char rep_txt[] = "x = 1\ny\nx = 1\nz\n";
-static const char dash_md[] = "it\xe2\x80\x99s \xe2\x80\x9cold\xe2\x80\x9d \xe2\x80\x93 really\nend\n";
+static const char dash_md[] =
+        "it\xe2\x80\x99s \xe2\x80\x9cold\xe2\x80\x9d \xe2\x80\x93 really\nend\n";
 
 static void make_tree(struct tree *tree, struct assay_arena *arena)
 {
@@ -55,8 +56,10 @@ struct row {
 
 static const struct row blocks[] = {
         {"SWE-RL: a heading, in a fence, thoughts before",
-                "<think>\nTry this:\n" BLOCK("x = 1\n", "x = 2\n") "</think>\n<solution>\n"
-                "```python\n### pkg/calc.py\n" BLOCK(ADD_OLD, ADD_NEW) "```\n</solution>\n",
+                "<think>\nTry this:\n" BLOCK(
+                        "x = 1\n", "x = 2\n") "</think>\n<solution>\n"
+                                              "```python\n### pkg/calc.py\n" BLOCK(
+                                                      ADD_OLD, ADD_NEW) "```\n</solution>\n",
                 "pkg/calc.py", ADD_NEW CALC_TAIL, "unwrapped", NULL},
         {"Aider: the name above the fence",
                 "Sure!\n\npkg/calc.py\n```python\n" BLOCK(ADD_OLD, ADD_NEW) "```\n", "pkg/calc.py",
@@ -77,7 +80,8 @@ static const struct row blocks[] = {
         {"/testbed before the path", "### /testbed/pkg/calc.py\n" BLOCK(ADD_OLD, ADD_NEW),
                 "pkg/calc.py", ADD_NEW CALC_TAIL, "strip", NULL},
         {"an absolute path that leads nowhere", "### /etc/passwd\n" BLOCK("", "x\n"), NULL, NULL,
-                NULL, "line 2: /etc/passwd: the path is absolute, and no part of it is in the tree"},
+                NULL,
+                "line 2: /etc/passwd: the path is absolute, and no part of it is in the tree"},
         {"a new file", "### pkg/new.py\n" BLOCK("", "x = 1\n"), "pkg/new.py", "x = 1\n", "exact",
                 NULL},
         {"an empty file is filled", "### empty.txt\n" BLOCK("", "x\n"), "empty.txt", "x\n", "exact",
@@ -86,9 +90,8 @@ static const struct row blocks[] = {
                 "line 2: rep.txt: SEARCH is empty, and the file is not: nothing says where"},
         {"lines are deleted", "### rep.txt\n" BLOCK("y\n", ""), "rep.txt", "x = 1\nx = 1\nz\n",
                 "exact", NULL},
-        {"a file without an extension, in backticks",
-                "`Makefile`\n" BLOCK("\ttrue\n", "\tfalse\n"), "Makefile", "all:\n\tfalse\n",
-                "exact", NULL},
+        {"a file without an extension, in backticks", "`Makefile`\n" BLOCK("\ttrue\n", "\tfalse\n"),
+                "Makefile", "all:\n\tfalse\n", "exact", NULL},
         {"CRLF file, LF block", "### crlf.txt\n" BLOCK("two\n", "TWO\nand\n"), "crlf.txt",
                 "one\r\nTWO\r\nand\r\nthree\r\n", "crlf", NULL},
         {"CRLF block, LF file",
@@ -171,15 +174,14 @@ static const struct row codex[] = {
         {"not at the end of the file",
                 ENVELOPE("*** Update File: rep.txt\n@@\n-y\n+Y\n*** End of File\n"), NULL, NULL,
                 NULL, "line 3: rep.txt: its old lines are not the last of the file"},
-        {"hunks in the wrong order",
-                ENVELOPE("*** Update File: rep.txt\n@@\n-z\n+Z\n@@\n-y\n+Y\n"), NULL, NULL, NULL,
+        {"hunks in the wrong order", ENVELOPE("*** Update File: rep.txt\n@@\n-z\n+Z\n@@\n-y\n+Y\n"),
+                NULL, NULL, NULL,
                 "line 6: rep.txt: its old lines are not in the file below the hunk before it"},
         {"an anchor that is not there",
                 ENVELOPE("*** Update File: rep.txt\n@@ def nothing():\n-y\n+Y\n"), NULL, NULL, NULL,
                 "line 3: rep.txt: its \"@@\" line is not in the file below the hunk before it"},
-        {"only new lines: below the anchor",
-                ENVELOPE("*** Update File: rep.txt\n@@ y\n+new\n"), "rep.txt",
-                "x = 1\ny\nnew\nx = 1\nz\n", "exact", NULL},
+        {"only new lines: below the anchor", ENVELOPE("*** Update File: rep.txt\n@@ y\n+new\n"),
+                "rep.txt", "x = 1\ny\nnew\nx = 1\nz\n", "exact", NULL},
         {"only new lines: at the end", ENVELOPE("*** Update File: open.txt\n@@\n+delta\n"),
                 "open.txt", "alpha\nbeta\ngamma\ndelta\n", "exact", NULL},
         {"blanks at line ends", ENVELOPE("*** Update File: rep.txt\n@@\n y \n-x = 1\t\n+x = 2\n"),
@@ -192,8 +194,7 @@ static const struct row codex[] = {
                 "trim", NULL},
         {"typographic quotes and dashes; context stays as the file has it",
                 ENVELOPE("*** Update File: dash.md\n@@\n it's \"old\" - really\n-end\n+END\n"),
-                "dash.md",
-                "it\xe2\x80\x99s \xe2\x80\x9cold\xe2\x80\x9d \xe2\x80\x93 really\nEND\n",
+                "dash.md", "it\xe2\x80\x99s \xe2\x80\x9cold\xe2\x80\x9d \xe2\x80\x93 really\nEND\n",
                 "unicode", NULL},
         {"CRLF file", ENVELOPE("*** Update File: crlf.txt\n@@\n one\n-two\n+TWO\n"), "crlf.txt",
                 "one\r\nTWO\r\nthree\r\n", "crlf", NULL},
@@ -201,8 +202,9 @@ static const struct row codex[] = {
                 ENVELOPE("*** Update File: open.txt\n@@\n-beta\n+BETA\n gamma\n"), "open.txt",
                 "alpha\nBETA\ngamma", "newline", NULL},
         {"a cut blank line is context",
-                ENVELOPE("*** Update File: pkg/calc.py\n@@\n     return a + b\n\n\n-def sub(a, b):\n"
-                         "+def sub(b, a):\n"),
+                ENVELOPE(
+                        "*** Update File: pkg/calc.py\n@@\n     return a + b\n\n\n-def sub(a, b):\n"
+                        "+def sub(b, a):\n"),
                 "pkg/calc.py",
                 ADD_OLD "\n\ndef sub(b, a):\n    return a - b\n\n\nclass Deep:\n    def run(self):"
                         "\n        if self.on:\n            return 1\n        return 0\n",
@@ -230,9 +232,8 @@ static const struct row codex[] = {
                 "the patch is already applied"},
         {"added, but there", ENVELOPE("*** Add File: rep.txt\n+x\n"), NULL, NULL, NULL,
                 "line 2: rep.txt: exists already"},
-        {"a line of a new file without its plus",
-                ENVELOPE("*** Add File: new.py\n+x = 1\ny = 2\n"), NULL, NULL, NULL,
-                "line 4: new.py: a line of a new file starts with '+'"},
+        {"a line of a new file without its plus", ENVELOPE("*** Add File: new.py\n+x = 1\ny = 2\n"),
+                NULL, NULL, NULL, "line 4: new.py: a line of a new file starts with '+'"},
         {"a line of a hunk without a mark",
                 ENVELOPE("*** Update File: rep.txt\n@@\n-y\n+Y\nx = 1\n"), NULL, NULL, NULL,
                 "line 6: a line of a hunk starts with ' ', '+' or '-'"},
@@ -262,9 +263,8 @@ static const struct row whole[] = {
         {"a heading", "### pkg/new.py\n\n```python\nx = 1\n```\n", "pkg/new.py", "x = 1\n", "exact",
                 NULL},
         {"two files", "a.py\n```\na\n```\nb.py\n```\nb\n```\n", "b.py", "b\n", "exact", NULL},
-        {"fences without a name are prose",
-                "Run it:\n```sh\nmake\n```\nrep.txt\n```\nnew\n```\n", "rep.txt", "new\n", "exact",
-                NULL},
+        {"fences without a name are prose", "Run it:\n```sh\nmake\n```\nrep.txt\n```\nnew\n```\n",
+                "rep.txt", "new\n", "exact", NULL},
         {"a longer fence holds a shorter one", "a.md\n````\n```sh\nmake\n```\n````\n", "a.md",
                 "```sh\nmake\n```\n", "exact", NULL},
         {"an empty file", "empty2.txt\n```\n```\n", "empty2.txt", "", "exact", NULL},
@@ -317,8 +317,9 @@ static const struct row wrapped[] = {
                 NULL, NULL, NULL, "line 7: no.txt: no such file"},
         {"a heredoc", "cat > fix.patch <<'EOF'\n" DIFF "EOF\ngit apply fix.patch\n", "rep.txt",
                 REP_NEW, "exact", NULL},
-        {"thoughts with a draft", "<think>\n--- a/rep.txt\n+++ b/rep.txt\n@@ -4 +4 @@\n-z\n+Z\n"
-                                  "</think>\n" DIFF,
+        {"thoughts with a draft",
+                "<think>\n--- a/rep.txt\n+++ b/rep.txt\n@@ -4 +4 @@\n-z\n+Z\n"
+                "</think>\n" DIFF,
                 "rep.txt", REP_NEW, "unwrapped", NULL},
         {"a patch tag", "<patch>\n" DIFF "</patch>\n", "rep.txt", REP_NEW, "exact", NULL},
         {"evalscope #1408: the last blank context line lost its blank, and was cut",
@@ -371,8 +372,8 @@ static void check_row(const struct row *row, enum assay_patch_format format)
     assert_int_equal(assay_arena_create(&arena, (size_t)32 << 20, NULL), ASSAY_OK);
     make_tree(&before, arena);
     status = run(row->text, format, &before, &after, &edits, &err);
-    print_message("%s: %s\n", row->name,
-            status != ASSAY_OK ? err.message : edits->hunks[0].tolerance);
+    print_message(
+            "%s: %s\n", row->name, status != ASSAY_OK ? err.message : edits->hunks[0].tolerance);
     if (row->message != NULL) {
         assert_int_equal(status, ASSAY_EPATCH);
         assert_string_equal(err.message, row->message);
@@ -458,9 +459,8 @@ static void a_format_that_was_asked_for_is_the_only_one(void **state)
 
         check_row(&row, rows[i].format);
     }
-    const struct row block = {
-            "a block as a diff", "### rep.txt\n" BLOCK("y\n", "Y\n"), NULL, NULL, NULL,
-            "no diff found"};
+    const struct row block = {"a block as a diff", "### rep.txt\n" BLOCK("y\n", "Y\n"), NULL, NULL,
+            NULL, "no diff found"};
 
     check_row(&block, ASSAY_FORMAT_DIFF);
 }

@@ -24,7 +24,8 @@ enum program { GIT, GNU, LADDER };
 
 // A class of cases in which we differ on purpose. Told by our message when we refuse, else by
 // what the other program said or by what is odd in the patch.
-struct class {
+struct class
+{
     const char *message;  // of ours
     const char *output;   // of theirs; NULL: anything
     const char *in_patch; // NULL: anything
@@ -77,8 +78,9 @@ static struct class *find_class(const struct tally *tally, const char *message, 
             continue;
         if ((row->message == NULL || strstr(message, row->message) != NULL) &&
                 (row->output == NULL || strstr(output, row->output) != NULL) &&
-                (row->in_patch == NULL || memmem(patch->data, patch->len, row->in_patch,
-                                                  strlen(row->in_patch)) != NULL))
+                (row->in_patch == NULL ||
+                        memmem(patch->data, patch->len, row->in_patch, strlen(row->in_patch)) !=
+                                NULL))
             return row;
     }
     return NULL;
@@ -91,8 +93,7 @@ static enum assay_status apply_ours(struct oracle_case *o, enum assay_apply_mode
     enum assay_status status = mode == ASSAY_APPLY_SWEBENCH
             ? assay_patch_read_exact(
                       &o->parsed, o->c->patch.data, o->c->patch.len, o->c->arena, err)
-            : assay_patch_parse(
-                      &o->parsed, o->c->patch.data, o->c->patch.len, o->c->arena, err);
+            : assay_patch_parse(&o->parsed, o->c->patch.data, o->c->patch.len, o->c->arena, err);
 
     if (status == ASSAY_OK)
         status = assay_patch_apply(
@@ -110,8 +111,7 @@ static enum assay_status apply_gnu_rung(struct oracle_case *o, struct assay_erro
     enum assay_status status = assay_patch_read_gnu(&patch, text, o->c->arena, err);
 
     if (status == ASSAY_OK)
-        status = gnu_apply(
-                &o->edits, patch, tree_read, &o->c->before, &options, o->c->arena, err);
+        status = gnu_apply(&o->edits, patch, tree_read, &o->c->before, &options, o->c->arena, err);
     if (status == ASSAY_OK)
         tree_edit(&o->ours, &o->c->before, o->edits);
     return status;
@@ -235,7 +235,8 @@ static uint64_t real_diffs(char dir[4096], const struct assay_temp *temp)
     (void)snprintf(dir, 4096, "%s", given != NULL ? given : temp->path);
     if (given == NULL) {
         (void)snprintf(dir, 4096, "%s/real", temp->path);
-        (void)snprintf(command, sizeof(command), "sh tests/support/real_diffs.sh . %s 60 2>&1", dir);
+        (void)snprintf(
+                command, sizeof(command), "sh tests/support/real_diffs.sh . %s 60 2>&1", dir);
         // NOLINTNEXTLINE(cert-env33-c,concurrency-mt-unsafe): a script of ours
         if (system(command) != 0)
             print_message("no history to take real diffs from\n");
@@ -255,9 +256,8 @@ static void run_cases(const struct assay_temp *temp, enum program program, struc
 
     for (uint64_t i = first; i < first + (reals > 0 ? 2 * count : count); i++) {
         // Real ones have odd numbers.
-        struct oracle_case o = {.c = reals > 0 && i % 2 == 1
-                        ? apply_case_real(dir, reals, seed, i)
-                        : apply_case_random(seed, i)};
+        struct oracle_case o = {.c = reals > 0 && i % 2 == 1 ? apply_case_real(dir, reals, seed, i)
+                                                             : apply_case_random(seed, i)};
 
         compare(&o, temp->path, i, program, tally);
         apply_case_free(o.c);

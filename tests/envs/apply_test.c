@@ -227,8 +227,10 @@ static const struct {
         {EDIT("link/rep.txt"), "line 1: link/rep.txt: is below a symbolic link"},
         {LINK("s", "d") NEW("s/x"), "line 8: s/x: the patch makes s a symbolic link"},
         {LINK("s", "/etc"), "line 1: s: a symbolic link may only lead to a place inside the tree"},
-        {LINK("d/s", "../../x"), "line 1: d/s: a symbolic link may only lead to a place inside the tree"},
-        {LINK("d/s", "link/../x"), "line 1: d/s: a symbolic link may only lead to a place inside the tree"},
+        {LINK("d/s", "../../x"),
+                "line 1: d/s: a symbolic link may only lead to a place inside the tree"},
+        {LINK("d/s", "link/../x"),
+                "line 1: d/s: a symbolic link may only lead to a place inside the tree"},
         {LINK("d/s", "../.git/hooks"),
                 "line 1: d/s: a symbolic link may only lead to a place inside the tree"},
         {"diff --git a/flink b/flink\nindex 1234567..89abcde 100644\n--- a/flink\n+++ b/flink\n"
