@@ -92,8 +92,9 @@ static void run_ours(struct bench *bench, int round)
     must(mkdirat(bench->base_fd, "layer", 0755) == 0, "layer");
     layer_fd = openat(bench->base_fd, "layer", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(assay_arena_create(&arena, (size_t)256 << 20, NULL) == ASSAY_OK, "arena");
-    must(assay_patch_parse(&patch, bench->patch.data, bench->patch.len, arena, NULL) == ASSAY_OK,
-            "parse");
+    must(assay_patch_read(&patch, bench->patch.data, bench->patch.len, ASSAY_FORMAT_AUTO, arena,
+                 NULL) == ASSAY_OK,
+            "read");
     must(assay_patch_apply(&edits, patch, assay_file_read_dir, &bench->tree_fd, &options, arena,
                  NULL) == ASSAY_OK,
             "apply");

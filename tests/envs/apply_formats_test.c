@@ -269,6 +269,8 @@ static const struct row whole[] = {
                 "```sh\nmake\n```\n", "exact", NULL},
         {"an empty file", "empty2.txt\n```\n```\n", "empty2.txt", "", "exact", NULL},
         {"CRLF file", "crlf.txt\n```\nuno\ndue\n```\n", "crlf.txt", "uno\r\ndue\r\n", "crlf", NULL},
+        {"LF file, CRLF text", "rep.txt\r\n```\r\nuno\r\ndue\r\n```\r\n", "rep.txt",
+                "uno\ndue\n", "crlf", NULL},
         {"/testbed before the path", "`/testbed/rep.txt`\n```\nnew\n```\n", "rep.txt", "new\n",
                 "strip", NULL},
         {"a fence in a fence", "a.md\n```md\n```sh\nmake\n```\n```\n", NULL, NULL, NULL,
