@@ -110,8 +110,7 @@ static enum assay_status missing_folders(
         status = paths_probe(&entry, applier->paths, folder, NULL);
         if (status != ASSAY_OK && status != ASSAY_EREFUSED)
             return assay_fail(err, status, "%.150s: cannot be looked up", folder);
-        if (status == ASSAY_EREFUSED ||
-                (entry->tree.kind != ASSAY_FILE_DIR && !entry->made_folder))
+        if (status == ASSAY_EREFUSED || (entry->tree.kind != ASSAY_FILE_DIR && !entry->made_folder))
             break;
         present++;
     }

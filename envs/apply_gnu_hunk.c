@@ -80,7 +80,7 @@ static int64_t search(struct gnu_work *work, const struct gnu_side *side,
     if (range->up < 0)
         distance = -range->up;
     else if (range->down < 0)
-        distance = -range->down;
+        distance = range->down; // so the program also looks among lines that it has written
     for (; distance <= farthest && *work->job->steps_left > 0; distance++) {
         if (distance <= range->up && matches(work, side, range->guess + distance, head, tail)) {
             work->offset += distance;

@@ -99,7 +99,9 @@ static enum assay_status read_added(struct patch_reader *reader, struct assay_pa
         return patch_fail(
                 reader, end, "%.120s: a line of a new file starts with '+'", file->new_path);
     status = make_lines(reader, &hunk, end - start);
-    for (size_t i = start; i < end && status == ASSAY_OK; i++) {
+    if (status != ASSAY_OK || hunk.lines == NULL)
+        return status;
+    for (size_t i = start; i < end; i++) {
         struct assay_bytes text = reader->lines[i];
 
         text.data++;
@@ -108,7 +110,7 @@ static enum assay_status read_added(struct patch_reader *reader, struct assay_pa
                 (struct assay_patch_line){.kind = ASSAY_LINE_ADD, .text = text};
     }
     hunk.new_count = hunk.line_count;
-    if (status == ASSAY_OK && hunk.line_count > 0)
+    if (hunk.line_count > 0)
         status = patch_add_hunk(reader, file, &capacity, &hunk);
     return status;
 }
@@ -198,7 +200,7 @@ static enum assay_status read_hunk(struct patch_reader *reader, struct assay_pat
         end++;
     if (status == ASSAY_OK)
         status = make_lines(reader, hunk, end - reader->at);
-    if (status != ASSAY_OK)
+    if (status != ASSAY_OK || hunk->lines == NULL)
         return status;
     while (reader->at < end && take_line(reader, reader->at, hunk))
         reader->at++;

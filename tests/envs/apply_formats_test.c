@@ -269,8 +269,8 @@ static const struct row whole[] = {
                 "```sh\nmake\n```\n", "exact", NULL},
         {"an empty file", "empty2.txt\n```\n```\n", "empty2.txt", "", "exact", NULL},
         {"CRLF file", "crlf.txt\n```\nuno\ndue\n```\n", "crlf.txt", "uno\r\ndue\r\n", "crlf", NULL},
-        {"LF file, CRLF text", "rep.txt\r\n```\r\nuno\r\ndue\r\n```\r\n", "rep.txt",
-                "uno\ndue\n", "crlf", NULL},
+        {"LF file, CRLF text", "rep.txt\r\n```\r\nuno\r\ndue\r\n```\r\n", "rep.txt", "uno\ndue\n",
+                "crlf", NULL},
         {"/testbed before the path", "`/testbed/rep.txt`\n```\nnew\n```\n", "rep.txt", "new\n",
                 "strip", NULL},
         {"a fence in a fence", "a.md\n```md\n```sh\nmake\n```\n```\n", NULL, NULL, NULL,
@@ -374,8 +374,7 @@ static void check_row(const struct row *row, enum assay_patch_format format)
     assert_int_equal(assay_arena_create(&arena, (size_t)32 << 20, NULL), ASSAY_OK);
     make_tree(&before, arena);
     status = run(row->text, format, &before, &after, &edits, &err);
-    print_message(
-            "%s: %s\n", row->name, status != ASSAY_OK ? err.message : edits->hunks[0].tolerance);
+    print_message("%s: %s\n", row->name, err.message);
     if (row->message != NULL) {
         assert_int_equal(status, ASSAY_EPATCH);
         assert_string_equal(err.message, row->message);
@@ -384,6 +383,7 @@ static void check_row(const struct row *row, enum assay_patch_format format)
         return;
     }
     assert_int_equal(status, ASSAY_OK);
+    assert_non_null(edits);
     node = tree_find(&after, row->path);
     assert_int_equal(node == NULL, row->content == NULL);
     if (node != NULL && row->content != NULL) {
@@ -391,7 +391,8 @@ static void check_row(const struct row *row, enum assay_patch_format format)
         assert_memory_equal(node->file.content.data, row->content, strlen(row->content));
         assert_int_equal(node->file.executable, strcmp(row->path, "pkg/calc.py") == 0);
     }
-    assert_string_equal(edits->hunks[0].tolerance, row->tolerance);
+    if (edits != NULL)
+        assert_string_equal(edits->hunks[0].tolerance, row->tolerance);
     assay_arena_destroy(arena);
 }
 
