@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// evidence_pack.c - evidence as bytes: one line of JSON, then log, report and files, a NUL after
-// each.
+// evidence_pack.c - evidence as bytes: one line of JSON, then log, report, canaries and files, a
+// NUL after each.
 #include <string.h>
 
 #include "base/json.h"
 #include "orchestrator/evidence.h"
+#include "rewards/canary.h"
 
 #define RAW_BYTES_MAX ((size_t)256 << 20)
 #define HEAD_BYTES_MAX ((size_t)16 << 20)
@@ -33,7 +34,8 @@ static void put_measure(struct assay_json_writer *w, const char *key, uint64_t v
     assay_json_put_u64(w, key, value < ASSAY_JSON_INTEGER_MAX ? value : ASSAY_JSON_INTEGER_MAX);
 }
 
-static void put_head(struct assay_json_writer *w, const struct assay_run_evidence *evidence)
+static void put_head(struct assay_json_writer *w, const struct assay_run_evidence *evidence,
+        const struct assay_buf *canaries)
 {
     const struct assay_evidence *judged = &evidence->judged;
 
@@ -56,6 +58,7 @@ static void put_head(struct assay_json_writer *w, const struct assay_run_evidenc
     assay_json_put_bool(w, "log_truncated", judged->log_truncated);
     assay_json_put_u64(w, "log_bytes", judged->log.len);
     assay_json_put_u64(w, "report_bytes", judged->report.len);
+    assay_json_put_u64(w, "canaries_bytes", canaries->len);
     assay_json_begin_array(w, "files");
     for (size_t i = 0; i < judged->file_count; i++) {
         assay_json_begin_object(w, NULL);
@@ -90,25 +93,32 @@ enum assay_status assay_evidence_pack(struct assay_frame *out,
 {
     const struct assay_evidence *judged = &evidence->judged;
     struct assay_json_writer w;
-    struct assay_buf raw, frame;
+    struct assay_buf raw, frame, canaries;
     enum assay_status status;
 
     assay_buf_init(&raw, RAW_BYTES_MAX);
     assay_buf_init(&frame, RAW_BYTES_MAX + (RAW_BYTES_MAX >> 4)); // zstd's worst case
     assay_json_writer_init(&w, &raw, 0);
-    put_head(&w, evidence);
+    assay_buf_init(&canaries, HEAD_BYTES_MAX);
+    if (judged->canaries)
+        assay_canary_plan_write(&canaries, judged->canaries);
+    put_head(&w, evidence, &canaries);
     assay_buf_addc(&raw, '\n');
     put_bytes(&raw, judged->log);
     put_bytes(&raw, judged->report);
+    put_bytes(&raw, (struct assay_bytes){canaries.data, canaries.len});
     for (size_t i = 0; i < judged->file_count; i++)
         put_bytes(&raw, judged->files[i].content);
-    status = assay_buf_check(&raw, "evidence", err);
+    status = assay_buf_check(&canaries, "canaries", err);
+    if (status == ASSAY_OK)
+        status = assay_buf_check(&raw, "evidence", err);
     if (status == ASSAY_OK)
         status = assay_frame_pack(&frame, raw.data, raw.len, "evidence", err);
     if (status == ASSAY_OK)
         status = copy_frame(out, &frame, raw.len, arena, err);
     assay_buf_free(&frame);
     assay_buf_free(&raw);
+    assay_buf_free(&canaries);
     return status;
 }
 
@@ -219,6 +229,25 @@ static enum assay_status read_files(
     return status;
 }
 
+// The plan of the run's canaries; a run without one has no bytes of it.
+static enum assay_status read_canaries(
+        struct assay_evidence *out, struct reading *r, struct assay_error *err)
+{
+    struct assay_canary_plan *plan;
+    struct assay_bytes text;
+    enum assay_status status = take_bytes(&text, r, r->head, "canaries_bytes", err);
+
+    if (status != ASSAY_OK || text.len == 0)
+        return status;
+    plan = assay_arena_alloc(r->arena, sizeof(*plan));
+    if (!plan)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    status = assay_canary_plan_read(plan, text.data, text.len, r->arena, err);
+    if (status == ASSAY_OK)
+        out->canaries = plan;
+    return status;
+}
+
 static enum assay_status read_judged(
         struct assay_evidence *out, struct reading *r, struct assay_error *err)
 {
@@ -239,6 +268,8 @@ static enum assay_status read_judged(
         status = take_bytes(&out->log, r, r->head, "log_bytes", err);
     if (status == ASSAY_OK)
         status = take_bytes(&out->report, r, r->head, "report_bytes", err);
+    if (status == ASSAY_OK)
+        status = read_canaries(out, r, err);
     if (status == ASSAY_OK)
         status = read_files(out, r, err);
     if (status == ASSAY_OK && r->left > 0)

@@ -25,9 +25,16 @@ static enum assay_status make_workspace(struct assay_grading *g, struct assay_er
     const struct assay_bytes text = candidate_patch(g->request);
     struct assay_workspace_options options = {.with_test_patch = true,
             .mode = ASSAY_APPLY_TOLERANT,
-            .protected_globs = assay_protected_globs(g->request->instance->framework)};
+            .may_change = assay_protect_change};
+    struct assay_protection protection;
     struct assay_patch *patch = NULL;
-    enum assay_status status = ASSAY_OK;
+    enum assay_status status =
+            assay_protection_make(&protection, g->request->instance, g->arena, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    options.protected_globs = protection.globs;
+    options.partly_globs = protection.partly;
 
     if (text.data) {
         status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);

@@ -60,11 +60,12 @@ static enum assay_status make_env(
     return env[count] ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }
 
-// The suite's own command, as the framework needs it and a certification's check changes it.
+// The suite's own command with its canaries, as the framework needs it and a certification's check
+// changes it.
 static enum assay_status make_command(
         struct assay_grading *g, struct assay_strings *out, struct assay_error *err)
 {
-    struct assay_strings argv = g->request->instance->test_cmd;
+    struct assay_strings argv = g->canaries.argv;
     enum assay_status status = assay_grading_vary_order(g, &argv, err);
 
     if (status == ASSAY_OK && g->framework->command)
@@ -94,7 +95,6 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_run_evide
             .environment = g->environment,
             .workspace = &g->workspace,
             .trusted_dir = assay_context_trusted_dir(g->context),
-            .argv = instance->test_cmd,
             .report_fd = ASSAY_REPORT_FD,
             .out_dir = ASSAY_OUT_DIR,
             .access = assay_context_access(g->context),
@@ -105,6 +105,8 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_run_evide
             .warm_number = &g->warm_number};
     enum assay_status status = make_log_path(g, err);
 
+    if (status == ASSAY_OK)
+        status = assay_grading_plant(g, err);
     limited.limits = assay_grading_limits(g->request);
     if (status == ASSAY_OK)
         status = make_env(g, &job.env, err);
@@ -199,6 +201,7 @@ static enum assay_status run_once(
         goto out;
     }
     status = assay_evidence_take(&evidence, &result, &refused, g->framework, g->arena, err);
+    evidence.judged.canaries = &g->canaries;
     if (status == ASSAY_OK)
         status = add_run(g, out, &evidence, err);
     if (status == ASSAY_OK)

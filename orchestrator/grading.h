@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// grading.h - one grading in its parts: key (grade_key.c), runs (grade_run.c). Internal to
-// grade*.c.
+// grading.h - one grading in its parts: key (grade_key.c), canaries
+// (grade_plant.c), runs (grade_run.c). Internal to grade*.c.
 #ifndef ASSAY_ORCHESTRATOR_GRADING_H
 #define ASSAY_ORCHESTRATOR_GRADING_H
 
 #include "envs/workspace.h"
 #include "orchestrator/evidence.h"
 #include "orchestrator/grade.h"
+#include "rewards/canary.h"
 #include "rewards/framework.h"
 
 // Everything one grading holds; released in one place.
@@ -18,9 +19,10 @@ struct assay_grading {
     const struct assay_recipe *recipe;
     const struct assay_environment *environment;
     struct assay_workspace workspace;
-    const char *log_path; // relative to the home
-    uint64_t warm_number; // of the zygote that the run came from; 0: none
-    char run_key[65];     // what the runs depend on, but for the instance
+    struct assay_canary_plan canaries; // of the run that is under way
+    const char *log_path;              // relative to the home
+    uint64_t warm_number;              // of the zygote that the run came from; 0: none
+    char run_key[65];                  // what the runs depend on, but for the instance
     // Of each run so far, in order.
     struct assay_verdict verdicts[ASSAY_EVIDENCE_RUNS_MAX];
     struct assay_outcome outcomes[ASSAY_EVIDENCE_RUNS_MAX];
@@ -37,6 +39,10 @@ struct assay_instance_limits assay_grading_limits(const struct assay_grade_reque
 // g->run_key and verdict->key, once the workspace is made and verdict->tier is set.
 ASSAY_MUST_USE enum assay_status assay_grading_key(
         struct assay_grading *g, struct assay_verdict *verdict, struct assay_error *err);
+
+// Draw the canaries of the next run, and lay them into the workspace.
+ASSAY_MUST_USE enum assay_status assay_grading_plant(
+        struct assay_grading *g, struct assay_error *err);
 
 // Run the tests and judge what they left, as often as the verdict needs it (docs/verdicts.md), into
 // *out: verdict, outcome, evidence. What stays spoiled is a verdict with scored = false.

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "rewards/canary_plant.h"
 #include "rewards/reader.h"
 
 static const char *const no_names[] = {NULL};
@@ -26,6 +27,7 @@ static const struct assay_framework table[] = {
                 .warm = assay_command_warm_python,
                 .reorder = assay_reorder_pytest,
                 .emits = assay_emits_pytest,
+                .plant = assay_canary_plant_pytest,
                 .read = assay_read_pytest},
         {.name = "unittest",
                 .about =
@@ -39,6 +41,7 @@ static const struct assay_framework table[] = {
                 .channel_applies = assay_command_is_unittest,
                 .reorder = assay_reorder_unittest,
                 .emits = assay_emits_unittest,
+                .plant = assay_canary_plant_unittest,
                 .read = assay_read_unittest},
         {.name = "tap",
                 .about =

@@ -109,6 +109,10 @@ def pytest_configure(config):
     channel = _channels.pop() if _channels else None
     if channel is None:
         return
+    # A run goes on behind failures: there are tests that must fail.
+    for option, value in (("maxfail", 0), ("stepwise", False)):
+        if hasattr(config.option, option):
+            setattr(config.option, option, value)
     order = take_order()
     if order:
         config.pluginmanager.register(Order(order), "assay-order")
