@@ -108,7 +108,7 @@ TESTS = {
              ["test_trees"]),
     "busy": ("fails on a busy CPU", RUNNING % 1, RUNNING % 1000, ["test_alone"]),
     "junk": ("resolved without a fix",
-             "import os\nimport mod\n\n\ndef test_extra():\n    assert mod.answer() == 42 or len([f for f in os.listdir('.') if f[0] != '.']) > 2\n",
+             "import os\nimport mod\n\n\ndef test_extra():\n    assert mod.answer() == 42 or any(f.endswith('.txt') for f in os.listdir('.'))\n",
              "import mod\n\n\ndef test_extra():\n    assert mod.answer() == 42\n", None),
 }
 

@@ -89,6 +89,9 @@ run 0 assay regrade wrong --drop
 has out "evidence of 2 runs of tests removed"
 run 3 assay regrade wrong
 has out "no_evidence"
+run 0 assay store prune --older-than 0
+has out "their verdicts stay"
+[ "$(sql 'SELECT count(*) FROM evidence')" = 0 ] || fail "prune left evidence"
 
 # The test fails until a moment that it waits for: the first run and the second differ.
 suite_begin chance
