@@ -350,6 +350,7 @@ static enum assay_status conclude(struct writing *w, struct assay_error *err)
 {
     const bool resolved = !w->fault && w->score->mutants_killed >= w->score->mutants_needed;
     struct assay_verdict *v = &w->out->verdict;
+    struct assay_error trouble = {0};
 
     v->usage = w->usage;
     if (w->spoiled) {
@@ -370,7 +371,13 @@ static enum assay_status conclude(struct writing *w, struct assay_error *err)
     v->reason = reason_of(w, resolved);
     if (!v->reason)
         return no_memory(err);
-    return assay_grading_doubt(w->g, v, err);
+    if (!resolved && !assay_grading_is_sound(w->g, &trouble)) {
+        w->spoiled = assay_arena_strdup(w->g->arena, trouble.message);
+        if (!w->spoiled)
+            return no_memory(err);
+        assay_judge_unrun(v, &w->bare, ASSAY_CAUSE_INFRA_ERROR, w->spoiled);
+    }
+    return ASSAY_OK;
 }
 
 static enum assay_status open_writing(struct writing *w, struct assay_error *err)

@@ -13,7 +13,7 @@
 #include "tasks/instance.h"
 #include "tasks/outcome.h"
 
-#define ASSAY_GRADER_VERSION "1" // part of every verdict's key; raise when rules change
+#define ASSAY_GRADER_VERSION "2" // part of every verdict's key; raise when rules change
 
 struct assay_usage {
     uint64_t wall_ms, cpu_ms, memory_bytes_peak;
@@ -27,6 +27,14 @@ struct assay_hunk_record {
     int64_t offset;        // lines from where the header said
     const char *tolerance; // "exact", "offset", "recount", "whitespace", "bare", "strip",
                            // "newline", "crlf"
+};
+
+// One run of the tests, where a verdict rests on more than one.
+struct assay_attempt {
+    bool scored, resolved;
+    enum assay_cause cause;
+    const char *reason;
+    uint64_t wall_ms;
 };
 
 // How well an answer named the places that the gold patch changes (rewards/localize.h), at one
@@ -85,6 +93,9 @@ struct assay_verdict {
     const char *tier; // "A".."D"
     enum assay_evidence_kind evidence;
     struct assay_usage usage;
+    // Every run in its order, spoiled ones too, when there was more than one; else none.
+    struct assay_attempt *attempts;
+    size_t attempt_count;
     char key[65];
     bool cached;
     // Each NULL where it does not belong to the kind or was not asked for.
