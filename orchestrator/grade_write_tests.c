@@ -92,6 +92,7 @@ static enum assay_status run_edits(struct writing *w, struct assay_edits *edits,
     enum assay_status status;
 
     request.instance = &w->bare;
+    request.once = true; // what may be chance is run again here
     request.attempt = w->g->request->attempt
             ? assay_arena_printf(g.arena, "%s.%s", w->g->request->attempt, attempt)
             : attempt;
