@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "rewards/canary_plant.h"
 #include "rewards/reader.h"
 
 static const char *const no_names[] = {NULL};
@@ -24,6 +25,9 @@ static const struct assay_framework table[] = {
                 .out_files = no_names,
                 .command = assay_command_pytest,
                 .warm = assay_command_warm_python,
+                .reorder = assay_reorder_pytest,
+                .emits = assay_emits_pytest,
+                .plant = assay_canary_plant_pytest,
                 .read = assay_read_pytest},
         {.name = "unittest",
                 .about =
@@ -35,6 +39,9 @@ static const struct assay_framework table[] = {
                 .command = assay_command_unittest,
                 .warm = assay_command_warm_python,
                 .channel_applies = assay_command_is_unittest,
+                .reorder = assay_reorder_unittest,
+                .emits = assay_emits_unittest,
+                .plant = assay_canary_plant_unittest,
                 .read = assay_read_unittest},
         {.name = "tap",
                 .about =
@@ -43,12 +50,14 @@ static const struct assay_framework table[] = {
                 .channel_required = true,
                 .env = no_names,
                 .out_files = no_names,
+                .reorder = assay_reorder_prove,
                 .read = assay_read_tap},
         {.name = "tap-log",
                 .about = "TAP as it stands in the log of prove -v, or of one script",
                 .evidence = ASSAY_EVIDENCE_WEAK,
                 .env = no_names,
                 .out_files = no_names,
+                .reorder = assay_reorder_prove,
                 .read = assay_read_tap},
         {.name = "ctest",
                 .about = "ctest 3.21 or later; the JUnit file that ctest itself writes",
@@ -56,12 +65,16 @@ static const struct assay_framework table[] = {
                 .channel_required = true,
                 .env = wrapper_env,
                 .out_files = no_names,
+                .reorder = assay_reorder_ctest,
                 .read = assay_read_ctest},
         {.name = "gotest",
                 .about = "go test, by its -json events; plain logs of -v otherwise",
                 .evidence = ASSAY_EVIDENCE_WEAK,
                 .env = wrapper_env,
                 .out_files = no_names,
+                .reorder = assay_reorder_go,
+                .emits = assay_emits_gotest,
+                .clock_blind = true,
                 .read = assay_read_gotest},
         {.name = "cargo",
                 .about = "cargo test, by the lines and counts of each test binary",
@@ -81,6 +94,7 @@ static const struct assay_framework table[] = {
                 .evidence = ASSAY_EVIDENCE_WEAK,
                 .env = no_names,
                 .out_files = no_names,
+                .emits = assay_emits_exit,
                 .read = assay_read_exit},
 };
 

@@ -62,6 +62,7 @@ struct assay_instance {
     enum assay_rules rules;
     bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
     struct assay_strings fail_to_pass, pass_to_pass;
+    bool no_canaries; // its tests cannot bear any of assay's among them; evidence is weak then
     enum assay_task_kind task;
     struct assay_strings
             protected_allowed; // globs of protected files that a model patch may change
@@ -84,6 +85,7 @@ struct assay_recipe {
 
 bool assay_instance_id_valid(const char *id);
 const char *assay_task_kind_name(enum assay_task_kind kind); // "repair", "localize", "write_tests"
+bool assay_task_kind_from_name(enum assay_task_kind *out, const char *name);
 
 // Does path match glob? '*' and '?' stay inside one component, "**" crosses them, "**/" also
 // stands for nothing at all. Every other character stands for itself.
