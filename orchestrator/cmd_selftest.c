@@ -16,6 +16,7 @@
 #include "orchestrator/context.h"
 #include "orchestrator/evaluate.h"
 #include "orchestrator/pool.h"
+#include "orchestrator/shape.h"
 #include "orchestrator/suite_add.h"
 
 const struct assay_option assay_selftest_attacks_options[] = {
@@ -156,11 +157,15 @@ static enum assay_status grade_all(struct selftest *s, struct assay_error *err)
             .on_verdict = take_verdict,
             .user = s};
     struct assay_evaluate_result result = {0};
+    struct assay_shaper shaper = {0};
     uint64_t threads = options.threads;
     enum assay_status status =
             assay_cli_number(&threads, s->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
 
     options.threads = (size_t)threads;
+    options.shaper = &shaper;
+    if (status == ASSAY_OK)
+        status = assay_shaper_read(&shaper, s->invocation, err);
     if (status == ASSAY_OK && s->attacks->predictions->count > 0)
         status = assay_evaluate(&result, s->context, &options, s->arena, err);
     s->executed = result.executed;
