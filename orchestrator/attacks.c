@@ -332,6 +332,9 @@ bool assay_attack_answered(const struct assay_attack *attack, const struct assay
 {
     if (!verdict->scored || verdict->resolved || !(attack->causes >> verdict->cause & 1))
         return false;
+    // A run that was found forged needs no more to be found.
+    if (verdict->cause == ASSAY_CAUSE_TAMPERED || verdict->cause == ASSAY_CAUSE_INCONSISTENT)
+        return true;
     for (size_t i = 0; i < attack->dropped.count; i++)
         if (!holds(&verdict->patch_dropped, attack->dropped.items[i]))
             return false;

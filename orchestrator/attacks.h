@@ -27,7 +27,7 @@ struct assay_attack {
     const char *missing;         // the program that its tests need and this host lacks; NULL: none
     unsigned row;                // of the catalogue in docs/attacks.md; ASSAY_ATTACK_ROW_OWN
     uint32_t causes;             // bit (1 << cause) for each verdict that is right
-    struct assay_strings dropped; // files whose changes grading must leave out
+    struct assay_strings dropped; // files whose changes must be left out, where they do not give the run away
     struct assay_strings naive;   // graders that believe it: "stdout", "exit", "swebench"
     const char *secret;           // or what it reaches where one defence is off; NULL
 };
@@ -55,7 +55,8 @@ void assay_attacks_free(struct assay_attacks *attacks); // NULL is allowed
 const struct assay_attack *assay_attacks_of(
         const struct assay_attacks *attacks, const char *instance_id, bool *twin);
 
-// Is this the verdict that the attack must get: no reward, one of its causes, its files dropped?
+// Is this the verdict that the attack must get: no reward, one of its causes, and its files dropped
+// unless the run was found forged?
 bool assay_attack_answered(const struct assay_attack *attack, const struct assay_verdict *verdict);
 
 #endif
