@@ -213,8 +213,8 @@ static enum assay_status drop_partly(
         struct making *making, struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_edits *edits = making->workspace->model_edits;
-    const char **dropped = assay_arena_array(
-            arena, edits->count + edits->dropped.count, sizeof(*dropped));
+    const char **dropped =
+            assay_arena_array(arena, edits->count + edits->dropped.count, sizeof(*dropped));
     size_t count = 0, kept = 0;
     enum assay_status status = ASSAY_OK;
 

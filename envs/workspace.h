@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // workspace.h - what a grading box sees as the repository: base tree, model patch, trusted layer.
 //
-// Layers, topmost first: what is planted for one run, trusted (tests at the test patch; protected files as
-// the base has them), model patch (source part only), base tree. Nothing is
-// copied but changed files; the box's own writes go to a tmpfs upper.
+// Layers, topmost first: what is planted for one run, trusted (tests at the test patch; protected
+// files as the base has them), model patch (source part only), base tree. Nothing is copied but
+// changed files; the box's own writes go to a tmpfs upper.
 #ifndef ASSAY_ENVS_WORKSPACE_H
 #define ASSAY_ENVS_WORKSPACE_H
 

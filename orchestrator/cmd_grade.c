@@ -147,6 +147,9 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
             .outcome = grade->outcome.count ? &grade->outcome : NULL,
             .log_path = grade->log_path,
             .model_patch = request->patch,
+            .evidence = grade->evidence,
+            .evidence_count = grade->evidence_count,
+            .claim = grade->claim,
             .cacheable = grade->cacheable};
     struct assay_store *store = assay_context_store(g->context);
     struct assay_run recorded;
@@ -156,6 +159,7 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
 
     if (status == ASSAY_OK)
         status = assay_store_put_verdict(store, &evaluation, err);
+    assay_grade_release(g->context, grade, status == ASSAY_OK);
     if (status == ASSAY_OK)
         status = assay_store_finish_run(store, request->run_id, err);
     return status;

@@ -274,6 +274,9 @@ static enum assay_status record(struct evaluation *e, const struct assay_grade_r
     struct assay_evaluation evaluation = {.verdict = &grade->verdict,
             .outcome = grade->outcome.count ? &grade->outcome : NULL,
             .log_path = grade->log_path,
+            .evidence = grade->evidence,
+            .evidence_count = grade->evidence_count,
+            .claim = grade->claim,
             .cacheable = grade->cacheable,
             .retry = e->options->retry_infra};
 
@@ -313,6 +316,7 @@ static enum assay_status reach_verdict(struct evaluation *e,
         pthread_mutex_unlock(&e->lock);
     }
     status = record(e, request, &grade, err);
+    assay_grade_release(e->context, &grade, status == ASSAY_OK);
     if (status == ASSAY_ECONFLICT && done_by_another(e, instance_id, out, arena))
         return ASSAY_OK;
     *out = grade.verdict;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "orchestrator/claims.h"
 #include "orchestrator/grading.h"
 #include "rewards/protect.h"
 #include "tasks/patch.h"
@@ -73,30 +74,65 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     verdict->hunk_count = mine.hunk_count;
 }
 
+static bool look_up(struct assay_grading *g, struct assay_verdict *verdict)
+{
+    struct assay_verdict cached = {0};
+
+    if (assay_store_cached_verdict(
+                assay_context_store(g->context), verdict->key, g->arena, &cached, NULL) != ASSAY_OK)
+        return false;
+    copy_cached(verdict, &cached);
+    return true;
+}
+
+// The stored verdict of this key, or the claim to make it. Looked up again under the claim: its
+// last owner may have been faster than we were.
+static enum assay_status look_up_or_claim(
+        struct assay_grading *g, struct assay_grade *out, bool *known, struct assay_error *err)
+{
+    struct assay_claims *claims = assay_context_claims(g->context);
+
+    *known = look_up(g, &out->verdict);
+    while (!*known && out->claim == 0) {
+        const enum assay_status status = assay_claims_take(
+                claims, out->verdict.key, assay_context_interrupted(g->context), &out->claim, err);
+
+        if (status != ASSAY_OK)
+            return status;
+        *known = look_up(g, &out->verdict);
+    }
+    if (*known && out->claim != 0) {
+        assay_claims_end(claims, out->verdict.key, out->claim, false);
+        out->claim = 0;
+    }
+    return ASSAY_OK;
+}
+
 static enum assay_status grade_prepared(
         struct assay_grading *g, struct assay_grade *out, struct assay_error *err)
 {
-    struct assay_verdict cached = {0};
+    bool known = false;
     enum assay_status status;
 
     describe_patch(g, &out->verdict);
     out->verdict.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(g->context)));
     status = assay_grading_key(g, &out->verdict, err);
-    if (status != ASSAY_OK)
+    if (status == ASSAY_OK && !g->request->no_cache)
+        status = look_up_or_claim(g, out, &known, err);
+    if (status != ASSAY_OK || known)
         return status;
-    if (!g->request->no_cache) {
-        status = assay_store_cached_verdict(
-                assay_context_store(g->context), out->verdict.key, g->arena, &cached, NULL);
-        if (status == ASSAY_OK) {
-            copy_cached(&out->verdict, &cached);
-            return ASSAY_OK;
-        }
-    }
     status = assay_grading_run(g, out, err);
-    if (status == ASSAY_OK)
-        status = assay_grading_doubt(g, &out->verdict, err);
+    if (status != ASSAY_OK)
+        assay_grade_release(g->context, out, false);
     out->cacheable = status == ASSAY_OK && out->verdict.scored && !g->request->no_cache;
     return status;
+}
+
+void assay_grade_release(
+        struct assay_context *context, const struct assay_grade *grade, bool recorded)
+{
+    if (grade->claim != 0)
+        assay_claims_end(assay_context_claims(context), grade->verdict.key, grade->claim, recorded);
 }
 
 // Candidates that are decided without a box; true when this was one.
@@ -119,15 +155,20 @@ static enum assay_status explain_unprepared(struct assay_grading *g, struct assa
 {
     const bool rejected = status == ASSAY_EPATCH &&
             strncmp(trouble->message, MODEL_PATCH, strlen(MODEL_PATCH)) == 0;
-    const char *reason = assay_arena_strdup(g->arena, trouble->message);
+    struct assay_error ground = {0};
+    const bool sound = !rejected || assay_grading_is_sound(g, &ground);
+    const char *reason = assay_arena_strdup(g->arena, sound ? trouble->message : ground.message);
 
     if (status == ASSAY_EINTERRUPTED || *assay_context_interrupted(g->context))
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (!reason)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     assay_judge_unrun(verdict, g->request->instance,
-            rejected ? ASSAY_CAUSE_PATCH_REJECTED : ASSAY_CAUSE_SETUP_FAILED, reason);
-    return rejected ? assay_grading_doubt(g, verdict, err) : ASSAY_OK;
+            !rejected       ? ASSAY_CAUSE_SETUP_FAILED
+                    : sound ? ASSAY_CAUSE_PATCH_REJECTED
+                            : ASSAY_CAUSE_INFRA_ERROR,
+            reason);
+    return ASSAY_OK;
 }
 
 enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,

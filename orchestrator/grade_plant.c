@@ -19,8 +19,8 @@ static bool read_source(void *user, const char *path, struct assay_canary_file *
     struct planting *planting = user;
     struct assay_file file = {.kind = ASSAY_FILE_NONE};
     struct assay_error err = {0};
-    const enum assay_status status = assay_workspace_read(
-            &planting->g->workspace, path, planting->g->arena, &file, &err);
+    const enum assay_status status =
+            assay_workspace_read(&planting->g->workspace, path, planting->g->arena, &file, &err);
 
     if (status == ASSAY_OK) {
         *out = (struct assay_canary_file){path, file.content, file.executable};
@@ -96,8 +96,8 @@ enum assay_status assay_grading_plant(struct assay_grading *g, struct assay_erro
     if (status == ASSAY_OK)
         status = test_paths(g, &source.paths, err);
     if (status == ASSAY_OK)
-        status = assay_canary_draw(
-                &g->canaries, g->request->instance, &source, seed, g->arena, err);
+        status =
+                assay_canary_draw(&g->canaries, g->request->instance, &source, seed, g->arena, err);
     if (status != ASSAY_OK)
         return status;
     if (planting.status != ASSAY_OK) {

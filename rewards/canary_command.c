@@ -94,8 +94,8 @@ static bool begins(struct assay_text word, struct assay_text part, const char *s
 }
 
 // The last word that names a test beside the canary, when none names the canary's class or file.
-static const char *place_of(const struct assay_canary_bed *bed, const char *id,
-        const char *separator, size_t from_end)
+static const char *place_of(
+        const struct assay_canary_bed *bed, const char *id, const char *separator, size_t from_end)
 {
     const struct assay_text file = file_of(id, separator, from_end);
     struct words words = {.argv = &bed->argv};
@@ -112,8 +112,8 @@ static const char *place_of(const struct assay_canary_bed *bed, const char *id,
 }
 
 // `argument` with `id` put in at `place`, which is inside it or at its end.
-static bool add_word(
-        struct assay_canary_bed *bed, const char **items, size_t *count, const char *place, const char *id)
+static bool add_word(struct assay_canary_bed *bed, const char **items, size_t *count,
+        const char *place, const char *id)
 {
     for (size_t i = 0; i < *count; i++) {
         const char *text = items[i];

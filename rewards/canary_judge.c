@@ -66,8 +66,7 @@ static const char *name_of(unsigned seen)
     return (seen & ~SKIPPED) == 0 ? "was skipped" : "has several results";
 }
 
-static bool original_passed(
-        const struct assay_canary *canary, const struct assay_outcome *outcome)
+static bool original_passed(const struct assay_canary *canary, const struct assay_outcome *outcome)
 {
     const enum assay_test_status status = assay_outcome_find(outcome, canary->of);
 

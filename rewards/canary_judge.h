@@ -18,8 +18,8 @@ void assay_canary_take(struct assay_canary_results *out, struct assay_outcome *o
 
 // What is wrong with canary `index`, or NULL. `outcome` holds the suite's own results. Some things
 // prove that results were changed: a test that must fail and passed, one that must be skipped
-// and was not. The others do so only if the run is said to have resolved the instance, as a patch that is
-// merely wrong may keep a file of tests from loading. "": the arena is full.
+// and was not. The others do so only if the run is said to have resolved the instance, as a patch
+// that is merely wrong may keep a file of tests from loading. "": the arena is full.
 const char *assay_canary_fault(const struct assay_canary_plan *plan, size_t index,
         const struct assay_canary_results *results, const struct assay_outcome *outcome,
         bool resolved, struct assay_arena *arena);

@@ -229,7 +229,8 @@ bool assay_canary_find_file(
         const char *one = source->paths.items[i];
         const size_t one_len = strlen(one);
 
-        if (one_len <= len || one[one_len - len - 1] != '/' || strcmp(one + one_len - len, path) != 0)
+        if (one_len <= len || one[one_len - len - 1] != '/' ||
+                strcmp(one + one_len - len, path) != 0)
             continue;
         if (found != NULL && strcmp(found, one) != 0)
             return false; // two of them
@@ -271,10 +272,12 @@ static bool skip_word(struct assay_text text, size_t *at)
     static const char *const words[] = {"None", "True", "False", "nil", "null", "true", "false"};
     size_t len = 0;
 
-    while (*at + len < text.len && (is_small(text.data[*at + len]) || is_capital(text.data[*at + len])))
+    while (*at + len < text.len &&
+            (is_small(text.data[*at + len]) || is_capital(text.data[*at + len])))
         len++;
     if (len <= 2 && *at + len < text.len && strchr("'\"", text.data[*at + len]) != NULL &&
-            memchr(text.data + *at, 'f', len) == NULL && memchr(text.data + *at, 'F', len) == NULL) {
+            memchr(text.data + *at, 'f', len) == NULL &&
+            memchr(text.data + *at, 'F', len) == NULL) {
         *at += len;
         return true; // r"..."
     }
@@ -286,7 +289,8 @@ static bool skip_word(struct assay_text text, size_t *at)
     return false;
 }
 
-// Plain decimal digits, perhaps with a fraction; *whole is false for other numbers (0x10, 1e3, 017).
+// Plain decimal digits, perhaps with a fraction; *whole is false for other numbers (0x10, 1e3,
+// 017).
 static void skip_number(struct assay_text text, size_t *at, size_t *digits, bool *whole)
 {
     const size_t begin = *at;
@@ -298,8 +302,9 @@ static void skip_number(struct assay_text text, size_t *at, size_t *digits, bool
     if (*at < text.len && text.data[*at] == '.')
         for ((*at)++; *at < text.len && is_digit(text.data[*at]);)
             (*at)++;
-    while (*at < text.len && (is_small(text.data[*at]) || is_capital(text.data[*at]) ||
-                                     is_digit(text.data[*at]) || text.data[*at] == '_')) {
+    while (*at < text.len &&
+            (is_small(text.data[*at]) || is_capital(text.data[*at]) || is_digit(text.data[*at]) ||
+                    text.data[*at] == '_')) {
         *whole = false;
         (*at)++;
     }

@@ -48,8 +48,8 @@ const char *assay_canary_name(struct assay_canary_bed *bed, struct assay_text te
         const char *front, enum assay_canary_style style);
 
 // Note a canary. False: there are too many.
-bool assay_canary_add(struct assay_canary_bed *bed, enum assay_canary_kind kind, const char *id,
-        const char *of);
+bool assay_canary_add(
+        struct assay_canary_bed *bed, enum assay_canary_kind kind, const char *id, const char *of);
 
 // Text to put into a file in front of the byte `at`.
 struct assay_canary_insert {
@@ -60,7 +60,8 @@ struct assay_canary_insert {
 bool assay_canary_put(struct assay_canary_bed *bed, const struct assay_canary_file *file,
         struct assay_canary_insert *inserts, size_t count);
 
-// The file of that path, or the one file that the test patch writes whose path ends so. False: none.
+// The file of that path, or the one file that the test patch writes whose path ends so. False:
+// none.
 bool assay_canary_find_file(
         struct assay_canary_bed *bed, const char *path, struct assay_canary_file *out);
 

@@ -4,12 +4,12 @@
 // They are put in behind functions of expected tests, in the module or class of
 // those. A copy stands behind its original and sorts behind it: what the first
 // of the two leaves behind may make the second fail, which a copy must do anyhow.
+#include "rewards/canary_python.h"
+
 #include <stdint.h>
 #include <string.h>
 
-#include "rewards/canary_python.h"
 #include "rewards/match.h"
-
 
 #define FILES_MAX 2
 #define SLOTS_MAX 64
@@ -188,8 +188,8 @@ static struct assay_text text_of(const struct python_file *file)
 }
 
 // Do the tests of this slot's class say self.assert...?
-static bool says_self(const struct python_bed *python, const struct python_file *file,
-        const struct slot *slot)
+static bool says_self(
+        const struct python_bed *python, const struct python_file *file, const struct slot *slot)
 {
     const struct assay_python_source *source = &file->source;
     const struct assay_python_block *owner = NULL;
@@ -207,8 +207,8 @@ static bool says_self(const struct python_bed *python, const struct python_file 
 }
 
 // Put `text` in behind the slot's function.
-static bool put_behind(struct python_bed *python, struct python_file *file,
-        const struct slot *slot, const char *text)
+static bool put_behind(struct python_bed *python, struct python_file *file, const struct slot *slot,
+        const char *text)
 {
     const struct assay_text all = text_of(file);
     size_t at = file->source.lines[slot->function->last_line].end;
@@ -278,8 +278,8 @@ static void plant_kind(
 static void plant_used(struct python_bed *python, struct python_file *file)
 {
     const struct slot *slot = any_slot(python, file);
-    const char *lines = assay_python_used_lines(
-            python->bed, says_self(python, file, slot), text_of(file));
+    const char *lines =
+            assay_python_used_lines(python->bed, says_self(python, file, slot), text_of(file));
 
     if (lines != NULL)
         plant_at(python, file, slot, ASSAY_CANARY_ASSERT, new_name(python, file), lines);

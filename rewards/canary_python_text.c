@@ -165,9 +165,9 @@ const char *assay_python_function(struct assay_canary_bed *bed,
     const struct assay_text lead = lead_of(source, like->first_line);
     const struct assay_text body = lead_of(source, like->body_line);
     const size_t step = body.len - lead.len;
-    const char *text = assay_canary_print(bed, "%s%.*sdef %s(%s):\n",
-            like->owner == SIZE_MAX ? "\n\n" : "\n", (int)lead.len, lead.data, name,
-            like->owner == SIZE_MAX ? "" : "self");
+    const char *text =
+            assay_canary_print(bed, "%s%.*sdef %s(%s):\n", like->owner == SIZE_MAX ? "\n\n" : "\n",
+                    (int)lead.len, lead.data, name, like->owner == SIZE_MAX ? "" : "self");
 
     while (*lines != '\0') {
         const size_t deep = strspn(lines, "\t"), len = strcspn(lines, "\n");
@@ -270,8 +270,7 @@ static bool sides_of(struct assay_text line, struct assay_text *left, struct ass
     struct outline outline;
     size_t at = 0;
 
-    if (!plain &&
-            !(assay_text_skip(&line, "self.assertEqual(") && assay_text_drop(&line, ")")))
+    if (!plain && !(assay_text_skip(&line, "self.assertEqual(") && assay_text_drop(&line, ")")))
         return false;
     // Objects that are equal to anything have no other value.
     if (assay_text_has(line, "ANY") || assay_text_has(line, "approx"))
@@ -339,7 +338,8 @@ static const char *choose_line(struct assay_canary_bed *bed,
 static bool has_docstring(
         const struct assay_python_source *source, const struct assay_python_block *function)
 {
-    struct assay_text line = assay_text_trim(assay_python_line_text(source, function->body_line, 0));
+    struct assay_text line =
+            assay_text_trim(assay_python_line_text(source, function->body_line, 0));
 
     while (line.len > 0 && strchr("rRuUbB", line.data[0]) != NULL)
         (void)assay_text_skip(&line, (char[]){line.data[0], '\0'});

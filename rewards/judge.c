@@ -22,7 +22,7 @@ struct judge {
     const char **tamper;
     size_t tamper_count;
     size_t canary_faults; // so many of them are about canaries, and come first
-    const char *missed; // an expected test that did not pass; NULL: all did
+    const char *missed;   // an expected test that did not pass; NULL: all did
     enum assay_test_status missed_status;
     bool no_memory;
 };
@@ -244,8 +244,8 @@ static void compare_canaries(
     if (plan == NULL)
         return;
     for (size_t i = 0; i < plan->count; i++) {
-        const char *fault = assay_canary_fault(
-                plan, i, results, judge->outcome, resolved, judge->arena);
+        const char *fault =
+                assay_canary_fault(plan, i, results, judge->outcome, resolved, judge->arena);
 
         must_fail = must_fail || assay_canary_must_fail(plan->items[i].kind);
         if (fault != NULL)
@@ -388,7 +388,8 @@ static enum assay_evidence_kind evidence_kind(const struct judge *judge)
     const struct assay_canary_plan *plan = judge->evidence->canaries;
     const bool bare = judge->framework->plant != NULL && plan != NULL && plan->count == 0;
 
-    return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel && !bare
+    return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
+                    !bare
             ? ASSAY_EVIDENCE_STRONG
             : ASSAY_EVIDENCE_WEAK;
 }

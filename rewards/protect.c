@@ -27,8 +27,8 @@ static const char *const pytest_globs[] = {"**/conftest.py", "**/conftest/**", "
 static const char *const pytest_partly[] = {
         "**/tox.ini", "**/setup.cfg", "**/pyproject.toml", NULL};
 static const char *const unittest_globs[] = {PYTHON_START, PYTHON_SHADOWS, NULL};
-static const char *const make_partly[] = {"**/Makefile", "**/makefile", "**/GNUmakefile",
-        "**/*.mk", "**/CMakeLists.txt", "**/*.cmake", NULL};
+static const char *const make_partly[] = {"**/Makefile", "**/makefile", "**/GNUmakefile", "**/*.mk",
+        "**/CMakeLists.txt", "**/*.cmake", NULL};
 static const char *const tap_globs[] = {"**/.proverc", "**/*.t", NULL};
 static const char *const ctest_globs[] = {"**/CTestCustom.cmake", "**/CTestConfig.cmake",
         "**/CTestTestfile.cmake", "**/DartConfiguration.tcl", "**/CMakePresets.json",
@@ -161,8 +161,7 @@ static void push_test_module(struct list *list, const struct assay_patch *gold, 
 static void push_tests(
         struct list *list, const struct assay_instance *instance, const struct assay_patch *gold)
 {
-    const struct assay_strings *const lists[] = {
-            &instance->fail_to_pass, &instance->pass_to_pass};
+    const struct assay_strings *const lists[] = {&instance->fail_to_pass, &instance->pass_to_pass};
     const bool modules = strcmp(instance->framework, "unittest") == 0;
 
     for (size_t i = 0; i < 2; i++)
@@ -187,8 +186,8 @@ static void push_command(
                     memchr(word.data, '.', word.len) == NULL || pushed == COMMAND_WORDS_MAX)
                 continue;
             pushed++;
-            push_path(list, gold,
-                    assay_arena_printf(list->arena, "%.*s", (int)word.len, word.data));
+            push_path(
+                    list, gold, assay_arena_printf(list->arena, "%.*s", (int)word.len, word.data));
         }
     }
 }

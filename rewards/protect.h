@@ -29,7 +29,6 @@ ASSAY_MUST_USE enum assay_status assay_protection_make(struct assay_protection *
 // May the model change this file, which `partly` matches, from `before` to `after`? Only if what
 // concerns a test runner stays byte for byte (docs/verdicts.md). A file made or removed (data NULL)
 // may not.
-bool assay_protect_change(
-        const char *path, struct assay_bytes before, struct assay_bytes after);
+bool assay_protect_change(const char *path, struct assay_bytes before, struct assay_bytes after);
 
 #endif

@@ -191,9 +191,9 @@ static bool same_json(const struct assay_json *a, const struct assay_json *b)
 static bool is_free_member(const char *key)
 {
     static const char *const keys[] = {"version", "description", "keywords", "author", "license",
-            "repository", "bugs", "homepage", "dependencies", "devDependencies",
-            "peerDependencies", "optionalDependencies", "engines", "files", "main", "module",
-            "types", "typings", "browser", "bin", "sideEffects", "private", "contributors"};
+            "repository", "bugs", "homepage", "dependencies", "devDependencies", "peerDependencies",
+            "optionalDependencies", "engines", "files", "main", "module", "types", "typings",
+            "browser", "bin", "sideEffects", "private", "contributors"};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (strcmp(keys[i], key) == 0)
@@ -221,9 +221,8 @@ static bool same_package(struct assay_text before, struct assay_text after)
                     ASSAY_OK &&
             assay_json_parse(&b, after.data, after.len, limits, "package.json", 1, NULL) ==
                     ASSAY_OK)
-        same = assay_json_type(a) == ASSAY_JSON_OBJECT &&
-                assay_json_type(b) == ASSAY_JSON_OBJECT && holds_members(a, b) &&
-                holds_members(b, a);
+        same = assay_json_type(a) == ASSAY_JSON_OBJECT && assay_json_type(b) == ASSAY_JSON_OBJECT &&
+                holds_members(a, b) && holds_members(b, a);
     assay_json_free(a);
     assay_json_free(b);
     return same;

@@ -12,8 +12,7 @@
 
 static const char *const instance_keys[] = {"schema", "instance_id", "repo", "base", "recipe",
         "test_cmd", "framework", "FAIL_TO_PASS", "PASS_TO_PASS", "task", "protected_allowed",
-        "limits", "network", "hosts", "tags", "rules", "fail_only",
-        "canaries"};
+        "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
 static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir"};
 

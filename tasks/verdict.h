@@ -29,6 +29,14 @@ struct assay_hunk_record {
                            // "newline", "crlf"
 };
 
+// One run of the tests, where a verdict rests on more than one.
+struct assay_attempt {
+    bool scored, resolved;
+    enum assay_cause cause;
+    const char *reason;
+    uint64_t wall_ms;
+};
+
 struct assay_verdict {
     const char *run_id;
     const char *instance_id;
@@ -48,6 +56,9 @@ struct assay_verdict {
     const char *tier; // "A".."D"
     enum assay_evidence_kind evidence;
     struct assay_usage usage;
+    // Every run in its order, spoiled ones too, when there was more than one; else none.
+    struct assay_attempt *attempts;
+    size_t attempt_count;
     char key[65];
     bool cached;
 };

@@ -92,8 +92,7 @@ static void check_planted(const struct live *live)
 
     for (size_t i = 0; i < live->canaries.count; i++) {
         kinds[live->canaries.items[i].kind]++;
-        assert_int_equal(
-                assay_outcome_find(&live->judgement.outcome, live->canaries.items[i].id),
+        assert_int_equal(assay_outcome_find(&live->judgement.outcome, live->canaries.items[i].id),
                 ASSAY_TEST_MISSING);
     }
     for (size_t i = 0; i <= ASSAY_CANARY_LAST; i++) {
@@ -271,8 +270,7 @@ static void commands_that_choose_tests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(honest_runs_are_believed),
-            cmocka_unit_test(forgers_are_found_out),
-            cmocka_unit_test(commands_that_choose_tests)};
+            cmocka_unit_test(forgers_are_found_out), cmocka_unit_test(commands_that_choose_tests)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

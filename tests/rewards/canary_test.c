@@ -40,8 +40,8 @@ static bool read_text(void *user, const char *path, struct assay_canary_file *ou
     return true;
 }
 
-static struct assay_canary_plan draw(
-        struct assay_arena *arena, const struct assay_instance *of, const char *content, uint64_t seed)
+static struct assay_canary_plan draw(struct assay_arena *arena, const struct assay_instance *of,
+        const char *content, uint64_t seed)
 {
     static char copy[8192];
     const struct assay_canary_source source = {.read = read_text, .user = copy};
@@ -141,8 +141,8 @@ static void bad_plans_are_refused(void **state)
         struct assay_canary_plan plan;
 
         print_message("%s\n", rows[i]);
-        assert_int_equal(assay_canary_plan_read(&plan, rows[i], strlen(rows[i]), arena, NULL),
-                ASSAY_EINVAL);
+        assert_int_equal(
+                assay_canary_plan_read(&plan, rows[i], strlen(rows[i]), arena, NULL), ASSAY_EINVAL);
     }
     assay_arena_destroy(arena);
 }
@@ -151,7 +151,8 @@ static void bad_plans_are_refused(void **state)
 static void files_that_are_left_alone(void **state)
 {
     static const char *const rows[] = {"", "def test_total(: pass\n", "def test_total(): pass\n",
-            "def test_total():\n    assert f() == 'open\n", "def test_total():\n    assert (1 == 1\n",
+            "def test_total():\n    assert f() == 'open\n",
+            "def test_total():\n    assert (1 == 1\n",
             "pytestmark = pytest.mark.slow\ndef test_total():\n    assert f() == 3\n",
             "if 1:\n    def test_total():\n        assert f() == 3\n",
             "def test_total():\n    assert f() == 3\ndef test_total():\n    assert f() == 3\n",

@@ -249,8 +249,8 @@ static bool read_source(void *user, const char *path, struct assay_canary_file *
     assay_buf_init(&buf, OUTPUT_BYTES);
     found = access(full, R_OK) == 0 && assay_fs_read_file(&buf, full, NULL) == ASSAY_OK;
     if (found)
-        *out = (struct assay_canary_file){path,
-                {assay_arena_memdup(live->arena, buf.data, buf.len), buf.len}, false};
+        *out = (struct assay_canary_file){
+                path, {assay_arena_memdup(live->arena, buf.data, buf.len), buf.len}, false};
     assay_buf_free(&buf);
     return found;
 }

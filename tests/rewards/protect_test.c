@@ -107,7 +107,8 @@ static void parts_of_files(void **state)
                     "[project]\nname = \"x\"\n\n[tool.pytest.ini_options]\naddopts = \"-q -p x\"\n",
                     false},
             {"pyproject.toml", TOML, TOML "x = 1\n", false},
-            {"pyproject.toml", TOML, TOML "[tool]\npytest.ini_options.xfail_strict = false\n", false},
+            {"pyproject.toml", TOML, TOML "[tool]\npytest.ini_options.xfail_strict = false\n",
+                    false},
             {"pyproject.toml", TOML, TOML "[\"tool\".\"py\\u0074est\"]\na = 1\n", false},
             {"pyproject.toml", TOML, "x = '''\n" TOML "'''\n", false},
             {"pyproject.toml", TOML, "[project]\nname = \"x\"\n", false},
@@ -145,7 +146,8 @@ static void parts_of_files(void **state)
                     " \"dependencies\": {\"a\": \"2\"}}",
                     true},
             {"package.json", PACKAGE,
-                    "{\"name\": \"x\", \"version\": \"1\", \"scripts\": {\"test\": \"true\"}}", false},
+                    "{\"name\": \"x\", \"version\": \"1\", \"scripts\": {\"test\": \"true\"}}",
+                    false},
             {"package.json", PACKAGE,
                     "{\"name\": \"x\", \"version\": \"1\", \"jest\": {}, \"scripts\": {\"test\":"
                     " \"node --test\"}}",
@@ -157,7 +159,7 @@ static void parts_of_files(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct assay_bytes before = {rows[i].before,
-                rows[i].before != NULL ? strlen(rows[i].before) : 0},
+                                         rows[i].before != NULL ? strlen(rows[i].before) : 0},
                                  after = {rows[i].after,
                                          rows[i].after != NULL ? strlen(rows[i].after) : 0};
 
