@@ -35,7 +35,8 @@ static enum assay_status make_workspace(struct assay_grading *g, struct assay_er
         return status;
     options.protected_globs = protection.globs;
     options.partly_globs = protection.partly;
-
+    options.test_globs = protection.tests;
+    options.test_exempt = protection.exempt;
     if (text.data) {
         status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
         if (status != ASSAY_OK)
