@@ -203,10 +203,13 @@ static bool clock_counts(const struct assay_certified *item)
 
 static void find_in_clock(struct assay_buf *out, const struct assay_certified *item)
 {
-    const struct assay_cell *cell = &item->checks[ASSAY_CHECK_CLOCK].cells[1];
+    const struct assay_cell *cell;
     const char *missed;
 
-    if (!clock_counts(item) || cell->resolved)
+    if (!clock_counts(item))
+        return;
+    cell = &item->checks[ASSAY_CHECK_CLOCK].cells[1];
+    if (cell->resolved)
         return;
     missed = first_missed(item->instance, cell);
     assay_buf_addf(out, "%s: %.*s fails when the clock is two years ahead",
