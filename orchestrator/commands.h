@@ -15,6 +15,7 @@ extern const struct assay_option assay_grade_options[];
 extern const struct assay_option assay_regrade_options[];
 extern const struct assay_option assay_report_options[];
 extern const struct assay_option assay_store_prune_options[];
+extern const struct assay_option assay_selftest_attacks_options[];
 
 enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation);
@@ -28,6 +29,7 @@ enum assay_exit assay_cmd_eval(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_grade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_regrade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_report(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_selftest_attacks(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 
 #endif

@@ -7,7 +7,6 @@
 #include "orchestrator/grading.h"
 #include "rewards/protect.h"
 #include "rewards/test_files.h"
-#include "tasks/patch.h"
 
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
@@ -29,7 +28,7 @@ static enum assay_status make_workspace(struct assay_grading *g, struct assay_er
     const bool writes_tests = g->request->instance->task == ASSAY_TASK_WRITE_TESTS;
     struct assay_workspace_options options = {.with_test_patch = !writes_tests,
             .wanted = writes_tests ? assay_is_test_file : NULL,
-            .mode = ASSAY_APPLY_TOLERANT,
+            .mode = g->request->how.mode,
             .may_change = assay_protect_change};
     struct assay_protection protection;
     struct assay_patch *patch = NULL;
@@ -40,9 +39,10 @@ static enum assay_status make_workspace(struct assay_grading *g, struct assay_er
         return status;
     options.protected_globs = protection.globs;
     options.partly_globs = protection.partly;
-
+    options.test_globs = protection.tests;
+    options.test_exempt = protection.exempt;
     if (text.data) {
-        status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
+        status = assay_patch_options_parse(&patch, &g->request->how, text, g->arena, err);
         if (status != ASSAY_OK)
             return assay_wrap(err, MODEL_PATCH);
         options.model_patch = patch;

@@ -50,6 +50,10 @@ static const struct assay_command commands[] = {
                 "assay box run --tree . --limit memory=512M --limit wall=60s -- make test\n"
                 "assay box run --tree . --shell",
                 assay_box_run_options, 0, SIZE_MAX, assay_cmd_box_run, true},
+        {"selftest attacks", "",
+                "Grade the corpus of forged patches and honest twins; print what each got",
+                "assay selftest attacks --jobs 2", assay_selftest_attacks_options, 0, 0,
+                assay_cmd_selftest_attacks, false},
         {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version,
                 false},
         {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false},
