@@ -10,6 +10,7 @@
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/grade.h"
+#include "orchestrator/shape.h"
 #include "tasks/predictions.h"
 
 const struct assay_option assay_grade_options[] = {
@@ -18,6 +19,8 @@ const struct assay_option assay_grade_options[] = {
         {"timeout", 't', "SECONDS", "wall time of the test run (the instance's own)", false},
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
+        ASSAY_PATCH_OPTIONS,
+        ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
                 false},
@@ -33,6 +36,7 @@ struct grade_command {
     struct assay_arena *arena;
     struct assay_suite *suite;
     struct assay_buf patch;
+    struct assay_shaper shaper;
 };
 
 static enum assay_status read_patch(
@@ -64,6 +68,8 @@ static enum assay_status make_request(
     uint64_t seconds = 0;
     enum assay_status status = assay_cli_number(&seconds, in, "timeout", 1, 1000000, err);
 
+    if (status == ASSAY_OK)
+        status = assay_patch_options_read(&request->how, in, err);
     if (status != ASSAY_OK)
         return status;
     request->suite = g->suite;
@@ -90,6 +96,16 @@ static void print_list(const char *title, const struct assay_strings *ids)
     }
 }
 
+static void print_shaped(const struct assay_shaped_reward *shaped)
+{
+    if (!shaped || !shaped->reward_class)
+        return;
+    printf("reward %g (%s", shaped->reward, shaped->reward_class);
+    for (size_t i = 0; i < shaped->component_count; i++)
+        printf(", %s %+g", shaped->components[i].name, shaped->components[i].value);
+    printf(")\n");
+}
+
 static void print_text(const struct assay_verdict *v, const char *home, const char *log_path)
 {
     printf("%s: %s (%s)\n", v->instance_id,
@@ -105,6 +121,7 @@ static void print_text(const struct assay_verdict *v, const char *home, const ch
     print_list("PASS_TO_PASS failed:", &v->p2p_failure);
     print_list("left out of the patch (protected):", &v->patch_dropped);
     print_list("evidence:", &v->tamper);
+    print_shaped(v->shaped);
     printf("tier %s, %s evidence, %llu ms wall, %llu ms cpu%s\n", v->tier,
             v->evidence == ASSAY_EVIDENCE_STRONG ? "strong" : "weak",
             (unsigned long long)v->usage.wall_ms, (unsigned long long)v->usage.cpu_ms,
@@ -171,8 +188,10 @@ static enum assay_status run(
     struct assay_grade_request request = {0};
     struct assay_grade grade;
     char run_id[ASSAY_ID_BYTES];
-    enum assay_status status = assay_context_open(&g->context, g->invocation, true, err);
+    enum assay_status status = assay_shaper_read(&g->shaper, g->invocation, err);
 
+    if (status == ASSAY_OK)
+        status = assay_context_open(&g->context, g->invocation, true, err);
     if (status == ASSAY_OK)
         status = assay_store_load_suite(
                 assay_context_store(g->context), g->invocation->arguments[0], &g->suite, err);
@@ -184,6 +203,9 @@ static enum assay_status run(
         return status;
     request.run_id = run_id;
     status = assay_grade(&grade, g->context, &request, g->arena, err);
+    if (status == ASSAY_OK)
+        status =
+                assay_shaper_apply(&g->shaper, g->context, &request, &grade.verdict, g->arena, err);
     if (status == ASSAY_OK)
         status = record(g, &request, &grade, err);
     if (status == ASSAY_OK)

@@ -6,15 +6,17 @@
 #include "orchestrator/claims.h"
 #include "orchestrator/grading.h"
 #include "rewards/protect.h"
-#include "tasks/patch.h"
+#include "rewards/test_files.h"
 
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
 // The patch that the candidate stands for; data is NULL when there is none.
 static struct assay_bytes candidate_patch(const struct assay_grade_request *request)
 {
+    // Gold of a task to write tests is the tests that people wrote.
     if (request->candidate == ASSAY_CANDIDATE_GOLD)
-        return request->instance->gold_patch;
+        return request->instance->task == ASSAY_TASK_WRITE_TESTS ? request->instance->test_patch
+                                                                 : request->instance->gold_patch;
     if (request->candidate == ASSAY_CANDIDATE_PATCH)
         return request->patch;
     return (struct assay_bytes){NULL, 0};
@@ -23,8 +25,10 @@ static struct assay_bytes candidate_patch(const struct assay_grade_request *requ
 enum assay_status assay_grading_workspace(struct assay_grading *g, struct assay_workspace *out,
         struct assay_bytes text, struct assay_error *err)
 {
-    struct assay_workspace_options options = {.with_test_patch = true,
-            .mode = ASSAY_APPLY_TOLERANT,
+    const bool writes_tests = g->request->instance->task == ASSAY_TASK_WRITE_TESTS;
+    struct assay_workspace_options options = {.with_test_patch = !writes_tests,
+            .wanted = writes_tests ? assay_is_test_file : NULL,
+            .mode = g->request->how.mode,
             .may_change = assay_protect_change};
     struct assay_protection protection;
     struct assay_patch *patch = NULL;
@@ -38,7 +42,7 @@ enum assay_status assay_grading_workspace(struct assay_grading *g, struct assay_
     options.test_globs = protection.tests;
     options.test_exempt = protection.exempt;
     if (text.data) {
-        status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
+        status = assay_patch_options_parse(&patch, &g->request->how, text, g->arena, err);
         if (status != ASSAY_OK)
             return assay_wrap(err, MODEL_PATCH);
         options.model_patch = patch;
@@ -64,6 +68,7 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     const struct assay_verdict mine = *verdict;
 
     *verdict = *cached;
+    verdict->kind = mine.kind;
     verdict->run_id = mine.run_id;
     verdict->instance_id = mine.instance_id;
     memcpy(verdict->key, mine.key, sizeof(verdict->key));
@@ -122,7 +127,9 @@ static enum assay_status grade_prepared(
         status = look_up_or_claim(g, out, &known, err);
     if (status != ASSAY_OK || known)
         return status;
-    status = assay_grading_run(g, out, err);
+    status = g->request->instance->task == ASSAY_TASK_WRITE_TESTS
+            ? assay_grading_write_tests(g, out, err)
+            : assay_grading_run(g, out, err);
     if (status != ASSAY_OK)
         assay_grade_release(g->context, out, false);
     out->cacheable = status == ASSAY_OK && out->verdict.scored && !g->request->no_cache;
@@ -185,12 +192,11 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
     out->verdict.run_id = request->run_id;
     out->verdict.instance_id = instance->instance_id;
     out->verdict.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(context)));
-    // Judged as a repair, another kind of task would get a reward that means nothing.
-    if (instance->task != ASSAY_TASK_REPAIR)
-        return assay_fail(err, ASSAY_EINVAL, "%s: tasks of kind %s are not graded yet",
-                instance->instance_id, assay_task_kind_name(instance->task));
+    out->verdict.kind = instance->task;
     if (decide_unrun(&g, &out->verdict))
         return ASSAY_OK;
+    if (instance->task == ASSAY_TASK_LOCALIZE)
+        return assay_grading_localize(&g, out, err);
     g.framework = assay_framework_find(instance->framework);
     g.recipe = assay_suite_recipe(request->suite, instance->recipe);
     if (!g.framework || !g.recipe)

@@ -98,4 +98,11 @@ ASSAY_MUST_USE enum assay_status assay_grading_vary_command(
         struct assay_grading *g, struct assay_strings *argv, struct assay_error *err);
 void assay_grading_vary_env(struct assay_grading *g, const char **env); // room for the maximum
 
+// The other kinds of task: their whole verdict. A localization runs nothing and needs no workspace.
+ASSAY_MUST_USE enum assay_status assay_grading_localize(
+        struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
+// With the workspace made of the base tree and the model's test files.
+ASSAY_MUST_USE enum assay_status assay_grading_write_tests(
+        struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "tasks/fields.h"
+#include "tasks/verdict_kind.h"
 
 static const char *const resolution_names[] = {
         [ASSAY_RESOLUTION_NO] = "NO",
@@ -136,6 +137,7 @@ void assay_verdict_write(
     put_attempts(&w, verdict);
     put_foreign(&w, "key", verdict->key);
     assay_json_put_bool(&w, "cached", verdict->cached);
+    assay_verdict_kind_write(&w, verdict);
     assay_json_end_object(&w);
 }
 
@@ -406,6 +408,8 @@ enum assay_status assay_verdict_read(struct assay_verdict *out, const char *text
         status = read_usage(&verdict.usage, &fields, err);
     if (status == ASSAY_OK)
         status = read_attempts(&verdict, &fields, err);
+    if (status == ASSAY_OK)
+        status = assay_verdict_kind_read(&verdict, &fields, err);
     if (status == ASSAY_OK)
         *out = verdict;
     assay_json_free(document);
