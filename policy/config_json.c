@@ -427,11 +427,16 @@ static enum assay_status finish_qwen3(struct reading *r, struct assay_error *err
 
 static enum assay_status finish_qwen3_moe(struct reading *r, struct assay_error *err)
 {
+    // transformers 5 writes its own name for the same.
+    const struct field local = {
+            "num_local_experts", FIELD_U32, AT(expert_count), r->config->expert_count};
     const struct assay_json *dense = assay_json_get(r->json, "mlp_only_layers");
     uint64_t step = 1;
     bool *sparse = NULL;
     enum assay_status status = finish_plain(r, &sparse, err);
 
+    if (status == ASSAY_OK)
+        status = read_field(r, &local, err);
     if (status == ASSAY_OK)
         status = assay_json_opt_u64(
                 &step, r->json, "decoder_sparse_step", 1, ASSAY_MODEL_LAYERS_MAX, err);
