@@ -440,7 +440,8 @@ static size_t join_blocks(struct assay_block *blocks, size_t count)
 {
     size_t kept = 0;
 
-    qsort(blocks, count, sizeof(*blocks), by_place);
+    if (count > 0)
+        qsort(blocks, count, sizeof(*blocks), by_place);
     for (size_t i = 0; i < count; i++) {
         if (kept > 0 && blocks[kept - 1].a + blocks[kept - 1].len == blocks[i].a &&
                 blocks[kept - 1].b + blocks[kept - 1].len == blocks[i].b)

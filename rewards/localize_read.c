@@ -115,9 +115,8 @@ static void strip_line(const char **at, const char **end)
         (*at)++;
     for (mark = *at; mark < *end && *mark >= '0' && *mark <= '9'; mark++)
         ;
-    if (mark == *at && mark < *end && strchr("-*+", *mark))
-        mark++;
-    else if (mark > *at && mark < *end && (*mark == '.' || *mark == ')'))
+    // "- ", "* ", "12. ", "12) "
+    if (mark < *end && strchr(mark == *at ? "-*+" : ".)", *mark))
         mark++;
     else
         mark = *at;

@@ -2,6 +2,7 @@
 #include "rewards/shaping.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -207,8 +208,7 @@ static enum assay_status term_number(const struct config *config, double *out,
 {
     char path[64];
 
-    // Both are words of the tables here.
-    (void)strcat(strcat(strcpy(path, name), "."), key);
+    (void)snprintf(path, sizeof(path), "%s.%s", name, key);
     return config_number(config, out, term, key, path, least, most, err);
 }
 

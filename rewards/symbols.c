@@ -66,7 +66,10 @@ static char *make_name(struct symbols_reader *r, const char *name, size_t len)
     for (size_t i = 0; joined && joined[i]; i++) {
         if (joined[i] == ':' && kept > 0 && joined[kept - 1] == '.')
             continue;
-        joined[kept++] = joined[i] == ':' ? '.' : joined[i];
+        joined[kept] = joined[i];
+        if (joined[i] == ':')
+            joined[kept] = '.';
+        kept++;
     }
     if (joined)
         joined[kept] = '\0';
