@@ -265,7 +265,7 @@ static bool find_json(const char **text, size_t *len)
 
     while (at < end && strchr(" \t\r\n", *at))
         at++;
-    if (end - at > 3 && memcmp(at, "```", 3) == 0) {
+    if (at + 3 < end && memcmp(at, "```", 3) == 0) {
         while (at < end && *at != '\n')
             at++;
         while (at < end && strchr(" \t\r\n", *at))

@@ -303,7 +303,7 @@ double assay_shaping_overlong(uint64_t length, uint64_t length_max, uint64_t len
 
 static double share(size_t some, size_t others)
 {
-    return some + others ? (double)some / (double)(some + others) : 0;
+    return some + others > 0 ? (double)some / (double)(some + others) : 0;
 }
 
 // Only of a run that came to its end: statuses from before a kill are no evidence.
