@@ -347,7 +347,7 @@ static enum assay_status run_jobs(struct certification *c, struct assay_error *e
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(c->context, assay_progress_around, c->progress);
-    status = assay_pool_run(c->options->threads, c->job_count, certify_work, c,
+    status = assay_jobs_run(c->options->threads, c->job_count, certify_work, c,
             assay_context_interrupted(c->context), err);
     assay_context_log_around(c->context, NULL, NULL);
     assay_progress_stop(c->progress);

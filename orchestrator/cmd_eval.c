@@ -87,7 +87,7 @@ static enum assay_status choose_candidate(struct eval *e, struct assay_error *er
 static enum assay_status read_options(struct eval *e, struct assay_error *err)
 {
     struct assay_evaluate_options *o = &e->options;
-    uint64_t threads = assay_pool_default_threads(), seconds = 0;
+    uint64_t threads = assay_jobs_default_threads(), seconds = 0;
     const char *retry = assay_cli_value(e->invocation, "retry");
     const char **ids = assay_arena_array(e->arena, e->invocation->given_count, sizeof(*ids));
     enum assay_status status =

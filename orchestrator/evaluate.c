@@ -384,7 +384,7 @@ static enum assay_status work_through(struct evaluation *e, struct assay_error *
         if (status != ASSAY_OK)
             return status;
         assay_context_log_around(e->context, assay_progress_around, e->progress);
-        status = assay_pool_run(e->options->threads, count, evaluate_one, e,
+        status = assay_jobs_run(e->options->threads, count, evaluate_one, e,
                 assay_context_interrupted(e->context), err);
         assay_context_log_around(e->context, NULL, NULL);
         assay_progress_stop(e->progress);

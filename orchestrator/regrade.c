@@ -291,7 +291,7 @@ enum assay_status assay_regrade(struct assay_regrade_row **rows, size_t *count,
     for (size_t i = 0; i < stored_count; i++)
         r.rows[i].instance_id = stored[i].instance_id;
     pthread_mutex_init(&r.lock, NULL);
-    status = assay_pool_run(options->threads, stored_count, regrade_one, &r, interrupted, err);
+    status = assay_jobs_run(options->threads, stored_count, regrade_one, &r, interrupted, err);
     pthread_mutex_destroy(&r.lock);
     if (status == ASSAY_OK) {
         *rows = r.rows;
