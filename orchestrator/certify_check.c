@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // certify_check.c - the checks: how often each is run, and how its runs differ from a grading's.
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ enum assay_status assay_check_plan(struct assay_certified *item, enum assay_chec
     unsigned count = 0;
     enum assay_status status = ASSAY_OK;
 
+    assert(check < ASSAY_CHECKS);
     if (instance->task != ASSAY_TASK_REPAIR && check >= ASSAY_CHECK_ORDER) {
         item->checks[check].note = "the instance's own tests are not what is graded";
         return ASSAY_OK;
