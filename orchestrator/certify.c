@@ -142,11 +142,10 @@ static enum assay_status certify_one(struct certification *c, const struct certi
     snprintf(run_id, sizeof(run_id), "certify-%.100s", c->options->suite->name);
     assay_check_request(&request, &variation, room, job->check, job->run);
     status = assay_grade(&grade, c->context, &request, arena, err);
-    if (status == ASSAY_OK)
-        assay_grade_release(c->context, &grade, false);
-    if (status == ASSAY_OK)
-        status = assay_cell_fill(cell, item->instance, job->check, &grade, arena, err);
-    return status;
+    if (status != ASSAY_OK)
+        return status;
+    assay_grade_release(c->context, &grade, false);
+    return assay_cell_fill(cell, item->instance, job->check, &grade, arena, err);
 }
 
 static enum assay_status certify_work(void *user, size_t index, struct assay_error *err)

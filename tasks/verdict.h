@@ -72,6 +72,7 @@ struct assay_shaped_reward {
     double reward; // their sum; NaN: not scored, or one could not be measured
 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of the written object
 struct assay_verdict {
     enum assay_task_kind kind;
     const char *run_id;
