@@ -19,6 +19,7 @@ const struct assay_option assay_grade_options[] = {
         {"timeout", 't', "SECONDS", "wall time of the test run (the instance's own)", false},
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
+        ASSAY_PATCH_OPTIONS,
         ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
@@ -67,6 +68,8 @@ static enum assay_status make_request(
     uint64_t seconds = 0;
     enum assay_status status = assay_cli_number(&seconds, in, "timeout", 1, 1000000, err);
 
+    if (status == ASSAY_OK)
+        status = assay_patch_options_read(&request->how, in, err);
     if (status != ASSAY_OK)
         return status;
     request->suite = g->suite;

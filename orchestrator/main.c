@@ -41,6 +41,9 @@ static const struct assay_command commands[] = {
         {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},
+        {"store prune", "", "Remove the evidence of old runs; their verdicts stay",
+                "assay store prune --older-than 30", assay_store_prune_options, 0, 0,
+                assay_cmd_store_prune, false},
         {"box run", "[--] COMMAND...",
                 "Run one command in a box: stdin, stdout, stderr and exit status pass through",
                 "assay box run -- python3 -c 'print(6 * 7)'\n"

@@ -25,8 +25,7 @@ struct assay_hunk_record {
     const char *path;
     size_t hunk_index;     // from 0 in its file
     int64_t offset;        // lines from where the header said
-    const char *tolerance; // "exact", "offset", "recount", "whitespace", "bare", "strip",
-                           // "newline", "crlf"
+    const char *tolerance; // "exact", or words joined by "+": docs/patches.md lists them
 };
 
 // One run of the tests, where a verdict rests on more than one.

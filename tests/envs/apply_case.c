@@ -468,7 +468,7 @@ static struct apply_case *new_case(void)
 
     assert_non_null(c);
     assert_int_equal(assay_arena_create(&c->arena, (size_t)256 << 20, NULL), ASSAY_OK);
-    assay_buf_init(&c->patch, 4 * REAL_BYTES_MAX);
+    assay_buf_init(&c->patch, (size_t)4 * REAL_BYTES_MAX);
     c->before.arena = c->arena;
     return c;
 }
