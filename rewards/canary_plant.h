@@ -67,6 +67,9 @@ bool assay_canary_find_file(
 
 // Does the test command choose tests by an expression, which canaries might not satisfy?
 bool assay_canary_command_chooses(const struct assay_instance *instance);
+// Has it one of these words, by itself or with "=" behind it?
+bool assay_canary_command_has(
+        const struct assay_instance *instance, const char *const *words); // NULL at the end
 // Where the command names single tests of a canary's file, name the canary behind them. An id's
 // file is what stands before the first `separator`, or before the last `from_end` of them (> 0).
 void assay_canary_name_in_command(
@@ -79,6 +82,9 @@ const char *assay_canary_other_value(struct assay_canary_bed *bed, struct assay_
 // --- the planters of the table
 // --------------------------------------------------------------------
 
+void assay_canary_plant_gotest(struct assay_canary_bed *bed);
+void assay_canary_plant_cargo(struct assay_canary_bed *bed);
+void assay_canary_plant_ctest(struct assay_canary_bed *bed);
 void assay_canary_plant_pytest(struct assay_canary_bed *bed);
 void assay_canary_plant_unittest(struct assay_canary_bed *bed);
 
