@@ -39,7 +39,8 @@ enum assay_status assay_grading_workspace(struct assay_grading *g, struct assay_
         return status;
     options.protected_globs = protection.globs;
     options.partly_globs = protection.partly;
-    options.test_globs = protection.tests;
+    if (!writes_tests) // there they are what is asked for
+        options.test_globs = protection.tests;
     options.test_exempt = protection.exempt;
     if (text.data) {
         status = assay_patch_options_parse(&patch, &g->request->how, text, g->arena, err);

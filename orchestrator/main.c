@@ -30,9 +30,11 @@ static const struct assay_command commands[] = {
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
                 assay_eval_options, 1, 1, assay_cmd_eval, false},
-        {"grade", "SUITE INSTANCE [PATCH]", "Grade one patch file (- or none: standard input)",
-                "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
-                assay_cmd_grade},
+        {"grade", "SUITE INSTANCE [PATCH]",
+                "Grade one answer: a patch, or places for a task to localize (- or none: standard input)",
+                "assay grade quick quick__ini-reader-1 fix.patch\n"
+                "assay grade quick quick__ini-reader-1 fix.patch --shaping shaping.json",
+                assay_grade_options, 2, 3, assay_cmd_grade},
         {"regrade", "[RUN]",
                 "Judge a run (the newest if none is named) again from its evidence: nothing is run",
                 "assay regrade\n"

@@ -113,8 +113,9 @@ static enum assay_status judge_again(struct regrade *r, const struct assay_evalu
 
     if (status != ASSAY_OK)
         return status;
-    *foreign = !framework;
-    if (!framework)
+    // Of the other kinds, what one run leaves is not what their verdict rests on.
+    *foreign = !framework || instance->task != ASSAY_TASK_REPAIR;
+    if (*foreign)
         return ASSAY_OK;
     status = assay_evidence_run_hash(run_hash, r->suite, instance, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
@@ -190,7 +191,7 @@ static enum assay_status keep_stored(struct regrade *r, struct assay_regrade_row
 
 static bool ran(const struct assay_verdict *verdict)
 {
-    return verdict->cause != ASSAY_CAUSE_EMPTY_PATCH &&
+    return verdict->kind != ASSAY_TASK_LOCALIZE && verdict->cause != ASSAY_CAUSE_EMPTY_PATCH &&
             verdict->cause != ASSAY_CAUSE_PATCH_REJECTED && !assay_cause_is_infra(verdict->cause);
 }
 

@@ -6,7 +6,6 @@
 #ifndef ASSAY_REWARDS_CANARY_PLANT_H
 #define ASSAY_REWARDS_CANARY_PLANT_H
 
-#include "base/rng.h"
 #include "rewards/canary.h"
 #include "rewards/reader.h"
 
@@ -16,7 +15,7 @@ struct assay_canary_bed {
     const struct assay_instance *instance; // borrowed
     const struct assay_canary_source *source;
     struct assay_arena *arena;
-    struct assay_rng rng;
+    uint64_t random; // state of the numbers that come from the seed
     struct assay_canary items[ASSAY_CANARIES_MAX];
     size_t count;
     struct assay_canary_file files[ASSAY_CANARY_FILES_MAX];
@@ -27,7 +26,7 @@ struct assay_canary_bed {
     bool no_memory;
 };
 
-// A number below `bound`; true once in `bound` times.
+// From the seed alone: a number below `bound` (> 0); true once in `bound` times.
 size_t assay_canary_below(struct assay_canary_bed *bed, size_t bound);
 bool assay_canary_once_in(struct assay_canary_bed *bed, size_t bound);
 

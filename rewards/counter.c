@@ -200,7 +200,7 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
     *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
             .all = says_lines(instance->framework),
             .described = says_lines(instance->framework)};
-    assay_rng_seed(&counter->bed.rng, seed, STREAM);
+    counter->bed.random = seed ^ STREAM;
     change_files(counter);
     if (counter->changed == 0) {
         counter->everywhere = true;

@@ -9,7 +9,7 @@ DATA=$ROOT/tasks/data
 CASES=$ROOT/tests/integration/kinds
 run 0 assay suite add "$DATA/kinds"
 has out "6 instances added"
-run 0 assay suite certify kinds --runs 1
+run 0 assay suite certify kinds --runs 1 --checks lists,gold,empty
 has out "6 of 6 instances certified"
 
 run 0 assay eval kinds --predictions "$DATA/kinds-predictions.jsonl" --json --reward-map m1-negative

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "live.h"
+#include "rewards/live.h"
 #include "support/harness.h"
 
 #define PYTHON "/usr/bin/python3"
