@@ -50,8 +50,11 @@ enum assay_status assay_canary_draw(struct assay_canary_plan *out,
         uint64_t seed, struct assay_arena *arena, struct assay_error *err)
 {
     const struct assay_framework *framework = assay_framework_find(instance->framework);
-    struct assay_canary_bed bed = {
-            .instance = instance, .source = source, .arena = arena, .argv = instance->test_cmd};
+    struct assay_canary_bed bed = {.instance = instance,
+            .source = source,
+            .arena = arena,
+            .random = seed ^ STREAM,
+            .argv = instance->test_cmd};
     struct assay_canary_plan plan = {.seed = seed, .framework = instance->framework};
 
     if (framework != NULL && framework->plant != NULL && !instance->no_canaries)
