@@ -124,6 +124,8 @@ static enum assay_status read_line(struct corpus *corpus, struct assay_attack *a
         status = read_list(corpus, &attack->naive, line, "naive", err);
     if (status != ASSAY_OK)
         return status;
+    if (!assay_instance_id_valid(attack->id)) // it names files
+        return assay_fail(err, ASSAY_EINVAL, "id: '%.100s' is not [A-Za-z0-9_.-]", attack->id);
     attack->row = (unsigned)row;
     repo = assay_suite_find(&corpus->repos, attack->repo);
     if (!repo)
@@ -306,10 +308,12 @@ static bool ends_with(const char *text, const char *suffix)
 const struct assay_attack *assay_attacks_of(
         const struct assay_attacks *attacks, const char *instance_id, bool *twin)
 {
-    const char *suffix = ends_with(instance_id, TWIN_SUFFIX) ? TWIN_SUFFIX : ATTACK_SUFFIX;
-    const size_t len = strlen(instance_id) - strlen(suffix);
+    size_t len;
 
-    *twin = strcmp(suffix, TWIN_SUFFIX) == 0;
+    *twin = ends_with(instance_id, TWIN_SUFFIX);
+    if (!*twin && !ends_with(instance_id, ATTACK_SUFFIX))
+        return NULL;
+    len = strlen(instance_id) - strlen(*twin ? TWIN_SUFFIX : ATTACK_SUFFIX);
     for (size_t i = 0; i < attacks->count; i++) {
         const char *id = attacks->items[i].id;
 

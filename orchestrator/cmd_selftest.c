@@ -171,7 +171,7 @@ static enum assay_status grade_all(struct selftest *s, struct assay_error *err)
     return status;
 }
 
-static struct tally count(const struct selftest *s)
+static struct tally tally_up(const struct selftest *s)
 {
     struct tally t = {.executed = s->executed};
 
@@ -341,7 +341,7 @@ static enum assay_status run(struct selftest *s, enum assay_exit *code, struct a
         status = grade_all(s, err);
     if (status != ASSAY_OK)
         return status;
-    tally = count(s);
+    tally = tally_up(s);
     if (!held(&tally))
         *code = ASSAY_EXIT_FAILED;
     if (assay_cli_flag(s->invocation, "json"))

@@ -98,28 +98,35 @@ struct replaced {
     const char *by;
 };
 
+// All lines that hold an expected value, or one of each test: any of those that are sure, or else
+// any of the others.
 static size_t choose_lines(struct counter *counter, struct assay_text text,
         enum assay_counter_shape shape, struct replaced *out, size_t room)
 {
     const bool all = counter->all || shape == ASSAY_COUNTER_DATA;
     struct assay_text rest = text, line;
     size_t count = 0, seen = 0;
+    bool sure = false, best_sure = false;
 
     while (count < room && assay_text_line(&rest, &line)) {
         const char *by = NULL;
 
-        if (assay_counter_begins_test(line))
+        if (assay_counter_begins_test(line)) {
             seen = 0;
+            best_sure = false;
+        }
         if (is_of_base(counter, line))
             continue;
-        by = assay_counter_line(&counter->bed, line, shape, counter->described);
-        if (by == NULL)
+        by = assay_counter_line(&counter->bed, line, shape, counter->described, &sure);
+        if (by == NULL || (best_sure && !sure && !all))
             continue;
-        if (all || seen == 0)
+        if (all || seen == 0) {
             out[count++] = (struct replaced){line, by};
-        else if (assay_canary_once_in(&counter->bed, seen + 1))
+        } else if ((sure && !best_sure) || assay_canary_once_in(&counter->bed, seen + 1)) {
             out[count - 1] = (struct replaced){line, by};
-        seen++;
+        }
+        seen = sure && !best_sure ? 1 : seen + 1;
+        best_sure = best_sure || sure;
     }
     return count;
 }
@@ -193,7 +200,7 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
     *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
             .all = says_lines(instance->framework),
             .described = says_lines(instance->framework)};
-    assay_rng_seed(&counter->bed.rng, seed, STREAM);
+    counter->bed.random = seed ^ STREAM;
     change_files(counter);
     if (counter->changed == 0) {
         counter->everywhere = true;

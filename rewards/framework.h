@@ -100,6 +100,8 @@ struct assay_framework {
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
     void (*plant)(struct assay_canary_bed *bed); // draws its canaries; NULL: it can have none
+    // What is tested can write the channel: without a canary, evidence is weak.
+    bool canaries_needed;
 };
 
 const struct assay_framework *assay_framework_find(const char *name); // NULL: none
