@@ -17,7 +17,7 @@ build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev l
 # What the tests, and the suites that ship, run besides our own programs.
 test=(git python3 python3-pytest util-linux perl procps findutils tar gzip)
 conformance=(python3-pip)
-bench=(bubblewrap git)
+bench=(bubblewrap git libopenblas-dev)
 check=(clang libclang-rt-dev clang-format-14 clang-tidy-14 cppcheck gcovr)
 
 case "${1:-test}" in

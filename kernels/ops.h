@@ -15,7 +15,7 @@
 //
 // Streams. A call queues work on a stream and may return before it is done; work of one stream runs
 // in order. Argument structs are copied by the call. The first failure (memory, a device error)
-// sticks to the stream: what is queued after it does nothing, and device.sync() returns it. Wrong
+// sticks to the stream until device.sync() returns it; what was queued after it is undefined. Wrong
 // shapes are a bug of the caller: assert.
 //
 // Gradients. `_backward` reads what the forward wrote. A gradient marked "+=" is added to (weights:

@@ -28,13 +28,15 @@ struct bench {
     bool met;
 };
 
-static float *random_floats(size_t count)
+static float *random_floats(const struct bench *bench, size_t count)
 {
-    float *values = aligned_alloc(64, (count * sizeof(float) / 64 + 1) * 64);
+    void *memory = NULL;
+    float *values = NULL;
     struct assay_rng rng;
 
-    if (values == NULL)
+    if (bench->ops->device.alloc(&memory, count * sizeof(float), NULL) != ASSAY_OK)
         exit(1); // NOLINT(concurrency-mt-unsafe): one thread
+    values = memory;
     assay_rng_seed(&rng, 1, count);
     for (size_t i = 0; i < count; i++)
         values[i] = (float)(assay_rng_unit(&rng) - 0.5);
@@ -100,8 +102,10 @@ static void ours(
 static void shape(struct bench *bench, size_t M, size_t N, size_t K, enum direction direction)
 {
     static const char *const names[] = {"forward", "backward_input", "backward_weight"};
-    float *x = random_floats(M * K), *w = random_floats(N * K), *dy = random_floats(M * N);
-    float *y = random_floats(M * N), *dx = random_floats(M * K), *dw = random_floats(N * K);
+    float *x = random_floats(bench, M * K), *w = random_floats(bench, N * K),
+          *dy = random_floats(bench, M * N);
+    float *y = random_floats(bench, M * N), *dx = random_floats(bench, M * K),
+          *dw = random_floats(bench, N * K);
     const struct assay_matmul_args args = {
             .y = y, .x = x, .w = w, .M = M, .N = N, .K = K, .dx = dx, .dw = dw, .dy = dy};
     const double flops = 2.0 * (double)M * (double)N * (double)K;
@@ -132,25 +136,20 @@ static void shape(struct bench *bench, size_t M, size_t N, size_t K, enum direct
         (void)printf("%-16s %5zu x %5zu x %5zu: %7.1f GFLOP/s, OpenBLAS %7.1f, ratio %.2f\n",
                 names[direction], M, N, K, flops / median(our_s) / 1e9,
                 flops / median(their_s) / 1e9, ratio);
-    free(x);
-    free(w);
-    free(dy);
-    free(y);
-    free(dx);
-    free(dw);
+    bench->ops->device.release(x);
+    bench->ops->device.release(w);
+    bench->ops->device.release(dy);
+    bench->ops->device.release(y);
+    bench->ops->device.release(dx);
+    bench->ops->device.release(dw);
 }
-
-struct sweep {
-    const float *values;
-    size_t count;
-    double sum;
-};
 
 // One row times a matrix that no cache holds, beside OpenBLAS and beside reading the same bytes.
 static void vector(struct bench *bench)
 {
     const size_t N = 32768, K = 2048;
-    float *x = random_floats(K), *w = random_floats(N * K), *y = random_floats(N);
+    float *x = random_floats(bench, K), *w = random_floats(bench, N * K),
+          *y = random_floats(bench, N);
     const struct assay_matmul_args args = {.y = y, .x = x, .w = w, .M = 1, .N = N, .K = K};
     const double bytes = (double)(N * K) * sizeof(float);
     double our_s[ROUNDS], their_s[ROUNDS], ratio = 0;
@@ -177,9 +176,9 @@ static void vector(struct bench *bench)
     else
         (void)printf("one row, %zu x %zu: %.2f GB/s, OpenBLAS sgemv %.2f, ratio %.2f\n", N, K,
                 bytes / median(our_s) / 1e9, bytes / median(their_s) / 1e9, ratio);
-    free(x);
-    free(w);
-    free(y);
+    bench->ops->device.release(x);
+    bench->ops->device.release(w);
+    bench->ops->device.release(y);
 }
 
 // OpenBLAS reads its variables when it is loaded: take them away and start again.
