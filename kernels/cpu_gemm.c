@@ -19,13 +19,16 @@ enum { MR = 4, NV = 1, TW = 4 };
 enum {
     NR = NV * SIMD_LANES,
     ROWS_MAX = MR * (960 / MR),   // rows that share one packed strip
-    PART_ROWS = MR * (4096 / MR), // packed at a time, and as many terms as PACK_FLOATS_MAX allows
+    PART_ROWS = MR * (4096 / MR), // see choose_part()
     PACK_FLOATS_MAX = 1 << 19,
+    WIDE_FLOATS_MAX = 4 << 20,
     SERIAL_PACK_FLOATS = 1 << 15, // below it, waking others costs more than packing
     SERIAL_PRODUCTS = 1 << 15,
+    AHEAD = 20, // terms
     STRIPS = 4, // packed together where rows of B are long
     PANELS = 4, // packed by one task
     STRIP_FLOATS = GEMM_K_BLOCK * NR + TW,
+    LOCAL_FLOATS = STRIPS * STRIP_FLOATS,
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -185,34 +188,16 @@ static void pack_strips(
 
 // --- the kernel: `rows` x NR results, each one chain over k ---
 
-SIMD void kernel(const size_t rows, size_t depth, const float *a, const float *b, float *c,
-        size_t ldc, size_t columns, bool add)
+// What is added to is wanted when the sums are done.
+SIMD void fetch(const size_t rows, const float *c, size_t ldc, size_t columns, bool add)
 {
-    v16 sum[MR][NV];
-
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (size_t j = 0; j < NV; j++)
-            sum[i][j] = v_set(0);
-    for (size_t i = 0; i < rows && add; i++) // it is wanted when the sums are done
+    for (size_t i = 0; i < rows && add; i++)
         for (size_t j = 0; j < columns; j += SIMD_LANES)
             __builtin_prefetch(c + i * ldc + j, 1, 3);
-    for (size_t k = 0; k < depth; k++) {
-        v16 column[NV];
+}
 
-#pragma GCC unroll 2
-        for (size_t j = 0; j < NV; j++)
-            column[j] = v_load(b + k * NR + j * SIMD_LANES);
-#pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i++) {
-            const v16 x = v_set(a[k * MR + i]);
-
-#pragma GCC unroll 2
-            for (size_t j = 0; j < NV; j++)
-                sum[i][j] = v_fma(x, column[j], sum[i][j]);
-        }
-    }
+SIMD void keep(const size_t rows, float *c, size_t ldc, size_t columns, v16 sum[MR][NV], bool add)
+{
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
@@ -225,6 +210,37 @@ SIMD void kernel(const size_t rows, size_t depth, const float *a, const float *b
             else if (left > 0)
                 v_store_some(to, add ? v_add(v_load_some(to, left), sum[i][j]) : sum[i][j], left);
         }
+}
+
+SIMD void kernel(const size_t rows, size_t depth, const float *a, const float *b, float *c,
+        size_t ldc, size_t columns, bool add)
+{
+    v16 sum[MR][NV];
+
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (size_t j = 0; j < NV; j++)
+            sum[i][j] = v_set(0);
+    fetch(rows, c, ldc, columns, add);
+    for (size_t k = 0; k < depth; k++) {
+        v16 column[NV];
+
+        __builtin_prefetch(a + (k + AHEAD) * MR, 0,
+                3); // from the second-level cache; panels follow each other
+#pragma GCC unroll 2
+        for (size_t j = 0; j < NV; j++)
+            column[j] = v_load(b + k * NR + j * SIMD_LANES);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++) {
+            const v16 x = v_set(a[k * MR + i]);
+
+#pragma GCC unroll 2
+            for (size_t j = 0; j < NV; j++)
+                sum[i][j] = v_fma(x, column[j], sum[i][j]);
+        }
+    }
+    keep(rows, c, ldc, columns, sum, add);
 }
 
 #define KERNEL_CASE(rows)                                                                          \
@@ -253,7 +269,7 @@ static void kernel_rows(size_t rows, size_t depth, const float *a, const float *
         KERNEL_CASE(12);
 #endif
     default:
-        assert(!"a panel has at most MR rows");
+        assert(rows <= MR);
     }
 }
 
@@ -422,20 +438,25 @@ static void run_part(struct region *region, bool alone)
         assay_pool_run(pool, tasks, multiply_task, region);
 }
 
-// Terms that are packed at a time: all when that is little, or else so few that they stay in the
-// caches.
-static size_t terms_of_part(size_t rows, size_t K)
+// How much of A is packed at a time. A wide product packs all terms, so that its results are
+// finished in the caches; a deep one packs few, so that what is packed stays there.
+static void choose_part(const struct cpu_gemm *g, size_t *rows, size_t *terms)
 {
-    const size_t blocks = PACK_FLOATS_MAX / (rows * GEMM_K_BLOCK);
-
-    return rows * K <= PACK_FLOATS_MAX ? K : (blocks > 0 ? blocks : 1) * GEMM_K_BLOCK;
+    *rows = smaller(PART_ROWS, g->M);
+    *terms = g->K;
+    if (*rows * g->K <= PACK_FLOATS_MAX)
+        return;
+    if (g->N >= g->K && WIDE_FLOATS_MAX / g->K >= MR)
+        *rows = smaller(*rows, WIDE_FLOATS_MAX / g->K / MR * MR);
+    else
+        *terms = (PACK_FLOATS_MAX / (*rows * GEMM_K_BLOCK) + 1) * GEMM_K_BLOCK;
 }
 
 void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *g)
 {
-    const size_t rows = smaller(PART_ROWS, g->M), terms = rows > 0 ? terms_of_part(rows, g->K) : 0;
     const bool alone = g->M * g->N * g->K <= SERIAL_PRODUCTS;
     struct region region = {.stream = stream, .strips = pieces(g->N, NR)};
+    size_t rows = 0, terms = 0;
 
     if (g->M == 0 || g->N == 0)
         return;
@@ -443,14 +464,15 @@ void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *g)
         clear_product(g);
         return;
     }
+    choose_part(g, &rows, &terms);
     region.part = (struct part){.gemm = g};
     region.part.packed = assay_host_shared(stream, packed_floats(rows, terms) * sizeof(float));
     if (region.part.packed == NULL ||
-            !assay_host_reserve_local(stream, STRIPS * STRIP_FLOATS * sizeof(float)))
+            !assay_host_reserve_local(stream, LOCAL_FLOATS * sizeof(float)))
         return;
-    for (size_t m = 0; m < g->M; m += PART_ROWS) {
+    for (size_t m = 0; m < g->M; m += rows) {
         region.part.row_from = m;
-        region.part.row_end = smaller(m + PART_ROWS, g->M);
+        region.part.row_end = smaller(m + rows, g->M);
         region.part.panels = panel_count(region.part.row_end - m);
         for (size_t k = 0; k < g->K; k += terms) {
             region.part.k_from = k;
@@ -462,7 +484,7 @@ void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *g)
 
 size_t CPU(gemm_strip_floats)(void)
 {
-    return STRIPS * STRIP_FLOATS;
+    return LOCAL_FLOATS;
 }
 
 size_t CPU(gemm_packed_floats)(size_t M, size_t K)
@@ -470,6 +492,7 @@ size_t CPU(gemm_packed_floats)(size_t M, size_t K)
     return packed_floats(M, K);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): written through the part
 void CPU(gemm_pack)(float *packed, const struct cpu_gemm *g)
 {
     const struct part part = {.gemm = g,
@@ -482,6 +505,7 @@ void CPU(gemm_pack)(float *packed, const struct cpu_gemm *g)
         pack_panels(&part, 0, part.panels);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): a part may be written
 void CPU(gemm_packed)(float *strip, float *packed, const struct cpu_gemm *g)
 {
     const struct part part = {.gemm = g,

@@ -324,6 +324,7 @@ struct assay_adamw_args {
 };
 
 // The table. Names of functions say the direction; arguments are above, in the same order.
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member
 #define ASSAY_OP(name, type) void (*name)(const struct assay_##type##_args *, struct assay_stream *)
 struct assay_ops {
     const char *name; // "ref32", "ref64", "cpu-avx512", "cpu-avx2", "cpu-plain", "cuda"

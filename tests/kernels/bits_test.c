@@ -29,7 +29,7 @@ static void for_every_path(void (*body)(struct rig *rig))
 // 64 rows at once, then in pieces of 1, 2, 5 ... rows.
 static void rows_body(struct rig *rig)
 {
-    enum { M = 64, N = 77, K = 700 };
+    const size_t M = 64, N = 77, K = 700;
     static const size_t pieces[] = {1, 2, 5, 13, 43};
     struct assay_matmul_args all = {.M = M, .N = N, .K = K}, part = all;
     size_t row = 0;
@@ -61,14 +61,14 @@ static void a_row_of_a_product_does_not_depend_on_its_batch(void **state)
 // A grouped product is the plain one of its rows.
 static void grouped_body(struct rig *rig)
 {
-    enum { R = 40, N = 33, K = 300, E = 3 };
+    const size_t R = 40, N = 33, K = 300, E = 3;
     struct assay_matmul_grouped_args a = {.R = R, .N = N, .K = K, .E = E};
     int32_t *offset = rig_ints(rig, E + 1, 0, 1);
     float *y = rig_zeros(rig, R * N);
 
     offset[1] = 7;
     offset[2] = 8;
-    offset[3] = R;
+    offset[3] = (int32_t)R;
     a.offset = offset;
     a.x = rig_uniform(rig, R * K, -1, 1);
     a.w = rig_uniform(rig, (size_t)E * N * K, -1, 1);
@@ -94,7 +94,17 @@ static void a_row_of_an_expert_does_not_depend_on_the_others(void **state)
     for_every_path(grouped_body);
 }
 
-enum { TOKENS = 150, HEADS = 4, GROUPS = 2, WIDTH = 40, SLOTS = 3, PAGES = 3 };
+enum {
+    TOKENS = 150,
+    HEADS = 4,
+    GROUPS = 2,
+    WIDTH = 40,
+    SLOTS = 3,
+    PAGES = 3,
+    TABLE = SLOTS * PAGES,
+    HEADS_WIDTH = HEADS * WIDTH,
+    GROUPS_WIDTH = GROUPS * WIDTH
+};
 
 struct cache {
     float *k, *v;
@@ -103,12 +113,12 @@ struct cache {
 
 static struct cache make_cache(struct rig *rig)
 {
-    const size_t count = (size_t)SLOTS * PAGES * ASSAY_ATTENTION_BLOCK * GROUPS * WIDTH;
+    const size_t count = (size_t)SLOTS * PAGES * ASSAY_ATTENTION_BLOCK * GROUPS_WIDTH;
     struct cache cache = {.k = rig_zeros(rig, count), .v = rig_zeros(rig, count)};
 
-    cache.pages = rig_ints(rig, SLOTS * PAGES, 0, 1);
-    for (int32_t i = 0; i < SLOTS * PAGES; i++)
-        cache.pages[i] = SLOTS * PAGES - 1 - i;
+    cache.pages = rig_ints(rig, TABLE, 0, 1);
+    for (int32_t i = 0; i < TABLE; i++)
+        cache.pages[i] = TABLE - 1 - i;
     return cache;
 }
 
@@ -137,9 +147,9 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
             .G = GROUPS,
             .D = WIDTH,
             .scale = 0.2};
-    struct assay_span spans[SLOTS];
-    float *qs = rig_zeros(rig, T * HEADS * WIDTH), *ks = rig_zeros(rig, T * GROUPS * WIDTH);
-    float *vs = rig_zeros(rig, T * GROUPS * WIDTH), *outs = rig_zeros(rig, T * HEADS * WIDTH);
+    struct assay_span spans[SLOTS] = {{0}};
+    float *qs = rig_zeros(rig, T * HEADS_WIDTH), *ks = rig_zeros(rig, T * GROUPS_WIDTH);
+    float *vs = rig_zeros(rig, T * GROUPS_WIDTH), *outs = rig_zeros(rig, T * HEADS_WIDTH);
 
     for (size_t b = 0; b < slots; b++) {
         // Slot 0 comes last in the batch.
@@ -149,15 +159,12 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
                 .row_count = to - from,
                 .position = from,
                 .slot = (uint32_t)b};
-        memcpy(qs + row * HEADS * WIDTH, q + from * HEADS * WIDTH,
-                rows * HEADS * WIDTH * sizeof(*q));
-        memcpy(ks + row * GROUPS * WIDTH, k + from * GROUPS * WIDTH,
-                rows * GROUPS * WIDTH * sizeof(*k));
-        memcpy(vs + row * GROUPS * WIDTH, v + from * GROUPS * WIDTH,
-                rows * GROUPS * WIDTH * sizeof(*v));
+        memcpy(qs + row * HEADS_WIDTH, q + from * HEADS_WIDTH, rows * HEADS_WIDTH * sizeof(*q));
+        memcpy(ks + row * GROUPS_WIDTH, k + from * GROUPS_WIDTH, rows * GROUPS_WIDTH * sizeof(*k));
+        memcpy(vs + row * GROUPS_WIDTH, v + from * GROUPS_WIDTH, rows * GROUPS_WIDTH * sizeof(*v));
         // The others see something else.
-        for (size_t i = 0; b > 0 && i < rows * GROUPS * WIDTH; i++)
-            ks[row * GROUPS * WIDTH + i] *= 1.5f + (float)b;
+        for (size_t i = 0; b > 0 && i < rows * GROUPS_WIDTH; i++)
+            ks[row * GROUPS_WIDTH + i] *= 1.5f + (float)b;
     }
     w.k = ks;
     w.v = vs;
@@ -166,14 +173,14 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
     a.out = outs;
     rig->ops->kv_write(&w, rig->stream);
     rig->ops->attention_forward(&a, rig->stream);
-    memcpy(out + from * HEADS * WIDTH, outs + spans[0].row * HEADS * WIDTH,
-            rows * HEADS * WIDTH * sizeof(*out));
+    memcpy(out + from * HEADS_WIDTH, outs + spans[0].row * HEADS_WIDTH,
+            rows * HEADS_WIDTH * sizeof(*out));
 }
 
 static void attention_body(struct rig *rig)
 {
     static const uint32_t cuts[] = {0, 1, 63, 64, 65, 100, TOKENS};
-    const size_t wide = (size_t)TOKENS * HEADS * WIDTH, narrow = (size_t)TOKENS * GROUPS * WIDTH;
+    const size_t wide = (size_t)TOKENS * HEADS_WIDTH, narrow = (size_t)TOKENS * GROUPS_WIDTH;
     const struct assay_span span = {.row_count = TOKENS};
     const float *q = rig_uniform(rig, wide, -3, 3), *k = rig_uniform(rig, narrow, -1, 1);
     const float *v = rig_uniform(rig, narrow, -1, 1);
@@ -213,10 +220,10 @@ static void softmax_attention_decodes_as_it_prefills(void **state)
 
 static void lightning_body(struct rig *rig)
 {
-    enum { T = 100, H = 2, D = 33 };
-    static const uint32_t cuts[] = {0, 1, 31, 32, 33, 64, 65, 97, T};
+    const size_t T = 100, H = 2, D = 33;
+    static const uint32_t cuts[] = {0, 1, 31, 32, 33, 64, 65, 97, 100};
     const size_t area = (size_t)H * D * D;
-    struct assay_span span = {.row_count = T};
+    struct assay_span span = {.row_count = 100};
     struct assay_lightning_args a = {.row_stride = (size_t)3 * H * D,
             .head_stride = (size_t)3 * D,
             .spans = &span,
@@ -266,7 +273,7 @@ static void lightning_attention_decodes_as_it_prefills(void **state)
 // Rows in a batch against rows alone, for what remains of a layer.
 static void layer_body(struct rig *rig)
 {
-    enum { T = 64, C = 97 };
+    const size_t T = 64, C = 97;
     float *x = rig_uniform(rig, T * C, -2, 2), *gate = rig_uniform(rig, T * C, -2, 2);
     float *weight = rig_uniform(rig, C, -1, 1);
     float *norm = rig_zeros(rig, T * C), *gated = rig_zeros(rig, T * C),
@@ -305,7 +312,7 @@ static void norms_and_gates_do_not_depend_on_the_batch(void **state)
 // The sampler multiplies out the logits of a few rows; the trainer never stores them.
 static void head_body(struct rig *rig)
 {
-    enum { T = 40, C = 70, V = 2100, VALID = 2090 };
+    const size_t T = 40, C = 70, V = 2100, VALID = 2090;
     float *logits = rig_zeros(rig, T * V), *logp = rig_zeros(rig, T), *lse = rig_zeros(rig, T);
     float *entropy = rig_zeros(rig, T), *logp_one = rig_zeros(rig, T), *lse_one = rig_zeros(rig, T);
     float *entropy_one = rig_zeros(rig, T), *logp_without = rig_zeros(rig, T);
@@ -321,7 +328,7 @@ static void head_body(struct rig *rig)
 
     a.x = product.x = rig_uniform(rig, T * C, -1, 1);
     a.w = product.w = rig_uniform(rig, (size_t)V * C, -1, 1);
-    a.target = rig_ints(rig, T, 0, VALID);
+    a.target = rig_ints(rig, T, 0, (int32_t)VALID);
     rig->ops->logprob_forward(&a, rig->stream);
     a.entropy = NULL;
     a.logp = logp_without;

@@ -83,37 +83,42 @@ static double sampled(const struct world *w, size_t b)
     return count;
 }
 
-// The table of facts/rl.md 3.1, line by line.
+static double sequence_ratio(const struct world *w, size_t b)
+{
+    double sum = 0;
+
+    for (size_t t = w->spans[b].row; t < w->spans[b].row + w->spans[b].row_count; t++)
+        sum += w->mask[t] != 0 ? w->logp[t] - w->logp_old[t] : 0;
+    return exp(sum / sampled(w, b));
+}
+
+static double clipped(double ratio, double A, double low, double high)
+{
+    return (A > 0 && ratio > high) || (A < 0 && ratio < low) ? 0 : ratio;
+}
+
+// The table of facts/rl.md 3.1, line by line: weight and N of each loss.
 static double expected(const struct world *w, const char *kind, size_t t)
 {
     const size_t b = span_of(w, t);
     const double A = w->advantage[b], r = exp(w->logp[t] - w->logp_old[t]);
-    const double per_rollout = sampled(w, b) * 2, tokens = 20;
-    double mean = 0;
+    const double per_rollout = sampled(w, b) * 2, tokens = 20, constant = 64;
+    const struct {
+        const char *name;
+        double weight, n;
+    } rows[] = {{"cispo", fmin(r, 5), tokens}, {"grpo", clipped(r, A, 0.8, 1.2), per_rollout},
+            {"ppo", clipped(r, A, 0.8, 1.2), per_rollout},
+            {"dapo", clipped(r, A, 0.8, 1.28), tokens},
+            {"dr_grpo", clipped(r, A, 0.8, 1.2), constant},
+            {"gspo", clipped(sequence_ratio(w, b), A, 1 - 3e-4, 1 + 4e-4), per_rollout},
+            {"rloo", 1, constant}, {"reinforce", 1, tokens}, {"reinforce_is", r, tokens},
+            {"sft", 1, tokens}};
 
-    if (w->mask[t] == 0)
-        return 0;
-    for (size_t i = 0; i < w->spans[b].row_count; i++)
-        if (w->mask[w->spans[b].row + i] != 0)
-            mean += w->logp[w->spans[b].row + i] - w->logp_old[w->spans[b].row + i];
-    mean /= sampled(w, b);
-    if (strcmp(kind, "cispo") == 0)
-        return -fmin(r, 5) * A / tokens;
-    if (strcmp(kind, "grpo") == 0 || strcmp(kind, "ppo") == 0)
-        return (A > 0 && r > 1.2) || (A < 0 && r < 0.8) ? 0 : -r * A / per_rollout;
-    if (strcmp(kind, "dapo") == 0)
-        return (A > 0 && r > 1.28) || (A < 0 && r < 0.8) ? 0 : -r * A / tokens;
-    if (strcmp(kind, "dr_grpo") == 0)
-        return (A > 0 && r > 1.2) || (A < 0 && r < 0.8) ? 0 : -r * A / 64;
-    if (strcmp(kind, "gspo") == 0)
-        return (A > 0 && exp(mean) > 1.0004) || (A < 0 && exp(mean) < 0.9997)
-                ? 0
-                : -exp(mean) * A / per_rollout;
-    if (strcmp(kind, "rloo") == 0)
-        return -A / 64;
-    if (strcmp(kind, "reinforce_is") == 0)
-        return -r * A / tokens;
-    return -A / tokens; // reinforce, sft
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strcmp(rows[i].name, kind) == 0)
+            return w->mask[t] != 0 ? -rows[i].weight * A / rows[i].n : 0;
+    fail_msg("no such row: %s", kind);
+    return 0;
 }
 
 static void every_published_loss_has_its_formula(void **state)
@@ -249,7 +254,7 @@ static void a_nan_is_not_hidden_by_the_cap_and_exponents_are_bounded(void **stat
 
     (void)state;
     open_world(&w, "cispo");
-    w.logp[1] = NAN;
+    w.logp[1] = nan("");
     w.logp_old[2] = -5000;
     run(&w);
     assert_true(isnan(w.dlogp[1]) && isfinite(w.dlogp[2]));

@@ -45,7 +45,7 @@ enum plant {
     PLANT_COUNT
 };
 
-enum { H = 2, D = 5, BLOCK = 8, T_MAX = 40 };
+enum { H = 2, D = 5, BLOCK = 8, TWO_BLOCKS = 2 * BLOCK, T_MAX = 40 };
 
 static double qkv_at(
         const double *qkv, size_t t, size_t h, size_t which, size_t d, enum plant plant)
@@ -106,8 +106,7 @@ static void planted_lightning(
         for (size_t from = 0; from < T;) {
             const size_t left = end - from, m = left < BLOCK ? left : BLOCK;
 
-            if (m > 0)
-                block_forward(out, s, qkv, from, m, h, slope[h], plant);
+            block_forward(out, s, qkv, from, m, h, slope[h], plant);
             from += m;
             if (from == cut && plant == NO_CARRY)
                 memset(s, 0, sizeof(s));
@@ -172,8 +171,8 @@ static void block_edges_and_decay_of_lightning_attention(void **state)
 {
     // One block, one more token, two blocks, a short one; whole and continued.
     static const size_t cases[][2] = {{BLOCK, BLOCK}, {BLOCK + 1, BLOCK + 1},
-            {2 * BLOCK, 2 * BLOCK}, {2 * BLOCK + 3, 2 * BLOCK + 3}, {2 * BLOCK, 3}, {T_MAX, BLOCK},
-            {T_MAX, 33}, {T_MAX, 32}};
+            {TWO_BLOCKS, TWO_BLOCKS}, {TWO_BLOCKS + 3, TWO_BLOCKS + 3}, {TWO_BLOCKS, 3},
+            {T_MAX, BLOCK}, {T_MAX, 33}, {T_MAX, 32}};
 
     (void)state;
     for (size_t i = 0; table(i) != NULL; i++)
@@ -307,19 +306,19 @@ static void gate_and_up_are_not_symmetric(void **state)
 
 static void the_padded_tail_has_no_probability_and_no_gradient(void **state)
 {
-    enum { V = 9, VALID = 6, C = 3 };
+    enum { V = 9, VALID = 6, C = 3, TABLE = V * C, FIRST_PADDED = VALID * C };
 
     (void)state;
     for (size_t i = 0; table(i) != NULL; i++) {
         struct rig rig;
         const double x[C] = {1, 0.5, -1};
-        double w[V * C], all = 0, valid = 0;
+        double w[TABLE], all = 0, valid = 0;
         int32_t target = 2;
         struct assay_logprob_args a = {
                 .target = &target, .T = 1, .C = C, .V = V, .V_valid = VALID, .logit_scale = 1};
 
         rig_open(&rig, table(i), 1);
-        for (size_t j = 0; j < V * C; j++)
+        for (size_t j = 0; j < TABLE; j++)
             w[j] = assay_rng_unit(&rig.rng);
         for (size_t v = 0; v < V; v++) {
             const double z = w[v * C] * x[0] + w[v * C + 1] * x[1] + w[v * C + 2] * x[2];
@@ -328,17 +327,17 @@ static void the_padded_tail_has_no_probability_and_no_gradient(void **state)
             valid += v < VALID ? exp(z) : 0;
         }
         a.x = rig_from(&rig, x, C);
-        a.w = rig_from(&rig, w, V * C);
+        a.w = rig_from(&rig, w, TABLE);
         a.logp = rig_zeros(&rig, 1);
         a.lse = rig_zeros(&rig, 1);
         a.dx = rig_zeros(&rig, C);
-        a.dw = rig_zeros(&rig, V * C);
+        a.dw = rig_zeros(&rig, TABLE);
         a.dlogp = rig_from(&rig, (const double[]){1}, 1);
         rig.ops->logprob_forward(&a, rig.stream);
         rig.ops->logprob_backward(&a, rig.stream);
         assert_true(fabs(rig_get(&rig, a.lse, 0) - log(valid)) < CLOSE);
         assert_true(fabs(rig_get(&rig, a.lse, 0) - log(all)) > FAR);
-        for (size_t j = VALID * C; j < V * C; j++)
+        for (size_t j = FIRST_PADDED; j < TABLE; j++)
             assert_true(rig_get(&rig, a.dw, j) == 0);
         rig_close(&rig);
     }
