@@ -85,7 +85,15 @@ struct assay_framework {
     bool (*channel_applies)(const struct assay_strings *argv);
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
+    // The field's parser of such logs (logs.h); NULL: it has none. Where `read` is NULL it is what
+    // reads them, and "" means the one that the instance names.
+    const char *log_parser;
 };
+
+// What the row makes of evidence, by its reader or by its log parser.
+ASSAY_MUST_USE enum assay_status assay_framework_read(const struct assay_framework *framework,
+        const struct assay_instance *instance, const struct assay_evidence *evidence,
+        struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
 
 const struct assay_framework *assay_framework_find(const char *name); // NULL: none
 const struct assay_framework *assay_framework_table(size_t *count);

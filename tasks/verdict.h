@@ -47,6 +47,7 @@ struct assay_verdict {
     size_t hunk_count;
     const char *tier; // "A".."D"
     enum assay_evidence_kind evidence;
+    const char *compat; // whose rules judged ("swebench"); NULL: ours
     struct assay_usage usage;
     char key[65];
     bool cached;
