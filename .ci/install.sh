@@ -15,7 +15,7 @@ build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev l
     libgit2-dev libarchive-dev libpcre2-dev libexpat1-dev libseccomp-dev libcurl4-openssl-dev
     zlib1g-dev libzstd-dev libyaml-dev libcmocka-dev)
 # What the tests, and the suites that ship, run besides our own programs.
-test=(git python3 python3-pytest util-linux perl procps findutils tar gzip)
+test=(git patch python3 python3-pytest util-linux perl procps findutils tar gzip)
 conformance=(python3-pip)
 bench=(bubblewrap git)
 check=(clang libclang-rt-dev clang-format-14 clang-tidy-14 cppcheck gcovr)

@@ -47,7 +47,8 @@ static enum assay_status refuse(const struct hunk_job *job, const struct assay_p
 const char *hunk_marks_text(unsigned marks, struct assay_arena *arena)
 {
     static const char *const names[] = {"offset", "recount", "bare", "zero", "edge", "newline",
-            "crlf", "whitespace", "fuzz", "strip", "present"};
+            "crlf", "whitespace", "fuzz", "strip", "present", "rstrip", "trim", "unicode", "indent",
+            "unwrapped", "gnu"};
     char *text = NULL;
 
     if (marks == 0)

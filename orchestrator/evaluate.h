@@ -26,6 +26,7 @@ struct assay_evaluate_options {
     const char *run_id;   // NULL: a new one, or that of the same command
     bool again, no_cache;
     bool retry_infra; // also run again what ended without a verdict
+    enum assay_compat compat;
     const char *command_line;
     // Called under a lock with each verdict as it becomes known; may be NULL. Its failure stops the
     // run, which the same command continues.

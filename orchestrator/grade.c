@@ -24,9 +24,18 @@ static enum assay_status make_workspace(struct assay_grading *g, struct assay_er
     const struct assay_bytes text = candidate_patch(g->request);
     struct assay_workspace_options options = {.with_test_patch = true,
             .mode = ASSAY_APPLY_TOLERANT,
-            .protected_globs = assay_protected_globs(g->request->instance->framework)};
+            .may_change = assay_protect_change};
+    struct assay_protection protection;
     struct assay_patch *patch = NULL;
-    enum assay_status status = ASSAY_OK;
+    enum assay_status status =
+            assay_protection_make(&protection, g->request->instance, g->arena, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (g->request->compat == ASSAY_COMPAT_NONE) {
+        options.protected_globs = protection.globs;
+        options.partly_globs = protection.partly;
+    }
 
     if (text.data) {
         status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
@@ -123,12 +132,40 @@ static enum assay_status explain_unprepared(struct assay_grading *g, struct assa
     return rejected ? assay_grading_doubt(g, verdict, err) : ASSAY_OK;
 }
 
+enum assay_status assay_compat_option(
+        enum assay_compat *out, const struct assay_invocation *invocation, struct assay_error *err)
+{
+    const char *name = assay_cli_value(invocation, "compat");
+
+    *out = ASSAY_COMPAT_NONE;
+    if (name == NULL || assay_compat_from_name(out, name))
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_EUSAGE,
+            "--compat: '%s' is not swebench, swesmith, r2e, pro or rebench", name);
+}
+
+static enum assay_status check_request(const struct assay_grading *g,
+        const struct assay_instance *instance, struct assay_error *err)
+{
+    const enum assay_compat compat = g->request->compat;
+
+    if (!g->framework || !g->recipe)
+        return assay_fail(err, ASSAY_EINVAL, "%s: framework '%s' or recipe '%s' is unknown",
+                instance->instance_id, instance->framework, instance->recipe);
+    if (compat != ASSAY_COMPAT_NONE && !assay_compat_applies(compat, instance, g->framework))
+        return assay_fail(err, ASSAY_EINVAL, "%s: --compat %s has no parser for the framework '%s'",
+                instance->instance_id, assay_compat_name(compat), instance->framework);
+    return ASSAY_OK;
+}
+
 enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,
         const struct assay_grade_request *request, struct assay_arena *arena,
         struct assay_error *err)
 {
     struct assay_grading g = {.context = context, .request = request, .arena = arena};
     const struct assay_instance *instance = request->instance;
+    struct assay_grade_request bare_request = *request;
+    struct assay_instance bare = *instance;
     struct assay_error trouble = {0};
     enum assay_status status = ASSAY_OK;
 
@@ -144,9 +181,14 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
         return ASSAY_OK;
     g.framework = assay_framework_find(instance->framework);
     g.recipe = assay_suite_recipe(request->suite, instance->recipe);
-    if (!g.framework || !g.recipe)
-        return assay_fail(err, ASSAY_EINVAL, "%s: framework '%s' or recipe '%s' is unknown",
-                instance->instance_id, instance->framework, instance->recipe);
+    status = check_request(&g, instance, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (request->compat != ASSAY_COMPAT_NONE) {
+        bare.no_canaries = true; // those graders would count them
+        bare_request.instance = &bare;
+        g.request = &bare_request;
+    }
 
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
     if (status == ASSAY_OK)

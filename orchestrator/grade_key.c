@@ -42,6 +42,8 @@ enum assay_status assay_grading_key(
     assay_sha256_field_text(sha, instance_hash);
     assay_sha256_field_text(sha, g->environment->key);
     assay_sha256_field_text(sha, verdict->tier);
+    if (g->request->compat != ASSAY_COMPAT_NONE)
+        assay_sha256_field_text(sha, assay_compat_name(g->request->compat));
     assay_sha256_field(sha, &limits, sizeof(limits));
     if (g->request->instance->network)
         add_network(sha, assay_context_access(g->context));

@@ -62,7 +62,6 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_box_resul
             .environment = g->environment,
             .workspace = &g->workspace,
             .trusted_dir = assay_context_trusted_dir(g->context),
-            .argv = instance->test_cmd,
             .report_fd = ASSAY_REPORT_FD,
             .out_dir = ASSAY_OUT_DIR,
             .access = assay_context_access(g->context),
@@ -72,11 +71,14 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_box_resul
             .warm_number = &g->warm_number};
     enum assay_status status = make_log_path(g, err);
 
+    if (status == ASSAY_OK)
+        status = assay_grading_plant(g, err);
+    job.argv = g->canaries.argv;
     limited.limits = assay_grading_limits(g->request);
     if (status == ASSAY_OK)
         status = make_env(g, &job.env, err);
     if (status == ASSAY_OK && g->framework->command)
-        status = g->framework->command(&instance->test_cmd, &job.argv, g->arena, err);
+        status = g->framework->command(&g->canaries.argv, &job.argv, g->arena, err);
     if (status == ASSAY_OK && g->framework->warm)
         status = g->framework->warm(&job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
     if (status != ASSAY_OK)
@@ -98,8 +100,9 @@ static enum assay_status judge_result(struct assay_grading *g, struct assay_grad
 
     if (status != ASSAY_OK)
         return status;
+    evidence.judged.canaries = &g->canaries;
     return assay_evidence_judge(&out->verdict, &out->outcome, &evidence, g->request->instance,
-            g->framework, g->arena, err);
+            g->framework, g->request->compat, g->arena, err);
 }
 
 // A zygote whose run tried to deceive us serves no other.

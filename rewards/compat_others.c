@@ -69,6 +69,13 @@ static void parse_r2e(struct assay_log_run *run)
 static const struct assay_log_parser smith_pytest = {.name = "swesmith", .parse = parse_smith};
 static const struct assay_log_parser r2e_pytest = {.name = "r2e", .parse = parse_r2e};
 
+static bool reads_pytest(const struct assay_log_parser *parser)
+{
+    return parser->parse == assay_parse_pytest || parser->parse == assay_parse_pytest_options ||
+            parser->parse == assay_parse_pytest_v2 || parser->parse == assay_parse_matplotlib ||
+            parser->parse == assay_parse_seaborn;
+}
+
 // --- ids under which results are compared
 // ----------------------------------------------------------------------
 
@@ -240,7 +247,7 @@ enum assay_status assay_compat_grade(struct assay_swebench_report *out, enum ass
                 &instance->pass_to_pass, instance->fail_only, arena, err);
     if (compat == ASSAY_COMPAT_R2E)
         parser = &r2e_pytest;
-    else if (compat == ASSAY_COMPAT_SWESMITH && strstr(parser->name, "pytest") != NULL)
+    else if (compat == ASSAY_COMPAT_SWESMITH && reads_pytest(parser))
         parser = &smith_pytest;
     report.found = compat != ASSAY_COMPAT_SWESMITH || smith_region(&log);
     if (!report.found) {

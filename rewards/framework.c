@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "rewards/canary_plant.h"
 #include "rewards/reader.h"
 
 static const char *const no_names[] = {NULL};
@@ -25,7 +26,8 @@ static const struct assay_framework table[] = {
                 .command = assay_command_pytest,
                 .warm = assay_command_warm_python,
                 .read = assay_read_pytest,
-                .log_parser = "parse_log_pytest"},
+                .log_parser = "parse_log_pytest",
+                .plant = assay_canary_plant_pytest},
         {.name = "unittest",
                 .about =
                         "python -m unittest, through a runner of ours; other commands by their log",
@@ -37,7 +39,8 @@ static const struct assay_framework table[] = {
                 .warm = assay_command_warm_python,
                 .channel_applies = assay_command_is_unittest,
                 .read = assay_read_unittest,
-                .log_parser = "parse_log_django"},
+                .log_parser = "parse_log_django",
+                .plant = assay_canary_plant_unittest},
         {.name = "tap",
                 .about =
                         "TAP whose helpers report inside the tests; a silent channel earns nothing",

@@ -17,6 +17,9 @@
 #include "tasks/instance.h"
 #include "tasks/outcome.h"
 
+struct assay_canary_plan; // rewards/canary.h
+struct assay_canary_bed;  // rewards/canary_plant.h, internal
+
 #define ASSAY_TRUSTED_DIR "/assay" // read-only in the box
 #define ASSAY_OUT_DIR "/run/assay" // private tmpfs, read after death
 #define ASSAY_REPORT_FD 3          // the payload's end of the report pipe
@@ -45,6 +48,8 @@ struct assay_evidence {
         struct assay_bytes content;
     } * files;
     size_t file_count;
+    // What was planted in the run, from our own records; NULL: nothing.
+    const struct assay_canary_plan *canaries;
 };
 
 // What a reader made of it. Both outcomes are finished (sorted). What a hostile
@@ -88,6 +93,7 @@ struct assay_framework {
     // The field's parser of such logs (logs.h); NULL: it has none. Where `read` is NULL it is what
     // reads them, and "" means the one that the instance names.
     const char *log_parser;
+    void (*plant)(struct assay_canary_bed *bed); // draws its canaries; NULL: it can have none
 };
 
 // What the row makes of evidence, by its reader or by its log parser.

@@ -21,6 +21,7 @@
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
+#define AHEAD_RUNTIME_NS 20000000
 #define BUSY_PAUSE_MS 5
 #define BUSY_MS_MAX 5000 // how long the end waits for groups that are still busy
 
@@ -54,19 +55,20 @@ struct making {
 };
 
 static _Noreturn void become_init(
-        const struct spawner *spawner, enum assay_shape shape, int control_fd)
+        const struct spawner *spawner, const struct assay_forge_order *order, int control_fd)
 {
     const unsigned roles = spawner->cgroups.roles;
     const unsigned counted = ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS;
     const struct assay_init init = {.profiles = &spawner->profiles,
             .skeleton = &spawner->skeleton,
             .staged = spawner->staged,
-            .shape = shape,
+            .shape = (enum assay_shape)order->shape,
             .control_fd = control_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
             .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
             .meter = (roles & counted) != counted,
             .tier = spawner->tier,
+            .shares_uid = order->uid == spawner->ids.store_uid,
             .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
             .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
 
@@ -98,7 +100,7 @@ static pid_t clone_init(struct making *making)
     pid = assay_quota_clone(
             &args, spawner->ids.root ? making->order->uid : 0, making->is_sibling ? SIGKILL : 0);
     if (pid == 0)
-        become_init(spawner, (enum assay_shape)making->order->shape, making->init_control_fd);
+        become_init(spawner, making->order, making->init_control_fd);
     if (pid < 0) {
         making->pid_fd = -1;
         (void)assay_fault_set(making->fault, "clone3");
@@ -338,9 +340,9 @@ static _Noreturn void run(const struct spawner *spawner, int fd)
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
-    // What we and the inits that we make do ahead must not push aside what somebody waits for; an
-    // init goes back to the usual when its request comes.
-    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    // What we and the inits that we make do ahead must not push aside what somebody waits for, and
+    // is pushed aside by it; the spawner puts an init back to the usual when its request comes.
+    (void)sys_schedule(0, SCHED_BATCH, AHEAD_RUNTIME_NS);
     if (!shed(spawner, fd))
         _exit(1);
     forge.graves = calloc(ASSAY_BOXES_MAX, sizeof(*forge.graves));

@@ -64,6 +64,7 @@ struct assay_instance {
     enum assay_rules rules;
     bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
     struct assay_strings fail_to_pass, pass_to_pass;
+    bool no_canaries; // its tests cannot bear any of assay's among them; evidence is weak then
     enum assay_task_kind task;
     struct assay_strings
             protected_allowed; // globs of protected files that a model patch may change

@@ -12,7 +12,8 @@
 
 static const char *const instance_keys[] = {"schema", "instance_id", "repo", "base", "recipe",
         "test_cmd", "framework", "FAIL_TO_PASS", "PASS_TO_PASS", "task", "protected_allowed",
-        "limits", "network", "hosts", "tags", "rules", "fail_only", "log_parser", "version"};
+        "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries", "log_parser",
+        "version"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
 static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir"};
 
@@ -123,6 +124,16 @@ static enum assay_status network_fields(
     return assay_fields_strings_or(&instance->hosts, fields, "hosts", err);
 }
 
+static enum assay_status canaries_field(
+        struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
+{
+    bool canaries = true;
+    const enum assay_status status = assay_fields_bool_or(&canaries, fields, "canaries", err);
+
+    instance->no_canaries = !canaries;
+    return status;
+}
+
 static enum assay_status text_fields(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
@@ -171,6 +182,8 @@ enum assay_status assay_instance_fields(
         status = rules_fields(instance, fields, err);
     if (status == ASSAY_OK)
         status = network_fields(instance, fields, err);
+    if (status == ASSAY_OK)
+        status = canaries_field(instance, fields, err);
     if (status == ASSAY_OK)
         status = assay_limits_fields(&instance->limits, fields, err);
     return status;
@@ -262,5 +275,7 @@ void assay_instance_write(struct assay_buf *out, const struct assay_instance *in
         assay_json_put_text(&w, "log_parser", instance->log_parser);
     if (instance->version != NULL)
         assay_json_put_text(&w, "version", instance->version);
+    if (instance->no_canaries)
+        assay_json_put_bool(&w, "canaries", false);
     assay_json_end_object(&w);
 }

@@ -244,6 +244,7 @@ enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *su
     assay_sha256_field_text(sha, instance->framework);
     hash_number(sha, instance->rules);
     hash_number(sha, instance->fail_only);
+    hash_number(sha, instance->no_canaries);
     hash_strings(sha, &instance->fail_to_pass);
     hash_strings(sha, &instance->pass_to_pass);
     hash_number(sha, instance->task);

@@ -82,6 +82,10 @@ def pytest_configure(config):
     channel = _channels.pop() if _channels else None
     if channel is None:
         return
+    # A run goes on behind failures: there are tests that must fail.
+    for option, value in (("maxfail", 0), ("stepwise", False)):
+        if hasattr(config.option, option):
+            setattr(config.option, option, value)
     leave_environment()  # not earlier: pytest reads it after a first import of this file
     recorder = Recorder(channel)
     # Clean-ups run last come, first served: this one sees the final exit status.

@@ -85,6 +85,7 @@ class Runner(unittest.TextTestRunner):
     resultclass = Recorder
 
     def run(self, test):
+        self.failfast = False  # there are tests that must fail
         result = super().run(test)
         Recorder.finished = True
         return result

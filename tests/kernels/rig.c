@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "tests/kernels/rig.h"
+
+#include <string.h>
+
+#include "support/harness.h"
+
+void rig_open(struct rig *rig, const struct assay_ops *ops, size_t thread_count)
+{
+    const struct assay_stream_options options = {.thread_count = thread_count};
+
+    memset(rig, 0, sizeof(*rig));
+    rig->ops = ops;
+    assay_rng_seed(&rig->rng, 11, 7);
+    assert_int_equal(ops->device.stream_create(&rig->stream, &options, NULL), ASSAY_OK);
+}
+
+void rig_close(struct rig *rig)
+{
+    assert_int_equal(rig->ops->device.sync(rig->stream, NULL), ASSAY_OK);
+    rig->ops->device.stream_destroy(rig->stream);
+    for (size_t i = 0; i < rig->tensor_count; i++)
+        rig->ops->device.release(rig->tensors[i]);
+}
+
+void *rig_bytes(struct rig *rig, size_t bytes)
+{
+    void *memory = NULL;
+
+    assert_true(rig->tensor_count < RIG_TENSOR_COUNT_MAX);
+    assert_int_equal(rig->ops->device.alloc(&memory, bytes, NULL), ASSAY_OK);
+    rig->tensors[rig->tensor_count++] = memory;
+    return memory;
+}
+
+void *rig_zeros(struct rig *rig, size_t count)
+{
+    return rig_bytes(rig, count * assay_dtype_bytes(rig->ops->sum));
+}
+
+void *rig_uniform(struct rig *rig, size_t count, double low, double high)
+{
+    void *tensor = rig_zeros(rig, count);
+
+    // Through float: rigs of both types then hold the same numbers.
+    for (size_t i = 0; i < count; i++)
+        rig_set(rig, tensor, i, (double)(float)(low + (high - low) * assay_rng_unit(&rig->rng)));
+    return tensor;
+}
+
+void *rig_from(struct rig *rig, const double *values, size_t count)
+{
+    void *tensor = rig_zeros(rig, count);
+
+    for (size_t i = 0; i < count; i++)
+        rig_set(rig, tensor, i, values[i]);
+    return tensor;
+}
+
+int32_t *rig_ints(struct rig *rig, size_t count, int32_t low, int32_t end)
+{
+    int32_t *tensor = rig_bytes(rig, count * sizeof(*tensor));
+
+    for (size_t i = 0; i < count; i++)
+        tensor[i] = low + (int32_t)assay_rng_below(&rig->rng, (uint64_t)(end - low));
+    return tensor;
+}
+
+struct assay_span *rig_spans(struct rig *rig, const uint32_t *row_counts, size_t count)
+{
+    struct assay_span *spans = rig_bytes(rig, count * sizeof(*spans));
+    uint32_t row = 0;
+
+    for (size_t b = 0; b < count; b++) {
+        spans[b] = (struct assay_span){.row = row, .row_count = row_counts[b], .slot = (uint32_t)b};
+        row += row_counts[b];
+    }
+    return spans;
+}
+
+double rig_get(const struct rig *rig, const void *tensor, size_t i)
+{
+    if (rig->ops->sum == ASSAY_DTYPE_F64)
+        return ((const double *)tensor)[i];
+    return (double)((const float *)tensor)[i];
+}
+
+void rig_set(const struct rig *rig, void *tensor, size_t i, double value)
+{
+    if (rig->ops->sum == ASSAY_DTYPE_F64)
+        ((double *)tensor)[i] = value;
+    else
+        ((float *)tensor)[i] = (float)value;
+}
+
+const struct assay_ops *const *rig_cpu_paths(void)
+{
+    static const char *const names[] = {"avx512", "avx2", "plain"};
+    static const struct assay_ops *paths[4];
+    size_t count = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        const struct assay_ops *ops = assay_ops_cpu(names[i]);
+
+        if (ops != NULL)
+            paths[count++] = ops;
+    }
+    paths[count] = NULL;
+    return paths;
+}
