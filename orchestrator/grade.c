@@ -144,18 +144,22 @@ enum assay_status assay_compat_option(
             "--compat: '%s' is not swebench, swesmith, r2e, pro or rebench", name);
 }
 
-static enum assay_status check_request(const struct assay_grading *g,
-        const struct assay_instance *instance, struct assay_error *err)
+// The field's graders cannot read every framework: then they have no verdict. True: it is decided.
+static bool decide_unreadable(const struct assay_grading *g, struct assay_verdict *verdict)
 {
+    const struct assay_instance *instance = g->request->instance;
     const enum assay_compat compat = g->request->compat;
+    const char *reason;
 
-    if (!g->framework || !g->recipe)
-        return assay_fail(err, ASSAY_EINVAL, "%s: framework '%s' or recipe '%s' is unknown",
-                instance->instance_id, instance->framework, instance->recipe);
-    if (compat != ASSAY_COMPAT_NONE && !assay_compat_applies(compat, instance, g->framework))
-        return assay_fail(err, ASSAY_EINVAL, "%s: --compat %s has no parser for the framework '%s'",
-                instance->instance_id, assay_compat_name(compat), instance->framework);
-    return ASSAY_OK;
+    if (compat == ASSAY_COMPAT_NONE || assay_compat_applies(compat, instance, g->framework))
+        return false;
+    reason = assay_arena_printf(g->arena, "compat %s: no parser for what %s prints",
+            assay_compat_name(compat), instance->framework);
+    assay_judge_unrun(
+            verdict, instance, ASSAY_CAUSE_SETUP_FAILED, reason != NULL ? reason : "out of memory");
+    verdict->compat = assay_compat_name(compat);
+    verdict->evidence = ASSAY_EVIDENCE_WEAK;
+    return true;
 }
 
 enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,
@@ -181,9 +185,11 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
         return ASSAY_OK;
     g.framework = assay_framework_find(instance->framework);
     g.recipe = assay_suite_recipe(request->suite, instance->recipe);
-    status = check_request(&g, instance, err);
-    if (status != ASSAY_OK)
-        return status;
+    if (!g.framework || !g.recipe)
+        return assay_fail(err, ASSAY_EINVAL, "%s: framework '%s' or recipe '%s' is unknown",
+                instance->instance_id, instance->framework, instance->recipe);
+    if (decide_unreadable(&g, &out->verdict))
+        return ASSAY_OK;
     if (request->compat != ASSAY_COMPAT_NONE) {
         bare.no_canaries = true; // those graders would count them
         bare_request.instance = &bare;

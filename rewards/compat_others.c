@@ -81,8 +81,8 @@ static bool reads_pytest(const struct assay_log_parser *parser)
 
 // An id without what a run measures: " [1.3 ms]", " in 0.2 sec", " (5 ms)".
 #define TIME_TAIL                                                                                  \
-    PY_S "*(?:\\[" PY_S "*" NUMBER PY_S "*m?s" PY_S "*\\]|" PY_S "in" PY_S "+" NUMBER PY_S         \
-         "*m?s(?:ec)?|\\(" PY_S "*" NUMBER PY_S "*m?s" PY_S "*\\))" PY_S "*$"
+    PY_S "*" ONE_STEP "(?:\\[" PY_S "*" NUMBER PY_S "*m?s" PY_S "*\\]|" PY_S "in" PY_S             \
+         "+" NUMBER PY_S "*m?s(?:ec)?|\\(" PY_S "*" NUMBER PY_S "*m?s" PY_S "*\\))" PY_S "*$"
 #define NUMBER PY_D "+(?:\\." PY_D "+)?"
 
 struct renaming {
@@ -96,8 +96,10 @@ static void rename_begin(struct renaming *renaming, enum assay_compat compat, si
         struct assay_arena *arena)
 {
     *renaming = (struct renaming){.r2e = compat == ASSAY_COMPAT_R2E};
-    renaming->run =
-            (struct assay_log_run){.map = &renaming->map, .arena = arena, .id_bytes_left = bytes};
+    renaming->run = (struct assay_log_run){.map = &renaming->map,
+            .arena = arena,
+            .id_bytes_left = bytes,
+            .work_left = ASSAY_LOG_WORK_SPARE};
     assay_buf_init(&renaming->run.scratch, bytes);
     if (compat == ASSAY_COMPAT_REBENCH)
         renaming->tail = assay_log_regex(&renaming->run, TIME_TAIL, 0);
@@ -227,6 +229,13 @@ static bool smith_region(struct assay_bytes *log)
     return true;
 }
 
+// Rows that name no parser come from before the data said how they are to be judged.
+static bool fail_only(const struct assay_instance *instance)
+{
+    return instance->fail_only ||
+            (instance->log_parser == NULL && assay_log_fail_only_repo(instance->repo));
+}
+
 enum assay_status assay_compat_grade(struct assay_swebench_report *out, enum assay_compat compat,
         const struct assay_instance *instance, const struct assay_log_parser *parser,
         struct assay_bytes output, int exit_code, struct assay_arena *arena,
@@ -244,7 +253,7 @@ enum assay_status assay_compat_grade(struct assay_swebench_report *out, enum ass
         return assay_fail(err, ASSAY_ENOMEM, "no memory to grade a log");
     if (compat == ASSAY_COMPAT_SWEBENCH)
         return assay_swebench_grade(out, parser, file, &context, &instance->fail_to_pass,
-                &instance->pass_to_pass, instance->fail_only, arena, err);
+                &instance->pass_to_pass, fail_only(instance), arena, err);
     if (compat == ASSAY_COMPAT_R2E)
         parser = &r2e_pytest;
     else if (compat == ASSAY_COMPAT_SWESMITH && reads_pytest(parser))

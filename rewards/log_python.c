@@ -286,9 +286,10 @@ void assay_parse_django(struct assay_log_run *run)
 {
     // Three things that Django prints between a name and its "ok", at the ends of lines.
     static const char *const between[] = {"^(.*?)" PY_S "\\.\\.\\." PY_S
-                                          "Testing against Django installed in (?s:.*?)"
+                                          "Testing against Django installed in " TO_TEXT_END
+                                          "(?s:.*?)"
                                           " silenced\\)\\.\\nok$",
-            "^(.*?)" PY_S "\\.\\.\\." PY_S "Internal Server Error: /(.*)/\\nok$",
+            "^(.*?)" PY_S "\\.\\.\\." PY_S "Internal Server Error: /" TO_LINE_END "(.*)/\\nok$",
             "^(.*?)" PY_S "\\.\\.\\." PY_S
             "System check identified no issues \\(0 silenced\\)\\nok$",
             NULL};
@@ -314,7 +315,8 @@ void assay_parse_sympy(struct assay_log_run *run)
         const char *suffix;
         enum assay_test_status status;
     } ends[] = {{" E", ASSAY_TEST_ERROR}, {" F", ASSAY_TEST_FAILED}, {" ok", ASSAY_TEST_PASSED}};
-    struct assay_regex *headline = assay_log_regex(run, "_* (.*)\\.py:(.*) _*", 0);
+    struct assay_regex *headline = assay_log_regex(
+            run, "_*" ONE_STEP " " TO_LINE_END "(.*)\\.py:" TO_LINE_END "(.*) _*", 0);
     struct assay_text rest = run->text, line, words, name;
     struct assay_regex_match match;
 
