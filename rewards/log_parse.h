@@ -14,8 +14,8 @@
 
 #define ASSAY_LOG_REGEXES_MAX 12
 #define ASSAY_LOG_GROUPS_MAX 5
-#define ASSAY_LOG_WORK_SPARE ((size_t)1 << 29) // seconds
-#define ASSAY_LOG_WORK_FACTOR 16
+#define ASSAY_LOG_WORK_SPARE ((size_t)1 << 27) // about four seconds
+#define ASSAY_LOG_WORK_FACTOR 8
 
 struct assay_regex; // a compiled pattern; owned by the run
 

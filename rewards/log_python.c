@@ -308,25 +308,33 @@ void assay_parse_django(struct assay_log_run *run)
 
 // --- sympy ---------------------------------------------------------------------------------------
 
-// Headlines of failures first ("___ file.py:test ___"), then "test_name ok".
+// "___ file.py:test ___" in a line: from its first space to its last, around the last ".py:".
+static void sympy_headline(struct assay_log_run *run, struct assay_text line)
+{
+    struct assay_text before, file, test;
+
+    if (!assay_py_cut(line, " ", &before, &line) || !assay_py_rcut(line, " ", &line, &before) ||
+            !assay_py_rcut(line, ".py:", &file, &test))
+        return;
+    assay_log_id_begin(run);
+    assay_log_id_add(run, file);
+    assay_log_id_adds(run, ".py:");
+    assay_log_id_add(run, test);
+    assay_log_id_put(run, ASSAY_TEST_FAILED);
+}
+
+// Headlines of failures first, then "test_name ok".
 void assay_parse_sympy(struct assay_log_run *run)
 {
     static const struct {
         const char *suffix;
         enum assay_test_status status;
     } ends[] = {{" E", ASSAY_TEST_ERROR}, {" F", ASSAY_TEST_FAILED}, {" ok", ASSAY_TEST_PASSED}};
-    struct assay_regex *headline = assay_log_regex(
-            run, "_*" ONE_STEP " " TO_LINE_END "(.*)\\.py:" TO_LINE_END "(.*) _*", 0);
     struct assay_text rest = run->text, line, words, name;
-    struct assay_regex_match match;
 
-    for (size_t at = 0; assay_log_search(run, headline, run->text, at, &match); at = match.end) {
-        assay_log_id_begin(run);
-        assay_log_id_add(run, match.groups[1]);
-        assay_log_id_adds(run, ".py:");
-        assay_log_id_add(run, match.groups[2]);
-        assay_log_id_put(run, ASSAY_TEST_FAILED);
-    }
+    while (!assay_log_stopped(run) && assay_py_line(&rest, &line))
+        sympy_headline(run, line);
+    rest = run->text;
     while (!assay_log_stopped(run) && assay_py_line(&rest, &line)) {
         line = assay_py_strip(line);
         if (!assay_py_starts(line, "test_"))
