@@ -70,9 +70,9 @@ static bool is_protected(void *user, const char *path)
 {
     const struct making *making = user;
 
-    if (is_bytecode(path))
+    if (is_bytecode(path) || (making->options->wanted && !making->options->wanted(path)))
         return true;
-    if (!is_touched(making->test_patch, path) &&
+    if (!(making->options->with_test_patch && is_touched(making->test_patch, path)) &&
             !matches_any(&making->options->protected_globs, path))
         return false;
     return !matches_any(&making->instance->protected_allowed, path);
@@ -328,6 +328,27 @@ enum assay_status assay_workspace_make(struct assay_workspace *out, struct assay
     if (making.tree_fd >= 0)
         close(making.tree_fd);
     assay_arena_destroy(making.test_arena);
+    return status;
+}
+
+enum assay_status assay_workspace_make_edited(struct assay_workspace *out,
+        struct assay_depot *depot, const struct assay_instance *instance, struct assay_edits *edits,
+        struct assay_error *err)
+{
+    struct making making = {.workspace = out, .depot = depot, .instance = instance, .tree_fd = -1};
+    char tree[PATH_MAX];
+    enum assay_status status = assay_depot_tree(depot, instance->tree, tree, err);
+
+    memset(out, 0, sizeof(*out));
+    out->model_edits = edits;
+    if (status == ASSAY_OK && edits->count > 0)
+        status = add_model(&making, err);
+    if (status == ASSAY_OK) {
+        memcpy(out->paths[out->lower_count], tree, sizeof(tree));
+        push_lower(out);
+    } else {
+        assay_workspace_release(out, depot);
+    }
     return status;
 }
 

@@ -32,10 +32,12 @@ struct assay_workspace_options {
     // where there is no file) leaves that alone. No function: all are protected whole.
     struct assay_strings partly_globs;
     bool (*may_change)(const char *path, struct assay_bytes before, struct assay_bytes after);
+    // NULL, or: changes to paths for which this is false are left out of the model patch too.
+    bool (*wanted)(const char *path);
 };
 
 // ASSAY_EPATCH with a reason that starts "model patch: " or "test patch: ".
-// Changes of the model patch to protected files (what the test patch touches and
+// Changes of the model patch to protected files (what the test patch touches, if it is laid, and
 // what the globs of *options match, but for instance->protected_allowed) are
 // dropped and listed.
 ASSAY_MUST_USE enum assay_status assay_workspace_make(struct assay_workspace *out,
@@ -50,6 +52,10 @@ ASSAY_MUST_USE enum assay_status assay_workspace_read(const struct assay_workspa
 // Lay these over everything else, in place of what was planted before. edits: sorted by path.
 ASSAY_MUST_USE enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
         struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err);
+// The base tree with these edits and nothing else; they must live as long as the workspace.
+ASSAY_MUST_USE enum assay_status assay_workspace_make_edited(struct assay_workspace *out,
+        struct assay_depot *depot, const struct assay_instance *instance, struct assay_edits *edits,
+        struct assay_error *err);
 void assay_workspace_release(struct assay_workspace *workspace, struct assay_depot *depot);
 
 #endif

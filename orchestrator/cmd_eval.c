@@ -10,6 +10,7 @@
 #include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/report.h"
+#include "orchestrator/shape.h"
 
 const struct assay_option assay_eval_options[] = {
         {"predictions", 'p', "FILE", "model patches: .jsonl lines, .json list or object", false},
@@ -26,6 +27,7 @@ const struct assay_option assay_eval_options[] = {
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
         ASSAY_COMPAT_OPTION,
+        ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
                 false},
@@ -46,6 +48,7 @@ struct eval {
     struct assay_suite *suite;
     struct assay_predictions *predictions;
     struct assay_evaluate_options options;
+    struct assay_shaper shaper;
 };
 
 static enum assay_status print_verdict(
@@ -200,6 +203,9 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
     char text[64];
     enum assay_status status = read_options(e, err);
 
+    if (status == ASSAY_OK)
+        status = assay_shaper_read(&e->shaper, e->invocation, err);
+    e->options.shaper = &e->shaper;
     if (status == ASSAY_OK)
         status = assay_context_open(&e->context, e->invocation, true, err);
     if (status == ASSAY_OK)

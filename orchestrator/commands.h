@@ -12,6 +12,7 @@ extern const struct assay_option assay_suite_list_options[];
 extern const struct assay_option assay_suite_certify_options[];
 extern const struct assay_option assay_eval_options[];
 extern const struct assay_option assay_grade_options[];
+extern const struct assay_option assay_regrade_options[];
 extern const struct assay_option assay_report_options[];
 
 enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
@@ -23,6 +24,7 @@ enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_certify(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_eval(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_grade(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_regrade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_report(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 

@@ -175,3 +175,62 @@ enum assay_status assay_evidence_judge(struct assay_verdict *verdict, struct ass
         *outcome = judgement.outcome;
     return status;
 }
+
+enum assay_status assay_evidence_run_hash(char hex[65], const struct assay_suite *suite,
+        const struct assay_instance *instance, struct assay_error *err)
+{
+    struct assay_instance bare = *instance;
+
+    bare.fail_to_pass = bare.pass_to_pass = (struct assay_strings){NULL, 0};
+    bare.rules = ASSAY_RULES_NATIVE;
+    bare.fail_only = false;
+    return assay_instance_hash(hex, suite, &bare, err);
+}
+
+// Index of the run that counts; *resolved, *scored: how many there are.
+static size_t choose_run(
+        const struct assay_verdict *runs, size_t count, size_t *scored, size_t *resolved)
+{
+    size_t chosen = count - 1;
+
+    *scored = *resolved = 0;
+    for (size_t i = count; i-- > 0;) {
+        *scored += runs[i].scored;
+        *resolved += runs[i].scored && runs[i].resolved;
+        if (runs[i].scored && (!runs[chosen].scored || !runs[i].resolved))
+            chosen = i;
+    }
+    return chosen;
+}
+
+enum assay_status assay_evidence_decide(struct assay_verdict *out, size_t *chosen,
+        const struct assay_verdict *runs, size_t count, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    size_t scored = 0, resolved = 0;
+    const size_t index = choose_run(runs, count, &scored, &resolved);
+    struct assay_verdict verdict = runs[index];
+
+    if (count > 1) {
+        verdict.attempts = assay_arena_array(arena, count, sizeof(*verdict.attempts));
+        if (!verdict.attempts)
+            return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        verdict.attempt_count = count;
+    }
+    for (size_t i = 0; i < verdict.attempt_count; i++)
+        verdict.attempts[i] = (struct assay_attempt){.scored = runs[i].scored,
+                .resolved = runs[i].resolved,
+                .cause = runs[i].cause,
+                .reason = runs[i].reason,
+                .wall_ms = runs[i].usage.wall_ms};
+    if (resolved > 0 && resolved < scored) {
+        verdict.reason =
+                assay_arena_printf(arena, "%zu of %zu runs resolved, and the worse counts: %s",
+                        resolved, scored, verdict.reason);
+        if (!verdict.reason)
+            return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
+    *chosen = index;
+    *out = verdict;
+    return ASSAY_OK;
+}

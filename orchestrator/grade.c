@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "orchestrator/claims.h"
 #include "orchestrator/grading.h"
 #include "rewards/protect.h"
+#include "rewards/test_files.h"
 #include "tasks/patch.h"
 
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
@@ -12,8 +14,10 @@
 // The patch that the candidate stands for; data is NULL when there is none.
 static struct assay_bytes candidate_patch(const struct assay_grade_request *request)
 {
+    // Gold of a task to write tests is the tests that people wrote.
     if (request->candidate == ASSAY_CANDIDATE_GOLD)
-        return request->instance->gold_patch;
+        return request->instance->task == ASSAY_TASK_WRITE_TESTS ? request->instance->test_patch
+                                                                 : request->instance->gold_patch;
     if (request->candidate == ASSAY_CANDIDATE_PATCH)
         return request->patch;
     return (struct assay_bytes){NULL, 0};
@@ -22,7 +26,9 @@ static struct assay_bytes candidate_patch(const struct assay_grade_request *requ
 static enum assay_status make_workspace(struct assay_grading *g, struct assay_error *err)
 {
     const struct assay_bytes text = candidate_patch(g->request);
-    struct assay_workspace_options options = {.with_test_patch = true,
+    const bool writes_tests = g->request->instance->task == ASSAY_TASK_WRITE_TESTS;
+    struct assay_workspace_options options = {.with_test_patch = !writes_tests,
+            .wanted = writes_tests ? assay_is_test_file : NULL,
             .mode = ASSAY_APPLY_TOLERANT,
             .may_change = assay_protect_change};
     struct assay_protection protection;
@@ -64,6 +70,7 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     const struct assay_verdict mine = *verdict;
 
     *verdict = *cached;
+    verdict->kind = mine.kind;
     verdict->run_id = mine.run_id;
     verdict->instance_id = mine.instance_id;
     memcpy(verdict->key, mine.key, sizeof(verdict->key));
@@ -75,30 +82,67 @@ static void copy_cached(struct assay_verdict *verdict, const struct assay_verdic
     verdict->hunk_count = mine.hunk_count;
 }
 
+static bool look_up(struct assay_grading *g, struct assay_verdict *verdict)
+{
+    struct assay_verdict cached = {0};
+
+    if (assay_store_cached_verdict(
+                assay_context_store(g->context), verdict->key, g->arena, &cached, NULL) != ASSAY_OK)
+        return false;
+    copy_cached(verdict, &cached);
+    return true;
+}
+
+// The stored verdict of this key, or the claim to make it. Looked up again under the claim: its
+// last owner may have been faster than we were.
+static enum assay_status look_up_or_claim(
+        struct assay_grading *g, struct assay_grade *out, bool *known, struct assay_error *err)
+{
+    struct assay_claims *claims = assay_context_claims(g->context);
+
+    *known = look_up(g, &out->verdict);
+    while (!*known && out->claim == 0) {
+        const enum assay_status status = assay_claims_take(
+                claims, out->verdict.key, assay_context_interrupted(g->context), &out->claim, err);
+
+        if (status != ASSAY_OK)
+            return status;
+        *known = look_up(g, &out->verdict);
+    }
+    if (*known && out->claim != 0) {
+        assay_claims_end(claims, out->verdict.key, out->claim, false);
+        out->claim = 0;
+    }
+    return ASSAY_OK;
+}
+
 static enum assay_status grade_prepared(
         struct assay_grading *g, struct assay_grade *out, struct assay_error *err)
 {
-    struct assay_verdict cached = {0};
+    bool known = false;
     enum assay_status status;
 
     describe_patch(g, &out->verdict);
     out->verdict.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(g->context)));
     status = assay_grading_key(g, &out->verdict, err);
-    if (status != ASSAY_OK)
+    if (status == ASSAY_OK && !g->request->no_cache)
+        status = look_up_or_claim(g, out, &known, err);
+    if (status != ASSAY_OK || known)
         return status;
-    if (!g->request->no_cache) {
-        status = assay_store_cached_verdict(
-                assay_context_store(g->context), out->verdict.key, g->arena, &cached, NULL);
-        if (status == ASSAY_OK) {
-            copy_cached(&out->verdict, &cached);
-            return ASSAY_OK;
-        }
-    }
-    status = assay_grading_run(g, out, err);
-    if (status == ASSAY_OK)
-        status = assay_grading_doubt(g, &out->verdict, err);
+    status = g->request->instance->task == ASSAY_TASK_WRITE_TESTS
+            ? assay_grading_write_tests(g, out, err)
+            : assay_grading_run(g, out, err);
+    if (status != ASSAY_OK)
+        assay_grade_release(g->context, out, false);
     out->cacheable = status == ASSAY_OK && out->verdict.scored && !g->request->no_cache;
     return status;
+}
+
+void assay_grade_release(
+        struct assay_context *context, const struct assay_grade *grade, bool recorded)
+{
+    if (grade->claim != 0)
+        assay_claims_end(assay_context_claims(context), grade->verdict.key, grade->claim, recorded);
 }
 
 // Candidates that are decided without a box; true when this was one.
@@ -121,15 +165,20 @@ static enum assay_status explain_unprepared(struct assay_grading *g, struct assa
 {
     const bool rejected = status == ASSAY_EPATCH &&
             strncmp(trouble->message, MODEL_PATCH, strlen(MODEL_PATCH)) == 0;
-    const char *reason = assay_arena_strdup(g->arena, trouble->message);
+    struct assay_error ground = {0};
+    const bool sound = !rejected || assay_grading_is_sound(g, &ground);
+    const char *reason = assay_arena_strdup(g->arena, sound ? trouble->message : ground.message);
 
     if (status == ASSAY_EINTERRUPTED || *assay_context_interrupted(g->context))
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (!reason)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     assay_judge_unrun(verdict, g->request->instance,
-            rejected ? ASSAY_CAUSE_PATCH_REJECTED : ASSAY_CAUSE_SETUP_FAILED, reason);
-    return rejected ? assay_grading_doubt(g, verdict, err) : ASSAY_OK;
+            !rejected       ? ASSAY_CAUSE_SETUP_FAILED
+                    : sound ? ASSAY_CAUSE_PATCH_REJECTED
+                            : ASSAY_CAUSE_INFRA_ERROR,
+            reason);
+    return ASSAY_OK;
 }
 
 enum assay_status assay_compat_option(
@@ -151,10 +200,13 @@ static bool decide_unreadable(const struct assay_grading *g, struct assay_verdic
     const enum assay_compat compat = g->request->compat;
     const char *reason;
 
-    if (compat == ASSAY_COMPAT_NONE || assay_compat_applies(compat, instance, g->framework))
+    if (compat == ASSAY_COMPAT_NONE)
         return false;
-    reason = assay_arena_printf(g->arena, "compat %s: no parser for what %s prints",
-            assay_compat_name(compat), instance->framework);
+    if (instance->task == ASSAY_TASK_REPAIR && assay_compat_applies(compat, instance, g->framework))
+        return false;
+    reason = assay_arena_printf(g->arena, "compat %s: no parser for what %s prints%s",
+            assay_compat_name(compat), instance->framework,
+            instance->task == ASSAY_TASK_REPAIR ? "" : ", and no rules for this kind of task");
     assay_judge_unrun(
             verdict, instance, ASSAY_CAUSE_SETUP_FAILED, reason != NULL ? reason : "out of memory");
     verdict->compat = assay_compat_name(compat);
@@ -168,8 +220,6 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
 {
     struct assay_grading g = {.context = context, .request = request, .arena = arena};
     const struct assay_instance *instance = request->instance;
-    struct assay_grade_request bare_request = *request;
-    struct assay_instance bare = *instance;
     struct assay_error trouble = {0};
     enum assay_status status = ASSAY_OK;
 
@@ -177,12 +227,11 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
     out->verdict.run_id = request->run_id;
     out->verdict.instance_id = instance->instance_id;
     out->verdict.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(context)));
-    // Judged as a repair, another kind of task would get a reward that means nothing.
-    if (instance->task != ASSAY_TASK_REPAIR)
-        return assay_fail(err, ASSAY_EINVAL, "%s: tasks of kind %s are not graded yet",
-                instance->instance_id, assay_task_kind_name(instance->task));
+    out->verdict.kind = instance->task;
     if (decide_unrun(&g, &out->verdict))
         return ASSAY_OK;
+    if (instance->task == ASSAY_TASK_LOCALIZE && request->compat == ASSAY_COMPAT_NONE)
+        return assay_grading_localize(&g, out, err);
     g.framework = assay_framework_find(instance->framework);
     g.recipe = assay_suite_recipe(request->suite, instance->recipe);
     if (!g.framework || !g.recipe)
@@ -190,11 +239,6 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
                 instance->instance_id, instance->framework, instance->recipe);
     if (decide_unreadable(&g, &out->verdict))
         return ASSAY_OK;
-    if (request->compat != ASSAY_COMPAT_NONE) {
-        bare.no_canaries = true; // those graders would count them
-        bare_request.instance = &bare;
-        g.request = &bare_request;
-    }
 
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
     if (status == ASSAY_OK)

@@ -5,6 +5,7 @@
 #define ASSAY_ORCHESTRATOR_GRADING_H
 
 #include "envs/workspace.h"
+#include "orchestrator/evidence.h"
 #include "orchestrator/grade.h"
 #include "rewards/canary.h"
 #include "rewards/framework.h"
@@ -21,12 +22,21 @@ struct assay_grading {
     struct assay_canary_plan canaries; // of the run that is under way
     const char *log_path;              // relative to the home
     uint64_t warm_number;              // of the zygote that the run came from; 0: none
+    char run_key[65];                  // what the runs depend on, but for the instance
+    // Of each run so far, in order.
+    struct assay_verdict verdicts[ASSAY_EVIDENCE_RUNS_MAX];
+    struct assay_outcome outcomes[ASSAY_EVIDENCE_RUNS_MAX];
+    struct assay_frame evidence[ASSAY_EVIDENCE_RUNS_MAX];
+    size_t run_count;
+    const char *log_paths[ASSAY_EVIDENCE_RUNS_MAX]; // relative to the home
+    bool doubted;                                   // it is run again because of its certificate
+    bool unsound; // what the box was made of has not stayed as it was made
 };
 
 // The instance's limits, as the request changes them.
 struct assay_instance_limits assay_grading_limits(const struct assay_grade_request *request);
 
-// verdict->key, once the workspace is made and verdict->tier is set.
+// g->run_key and verdict->key, once the workspace is made and verdict->tier is set.
 ASSAY_MUST_USE enum assay_status assay_grading_key(
         struct assay_grading *g, struct assay_verdict *verdict, struct assay_error *err);
 
@@ -34,14 +44,33 @@ ASSAY_MUST_USE enum assay_status assay_grading_key(
 ASSAY_MUST_USE enum assay_status assay_grading_plant(
         struct assay_grading *g, struct assay_error *err);
 
-// Run the tests and judge what they left. Trouble of ours is tried again; what stays spoiled is a
-// verdict with scored = false. ASSAY_EINTERRUPTED: the user asked to stop.
+// Run the tests and judge what they left, as often as the verdict needs it (docs/verdicts.md), into
+// *out: verdict, outcome, evidence. What stays spoiled is a verdict with scored = false.
+// ASSAY_EINTERRUPTED: the user asked to stop.
 ASSAY_MUST_USE enum assay_status assay_grading_run(
         struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
 
-// A verdict against the patch becomes trouble of ours where what the box was made of has not
-// stayed as it was made.
-ASSAY_MUST_USE enum assay_status assay_grading_doubt(
-        struct assay_grading *g, struct assay_verdict *verdict, struct assay_error *err);
+// Does what the box was made of still stand as it was made? If not, a failure may be for our
+// reasons: *trouble tells which.
+bool assay_grading_is_sound(const struct assay_grading *g, struct assay_error *trouble);
+
+// Does this verdict say otherwise than the instance's certificate, so that the run may have been
+// chance (grade_doubt.c)?
+bool assay_grading_is_doubtful(const struct assay_grading *g, const struct assay_verdict *verdict);
+
+// How a certification's check changes a run (grade_vary.c); nothing without request->variation.
+#define ASSAY_VARIATION_VARIABLES_MAX 4
+ASSAY_MUST_USE enum assay_status assay_grading_vary_order(
+        struct assay_grading *g, struct assay_strings *argv, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_grading_vary_command(
+        struct assay_grading *g, struct assay_strings *argv, struct assay_error *err);
+void assay_grading_vary_env(struct assay_grading *g, const char **env); // room for the maximum
+
+// The other kinds of task: their whole verdict. A localization runs nothing and needs no workspace.
+ASSAY_MUST_USE enum assay_status assay_grading_localize(
+        struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
+// With the workspace made of the base tree and the model's test files.
+ASSAY_MUST_USE enum assay_status assay_grading_write_tests(
+        struct assay_grading *g, struct assay_grade *out, struct assay_error *err);
 
 #endif

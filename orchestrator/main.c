@@ -22,9 +22,10 @@ static const struct assay_command commands[] = {
         {"suite remove", "SUITE", "Remove a suite; its runs and verdicts stay",
                 "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove, false},
         {"suite certify", "SUITE",
-                "Run gold and the unchanged tree N times each and certify what measures true",
-                "assay suite certify quick --runs 5", assay_suite_certify_options, 1, 1,
-                assay_cmd_suite_certify},
+                "Certify what measures true: gold, the unchanged tree, other orders, clocks, CPUs, ...",
+                "assay suite certify quick\n"
+                "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
+                assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
@@ -32,6 +33,11 @@ static const struct assay_command commands[] = {
         {"grade", "SUITE INSTANCE [PATCH]", "Grade one patch file (- or none: standard input)",
                 "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
                 assay_cmd_grade},
+        {"regrade", "[RUN]",
+                "Judge a run (the newest if none is named) again from its evidence: nothing is run",
+                "assay regrade\n"
+                "assay regrade 20261130-101500-4f2a --write",
+                assay_regrade_options, 0, 1, assay_cmd_regrade, false},
         {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},

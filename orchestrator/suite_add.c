@@ -118,8 +118,10 @@ static enum assay_status certify_built(struct assay_suite_add_result *out,
         struct assay_context *context, const struct assay_suite_add_options *options,
         struct assay_release_result *built, struct assay_arena *arena, struct assay_error *err)
 {
-    const struct assay_certify_options certify = {
-            .suite = built->suite, .runs = options->runs, .threads = options->threads};
+    const struct assay_certify_options certify = {.suite = built->suite,
+            .checks = 1u << ASSAY_CHECK_LISTS | 1u << ASSAY_CHECK_GOLD | 1u << ASSAY_CHECK_EMPTY,
+            .runs = options->runs,
+            .threads = options->threads};
     struct assay_certificate *certificates = NULL;
     size_t count = 0;
     enum assay_status status = assay_suite_check(built->suite, assay_framework_known, err);

@@ -88,6 +88,15 @@ struct assay_framework {
     // Does this argv lead to a channel? NULL: every argv does. Where it does not, evidence is
     // weak and comes from the log, whatever channel_required says.
     bool (*channel_applies)(const struct assay_strings *argv);
+    // For certification (orchestrator/certify.h). argv of the suite -> one that runs the same tests
+    // in another order: "reverse", or by a seed in digits; ASSAY_ORDER says the same in the
+    // environment. *possible false: this argv has but one order. NULL: no argv has another.
+    enum assay_status (*reorder)(const struct assay_strings *argv, const char *order,
+            struct assay_strings *out, bool *possible, struct assay_arena *arena,
+            struct assay_error *err);
+    // Could its reader report a test of this id? NULL: of every one.
+    bool (*emits)(const char *id);
+    bool clock_blind; // its programs ask the kernel for the time: a preloaded library is not asked
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
     // The field's parser of such logs (logs.h); NULL: it has none. Where `read` is NULL it is what

@@ -165,4 +165,27 @@ bool assay_command_is_unittest(const struct assay_strings *argv);
 enum assay_status assay_command_warm_python(const struct assay_strings *argv, const char *workdir,
         struct assay_strings *out, struct assay_arena *arena, struct assay_error *err);
 
+// --- reorder.c, defects.c: other orders of the same tests, and ids that a reader could report
+// ---------------
+
+ASSAY_MUST_USE enum assay_status assay_reorder_pytest(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_unittest(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_prove(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_ctest(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_go(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+bool assay_emits_pytest(const char *id);
+bool assay_emits_unittest(const char *id);
+bool assay_emits_gotest(const char *id);
+bool assay_emits_exit(const char *id);
+
 #endif

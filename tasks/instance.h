@@ -87,6 +87,7 @@ struct assay_recipe {
 
 bool assay_instance_id_valid(const char *id);
 const char *assay_task_kind_name(enum assay_task_kind kind); // "repair", "localize", "write_tests"
+bool assay_task_kind_from_name(enum assay_task_kind *out, const char *name);
 
 // Does path match glob? '*' and '?' stay inside one component, "**" crosses them, "**/" also
 // stands for nothing at all. Every other character stands for itself.

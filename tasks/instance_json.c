@@ -73,19 +73,13 @@ enum assay_status assay_limits_fields(struct assay_instance_limits *limits,
 static enum assay_status task_field(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
-    static const enum assay_task_kind kinds[] = {
-            ASSAY_TASK_REPAIR, ASSAY_TASK_LOCALIZE, ASSAY_TASK_WRITE_TESTS};
     const char *task = assay_task_kind_name(ASSAY_TASK_REPAIR);
     const enum assay_status status = assay_fields_text_or(&task, fields, "task", err);
 
     if (status != ASSAY_OK)
         return status;
-    for (size_t i = 0; i < COUNT(kinds); i++) {
-        if (strcmp(task, assay_task_kind_name(kinds[i])) == 0) {
-            instance->task = kinds[i];
-            return ASSAY_OK;
-        }
-    }
+    if (assay_task_kind_from_name(&instance->task, task))
+        return ASSAY_OK;
     return assay_fields_fail(
             fields, "task", err, "expected \"repair\", \"localize\" or \"write_tests\"");
 }

@@ -33,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (count)
                 (void)assay_weight_to_float(values, view, count - block, block);
         }
-        (void)assay_model_config_from_gguf(&config, file, arena, NULL);
+        if (assay_model_config_from_gguf(&config, file, arena, NULL) == ASSAY_OK &&
+                config.layer_count == 0)
+            abort();
     }
     assay_arena_destroy(arena);
     assay_weight_file_close(file);

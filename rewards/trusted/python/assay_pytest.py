@@ -8,7 +8,7 @@ pytest inside its tests does not report those. PYTEST_DONT_REWRITE
 """
 import pytest
 
-from assay_report import leave_environment, open_channel
+from assay_report import leave_environment, open_channel, reordered, take_order
 
 _channels = [open_channel()]
 
@@ -16,6 +16,33 @@ _channels = [open_channel()]
 def reopen():
     """In a run of a zygote, which had no channel when it was imported."""
     _channels[:] = [open_channel()]
+
+
+class Order:
+    """Modules in another order, and the classes and tests of each: none is torn apart."""
+
+    def __init__(self, order):
+        self.order = order
+
+    def arrange(self, items, depth):
+        groups = {}
+        for item in items:
+            parts = item.nodeid.split("::")
+            groups.setdefault(tuple(parts[: depth + 1]), []).append(item)
+        result = []
+        for key in reordered(list(groups), self.order):
+            group = groups[key]
+            if len(group) > 1 and any(item.nodeid.count("::") > depth for item in group):
+                group = self.arrange(group, depth + 1)
+            result += group
+        return result
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        if self.order == "reverse":
+            items.reverse()
+        else:
+            items[:] = self.arrange(items, 0)
 
 
 class Recorder:
@@ -86,6 +113,9 @@ def pytest_configure(config):
     for option, value in (("maxfail", 0), ("stepwise", False)):
         if hasattr(config.option, option):
             setattr(config.option, option, value)
+    order = take_order()
+    if order:
+        config.pluginmanager.register(Order(order), "assay-order")
     leave_environment()  # not earlier: pytest reads it after a first import of this file
     recorder = Recorder(channel)
     # Clean-ups run last come, first served: this one sees the final exit status.
