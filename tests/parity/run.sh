@@ -41,7 +41,7 @@ step grade grade --cases "$cases"
 "$python" tests/parity/parity.py --tool "$tool" classes >"$work/classes.log" || code=1
 "$python" -m coverage combine -q
 "$python" -m coverage report --precision=1 | sed 's#[^ ]*/harness/##' >"$work/reference.txt"
-gcovr --root . --object-directory "$build" --filter 'rewards/(log|compat)' "$build" 2>/dev/null >"$work/ours.txt" || true
+gcovr --root . --object-directory "$build" --filter 'rewards/(log|compat_swebench)' "$build" 2>/dev/null >"$work/ours.txt" || true
 
 {
     sed '/^<!-- measured/,$d' docs/parity.md
@@ -53,7 +53,7 @@ gcovr --root . --object-directory "$build" --filter 'rewards/(log|compat)' "$bui
     echo
     echo "### Real and written logs, each given to every parser"
     echo
-    tail -n 1 "$work/check.md" | awk -F'|' '{print "115 logs and 57 parsers:" $3 "texts," $4 "lines, raised" $6 "times, agreement" $7 "."}'
+    tail -n 1 "$work/check.md" | awk -F'|' '{print "Logs times parsers:" $3 "texts," $4 "lines, raised" $6 "times, agreement" $7 "."}'
     echo
     echo "### Mutations"
     echo
