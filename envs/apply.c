@@ -205,8 +205,8 @@ static enum assay_status resolve(struct applier *applier, size_t index, struct a
         return status;
     status = resolve_path(
             &path, applier, target, is_new ? file->new_raw : file->old_raw, is_new, err);
-    if (status == ASSAY_OK && file->may_create && applier->patch->format != ASSAY_FORMAT_DIFF &&
-            strcmp(path, file->old_path) == 0)
+    if (status == ASSAY_OK && file->may_create && file->old_path != NULL &&
+            applier->patch->format != ASSAY_FORMAT_DIFF && strcmp(path, file->old_path) == 0)
         status = resolve_path(&path, applier, target, file->new_raw, true, err);
     if (status != ASSAY_OK)
         return status;
@@ -240,11 +240,11 @@ static enum assay_status prepare(struct applier *applier, struct assay_error *er
         status = resolve(applier, i, err);
         if (status == ASSAY_OK && target->new_path != NULL)
             status = paths_get(&entry, applier->paths, target->new_path, err);
-        if (status == ASSAY_OK && target->file->whole && entry->made)
+        if (status == ASSAY_OK && entry != NULL && target->file->whole && entry->made)
             status = refuse(target, target->new_path, "a second content for this file", err);
         if (status != ASSAY_OK)
             break;
-        if (target->new_path != NULL)
+        if (target->new_path != NULL && entry != NULL)
             entry->made = true;
         target->skipped = applier->options->skip != NULL && skips(applier, target->old_path) &&
                 skips(applier, target->new_path);

@@ -60,11 +60,11 @@ struct assay_edits {
 };
 
 enum assay_apply_mode {
-    ASSAY_APPLY_EXACT, // what `git apply` accepts: offsets, nothing else
     // What git accepts, and then: wrong counts, bare "@@", line ends, final newlines, white
     // space, a wrong path prefix, hunks without context, up to two wrong lines at a hunk's
     // edges. Each only where exactly one place matches.
     ASSAY_APPLY_TOLERANT,
+    ASSAY_APPLY_EXACT, // what `git apply` accepts: offsets, nothing else
     // SWE-bench's ladder: what git accepts, else what `patch --batch --forward --fuzz=5 -p1` does,
     // else no edits at all if git finds the patch applied. Unified diffs alone.
     ASSAY_APPLY_SWEBENCH,

@@ -388,22 +388,29 @@ static bool is_crlf(struct assay_bytes text)
     return any;
 }
 
+static bool is_lf(struct assay_bytes text)
+{
+    return memchr(text.data, '\n', text.len) != NULL && memchr(text.data, '\r', text.len) == NULL;
+}
+
 enum assay_status whole_apply(struct assay_bytes *out, const struct hunk_job *job, unsigned *marks,
         struct assay_error *err)
 {
     const struct assay_bytes content = job->file->content;
+    const bool to_crlf = is_crlf(job->text) && is_lf(content);
     enum assay_status status = ASSAY_OK;
     struct assay_buf buf;
 
     *out = content;
-    if (!is_crlf(job->text) || memchr(content.data, '\r', content.len) != NULL)
+    if (!to_crlf && !(is_lf(job->text) && is_crlf(content)))
         return ASSAY_OK;
     *marks |= HUNK_CRLF;
     assay_buf_init(&buf, job->bytes_max);
     for (size_t i = 0; i < content.len; i++) {
-        if (content.data[i] == '\n')
+        if (to_crlf && content.data[i] == '\n')
             (void)assay_buf_addc(&buf, '\r');
-        (void)assay_buf_addc(&buf, content.data[i]);
+        if (to_crlf || content.data[i] != '\r')
+            (void)assay_buf_addc(&buf, content.data[i]);
     }
     status = assay_buf_check(&buf, job->path, err);
     if (status == ASSAY_OK) {

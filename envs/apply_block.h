@@ -18,8 +18,8 @@ ASSAY_MUST_USE enum assay_status blocks_apply(struct assay_bytes *out, const str
 ASSAY_MUST_USE enum assay_status codex_apply(
         struct assay_bytes *out, const struct hunk_job *job, struct assay_error *err);
 
-// The whole new content; in the line ends of a file that has no others. Sets HUNK_CRLF in *marks
-// where it changed them.
+// The whole new content; LF or CR LF throughout become what the file has throughout. Sets
+// HUNK_CRLF in *marks where it changed them.
 ASSAY_MUST_USE enum assay_status whole_apply(struct assay_bytes *out, const struct hunk_job *job,
         unsigned *marks, struct assay_error *err);
 

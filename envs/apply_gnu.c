@@ -45,6 +45,8 @@ static enum assay_status look(struct gnu_applier *applier, const struct assay_gn
     if (status != ASSAY_OK || entry->state == PATH_GONE)
         return status;
     *out = entry->state == PATH_PATCHED ? entry->now : entry->tree;
+    if (out->kind == ASSAY_FILE_NONE && entry->made_folder)
+        out->kind = ASSAY_FILE_DIR;
     return ASSAY_OK;
 }
 
@@ -108,8 +110,7 @@ static enum assay_status missing_folders(
         status = paths_probe(&entry, applier->paths, folder, NULL);
         if (status != ASSAY_OK && status != ASSAY_EREFUSED)
             return assay_fail(err, status, "%.150s: cannot be looked up", folder);
-        if (status == ASSAY_EREFUSED ||
-                (entry->tree.kind != ASSAY_FILE_DIR && !entry->holds_written))
+        if (status == ASSAY_EREFUSED || (entry->tree.kind != ASSAY_FILE_DIR && !entry->made_folder))
             break;
         present++;
     }
@@ -247,12 +248,32 @@ static enum assay_status check_folders(struct gnu_applier *applier,
     return ASSAY_OK;
 }
 
+static enum assay_status note_folders(
+        struct gnu_applier *applier, const char *path, struct assay_error *err)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        const char *folder = assay_arena_memdup(applier->arena, path, (size_t)(slash - path));
+        struct path_entry *entry = NULL;
+        enum assay_status status = ASSAY_OK;
+
+        if (folder == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "no memory for a path");
+        status = paths_get(&entry, applier->paths, folder, err);
+        if (status != ASSAY_OK)
+            return status;
+        entry->made_folder = true;
+    }
+    return ASSAY_OK;
+}
+
 static enum assay_status write_file(struct gnu_applier *applier, const char *path,
         size_t patch_line, const struct assay_file *new, struct assay_error *err)
 {
     struct path_entry *entry = NULL;
-    const enum assay_status status = paths_probe(&entry, applier->paths, path, err);
+    enum assay_status status = note_folders(applier, path, err);
 
+    if (status == ASSAY_OK)
+        status = paths_probe(&entry, applier->paths, path, err);
     if (status != ASSAY_OK)
         return status;
     entry->patch_line = patch_line;

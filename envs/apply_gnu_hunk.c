@@ -80,7 +80,7 @@ static int64_t search(struct gnu_work *work, const struct gnu_side *side,
     if (range->up < 0)
         distance = -range->up;
     else if (range->down < 0)
-        distance = -range->down;
+        distance = range->down; // so the program also looks among lines that it has written
     for (; distance <= farthest && *work->job->steps_left > 0; distance++) {
         if (distance <= range->up && matches(work, side, range->guess + distance, head, tail)) {
             work->offset += distance;
@@ -193,13 +193,22 @@ static bool has_empty_line(const struct assay_patch_hunk *hunk)
 static bool write_hunk(struct gnu_work *work, const struct assay_patch_hunk *hunk, int64_t where)
 {
     int64_t old = where - 1; // lines of the file before the one at hand
+    size_t context_end = 0;  // behind the last line of context
 
+    for (size_t i = 0; i < hunk->line_count; i++) {
+        if (hunk->lines[i].kind == ASSAY_LINE_CONTEXT)
+            context_end = i + 1;
+    }
     for (size_t i = 0; i < hunk->line_count; i++) {
         const struct assay_patch_line *line = &hunk->lines[i];
 
         if (line->kind != ASSAY_LINE_CONTEXT && !copy_till(work, old))
             return false;
-        if (line->kind == ASSAY_LINE_ADD)
+        // Above context a new line does not end an unfinished one before it; there can be one
+        // only where fuzz took the context for what it is not.
+        if (line->kind == ASSAY_LINE_ADD && i < context_end)
+            (void)assay_buf_add(&work->out, line->text.data, line->text.len);
+        else if (line->kind == ASSAY_LINE_ADD)
             put(work, line->text);
         else
             old++;

@@ -164,6 +164,8 @@ static enum assay_status climb(
         return assay_fail(err, ASSAY_EPATCH, "strict-swebench takes unified diffs alone, not %s",
                 assay_patch_format_name(ladder->patch->format));
     status = try_git(out, ladder, &gits);
+    if (status == ASSAY_EPATCH && ladder->patch->exact_refused_by_us)
+        return assay_fail(err, ASSAY_EPATCH, "%s", gits.message);
     if (status == ASSAY_EPATCH)
         status = try_gnu(out, ladder, &gnus);
     if (status == ASSAY_EPATCH && is_applied(ladder))

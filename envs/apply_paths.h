@@ -26,6 +26,7 @@ struct path_entry {
     bool keeps_folder;       // when removed, its directory stays, even empty
     bool skipped;            // a file patch for it was left out
     bool holds_written;      // a directory that something is written below
+    bool made_folder;        // the same, while GNU patch's rules are followed file by file
     struct assay_file final; // when written
 };
 

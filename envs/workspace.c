@@ -66,6 +66,14 @@ static bool matches_any(const struct assay_strings *globs, const char *path)
     return false;
 }
 
+static bool is_among(const struct assay_strings *paths, const char *path)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (strcmp(paths->items[i], path) == 0)
+            return true;
+    return false;
+}
+
 static bool is_protected(void *user, const char *path)
 {
     const struct making *making = user;
@@ -73,7 +81,9 @@ static bool is_protected(void *user, const char *path)
     if (is_bytecode(path) || (making->options->wanted && !making->options->wanted(path)))
         return true;
     if (!(making->options->with_test_patch && is_touched(making->test_patch, path)) &&
-            !matches_any(&making->options->protected_globs, path))
+            !matches_any(&making->options->protected_globs, path) &&
+            (!matches_any(&making->options->test_globs, path) ||
+                    is_among(&making->options->test_exempt, path)))
         return false;
     return !matches_any(&making->instance->protected_allowed, path);
 }

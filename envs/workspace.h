@@ -28,6 +28,8 @@ struct assay_workspace_options {
     enum assay_apply_mode mode;
     // Globs of what the test framework reads as configuration: protected like the tests.
     struct assay_strings protected_globs;
+    // Globs of files of tests, and paths that they do not mean.
+    struct assay_strings test_globs, test_exempt;
     // Globs of files of which it protects a part: may_change() tells whether a change (data is NULL
     // where there is no file) leaves that alone. No function: all are protected whole.
     struct assay_strings partly_globs;

@@ -198,3 +198,27 @@ void assay_pool_run(
             sched_yield(); // its thread may be waiting for this CPU
     }
 }
+
+struct pieces {
+    assay_pool_piece *piece;
+    void *context;
+    size_t count, grain;
+};
+
+static void run_piece(void *context, size_t task_index, size_t thread_index)
+{
+    const struct pieces *pieces = context;
+    const size_t from = task_index * pieces->grain, left = pieces->count - from;
+
+    pieces->piece(pieces->context, from, from + (left < pieces->grain ? left : pieces->grain),
+            thread_index);
+}
+
+void assay_pool_pieces(
+        struct assay_pool *pool, size_t count, size_t grain, assay_pool_piece *piece, void *context)
+{
+    struct pieces pieces = {.piece = piece, .context = context, .count = count, .grain = grain};
+
+    assert(grain > 0);
+    assay_pool_run(pool, (count + grain - 1) / grain, run_piece, &pieces);
+}

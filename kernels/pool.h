@@ -30,4 +30,10 @@ size_t assay_pool_thread_count(const struct assay_pool *pool);
 void assay_pool_run(
         struct assay_pool *pool, size_t task_count, assay_pool_task *task, void *context);
 
+// The same for a count of rows or elements in pieces of `grain`, which alone decides where pieces
+// begin: task number i is [i * grain, min((i + 1) * grain, count)).
+typedef void assay_pool_piece(void *context, size_t from, size_t to, size_t thread_index);
+void assay_pool_pieces(struct assay_pool *pool, size_t count, size_t grain, assay_pool_piece *piece,
+        void *context);
+
 #endif

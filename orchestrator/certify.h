@@ -51,7 +51,7 @@ ASSAY_MUST_USE enum assay_status assay_certify(struct assay_certificate **certif
         size_t *count, struct assay_context *context, const struct assay_certify_options *options,
         bool record, struct assay_arena *arena, struct assay_error *err);
 
-// Does it rest on every check there is?
-bool assay_certificate_is_full(const struct assay_certificate *certificate);
+// Does it rest on all of these checks (bits)?
+bool assay_certificate_covers(const struct assay_certificate *certificate, unsigned checks);
 
 #endif

@@ -90,6 +90,10 @@ enum assay_status assay_check_plan(struct assay_certified *item, enum assay_chec
     unsigned count = 0;
     enum assay_status status = ASSAY_OK;
 
+    if (instance->task != ASSAY_TASK_REPAIR && check >= ASSAY_CHECK_ORDER) {
+        item->checks[check].note = "the instance's own tests are not what is graded";
+        return ASSAY_OK;
+    }
     if (!framework || !recipe)
         return assay_fail(err, ASSAY_EINVAL, "%s: framework '%s' or recipe '%s' is unknown",
                 instance->instance_id, instance->framework, instance->recipe);

@@ -95,7 +95,9 @@ static void find_in_lists(struct assay_buf *out, const struct assay_certified *i
 {
     const struct assay_framework *framework = assay_framework_find(item->instance->framework);
     const char *id = NULL;
-    enum assay_defect defect = assay_defect_of_lists(item->instance, framework, &id);
+    enum assay_defect defect = item->instance->task == ASSAY_TASK_REPAIR
+            ? assay_defect_of_lists(item->instance, framework, &id)
+            : ASSAY_DEFECT_NONE;
 
     // What gold's run has reported is possible, whatever it looks like.
     if (defect == ASSAY_DEFECT_IMPOSSIBLE_ID && count_resolved(item, ASSAY_CHECK_GOLD) > 0)
@@ -201,10 +203,13 @@ static bool clock_counts(const struct assay_certified *item)
 
 static void find_in_clock(struct assay_buf *out, const struct assay_certified *item)
 {
-    const struct assay_cell *cell = &item->checks[ASSAY_CHECK_CLOCK].cells[1];
+    const struct assay_cell *cell;
     const char *missed;
 
-    if (!clock_counts(item) || cell->resolved)
+    if (!clock_counts(item))
+        return;
+    cell = &item->checks[ASSAY_CHECK_CLOCK].cells[1];
+    if (cell->resolved)
         return;
     missed = first_missed(item->instance, cell);
     assay_buf_addf(out, "%s: %.*s fails when the clock is two years ahead",

@@ -27,6 +27,7 @@ const struct assay_option assay_eval_options[] = {
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
         ASSAY_COMPAT_OPTION,
+        ASSAY_PATCH_OPTIONS,
         ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
@@ -97,6 +98,8 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
         status = assay_cli_number(&seconds, e->invocation, "timeout", 1, 1000000, err);
     if (status == ASSAY_OK)
         status = assay_compat_option(&o->compat, e->invocation, err);
+    if (status == ASSAY_OK)
+        status = assay_patch_options_read(&o->how, e->invocation, err);
     if (status == ASSAY_OK && retry && strcmp(retry, "infra") != 0)
         status = assay_fail(err, ASSAY_EUSAGE, "--retry: '%s' is not infra", retry);
     if (status == ASSAY_OK && !ids)

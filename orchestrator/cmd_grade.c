@@ -20,6 +20,7 @@ const struct assay_option assay_grade_options[] = {
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         ASSAY_COMPAT_OPTION,
+        ASSAY_PATCH_OPTIONS,
         ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
@@ -70,6 +71,8 @@ static enum assay_status make_request(
 
     if (status == ASSAY_OK)
         status = assay_compat_option(&request->compat, in, err);
+    if (status == ASSAY_OK)
+        status = assay_patch_options_read(&request->how, in, err);
     if (status != ASSAY_OK)
         return status;
     request->suite = g->suite;
@@ -106,6 +109,32 @@ static void print_shaped(const struct assay_shaped_reward *shaped)
     printf(")\n");
 }
 
+static void print_level(const char *name, const struct assay_localize_level *level)
+{
+    printf("%s: %zu right of %zu named, of %zu to be found\n", name, level->right, level->answered,
+            level->gold);
+}
+
+static void print_counts(const struct assay_verdict *v)
+{
+    if (v->localize) {
+        print_level("files", &v->localize->files);
+        print_level("functions", &v->localize->functions);
+        print_level("lines", &v->localize->lines);
+        printf("first right place %zu, score %.3f\n", v->localize->rank, v->localize->score);
+    } else if (v->write_tests) {
+        printf("new tests: %zu fail before, %zu pass after, %zu flaky; mutants: %zu of %zu killed, "
+               "%zu needed\n",
+                v->write_tests->fails_before.count, v->write_tests->passes_after.count,
+                v->write_tests->flaky.count, v->write_tests->mutants_killed,
+                v->write_tests->mutants_valid, v->write_tests->mutants_needed);
+    } else {
+        printf("FAIL_TO_PASS %zu of %zu, PASS_TO_PASS %zu of %zu\n", v->f2p_success.count,
+                v->f2p_success.count + v->f2p_failure.count, v->p2p_success.count,
+                v->p2p_success.count + v->p2p_failure.count);
+    }
+}
+
 static void print_text(const struct assay_verdict *v, const char *home, const char *log_path)
 {
     printf("%s: %s (%s)\n", v->instance_id,
@@ -114,9 +143,8 @@ static void print_text(const struct assay_verdict *v, const char *home, const ch
                                   : "not resolved",
             assay_cause_name(v->cause));
     assay_cli_put(stdout, v->reason);
-    printf("\nFAIL_TO_PASS %zu of %zu, PASS_TO_PASS %zu of %zu\n", v->f2p_success.count,
-            v->f2p_success.count + v->f2p_failure.count, v->p2p_success.count,
-            v->p2p_success.count + v->p2p_failure.count);
+    putchar('\n');
+    print_counts(v);
     print_list("FAIL_TO_PASS failed:", &v->f2p_failure);
     print_list("PASS_TO_PASS failed:", &v->p2p_failure);
     print_list("left out of the patch (protected):", &v->patch_dropped);

@@ -158,13 +158,13 @@ static void print_text(const struct assay_run *run, const struct assay_regrade_r
 static enum assay_status drop(
         struct regrade_command *c, const struct assay_run *run, struct assay_error *err)
 {
-    size_t removed = 0;
+    struct assay_dropped dropped;
     enum assay_status status = assay_store_drop_evidence(
-            assay_context_store(c->context), run->run_id, NULL, &removed, err);
+            assay_context_store(c->context), run->run_id, NULL, &dropped, err);
 
     if (status == ASSAY_OK)
-        printf("run %s: evidence of %zu run%s of tests removed\n", run->run_id, removed,
-                removed == 1 ? "" : "s");
+        printf("run %s: evidence of %zu run%s of tests removed\n", run->run_id, dropped.runs,
+                dropped.runs == 1 ? "" : "s");
     return status;
 }
 

@@ -14,9 +14,12 @@ extern const struct assay_option assay_eval_options[];
 extern const struct assay_option assay_grade_options[];
 extern const struct assay_option assay_regrade_options[];
 extern const struct assay_option assay_report_options[];
+extern const struct assay_option assay_store_prune_options[];
+extern const struct assay_option assay_selftest_attacks_options[];
 
 enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_store_prune(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation);
@@ -26,6 +29,7 @@ enum assay_exit assay_cmd_eval(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_grade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_regrade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_report(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_selftest_attacks(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 
 #endif

@@ -162,6 +162,8 @@ static enum assay_status make_identity(struct evaluation *e, char hex[65], struc
     assay_sha256_field(sha, &o->wall_ms_max, sizeof(o->wall_ms_max));
     if (o->compat != ASSAY_COMPAT_NONE)
         assay_sha256_field_text(sha, assay_compat_name(o->compat));
+    if (o->how.mode != ASSAY_APPLY_TOLERANT || o->how.format != ASSAY_FORMAT_AUTO)
+        assay_sha256_field(sha, &o->how, sizeof(o->how));
     assay_sha256_field_text(
             sha, assay_tier_name(assay_sandbox_tier(assay_context_sandbox(e->context))));
     for (size_t i = 0; i < e->selected_count; i++) {
@@ -227,6 +229,7 @@ static struct assay_grade_request make_request(
     struct assay_grade_request request = {.suite = e->options->suite,
             .instance = selection->instance,
             .candidate = e->options->candidate,
+            .how = e->options->how,
             .run_id = e->run_id,
             .wall_ms_max = e->options->wall_ms_max,
             .no_cache = e->options->no_cache,

@@ -22,9 +22,10 @@ struct assay_evaluate_options {
     const char *predictions_path;    // for messages
     const char *const *instance_ids; // NULL: all that the candidate covers
     size_t instance_count;
-    size_t threads;       // >= 1
-    uint64_t wall_ms_max; // 0: each instance's own
-    const char *run_id;   // NULL: a new one, or that of the same command
+    size_t threads;                 // >= 1
+    uint64_t wall_ms_max;           // 0: each instance's own
+    struct assay_patch_options how; // model patches are read and applied
+    const char *run_id;             // NULL: a new one, or that of the same command
     bool again, no_cache;
     bool retry_infra;                  // also run again what ended without a verdict
     const struct assay_shaper *shaper; // what is told beside each verdict

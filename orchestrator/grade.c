@@ -7,7 +7,6 @@
 #include "orchestrator/grading.h"
 #include "rewards/protect.h"
 #include "rewards/test_files.h"
-#include "tasks/patch.h"
 
 #define MODEL_PATCH "model patch" // how a message begins that is about it (envs/workspace.c, too)
 
@@ -23,13 +22,13 @@ static struct assay_bytes candidate_patch(const struct assay_grade_request *requ
     return (struct assay_bytes){NULL, 0};
 }
 
-static enum assay_status make_workspace(struct assay_grading *g, struct assay_error *err)
+enum assay_status assay_grading_workspace(struct assay_grading *g, struct assay_workspace *out,
+        struct assay_bytes text, struct assay_error *err)
 {
-    const struct assay_bytes text = candidate_patch(g->request);
     const bool writes_tests = g->request->instance->task == ASSAY_TASK_WRITE_TESTS;
     struct assay_workspace_options options = {.with_test_patch = !writes_tests,
             .wanted = writes_tests ? assay_is_test_file : NULL,
-            .mode = ASSAY_APPLY_TOLERANT,
+            .mode = g->request->how.mode,
             .may_change = assay_protect_change};
     struct assay_protection protection;
     struct assay_patch *patch = NULL;
@@ -41,16 +40,18 @@ static enum assay_status make_workspace(struct assay_grading *g, struct assay_er
     if (g->request->compat == ASSAY_COMPAT_NONE) {
         options.protected_globs = protection.globs;
         options.partly_globs = protection.partly;
+        if (!writes_tests) // there they are what is asked for
+            options.test_globs = protection.tests;
+        options.test_exempt = protection.exempt;
     }
-
     if (text.data) {
-        status = assay_patch_parse(&patch, text.data, text.len, g->arena, err);
+        status = assay_patch_options_parse(&patch, &g->request->how, text, g->arena, err);
         if (status != ASSAY_OK)
             return assay_wrap(err, MODEL_PATCH);
         options.model_patch = patch;
     }
-    return assay_workspace_make(&g->workspace, assay_context_depot(g->context),
-            g->request->instance, &options, g->arena, err);
+    return assay_workspace_make(
+            out, assay_context_depot(g->context), g->request->instance, &options, g->arena, err);
 }
 
 static void describe_patch(struct assay_grading *g, struct assay_verdict *verdict)
@@ -242,7 +243,7 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
 
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
     if (status == ASSAY_OK)
-        status = make_workspace(&g, &trouble);
+        status = assay_grading_workspace(&g, &g.workspace, candidate_patch(request), &trouble);
     if (status != ASSAY_OK)
         return explain_unprepared(&g, &out->verdict, status, &trouble, err);
     status = grade_prepared(&g, out, err);

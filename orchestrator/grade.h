@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "orchestrator/cli.h"
 #include "orchestrator/context.h"
+#include "orchestrator/patch_options.h"
 #include "rewards/compat.h"
 #include "rewards/judge.h"
 #include "tasks/suite.h"
@@ -51,7 +52,8 @@ struct assay_grade_request {
     const struct assay_instance *instance;
     enum assay_candidate candidate;
     struct assay_bytes patch;
-    const char *run_id;   // names the folder of the log
+    struct assay_patch_options how; // the patch is read and applied
+    const char *run_id;             // names the folder of the log
     const char *attempt;  // names the log when one run grades an instance often; may be NULL
     uint64_t wall_ms_max; // 0: the instance's own
     bool no_cache;        // neither read nor feed the verdict cache

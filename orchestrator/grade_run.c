@@ -12,6 +12,7 @@
 #include "envs/runner.h"
 #include "orchestrator/evidence.h"
 #include "orchestrator/grading.h"
+#include "rewards/counter.h"
 
 #define BACKOFF_MS UINT64_C(250) // after the first try; four times as long after each
 
@@ -62,10 +63,10 @@ static enum assay_status make_env(
 
 // The suite's own command with its canaries, as the framework needs it and a certification's check
 // changes it.
-static enum assay_status make_command(
-        struct assay_grading *g, struct assay_strings *out, struct assay_error *err)
+static enum assay_status make_command(struct assay_grading *g, const struct assay_strings *suite,
+        struct assay_strings *out, struct assay_error *err)
 {
-    struct assay_strings argv = g->canaries.argv;
+    struct assay_strings argv = *suite;
     enum assay_status status = assay_grading_vary_order(g, &argv, err);
 
     if (status == ASSAY_OK && g->framework->command)
@@ -85,33 +86,32 @@ static struct assay_strings list_env(const char *const *env)
     return list;
 }
 
-static enum assay_status run_box(struct assay_grading *g, struct assay_run_evidence *evidence,
-        struct assay_box_result *result, struct assay_buf *refused, struct assay_error *err)
+enum assay_status assay_grading_box(struct assay_grading *g,
+        const struct assay_workspace *workspace, const struct assay_strings *argv,
+        const char *log_path, struct assay_run_evidence *evidence, struct assay_box_result *result,
+        struct assay_buf *refused, struct assay_error *err)
 {
     const struct assay_instance *instance = g->request->instance;
     struct assay_instance limited = *instance;
     struct assay_runner_job job = {.instance = &limited,
             .recipe = g->recipe,
             .environment = g->environment,
-            .workspace = &g->workspace,
+            .workspace = workspace,
             .trusted_dir = assay_context_trusted_dir(g->context),
             .report_fd = ASSAY_REPORT_FD,
             .out_dir = ASSAY_OUT_DIR,
+            .log_path = log_path,
             .access = assay_context_access(g->context),
             .refused = refused,
             .cancel = assay_context_interrupted(g->context),
             .warm = g->request->no_zygote || g->request->variation ? NULL
                                                                    : assay_context_warm(g->context),
             .warm_number = &g->warm_number};
-    enum assay_status status = make_log_path(g, err);
+    enum assay_status status = make_env(g, &job.env, err);
 
-    if (status == ASSAY_OK)
-        status = assay_grading_plant(g, err);
     limited.limits = assay_grading_limits(g->request);
     if (status == ASSAY_OK)
-        status = make_env(g, &job.env, err);
-    if (status == ASSAY_OK)
-        status = make_command(g, &job.argv, err);
+        status = make_command(g, argv, &job.argv, err);
     if (status == ASSAY_OK && g->framework->warm)
         status = g->framework->warm(&job.argv, g->recipe->workdir, &job.warm_argv, g->arena, err);
     if (status != ASSAY_OK)
@@ -120,11 +120,35 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_run_evide
     evidence->env = list_env(job.env);
     if (g->request->variation && g->request->variation->no_network)
         job.access = NULL;
-    job.log_path = assay_arena_printf(
-            g->arena, "%s/%s", assay_depot_home(assay_context_depot(g->context)), g->log_path);
-    if (!job.log_path)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     return assay_runner_run(assay_context_sandbox(g->context), &job, result, err);
+}
+
+// The run itself, with its canaries.
+static enum assay_status run_box(struct assay_grading *g, struct assay_run_evidence *evidence,
+        struct assay_box_result *result, struct assay_buf *refused, struct assay_error *err)
+{
+    const char *log_path = NULL;
+    enum assay_status status = make_log_path(g, err);
+
+    if (status == ASSAY_OK)
+        status = assay_grading_plant(g, err);
+    if (status != ASSAY_OK)
+        return status;
+    log_path = assay_arena_printf(
+            g->arena, "%s/%s", assay_depot_home(assay_context_depot(g->context)), g->log_path);
+    if (!log_path)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    return assay_grading_box(
+            g, &g->workspace, &g->canaries.argv, log_path, evidence, result, refused, err);
+}
+
+// What speaks for the patch is put to the test once more where canaries alone would not do.
+static bool wants_counter(const struct assay_grading *g, const struct assay_verdict *verdict)
+{
+    return verdict->resolved && g->request->candidate == ASSAY_CANDIDATE_PATCH &&
+            !g->request->variation && g->request->compat == ASSAY_COMPAT_NONE &&
+            g->request->instance->gold_patch.data &&
+            assay_counter_due(&g->canaries, g->request->instance);
 }
 
 // A zygote whose run tried to deceive us serves no other.
@@ -174,6 +198,11 @@ static enum assay_status add_run(struct assay_grading *g, struct assay_grade *ou
         return status;
     g->verdicts[at] = out->verdict;
     status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
+    if (status == ASSAY_OK && wants_counter(g, &g->verdicts[at])) {
+        status = assay_grading_counter(g, &g->outcomes[at], err);
+        if (status == ASSAY_OK && g->canaries.unmoved.count > 0)
+            status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
+    }
     if (status == ASSAY_OK)
         status = assay_evidence_pack(&g->evidence[at], evidence, g->arena, err);
     if (status != ASSAY_OK)

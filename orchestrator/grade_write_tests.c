@@ -32,7 +32,8 @@ struct writing {
     struct assay_grade *out;    // its verdict gets what the runs say together
     struct assay_instance bare; // the instance without lists: a run is told, not judged by them
     struct assay_tree_view view;
-    struct assay_edits *tests, *gold, *reference; // NULL: none
+    struct assay_edits *tests, *gold, *reference;       // NULL: none
+    struct assay_edits *buggy_respaced, *gold_respaced; // the files of gold in other bytes
     struct assay_write_tests_runs runs;
     struct assay_write_tests_score *score;
     struct assay_verdict after; // of the first run on the fixed tree
@@ -91,6 +92,7 @@ static enum assay_status run_edits(struct writing *w, struct assay_edits *edits,
     enum assay_status status;
 
     request.instance = &w->bare;
+    request.once = true; // what may be chance is run again here
     request.attempt = w->g->request->attempt
             ? assay_arena_printf(g.arena, "%s.%s", w->g->request->attempt, attempt)
             : attempt;
@@ -145,12 +147,56 @@ static enum assay_status read_log(struct writing *w, const struct assay_grade *g
     return ASSAY_OK;
 }
 
+static enum assay_status add_respaced(struct writing *w, struct assay_edits *to,
+        const struct assay_edit *edit, struct assay_bytes content, struct assay_error *err)
+{
+    struct assay_edit *respaced = &to->items[to->count++];
+
+    *respaced = *edit;
+    respaced->kind = ASSAY_FILE_REGULAR;
+    return assay_respace(&respaced->content, edit->path, content, w->g->arena, err);
+}
+
+// Both trees with other blanks, where gold changes files.
+static enum assay_status respace(struct writing *w, struct assay_error *err)
+{
+    const size_t count = w->gold->count;
+    enum assay_status status =
+            assay_edits_merge(&w->gold_respaced, w->gold, NULL, w->g->arena, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    w->gold_respaced->count = 0;
+    w->buggy_respaced = assay_arena_alloc(w->g->arena, sizeof(*w->buggy_respaced));
+    if (w->buggy_respaced)
+        w->buggy_respaced->items =
+                assay_arena_array(w->g->arena, count, sizeof(*w->buggy_respaced->items));
+    if (!w->buggy_respaced || !w->buggy_respaced->items)
+        return no_memory(err);
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        const struct assay_edit *edit = &w->gold->items[i];
+        struct assay_file base = {0};
+
+        if (edit->kind == ASSAY_FILE_REGULAR)
+            status = add_respaced(w, w->gold_respaced, edit, edit->content, err);
+        else
+            w->gold_respaced->items[w->gold_respaced->count++] = *edit;
+        if (status == ASSAY_OK)
+            status = assay_tree_view_read(&base, &w->view, edit->path, err);
+        if (status == ASSAY_OK && base.kind == ASSAY_FILE_REGULAR)
+            status = add_respaced(w, w->buggy_respaced, edit, base.content, err);
+        if (status == ASSAY_OK && base.kind == ASSAY_FILE_REGULAR)
+            w->buggy_respaced->items[w->buggy_respaced->count - 1].executable = base.executable;
+    }
+    return status;
+}
+
 static enum assay_status compare(struct writing *w, struct assay_error *err)
 {
     return assay_write_tests_compare(w->score, &w->fault, &w->cause, &w->runs, w->g->arena, err);
 }
 
-// Both trees, until something speaks against the tests.
+// Both trees twice, until something speaks against the tests.
 static enum assay_status run_rounds(struct writing *w, struct assay_error *err)
 {
     static const char *const befores[] = {"before.1", "before.2"};
@@ -162,14 +208,16 @@ static enum assay_status run_rounds(struct writing *w, struct assay_error *err)
         // A fault of the first round may be chance: the second one looks at it again.
         if (w->spoiled || (w->fault && w->cause != ASSAY_CAUSE_TESTS_FAILED))
             return ASSAY_OK;
-        status = run_tests(w, w->gold, w->tests, afters[i], 0, &w->runs.after[i], &grade, err);
+        status = run_tests(w, i ? w->gold_respaced : w->gold, w->tests, afters[i], 0,
+                &w->runs.after[i], &grade, err);
         if (status == ASSAY_OK && i == 0) {
             w->after = grade.verdict;
             w->out->outcome = *w->runs.after[i].outcome;
             w->out->log_path = grade.log_path;
         }
         if (status == ASSAY_OK && !w->spoiled)
-            status = run_tests(w, NULL, w->tests, befores[i], 0, &w->runs.before[i], &grade, err);
+            status = run_tests(w, i ? w->buggy_respaced : NULL, w->tests, befores[i], 0,
+                    &w->runs.before[i], &grade, err);
         if (status == ASSAY_OK && i == 0)
             status = read_log(w, &grade, &w->runs.before[i], err);
         if (status == ASSAY_OK && !w->spoiled)
@@ -350,7 +398,7 @@ static enum assay_status open_writing(struct writing *w, struct assay_error *err
     if (status == ASSAY_OK && instance->test_patch.len > 0)
         status = assay_tree_view_apply(
                 &w->reference, &w->view, instance->test_patch, NULL, NULL, err);
-    return status;
+    return status == ASSAY_OK ? respace(w, err) : status;
 }
 
 // The gold patch does not apply, a layer cannot be written: ours, and null.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // grading.h - one grading in its parts: key (grade_key.c), canaries
-// (grade_plant.c), runs (grade_run.c). Internal to grade*.c.
+// (grade_plant.c), counter-runs (grade_counter.c), runs (grade_run.c). Internal to grade*.c.
 #ifndef ASSAY_ORCHESTRATOR_GRADING_H
 #define ASSAY_ORCHESTRATOR_GRADING_H
 
@@ -40,9 +40,41 @@ struct assay_instance_limits assay_grading_limits(const struct assay_grade_reque
 ASSAY_MUST_USE enum assay_status assay_grading_key(
         struct assay_grading *g, struct assay_verdict *verdict, struct assay_error *err);
 
+// Where the files of tests are read. An error that is more than a missing file is kept for close.
+struct assay_grading_source {
+    struct assay_canary_source canary;
+    struct assay_grading *g;
+    enum assay_status status;
+    struct assay_error err;
+};
+ASSAY_MUST_USE enum assay_status assay_grading_source_open(
+        struct assay_grading_source *out, struct assay_grading *g, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_grading_source_close(
+        const struct assay_grading_source *source, struct assay_error *err);
+// Lay files over a workspace, in place of what was planted there.
+ASSAY_MUST_USE enum assay_status assay_grading_lay(struct assay_grading *g,
+        struct assay_workspace *workspace, const struct assay_canary_file *files, size_t count,
+        struct assay_error *err);
+
 // Draw the canaries of the next run, and lay them into the workspace.
 ASSAY_MUST_USE enum assay_status assay_grading_plant(
         struct assay_grading *g, struct assay_error *err);
+
+// One box: the command `argv` (of the suite) over the workspace. Its log goes to log_path; may be
+// NULL. The result is the caller's to release.
+ASSAY_MUST_USE enum assay_status assay_grading_box(struct assay_grading *g,
+        const struct assay_workspace *workspace, const struct assay_strings *argv,
+        const char *log_path, struct assay_run_evidence *evidence, struct assay_box_result *result,
+        struct assay_buf *refused, struct assay_error *err);
+
+// A run resolved the instance: does it with other expected values, too (rewards/counter.h)? Fills
+// g->canaries.unmoved. `first`: the run's outcome.
+ASSAY_MUST_USE enum assay_status assay_grading_counter(
+        struct assay_grading *g, const struct assay_outcome *first, struct assay_error *err);
+
+// A workspace for this patch (data NULL: none) over the request's instance.
+ASSAY_MUST_USE enum assay_status assay_grading_workspace(struct assay_grading *g,
+        struct assay_workspace *out, struct assay_bytes text, struct assay_error *err);
 
 // Run the tests and judge what they left, as often as the verdict needs it (docs/verdicts.md), into
 // *out: verdict, outcome, evidence. What stays spoiled is a verdict with scored = false.

@@ -30,9 +30,11 @@ static const struct assay_command commands[] = {
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
                 assay_eval_options, 1, 1, assay_cmd_eval, false},
-        {"grade", "SUITE INSTANCE [PATCH]", "Grade one patch file (- or none: standard input)",
-                "assay grade quick quick__ini-reader-1 fix.patch", assay_grade_options, 2, 3,
-                assay_cmd_grade},
+        {"grade", "SUITE INSTANCE [PATCH]",
+                "Grade one answer: a patch, or places for a task to localize (- or none: standard input)",
+                "assay grade quick quick__ini-reader-1 fix.patch\n"
+                "assay grade quick quick__ini-reader-1 fix.patch --shaping shaping.json",
+                assay_grade_options, 2, 3, assay_cmd_grade},
         {"regrade", "[RUN]",
                 "Judge a run (the newest if none is named) again from its evidence: nothing is run",
                 "assay regrade\n"
@@ -41,12 +43,19 @@ static const struct assay_command commands[] = {
         {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},
+        {"store prune", "", "Remove the evidence of old runs; their verdicts stay",
+                "assay store prune --older-than 30", assay_store_prune_options, 0, 0,
+                assay_cmd_store_prune, false},
         {"box run", "[--] COMMAND...",
                 "Run one command in a box: stdin, stdout, stderr and exit status pass through",
                 "assay box run -- python3 -c 'print(6 * 7)'\n"
                 "assay box run --tree . --limit memory=512M --limit wall=60s -- make test\n"
                 "assay box run --tree . --shell",
                 assay_box_run_options, 0, SIZE_MAX, assay_cmd_box_run, true},
+        {"selftest attacks", "",
+                "Grade the corpus of forged patches and honest twins; print what each got",
+                "assay selftest attacks --jobs 2", assay_selftest_attacks_options, 0, 0,
+                assay_cmd_selftest_attacks, false},
         {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version,
                 false},
         {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false},

@@ -114,8 +114,9 @@ static enum assay_status judge_again(struct regrade *r, const struct assay_evalu
 
     if (status != ASSAY_OK)
         return status;
-    // By the rules that judged it, which were part of how it ran.
-    *foreign = !framework ||
+    // Of the other kinds, what one run leaves is not what their verdict rests on. By the rules that
+    // judged it, which were part of how it ran.
+    *foreign = !framework || instance->task != ASSAY_TASK_REPAIR ||
             (stored->verdict.compat != NULL &&
                     !assay_compat_from_name(&compat, stored->verdict.compat));
     if (*foreign)
@@ -194,7 +195,7 @@ static enum assay_status keep_stored(struct regrade *r, struct assay_regrade_row
 
 static bool ran(const struct assay_verdict *verdict)
 {
-    return verdict->cause != ASSAY_CAUSE_EMPTY_PATCH &&
+    return verdict->kind != ASSAY_TASK_LOCALIZE && verdict->cause != ASSAY_CAUSE_EMPTY_PATCH &&
             verdict->cause != ASSAY_CAUSE_PATCH_REJECTED && !assay_cause_is_infra(verdict->cause);
 }
 

@@ -140,8 +140,10 @@ static enum assay_status measure(struct assay_context *context,
     if (!answer.data || verdict->cause == ASSAY_CAUSE_PATCH_REJECTED)
         return ASSAY_OK;
     status = assay_tree_view_open(&c.view, context, request->instance, arena, err);
+    c.view.how = request->how;
     if (status == ASSAY_OK)
         status = assay_tree_view_apply(&c.model, &c.view, answer, is_dropped, verdict, err);
+    c.view.how = (struct assay_patch_options){0};
     if (status == ASSAY_OK)
         status = assay_tree_view_apply(
                 &c.gold, &c.view, request->instance->gold_patch, NULL, NULL, err);

@@ -33,8 +33,7 @@ static enum assay_status import_one(void *user, size_t index, struct assay_error
     return status;
 }
 
-// The base trees of all instances. Equal ones meet in the depot.
-static enum assay_status import_trees(struct assay_context *context, struct assay_suite *suite,
+enum assay_status assay_suite_import_trees(struct assay_context *context, struct assay_suite *suite,
         size_t threads, struct assay_error *err)
 {
     struct import import = {context, suite, NULL};
@@ -74,7 +73,7 @@ static enum assay_status add_read_suite(struct assay_suite_add_result *out,
     if (status == ASSAY_OK)
         status = assay_suite_check(suite, assay_framework_known, err);
     if (status == ASSAY_OK)
-        status = import_trees(context, suite, options->threads, err);
+        status = assay_suite_import_trees(context, suite, options->threads, err);
     if (status == ASSAY_OK)
         status = assay_store_add_suite(assay_context_store(context), suite, options->replace, err);
     if (status != ASSAY_OK)

@@ -37,10 +37,10 @@ enum assay_status assay_tree_view_apply(struct assay_edits **out, struct assay_t
         struct assay_error *err)
 {
     const struct assay_apply_options options = {
-            .mode = ASSAY_APPLY_TOLERANT, .skip = skip, .user = user, .list = assay_dir_list_dir};
+            .mode = view->how.mode, .skip = skip, .user = user, .list = assay_dir_list_dir};
     struct assay_patch *parsed = NULL;
     const enum assay_status status =
-            assay_patch_parse(&parsed, patch.data, patch.len, view->arena, err);
+            assay_patch_options_parse(&parsed, &view->how, patch, view->arena, err);
 
     if (status != ASSAY_OK)
         return status;

@@ -8,11 +8,13 @@
 #include "base/error.h"
 #include "envs/apply.h"
 #include "orchestrator/context.h"
+#include "orchestrator/patch_options.h"
 #include "tasks/instance.h"
 
 struct assay_tree_view {
     int fd;
-    struct assay_arena *arena; // borrowed: of all that is read
+    struct assay_arena *arena;      // borrowed: of all that is read
+    struct assay_patch_options how; // patches are read and applied
 };
 
 ASSAY_MUST_USE enum assay_status assay_tree_view_open(struct assay_tree_view *out,
@@ -20,7 +22,7 @@ ASSAY_MUST_USE enum assay_status assay_tree_view_open(struct assay_tree_view *ou
         struct assay_arena *arena, struct assay_error *err);
 void assay_tree_view_close(struct assay_tree_view *view);
 
-// As assay_patch_parse() and assay_patch_apply(), leniently. skip may be NULL.
+// As view->how says. skip may be NULL.
 ASSAY_MUST_USE enum assay_status assay_tree_view_apply(struct assay_edits **out,
         struct assay_tree_view *view, struct assay_bytes patch,
         bool (*skip)(void *user, const char *path), void *user, struct assay_error *err);

@@ -92,7 +92,37 @@ void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_pl
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
+    assay_json_begin_array(&w, "unmoved");
+    for (size_t i = 0; i < plan->unmoved.count; i++)
+        assay_json_put_text(&w, NULL, plan->unmoved.items[i]);
+    assay_json_end_array(&w);
     assay_json_end_object(&w);
+}
+
+static enum assay_status read_unmoved(struct assay_canary_plan *out, const struct assay_json *json,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_json *list = NULL;
+    const char **items = NULL;
+    enum assay_status status = assay_json_read_array(&list, json, "unmoved", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    items = assay_arena_array(arena, assay_json_count(list), sizeof(*items));
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    out->unmoved = (struct assay_strings){items, 0};
+    for (const struct assay_json *at = assay_json_first(list); at != NULL;
+            at = assay_json_next(at)) {
+        const char *text = assay_json_text(at);
+
+        if (text == NULL)
+            return assay_fail(err, ASSAY_EINVAL, "\"unmoved\" holds what is no text");
+        items[out->unmoved.count] = assay_arena_strdup(arena, text);
+        if (items[out->unmoved.count++] == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    }
+    return ASSAY_OK;
 }
 
 static enum assay_status read_canary(struct assay_canary *out, const struct assay_json *json,
@@ -149,7 +179,7 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
     out->items = items;
     for (at = assay_json_first(list); at != NULL && status == ASSAY_OK; at = assay_json_next(at))
         status = read_canary(&items[out->count++], at, arena, err);
-    return status;
+    return status == ASSAY_OK ? read_unmoved(out, json, arena, err) : status;
 }
 
 enum assay_status assay_canary_plan_read(struct assay_canary_plan *out, const char *text,

@@ -56,6 +56,9 @@ struct assay_canary_plan {
     const struct assay_canary_file *files; // not after assay_canary_plan_read()
     size_t file_count;
     struct assay_strings argv; // the test command; it may have to name canaries; ditto
+    // Tests that passed with another expected value, though the gold patch fails them
+    // (rewards/counter.h); none where no counter-run was made.
+    struct assay_strings unmoved;
 };
 
 // Where the suite's test files are read.
@@ -63,6 +66,8 @@ struct assay_canary_source {
     // `path` as base tree and test patch have it, in the plan's arena. False: no such regular
     // file, or the model may have written it.
     bool (*read)(void *user, const char *path, struct assay_canary_file *out);
+    // The same without the test patch; may be NULL.
+    bool (*read_base)(void *user, const char *path, struct assay_canary_file *out);
     void *user;
     struct assay_strings paths; // what the test patch writes: places to look for a test's file
 };
@@ -75,7 +80,7 @@ ASSAY_MUST_USE enum assay_status assay_canary_draw(struct assay_canary_plan *out
 
 // One JSON object without files and argv: what is needed to judge. No newline.
 //   {"schema":1,"framework":"pytest","seed":"0123456789abcdef",
-//    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a"}, ...]}
+//    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a"}, ...],"unmoved":[]}
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan);
 // The reverse; strings into the arena. ASSAY_EINVAL with the reason.
 ASSAY_MUST_USE enum assay_status assay_canary_plan_read(struct assay_canary_plan *out,

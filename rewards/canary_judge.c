@@ -10,49 +10,35 @@
 #define FAILED (BIT(ASSAY_TEST_FAILED) | BIT(ASSAY_TEST_ERROR))
 #define SKIPPED BIT(ASSAY_TEST_SKIPPED)
 
+// Is this a result of canary `id`: "id", "id[...]", or "package::id" where ids have no packages?
 static bool is_of(const char *result, const char *id)
 {
     const size_t len = strlen(id);
+    const char *tail = strstr(id, "::") == NULL ? strrchr(result, ':') : NULL;
 
-    return strncmp(result, id, len) == 0 && (result[len] == '\0' || result[len] == '[');
-}
-
-// Index of the first result whose id is not before `id`.
-static size_t lower_bound(const struct assay_outcome *outcome, const char *id)
-{
-    size_t low = 0, high = outcome->count;
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-
-        if (strcmp(outcome->results[middle].id, id) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    if (strncmp(result, id, len) == 0 && (result[len] == '\0' || result[len] == '['))
+        return true;
+    return tail != NULL && strcmp(tail + 1, id) == 0;
 }
 
 void assay_canary_take(struct assay_canary_results *out, struct assay_outcome *outcome,
         const struct assay_canary_plan *plan)
 {
-    for (size_t i = 0; i < plan->count; i++) {
-        const char *id = plan->items[i].id;
-        const size_t first = lower_bound(outcome, id);
-        size_t last = first;
+    size_t kept = 0;
 
-        out->seen[i] = 0;
-        // Between "id" and "id[" others may stand: "id (", "id::sub".
-        for (size_t at = first; at < outcome->count; at++) {
-            const struct assay_test_result one = outcome->results[at];
+    memset(out, 0, sizeof(*out));
+    for (size_t at = 0; at < outcome->count; at++) {
+        const struct assay_test_result one = outcome->results[at];
+        size_t i = 0;
 
-            if (is_of(one.id, id))
-                out->seen[i] |= BIT(one.status);
-            else
-                outcome->results[last++] = one;
-        }
-        outcome->count = last;
+        while (i < plan->count && !is_of(one.id, plan->items[i].id))
+            i++;
+        if (i < plan->count)
+            out->seen[i] |= BIT(one.status);
+        else
+            outcome->results[kept++] = one;
     }
+    outcome->count = kept;
 }
 
 static const char *name_of(unsigned seen)

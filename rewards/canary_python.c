@@ -12,8 +12,10 @@
 #include "rewards/match.h"
 
 #define FILES_MAX 2
+#define NAME_TRIES 48
 #define SLOTS_MAX 64
-#define COPIES_MAX 2
+#define COPIES_MAX 4 // of a file; first of tests that the patch has to mend
+#define OTHERS_MAX 1
 #define INSERTS_MAX 24
 
 // A function of an expected test.
@@ -21,6 +23,7 @@ struct slot {
     const struct assay_python_block *function;
     const char *front; // of the id, up to the function's name
     const char *id;    // NULL: the function is more tests than one
+    bool to_mend;      // of FAIL_TO_PASS
 };
 
 struct python_file {
@@ -156,7 +159,7 @@ static struct python_file *open_file(struct python_bed *python, const char *key)
     return file;
 }
 
-static void add_slot(struct python_bed *python, const char *id)
+static void add_slot(struct python_bed *python, const char *id, bool to_mend)
 {
     struct python_id parts = {0};
     struct python_file *file = NULL;
@@ -176,7 +179,7 @@ static void add_slot(struct python_bed *python, const char *id)
         if (file->slots[i].function == function)
             return;
     assay_canary_learn(python->bed, parts.name);
-    file->slots[file->slot_count++] = (struct slot){function, parts.front, parts.id};
+    file->slots[file->slot_count++] = (struct slot){function, parts.front, parts.id, to_mend};
 }
 
 // --- planting
@@ -185,6 +188,11 @@ static void add_slot(struct python_bed *python, const char *id)
 static struct assay_text text_of(const struct python_file *file)
 {
     return file->source.text;
+}
+
+static const char *new_name(struct python_bed *python, const struct python_file *file)
+{
+    return assay_canary_name(python->bed, text_of(file), "test_", ASSAY_CANARY_SNAKE);
 }
 
 // Do the tests of this slot's class say self.assert...?
@@ -263,11 +271,6 @@ static void plant_at(struct python_bed *python, struct python_file *file, const 
         (void)assay_canary_add(bed, kind, assay_canary_print(bed, "%s%s", slot->front, name), NULL);
 }
 
-static const char *new_name(struct python_bed *python, const struct python_file *file)
-{
-    return assay_canary_name(python->bed, text_of(file), "test_", ASSAY_CANARY_SNAKE);
-}
-
 static void plant_kind(
         struct python_bed *python, struct python_file *file, enum assay_canary_kind kind)
 {
@@ -309,30 +312,48 @@ static const char *name_of_copy(
 {
     struct assay_canary_bed *bed = python->bed;
     const struct assay_text name = slot->function->name;
-    const char *front = assay_canary_print(bed, "%.*s_", (int)name.len, name.data);
+    const char *own = assay_canary_print(bed, "%.*s", (int)name.len, name.data);
 
-    return assay_canary_name(bed, text_of(file), front, ASSAY_CANARY_SNAKE);
+    for (unsigned i = 0; i < NAME_TRIES; i++) {
+        const char *other = new_name(python, file);
+
+        // Pytest goes by the text, but for unittest's classes.
+        if (strcmp(other, own) > 0 || (!python->unittest && slot->function->owner == SIZE_MAX))
+            return other;
+    }
+    return assay_canary_name(
+            bed, text_of(file), assay_canary_print(bed, "%s_", own), ASSAY_CANARY_SNAKE);
 }
 
-static void plant_copies(struct python_bed *python, struct python_file *file)
+static bool plant_copy(struct python_bed *python, struct python_file *file, const struct slot *slot)
 {
     struct assay_canary_bed *bed = python->bed;
-    const size_t first = assay_canary_below(bed, file->slot_count);
-    size_t made = 0;
+    const char *name = NULL, *text = NULL;
 
-    for (size_t i = 0; i < file->slot_count && made < COPIES_MAX; i++) {
-        const struct slot *slot = &file->slots[(first + i) % file->slot_count];
-        const char *name = NULL, *text = NULL;
+    if (slot->id == NULL)
+        return false;
+    name = name_of_copy(python, file, slot);
+    text = assay_python_copy(bed, &file->source, slot->function, name);
+    return text != NULL && put_behind(python, file, slot_for_copy(python, file, slot), text) &&
+            assay_canary_add(bed, ASSAY_CANARY_COPY,
+                    assay_canary_print(bed, "%s%s", slot->front, name), slot->id);
+}
 
-        if (slot->id == NULL)
-            continue;
-        name = name_of_copy(python, file, slot);
-        text = assay_python_copy(bed, &file->source, slot->function, name);
-        if (text == NULL || !put_behind(python, file, slot_for_copy(python, file, slot), text))
-            continue;
-        made += assay_canary_add(bed, ASSAY_CANARY_COPY,
-                assay_canary_print(bed, "%s%s", slot->front, name), slot->id);
-    }
+// Of tests that the patch has to mend as many as may be, and one of the others.
+static void plant_copies(struct python_bed *python, struct python_file *file)
+{
+    const size_t first = assay_canary_below(python->bed, file->slot_count);
+    size_t made = 0, others = 0;
+
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < file->slot_count && made < COPIES_MAX && others < OTHERS_MAX; i++) {
+            const struct slot *slot = &file->slots[(first + i) % file->slot_count];
+
+            if (slot->to_mend != (pass == 0) || !plant_copy(python, file, slot))
+                continue;
+            made++;
+            others += pass;
+        }
 }
 
 // Behind the last of the expected tests, in the order of the text and of names.
@@ -404,9 +425,9 @@ static void plant_python(struct assay_canary_bed *bed, bool unittest)
         return;
     }
     for (size_t i = 0; i < instance->fail_to_pass.count; i++)
-        add_slot(&python, instance->fail_to_pass.items[i]);
+        add_slot(&python, instance->fail_to_pass.items[i], true);
     for (size_t i = 0; i < instance->pass_to_pass.count; i++)
-        add_slot(&python, instance->pass_to_pass.items[i]);
+        add_slot(&python, instance->pass_to_pass.items[i], false);
     drop_empty_files(&python);
     if (python.file_count > 0 && !assay_canary_command_chooses(instance)) {
         plant(&python);

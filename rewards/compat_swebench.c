@@ -330,16 +330,18 @@ struct assay_swebench_infra assay_swebench_classify(struct assay_bytes log)
 struct assay_bytes assay_swebench_file(
         struct assay_bytes output, int exit_code, struct assay_arena *arena)
 {
+    static const char head[] = "+ : '" START_MARK "'\n";
     const char *end = output.len > 0 && output.data[output.len - 1] != '\n' ? "\n" : "";
-    char *head = assay_arena_strdup(arena, "+ : '" START_MARK "'\n");
-    char *tail =
+    const char *tail =
             assay_arena_printf(arena, "%s+ : '" END_MARK "'\n" EXIT_MARK ": %d\n", end, exit_code);
-    const size_t len =
-            (head != NULL ? strlen(head) : 0) + output.len + (tail != NULL ? strlen(tail) : 0);
-    char *file = assay_arena_alloc(arena, len + 1);
+    const size_t tail_len = tail != NULL ? strlen(tail) : 0;
+    char *file = assay_arena_alloc(arena, strlen(head) + output.len + tail_len + 1);
+    char *at = file;
 
-    if (head == NULL || tail == NULL || file == NULL)
+    if (tail == NULL || file == NULL)
         return (struct assay_bytes){NULL, 0};
-    memcpy(mempcpy(mempcpy(file, head, strlen(head)), output.data, output.len), tail, strlen(tail));
-    return (struct assay_bytes){file, len};
+    at = mempcpy(at, head, strlen(head));
+    at = mempcpy(at, output.data != NULL ? output.data : "", output.len);
+    at = mempcpy(at, tail, tail_len);
+    return (struct assay_bytes){file, (size_t)(at - file)};
 }

@@ -58,7 +58,8 @@ enum assay_defect assay_defect_of_lists(const struct assay_instance *instance,
     const struct assay_strings *lists[2] = {&instance->fail_to_pass, &instance->pass_to_pass};
 
     *id = NULL;
-    if (instance->fail_to_pass.count == 0)
+    // The other kinds of task are not judged by lists.
+    if (instance->fail_to_pass.count == 0 && instance->task == ASSAY_TASK_REPAIR)
         return ASSAY_DEFECT_EMPTY_LIST;
     for (size_t l = 0; l < 2; l++) {
         for (size_t i = 0; i < lists[l]->count; i++) {

@@ -75,6 +75,7 @@ struct assay_framework {
     const char *about;                 // one line for `assay suite show` and the docs table
     enum assay_evidence_kind evidence; // with its channel present
     bool channel_required;             // no channel, no positive evidence
+    bool clock_blind; // its programs ask the kernel for the time: a preloaded library is not asked
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
     // Names to read from ASSAY_OUT_DIR after death, "*.xml" for every such file; NULL-terminated.
     const char *const *out_files;
@@ -96,7 +97,6 @@ struct assay_framework {
             struct assay_error *err);
     // Could its reader report a test of this id? NULL: of every one.
     bool (*emits)(const char *id);
-    bool clock_blind; // its programs ask the kernel for the time: a preloaded library is not asked
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
     // The field's parser of such logs (logs.h); NULL: it has none. Where `read` is NULL it is what

@@ -118,7 +118,7 @@ static void tamper(struct judge *judge, const char *sentence)
 // In front of what else did not agree: it weighs more.
 static void add_canary_fault(struct judge *judge, const char *sentence)
 {
-    if (*sentence == '\0') {
+    if (sentence == NULL || *sentence == '\0') {
         judge->no_memory = true;
         return;
     }
@@ -251,6 +251,12 @@ static void compare_canaries(
         if (fault != NULL)
             add_canary_fault(judge, fault);
     }
+    for (size_t i = 0; i < plan->unmoved.count && i < CONTRADICTIONS_MAX; i++)
+        add_canary_fault(judge,
+                assay_arena_printf(judge->arena,
+                        "%s passes with another expected value too, where the gold patch fails",
+                        assay_show(judge->arena, plan->unmoved.items[i],
+                                strlen(plan->unmoved.items[i]))));
     if (must_fail && resolved && judge->evidence->exit_code == 0 && !judge->reading.exit_blind)
         add_canary_fault(judge, "canaries that must fail were planted, and yet the run exited 0");
 }

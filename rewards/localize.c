@@ -231,7 +231,8 @@ static bool said_before(const struct assay_locations *answer, size_t index, bool
     return false;
 }
 
-// A function by its name. A class that is named is its file, no more. true: it is one of gold's.
+// A function by its name. A class that is named is its file, no more. true: right, as far
+// as it goes.
 static bool name_function(struct judging *j, struct place *place, size_t index)
 {
     const char *name = j->answer->items[index].function;
@@ -241,10 +242,9 @@ static bool name_function(struct judging *j, struct place *place, size_t index)
         if (!assay_symbol_is(&place->symbols.items[i], name))
             continue;
         known = true;
-        if (place->symbols.items[i].is_function) {
+        right |= !place->symbols.items[i].is_function || place->gold_functions[i];
+        if (place->symbols.items[i].is_function)
             place->named_functions[i] = true;
-            right |= place->gold_functions[i];
-        }
     }
     if (!known && !said_before(j->answer, index, true))
         j->strange_functions++;

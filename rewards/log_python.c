@@ -245,11 +245,11 @@ static struct assay_text django_passed(struct assay_log_run *run, struct assay_t
 static void django_headline(struct assay_log_run *run, struct assay_text line, const char *word,
         enum assay_test_status status)
 {
-    struct assay_text name;
+    struct assay_text first, name;
 
     if (!assay_py_starts(line, word))
         return;
-    if (assay_py_word(&line, &name) && assay_py_word(&line, &name))
+    if (assay_py_word(&line, &first) && assay_py_word(&line, &name))
         assay_log_put(run, name, status);
     else
         assay_log_raise(run, "IndexError");

@@ -112,7 +112,7 @@ static bool run_match(struct assay_log_run *run, struct assay_regex *regex,
     memset(match, 0, sizeof(*match));
     match->start = ends[0];
     match->end = ends[1];
-    for (int i = 0; i < count && i < ASSAY_LOG_GROUPS_MAX; i++) {
+    for (size_t i = 0; i < (size_t)count && i < ASSAY_LOG_GROUPS_MAX; i++) {
         if (ends[2 * i] == PCRE2_UNSET)
             continue;
         match->groups[i] =

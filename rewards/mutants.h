@@ -39,4 +39,10 @@ ASSAY_MUST_USE enum assay_status assay_mutants_make(struct assay_mutant **out, s
         const struct assay_mutant_source *sources, size_t source_count, uint64_t seed,
         size_t count_max, struct assay_arena *arena, struct assay_error *err);
 
+// The same program in other bytes: a blank behind each opening bracket of the code. For Python and
+// the kin of C, where that means nothing; other texts come back as they are. In the arena.
+// ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_respace(struct assay_bytes *out, const char *path,
+        struct assay_bytes text, struct assay_arena *arena, struct assay_error *err);
+
 #endif

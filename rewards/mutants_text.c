@@ -134,3 +134,36 @@ enum assay_status mutants_read_text(struct mutant_text *out, const char *path,
     out->line_count = lines;
     return ASSAY_OK;
 }
+
+enum assay_status assay_respace(struct assay_bytes *out, const char *path, struct assay_bytes text,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    // Where blanks between tokens mean nothing; a regular expression in JavaScript is no string
+    // here.
+    static const char *const globs[] = {"**/*.py", "**/*.c", "**/*.h", "**/*.cc", "**/*.cpp",
+            "**/*.cxx", "**/*.hpp", "**/*.java", "**/*.go", "**/*.rs", "**/*.cs"};
+    struct mutant_text read;
+    enum assay_status status;
+    char *bytes;
+    size_t len = 0;
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof(globs) / sizeof(globs[0]); i++)
+        known |= assay_glob_match(globs[i], path);
+    *out = text;
+    if (!known)
+        return ASSAY_OK;
+    status = mutants_read_text(&read, path, text, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    bytes = assay_arena_alloc(arena, 2 * text.len + 1);
+    if (!bytes)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < text.len; i++) {
+        bytes[len++] = text.data[i];
+        if (read.code[i] && (text.data[i] == '(' || text.data[i] == '['))
+            bytes[len++] = ' ';
+    }
+    *out = (struct assay_bytes){bytes, len};
+    return ASSAY_OK;
+}

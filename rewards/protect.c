@@ -10,6 +10,7 @@
 
 #define GLOBS_MAX 4096
 #define COMMAND_WORDS_MAX 64
+#define RECENT 8
 
 // Python loads these at start; a package's entry points name plugins that pytest loads.
 #define PYTHON_START                                                                               \
@@ -77,12 +78,22 @@ struct list {
     bool no_memory;
 };
 
+// Tests of one file, and files of one folder, stand beside each other.
+static bool is_recent(const struct list *list, const char *glob)
+{
+    const size_t first = list->count > RECENT ? list->count - RECENT : 0;
+
+    for (size_t i = first; i < list->count; i++)
+        if (strcmp(list->items[i], glob) == 0)
+            return true;
+    return false;
+}
+
 static void push(struct list *list, const char *glob)
 {
     if (glob == NULL)
         list->no_memory = true;
-    else if (list->count < GLOBS_MAX &&
-            (list->count == 0 || strcmp(list->items[list->count - 1], glob) != 0))
+    else if (list->count < GLOBS_MAX && !is_recent(list, glob))
         list->items[list->count++] = glob;
 }
 
@@ -96,19 +107,6 @@ static bool begin_list(struct list *list, struct assay_arena *arena)
 // --- what an instance adds
 // ------------------------------------------------------------------------
 
-// Does the gold patch change a file that the glob means?
-static bool is_of_gold(const struct assay_patch *gold, const char *glob)
-{
-    for (size_t i = 0; gold != NULL && i < gold->file_count; i++) {
-        const char *const paths[] = {gold->files[i].old_path, gold->files[i].new_path};
-
-        for (size_t j = 0; j < 2; j++)
-            if (paths[j] != NULL && assay_glob_match(glob, paths[j]))
-                return true;
-    }
-    return false;
-}
-
 // A '*' or '?' in a path would be one of the glob's.
 static bool is_plain(struct assay_text path)
 {
@@ -116,62 +114,102 @@ static bool is_plain(struct assay_text path)
             memchr(path.data, '?', path.len) == NULL;
 }
 
-static void push_path(struct list *list, const struct assay_patch *gold, const char *glob)
+static bool is_test_folder(struct assay_text name)
 {
-    if (glob == NULL)
-        list->no_memory = true;
-    else if (!is_of_gold(gold, glob))
-        push(list, glob);
+    static const char *const names[] = {"test", "tests", "t", "spec", "specs", "__tests__",
+            "unittests", "testsuite", "testdata"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (assay_text_is(name, names[i]))
+            return true;
+    return false;
 }
 
-// "path::test", wherever the path begins. A doctest's id names product code.
-static void push_test_path(struct list *list, const struct assay_patch *gold, const char *id)
+// The folder of tests that the path is in, with all that is in it. Other folders hold products,
+// too.
+static void push_folder(struct list *list, const char *front, struct assay_text path)
 {
-    struct assay_text rest = assay_text_of(id), path;
+    size_t begin = 0;
 
-    if (!assay_text_split(&rest, "::", &path) || !is_plain(path))
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.data[i] != '/')
+            continue;
+        if (is_test_folder((struct assay_text){path.data + begin, i - begin})) {
+            push(list, assay_arena_printf(list->arena, "%s%.*s/**", front, (int)i, path.data));
+            return;
+        }
+        begin = i + 1;
+    }
+}
+
+// A file of tests, wherever its path begins, and its folder.
+static void push_test_file(struct list *list, struct assay_text path)
+{
+    if (!is_plain(path))
         return;
-    push_path(list, gold, assay_arena_printf(list->arena, "**/%.*s", (int)path.len, path.data));
+    push(list, assay_arena_printf(list->arena, "**/%.*s", (int)path.len, path.data));
+    push_folder(list, "**/", path);
+}
+
+// "path::test". Next to each other in the lists are tests of one file.
+static void push_test_paths(struct list *list, const struct assay_strings *ids)
+{
+    struct assay_text before = {"", 0};
+
+    for (size_t i = 0; i < ids->count; i++) {
+        struct assay_text rest = assay_text_of(ids->items[i]), path;
+
+        if (!assay_text_split(&rest, "::", &path) ||
+                (path.len == before.len && memcmp(path.data, before.data, path.len) == 0))
+            continue;
+        before = path;
+        push_test_file(list, path);
+    }
 }
 
 // "a.b.Class.test" is in a/b.py.
-static void push_test_module(struct list *list, const struct assay_patch *gold, const char *id)
+static void push_test_module(struct list *list, const char *id)
 {
     const char *full = assay_match_unittest_id(list->arena, id);
-    char *glob = assay_arena_printf(list->arena, "**/%s", full != NULL ? full : id);
-    char *dot = NULL;
+    char *path = assay_arena_printf(list->arena, "%s", full != NULL ? full : id);
 
-    if (glob == NULL) {
+    if (path == NULL) {
         list->no_memory = true;
         return;
     }
     for (unsigned i = 0; i < 2; i++) {
-        dot = strrchr(glob, '.');
+        char *dot = strrchr(path, '.');
+
         if (dot == NULL)
             return;
         *dot = '\0';
     }
-    for (char *at = glob + 3; *at != '\0'; at++)
+    for (char *at = path; *at != '\0'; at++)
         if (*at == '.')
             *at = '/';
-    if (is_plain(assay_text_of(glob + 3)))
-        push_path(list, gold, assay_arena_printf(list->arena, "%s.py", glob));
+    path = assay_arena_printf(list->arena, "%s.py", path);
+    if (path != NULL)
+        push_test_file(list, assay_text_of(path));
+    else
+        list->no_memory = true;
 }
 
-static void push_tests(
-        struct list *list, const struct assay_instance *instance, const struct assay_patch *gold)
+static void push_tests(struct list *list, const struct assay_instance *instance)
 {
     const struct assay_strings *const lists[] = {&instance->fail_to_pass, &instance->pass_to_pass};
-    const bool modules = strcmp(instance->framework, "unittest") == 0;
 
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
+        if (strcmp(instance->framework, "unittest") != 0) {
+            push_test_paths(list, lists[i]);
+            continue;
+        }
         for (size_t j = 0; j < lists[i]->count; j++)
-            (modules ? push_test_module : push_test_path)(list, gold, lists[i]->items[j]);
+            push_test_module(list, lists[i]->items[j]);
+    }
 }
 
 // "run.sh", "tests/run.py", "./check" of the command, or of a script in it.
-static void push_command(
-        struct list *list, const struct assay_instance *instance, const struct assay_patch *gold)
+static void push_command(struct list *list, const struct assay_instance *instance)
 {
     size_t pushed = 0;
 
@@ -186,25 +224,52 @@ static void push_command(
                     memchr(word.data, '.', word.len) == NULL || pushed == COMMAND_WORDS_MAX)
                 continue;
             pushed++;
-            push_path(
-                    list, gold, assay_arena_printf(list->arena, "%.*s", (int)word.len, word.data));
+            push(list, assay_arena_printf(list->arena, "%.*s", (int)word.len, word.data));
         }
     }
+}
+
+// A patch that cannot be read changes nothing.
+static const struct assay_patch *read_patch(
+        const struct assay_bytes *text, struct assay_arena *arena)
+{
+    struct assay_patch *patch = NULL;
+
+    if (text->data == NULL ||
+            assay_patch_parse(&patch, text->data, text->len, arena, NULL) != ASSAY_OK)
+        return NULL;
+    return patch;
+}
+
+static void push_patch(struct list *list, const struct assay_patch *patch, bool folders)
+{
+    for (size_t i = 0; patch != NULL && i < patch->file_count; i++) {
+        const char *const paths[] = {patch->files[i].old_path, patch->files[i].new_path};
+
+        for (size_t j = 0; j < 2; j++) {
+            if (paths[j] == NULL)
+                continue;
+            if (!folders)
+                push(list, paths[j]);
+            else if (is_plain(assay_text_of(paths[j])))
+                push_folder(list, "", assay_text_of(paths[j]));
+        }
+    }
+}
+
+static struct assay_strings finished(const struct list *list)
+{
+    return (struct assay_strings){list->items, list->count};
 }
 
 enum assay_status assay_protection_make(struct assay_protection *out,
         const struct assay_instance *instance, struct assay_arena *arena, struct assay_error *err)
 {
-    struct list globs, partly;
-    struct assay_patch *gold = NULL;
+    struct list globs, partly, tests, exempt;
 
-    if (!begin_list(&globs, arena) || !begin_list(&partly, arena))
+    if (!begin_list(&globs, arena) || !begin_list(&partly, arena) || !begin_list(&tests, arena) ||
+            !begin_list(&exempt, arena))
         return assay_fail(err, ASSAY_ENOMEM, "no memory for protected files");
-    // A gold patch that cannot be read changes nothing.
-    if (instance->gold_patch.data != NULL &&
-            assay_patch_parse(&gold, instance->gold_patch.data, instance->gold_patch.len, arena,
-                    NULL) != ASSAY_OK)
-        gold = NULL;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (strcmp(rows[i].framework, instance->framework) != 0)
             continue;
@@ -213,11 +278,13 @@ enum assay_status assay_protection_make(struct assay_protection *out,
         for (const char *const *glob = rows[i].partly; *glob != NULL; glob++)
             push(&partly, *glob);
     }
-    push_tests(&globs, instance, gold);
-    push_command(&globs, instance, gold);
-    if (globs.no_memory)
+    push_tests(&tests, instance);
+    push_command(&tests, instance);
+    push_patch(&tests, read_patch(&instance->test_patch, arena), true);
+    push_patch(&exempt, read_patch(&instance->gold_patch, arena), false);
+    if (tests.no_memory)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for protected files");
-    out->globs = (struct assay_strings){globs.items, globs.count};
-    out->partly = (struct assay_strings){partly.items, partly.count};
+    *out = (struct assay_protection){
+            finished(&globs), finished(&partly), finished(&tests), finished(&exempt)};
     return ASSAY_OK;
 }

@@ -14,12 +14,14 @@
 
 // Globs (tasks/instance.h).
 struct assay_protection {
-    // Whole files: what the framework loads by itself, modules that could stand for the
-    // framework's own, files that hold expected tests, files that the test command names. Of the
-    // last two those are left out that the gold patch changes.
+    // Whole files: what the framework loads by itself, and modules that could stand for its own.
     struct assay_strings globs;
     // Files that hold more than the runner's settings: assay_protect_change() decides.
     struct assay_strings partly;
+    // Whole files: those that hold expected tests, folders of tests that those or files of the
+    // test patch are in, files that the test command names.
+    struct assay_strings tests;
+    struct assay_strings exempt; // paths that `tests` does not mean: the gold patch changes them
 };
 
 // The lists are in the arena. Errors: ASSAY_ENOMEM.

@@ -177,10 +177,7 @@ ASSAY_MUST_USE enum assay_status assay_reorder_unittest(const struct assay_strin
 ASSAY_MUST_USE enum assay_status assay_reorder_prove(const struct assay_strings *argv,
         const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
         struct assay_error *err);
-ASSAY_MUST_USE enum assay_status assay_reorder_ctest(const struct assay_strings *argv,
-        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
-        struct assay_error *err);
-ASSAY_MUST_USE enum assay_status assay_reorder_go(const struct assay_strings *argv,
+ASSAY_MUST_USE enum assay_status assay_reorder_wrapped(const struct assay_strings *argv,
         const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
         struct assay_error *err);
 bool assay_emits_pytest(const char *id);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // reorder.c - the same tests in another order: what each framework's command needs for it.
 //
-// pytest's plugin and unittest's runner read ASSAY_ORDER themselves. prove and ctest draw their own
-// random order; go's is drawn from the seed. cargo's is for nightly compilers only.
+// pytest's plugin, unittest's runner and the wrappers of ctest and go read ASSAY_ORDER themselves;
+// prove is told on its command line. ctest and prove draw their own random order. cargo's is for
+// nightly compilers only.
 #include <string.h>
 
 #include "rewards/reader.h"
@@ -14,23 +15,22 @@ static bool is_program(const char *word, const char *name)
     return strcmp(slash != NULL ? slash + 1 : word, name) == 0;
 }
 
-// argv with one word more, at `at`.
-static enum assay_status insert(const struct assay_strings *argv, size_t at, const char *word,
-        struct assay_strings *out, struct assay_arena *arena, struct assay_error *err)
+static enum assay_status as_it_is(
+        const struct assay_strings *argv, struct assay_strings *out, bool *possible, bool is)
 {
-    const char **items = assay_arena_array(arena, argv->count + 1, sizeof(*items));
-    size_t count = 0;
-
-    if (items == NULL || word == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "no memory for the test command");
-    for (size_t i = 0; i <= argv->count; i++) {
-        if (i == at)
-            items[count++] = word;
-        if (i < argv->count)
-            items[count++] = argv->items[i];
-    }
-    *out = (struct assay_strings){items, count};
+    *out = *argv;
+    *possible = is;
     return ASSAY_OK;
+}
+
+enum assay_status assay_reorder_wrapped(const struct assay_strings *argv, const char *order,
+        struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    (void)order;
+    (void)arena;
+    (void)err;
+    return as_it_is(argv, out, possible, true);
 }
 
 // xdist's workers, which order what they run, do not load our plugin.
@@ -41,13 +41,11 @@ enum assay_status assay_reorder_pytest(const struct assay_strings *argv, const c
     (void)order;
     (void)arena;
     (void)err;
-    *possible = true;
     for (size_t i = 0; i < argv->count; i++)
         if (strncmp(argv->items[i], "-n", 2) == 0 ||
                 strncmp(argv->items[i], "--numprocesses", 14) == 0)
-            *possible = false;
-    *out = *argv;
-    return ASSAY_OK;
+            return as_it_is(argv, out, possible, false);
+    return as_it_is(argv, out, possible, true);
 }
 
 enum assay_status assay_reorder_unittest(const struct assay_strings *argv, const char *order,
@@ -57,48 +55,25 @@ enum assay_status assay_reorder_unittest(const struct assay_strings *argv, const
     (void)order;
     (void)arena;
     (void)err;
-    *possible = assay_command_is_unittest(argv);
-    *out = *argv;
-    return ASSAY_OK;
+    return as_it_is(argv, out, possible, assay_command_is_unittest(argv));
 }
 
 enum assay_status assay_reorder_prove(const struct assay_strings *argv, const char *order,
         struct assay_strings *out, bool *possible, struct assay_arena *arena,
         struct assay_error *err)
 {
-    *possible = argv->count > 0 && is_program(argv->items[0], "prove");
-    if (!*possible) {
-        *out = *argv;
-        return ASSAY_OK;
-    }
-    return insert(
-            argv, 1, strcmp(order, "reverse") == 0 ? "--reverse" : "--shuffle", out, arena, err);
-}
+    const char **items;
 
-enum assay_status assay_reorder_ctest(const struct assay_strings *argv, const char *order,
-        struct assay_strings *out, bool *possible, struct assay_arena *arena,
-        struct assay_error *err)
-{
-    (void)order;
-    *possible = argv->count > 0 && is_program(argv->items[0], "ctest");
-    if (!*possible) {
-        *out = *argv;
-        return ASSAY_OK;
-    }
-    return insert(argv, 1, "--schedule-random", out, arena, err);
-}
-
-enum assay_status assay_reorder_go(const struct assay_strings *argv, const char *order,
-        struct assay_strings *out, bool *possible, struct assay_arena *arena,
-        struct assay_error *err)
-{
-    *possible = argv->count > 1 && is_program(argv->items[0], "go") &&
-            strcmp(argv->items[1], "test") == 0;
-    if (!*possible) {
-        *out = *argv;
-        return ASSAY_OK;
-    }
-    return insert(argv, 2,
-            assay_arena_printf(arena, "-shuffle=%s", strcmp(order, "reverse") == 0 ? "1" : order),
-            out, arena, err);
+    if (argv->count == 0 || !is_program(argv->items[0], "prove"))
+        return as_it_is(argv, out, possible, false);
+    items = assay_arena_array(arena, argv->count + 1, sizeof(*items));
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for the test command");
+    items[0] = argv->items[0];
+    items[1] = strcmp(order, "reverse") == 0 ? "--reverse" : "--shuffle";
+    for (size_t i = 1; i < argv->count; i++)
+        items[i + 1] = argv->items[i];
+    *out = (struct assay_strings){items, argv->count + 1};
+    *possible = true;
+    return ASSAY_OK;
 }

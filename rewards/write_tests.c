@@ -173,14 +173,17 @@ static void compare(struct comparing *c)
 
         if (before == ASSAY_TEST_MISSING)
             add_new(c, id);
-        else if (passes(before) && was_run(&c->runs->before[0]) &&
-                fails(find(&c->runs->before[0], id)))
+        else if (passes(before) && passes(after->results[i].status) &&
+                was_run(&c->runs->before[0]) && fails(find(&c->runs->before[0], id)))
             add_new(c, id); // an old test that asks for more now
         else if (passes(before))
             check_old(c, id);
     }
     if (c->passes_count == 0)
-        set_fault(c, "there is no new test that passes on the fixed tree", NULL);
+        set_fault(c,
+                c->flaky_count ? "every new test says one thing and then another"
+                               : "there is no new test that passes on the fixed tree",
+                NULL);
     if (was_run(&c->runs->before[0]) && c->fails_count == 0)
         set_fault(c,
                 c->wrong_count

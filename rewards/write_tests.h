@@ -8,7 +8,9 @@
 //   2. on the buggy tree the run ends, and a new test fails there, for the right reason: it ran,
 //   and
 //      did not die of a name or a module that is not there;
-//   3. both say so twice (a test that wavers counts for nothing);
+//   3. both say so twice, the second time over source whose blanks differ (rewards/mutants.h): a
+//   test
+//      that wavers, or that reads the source instead of running it, counts for nothing;
 //   4. enough mutants of the fix are killed: a new test that passes on the fix fails on them.
 #ifndef ASSAY_REWARDS_WRITE_TESTS_H
 #define ASSAY_REWARDS_WRITE_TESTS_H

@@ -18,6 +18,7 @@
 #include "sandbox/nets.h"
 #include "sandbox/quota.h"
 #include "sandbox/spawner.h"
+#include "sandbox/stage.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
@@ -34,6 +35,8 @@ struct grave {
 struct forge {
     const struct spawner *spawner; // a copy, by fork
     int fd;
+    int full_fd,
+            stage_fd; // mount namespaces: as the spawner's; the stage's, which plain boxes copy
     struct assay_nets nets;
     struct grave *graves; // owned; by slot
     uint64_t *busy;       // owned; numbers of groups that could not be removed yet
@@ -253,8 +256,15 @@ static bool open_network(struct forge *forge, struct assay_fault *fault)
             assay_nets_open(&forge->nets, forge->spawner->fresh_network, fault);
 }
 
+// Whatever is no plain box wants more of the host than the stage has.
+static bool choose_mounts(const struct forge *forge, bool stage)
+{
+    return forge->stage_fd < 0 || setns(stage ? forge->stage_fd : forge->full_fd, CLONE_NEWNS) == 0;
+}
+
 static void make(struct forge *forge, const struct assay_forge_order *order)
 {
+    const bool plain = order->shape == ASSAY_SHAPE_PLAIN;
     struct grave *grave = &forge->graves[order->slot];
     struct assay_forge_made made;
     struct making making = begin(forge->spawner, order, &made);
@@ -264,9 +274,14 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
 
     making.is_sibling = true;
     if (open_network(forge, making.fault) && make_rest(&making) &&
-            assay_nets_enter(&forge->nets, &grave->net, making.fault))
-        made.pid = make_init(&making);
-    if (forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault))
+            assay_nets_enter(&forge->nets, &grave->net, making.fault)) {
+        if (plain || choose_mounts(forge, false))
+            made.pid = make_init(&making);
+        else
+            (void)assay_fault_set(making.fault, "mount namespace");
+    }
+    if ((forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault)) ||
+            (!plain && !choose_mounts(forge, true)))
         _exit(1); // the next one begins anew
     if (made.pid <= 0) {
         discard(forge, order);
@@ -334,9 +349,26 @@ static bool shed(const struct spawner *spawner, int fd)
     return assay_fds_keep_only(fds, sizeof(fds) / sizeof(fds[0]), &fault);
 }
 
+// As before where that cannot be done.
+static void enter_stage(struct forge *forge)
+{
+    struct assay_fault fault;
+
+    if (!forge->spawner->staged || forge->spawner->tier != ASSAY_TIER_A)
+        return;
+    forge->full_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (forge->full_fd < 0)
+        return;
+    if (assay_stage_enter(&fault))
+        forge->stage_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (forge->stage_fd < 0 && setns(forge->full_fd, CLONE_NEWNS) < 0)
+        _exit(1);
+}
+
 static _Noreturn void run(const struct spawner *spawner, int fd)
 {
-    struct forge forge = {.spawner = spawner, .fd = fd, .nets.home_fd = -1};
+    struct forge forge = {
+            .spawner = spawner, .fd = fd, .full_fd = -1, .stage_fd = -1, .nets.home_fd = -1};
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
@@ -345,6 +377,7 @@ static _Noreturn void run(const struct spawner *spawner, int fd)
     (void)sys_schedule(0, SCHED_BATCH, AHEAD_RUNTIME_NS);
     if (!shed(spawner, fd))
         _exit(1);
+    enter_stage(&forge);
     forge.graves = calloc(ASSAY_BOXES_MAX, sizeof(*forge.graves));
     if (forge.graves == NULL)
         _exit(1);

@@ -359,6 +359,9 @@ static void reap(struct life *life)
         hear_payload(life); // it may have failed, or ended, before we listened
         end(life, assay_notify_status(&life->notify, pid, wait_status));
     }
+    // Whatever runs in here is a child of ours, or of one: nothing does. No need to be killed.
+    if (life->ended && !is_session(life) && pid < 0 && errno == ECHILD)
+        _exit(0);
 }
 
 // A limit of the box was passed. Where no group counts, only what we reap is

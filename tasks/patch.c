@@ -86,11 +86,12 @@ enum assay_status patch_cut_lines(struct patch_reader *reader, struct assay_byte
 }
 
 static enum assay_status check_path(
-        const struct patch_reader *reader, const struct patch_head *head, const char *path)
+        struct patch_reader *reader, const struct patch_head *head, const char *path)
 {
-    if (path != NULL && !assay_patch_path_allowed(path))
-        return patch_fail(reader, head->line, "%.120s: a patch may not name this path", path);
-    return ASSAY_OK;
+    if (path == NULL || assay_patch_path_allowed(path))
+        return ASSAY_OK;
+    reader->ours = true;
+    return patch_fail(reader, head->line, "%.120s: a patch may not name this path", path);
 }
 
 static enum assay_status check_modes(
@@ -215,8 +216,10 @@ static enum assay_status read_file(
     status = check_path(reader, head, file->old_path);
     if (status == ASSAY_OK)
         status = check_path(reader, head, file->new_path);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK) {
         status = check_modes(reader, head);
+        reader->ours = status != ASSAY_OK;
+    }
     return status;
 }
 
@@ -339,6 +342,7 @@ static enum assay_status read_exactly(struct assay_patch **out, struct assay_byt
             return assay_fail(err, ASSAY_ENOMEM, "no memory for a patch");
         patch->format = ASSAY_FORMAT_DIFF;
         patch->exact_refusal = assay_arena_strdup(arena, refusal.message);
+        patch->exact_refused_by_us = reader.ours;
     } else {
         patch->exact = patch;
     }
@@ -373,6 +377,7 @@ enum assay_status patch_read_diff(struct assay_patch **out, struct assay_bytes o
         patch = exact;
     patch->exact = exact->exact;
     patch->exact_refusal = exact->exact_refusal;
+    patch->exact_refused_by_us = exact->exact_refused_by_us;
     patch->bytes = outer.len;
     patch->text = outer;
     *out = patch;

@@ -117,6 +117,7 @@ struct assay_patch {
     // NULL when git refuses it, for the reason in exact_refusal ("line N: reason").
     const struct assay_patch *exact;
     const char *exact_refusal;
+    bool exact_refused_by_us; // for a name or a mode that no patch may have, whatever git says
 };
 
 // Parse a unified diff into the arena. Errors are ASSAY_EPATCH with "line N: reason". A text

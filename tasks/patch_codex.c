@@ -99,7 +99,9 @@ static enum assay_status read_added(struct patch_reader *reader, struct assay_pa
         return patch_fail(
                 reader, end, "%.120s: a line of a new file starts with '+'", file->new_path);
     status = make_lines(reader, &hunk, end - start);
-    for (size_t i = start; i < end && status == ASSAY_OK; i++) {
+    if (status != ASSAY_OK || hunk.lines == NULL)
+        return status;
+    for (size_t i = start; i < end; i++) {
         struct assay_bytes text = reader->lines[i];
 
         text.data++;
@@ -108,7 +110,7 @@ static enum assay_status read_added(struct patch_reader *reader, struct assay_pa
                 (struct assay_patch_line){.kind = ASSAY_LINE_ADD, .text = text};
     }
     hunk.new_count = hunk.line_count;
-    if (status == ASSAY_OK && hunk.line_count > 0)
+    if (hunk.line_count > 0)
         status = patch_add_hunk(reader, file, &capacity, &hunk);
     return status;
 }
@@ -144,10 +146,7 @@ static enum assay_status read_anchors(struct patch_reader *reader, struct assay_
         text = patch_bytes_trim(text);
         if (text.len >= 2 && memcmp(text.data + text.len - 2, "@@", 2) == 0)
             text.len -= 2; // "@@ ... @@"
-        if (text.len == 0 || is_numbered(text) ||
-                (text.len == 4 && memcmp(text.data, "... ", 4) == 0))
-            hunk->bare = true;
-        else
+        if (text.len > 0 && !is_numbered(text) && !patch_bytes_start(text, "... "))
             anchors[hunk->anchor_count++] = text;
     }
     hunk->anchors = anchors;
@@ -201,7 +200,7 @@ static enum assay_status read_hunk(struct patch_reader *reader, struct assay_pat
         end++;
     if (status == ASSAY_OK)
         status = make_lines(reader, hunk, end - reader->at);
-    if (status != ASSAY_OK)
+    if (status != ASSAY_OK || hunk->lines == NULL)
         return status;
     while (reader->at < end && take_line(reader, reader->at, hunk))
         reader->at++;

@@ -132,7 +132,9 @@ static bool next_in_hunk(struct gnu_reader *reader, const struct assay_patch_hun
         *kind = ' '; // its blank was eaten
         return true;
     }
-    *kind = line->data[0] == '=' ? ' ' : line->data[0];
+    *kind = line->data[0];
+    if (*kind == '=')
+        *kind = ' ';
     line->data++;
     line->len--;
     return *kind == ' ' || *kind == '+' || *kind == '-';

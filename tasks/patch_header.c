@@ -358,7 +358,8 @@ enum patch_found patch_header_find(struct patch_reader *reader, struct patch_hea
 
         if (combined_at(reader, reader->at)) {
             reader->doubtful = true;
-            reader->combined_line = patch_line_number(reader, reader->at);
+            if (reader->combined_line == 0)
+                reader->combined_line = patch_line_number(reader, reader->at);
             (void)patch_fail(reader, reader->at, "the combined diff of a merge cannot be applied");
             if (reader->tolerant)
                 return PATCH_BROKEN;

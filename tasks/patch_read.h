@@ -25,6 +25,7 @@ struct patch_reader {
     size_t binary_bytes;
     bool crlf_seen, lf_seen; // line ends of hunk lines
     size_t combined_line;    // a "diff --cc" that git passes over; 0: none
+    bool ours;               // what was refused is refused by a rule of ours: git would take it
     bool doubtful;           // strict reading: git takes this for something else than was meant
     struct assay_arena *arena;
     struct assay_error *err;

@@ -11,7 +11,6 @@ CREATE TABLE evidence (
     frame          BLOB NOT NULL,
     PRIMARY KEY (evaluation_number, attempt)
 ) STRICT;
-CREATE INDEX evidence_size ON evidence (evaluation_number, frame_bytes);
 
 -- Who makes the verdict of a key at this moment. A claim that is not renewed in
 -- time is anybody's; its number, which never comes again, tells a late owner from

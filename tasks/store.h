@@ -157,9 +157,13 @@ ASSAY_MUST_USE enum assay_status assay_store_get_evidence(struct assay_store *st
         const char *run_id, const char *instance_id, struct assay_arena *arena,
         struct assay_bytes **runs, size_t *count, struct assay_error *err);
 // Remove the evidence of a run (NULL: of all runs that began before `before`, RFC 3339); verdicts
-// stay. *removed: rows.
+// stay.
+struct assay_dropped {
+    size_t runs; // of tests
+    uint64_t bytes;
+};
 ASSAY_MUST_USE enum assay_status assay_store_drop_evidence(struct assay_store *store,
-        const char *run_id, const char *before, size_t *removed, struct assay_error *err);
+        const char *run_id, const char *before, struct assay_dropped *out, struct assay_error *err);
 
 // Everything a report needs about one evaluation.
 struct assay_evaluation_row {

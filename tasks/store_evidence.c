@@ -116,8 +116,12 @@ enum assay_status assay_store_get_evidence(struct assay_store *store, const char
 
 struct drop_args {
     const char *run_id, *before;
-    size_t removed;
+    struct assay_dropped dropped;
 };
+
+#define DROPPED_EVALUATIONS                                                                        \
+    " evaluation_number IN (SELECT evaluation_number FROM evaluations JOIN runs USING"             \
+    " (run_number) WHERE run_id = ?1 OR (?1 IS NULL AND started_at < ?2))"
 
 static enum assay_status drop_work(sqlite3 *db, void *user, struct assay_error *err)
 {
@@ -126,23 +130,30 @@ static enum assay_status drop_work(sqlite3 *db, void *user, struct assay_error *
     enum assay_status status;
 
     assay_query_begin(&query, db,
-            "DELETE FROM evidence WHERE evaluation_number IN (SELECT evaluation_number"
-            " FROM evaluations JOIN runs USING (run_number)"
-            " WHERE run_id = ?1 OR (?1 IS NULL AND started_at < ?2))");
+            "SELECT count(*), coalesce(sum(frame_bytes), 0) FROM evidence"
+            " WHERE" DROPPED_EVALUATIONS);
     assay_query_text(&query, args->run_id);
     assay_query_text(&query, args->before);
-    status = assay_query_run(&query, "drop evidence", err);
-    args->removed = (size_t)sqlite3_changes(db);
-    return status;
+    if (assay_query_row(&query)) {
+        args->dropped.runs = assay_column_u64(&query, 0);
+        args->dropped.bytes = assay_column_u64(&query, 1);
+    }
+    status = assay_query_end(&query, "drop evidence", err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_query_begin(&query, db, "DELETE FROM evidence WHERE" DROPPED_EVALUATIONS);
+    assay_query_text(&query, args->run_id);
+    assay_query_text(&query, args->before);
+    return assay_query_run(&query, "drop evidence", err);
 }
 
 enum assay_status assay_store_drop_evidence(struct assay_store *store, const char *run_id,
-        const char *before, size_t *removed, struct assay_error *err)
+        const char *before, struct assay_dropped *out, struct assay_error *err)
 {
     struct drop_args args = {.run_id = run_id, .before = before};
     const enum assay_status status = assay_store_write(store, drop_work, &args, err);
 
     if (status == ASSAY_OK)
-        *removed = args.removed;
+        *out = args.dropped;
     return status;
 }

@@ -25,8 +25,7 @@ struct assay_hunk_record {
     const char *path;
     size_t hunk_index;     // from 0 in its file
     int64_t offset;        // lines from where the header said
-    const char *tolerance; // "exact", "offset", "recount", "whitespace", "bare", "strip",
-                           // "newline", "crlf"
+    const char *tolerance; // "exact", or words joined by "+": docs/patches.md lists them
 };
 
 // One run of the tests, where a verdict rests on more than one.
@@ -92,7 +91,6 @@ struct assay_verdict {
     size_t hunk_count;
     const char *tier; // "A".."D"
     enum assay_evidence_kind evidence;
-    const char *compat; // whose rules judged ("swebench"); NULL: ours
     struct assay_usage usage;
     // Every run in its order, spoiled ones too, when there was more than one; else none.
     struct assay_attempt *attempts;
@@ -103,6 +101,7 @@ struct assay_verdict {
     const struct assay_localize_score *localize;
     const struct assay_write_tests_score *write_tests;
     const struct assay_shaped_reward *shaped;
+    const char *compat; // whose rules judged ("swebench"); NULL: ours
 };
 
 // One JSON object, keys as DESIGN section 4 lists them; indent 0: one line, no newline.

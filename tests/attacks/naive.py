@@ -121,6 +121,12 @@ class Runner:
         with open(os.path.join(self.repos, repo, "instance.json")) as file:
             return json.load(file)
 
+    def lacks(self, repo):
+        """Does this host lack a program that the suite needs?"""
+        instance = self.instance(repo)
+        needs = [tag[6:] for tag in instance["tags"] if tag.startswith("needs:")] + instance["test_cmd"][:1]
+        return any(name.startswith("/") and not os.path.exists(name) for name in needs)
+
     def tree(self, repo, patch, name):
         """Base, model patch, test files as eval.sh of SWE-bench puts them; what fails is passed over."""
         folder = os.path.join(self.work, name)
@@ -303,7 +309,7 @@ def grade_all(runner, rows, swebench_python):
         else:
             entry["missing"] = [name for name in row["naive"] if name not in rewarded and
                                 not (name == "swebench" and not swebench_python)]
-            if not rewarded:
+            if not rewarded and row["row"] != 0:
                 entry["missing"] = entry["missing"] or ["any"]
         entry["rewarded"] = rewarded
         entry["twin_honest"] = entry["twin"]["exit"] and entry["twin"]["stdout"] is not False
@@ -331,8 +337,7 @@ def main():
         rows = [json.loads(line) for line in file]
     if options.only:
         rows = [row for row in rows if any(re.fullmatch(word, row["id"]) for word in options.only)]
-    missing = {repo for repo in {row["repo"] for row in rows}
-               if runner.instance(repo)["test_cmd"][0].startswith("/usr/") and not os.path.exists(runner.instance(repo)["test_cmd"][0])}
+    missing = {repo for repo in {row["repo"] for row in rows} if runner.lacks(repo)}
     rows = [row for row in rows if row["repo"] not in missing]
     Answers.repos = runner.repos
     server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Answers)

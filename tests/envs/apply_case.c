@@ -398,6 +398,8 @@ static void end_all_lines(struct assay_buf *text, const char *end, bool strip)
 // What a model, or the way from it to here, does to a whole diff.
 static void damage_all(struct assay_buf *text, struct assay_rng *rng)
 {
+    static const char intro[] = "Here is the patch:\n\n```diff\n";
+
     switch (assay_rng_below(rng, 12)) {
     case 0:
         cut_lines(text, "diff --git ", "", true);
@@ -417,7 +419,7 @@ static void damage_all(struct assay_buf *text, struct assay_rng *rng)
         end_all_lines(text, "\n", true);
         break;
     case 5:
-        replace(text, 0, 0, "Here is the patch:\n\n```diff\n", 30);
+        replace(text, 0, 0, intro, strlen(intro));
         (void)assay_buf_adds(text, "```\nIt does what was asked.\n");
         break;
     case 6:
@@ -468,7 +470,7 @@ static struct apply_case *new_case(void)
 
     assert_non_null(c);
     assert_int_equal(assay_arena_create(&c->arena, (size_t)256 << 20, NULL), ASSAY_OK);
-    assay_buf_init(&c->patch, 4 * REAL_BYTES_MAX);
+    assay_buf_init(&c->patch, (size_t)4 * REAL_BYTES_MAX);
     c->before.arena = c->arena;
     return c;
 }

@@ -48,6 +48,9 @@ static struct class gnu_classes[] = {
         {"symbolic link may only lead", NULL, NULL, "links that lead out of the tree"},
         {"would change nothing", NULL, NULL, "GNU patch exits 0 and changes nothing"},
         {"changed again", NULL, NULL, "a file that is renamed or copied, and changed twice"},
+        {"only garbage was found", NULL, NULL, "an empty text"},
+        {"a directory is in the way", NULL, NULL,
+                "a file to be made where a directory is, which git finds made"},
         {"its folder is a file", NULL, NULL, "a folder in the place of a file"},
         {"GNU patch would read", NULL, NULL, "context diffs, normal diffs, ed scripts"},
 };

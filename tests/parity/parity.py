@@ -201,7 +201,8 @@ def grade_case(random_, rows):
         context = {"instance_id": row["instance_id"], "version": row["version"]}
         body = random_.sample(row["text"].split("\n"), k=min(12, row["text"].count("\n") + 1))
         said, _ = reference.parse(parser, row["text"], row)
-        ids = [key for key in (said or {}) if isinstance(key, str) and "\0" not in key] or IDS
+        ids = [key for key in (said or {}) if isinstance(key, str) and "\0" not in key and
+               not any("\ud800" <= c <= "\udfff" for c in key)] or IDS
     body = ["+ : '>>>>> Start Test Output'"] + body + ["+ : '>>>>> End Test Output'"]
     if random_.random() < 0.7:
         body.append(f">>>>> Test Exit Code: {random_.choice([0, 0, 1, 2, 137])}")

@@ -260,11 +260,25 @@ static void gradients_of_the_reference_are_transformers(void **state)
     compare_gradients(assay_ops_ref(ASSAY_DTYPE_F64));
 }
 
+static void logits_of_the_fast_filling_are_transformers(void **state)
+{
+    (void)state;
+    compare_logits(assay_ops_cpu(NULL));
+}
+
+static void gradients_of_the_fast_filling_are_transformers(void **state)
+{
+    (void)state;
+    compare_gradients(assay_ops_cpu(NULL));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test(logits_of_the_reference_are_transformers),
             cmocka_unit_test(gradients_of_the_reference_are_transformers),
+            cmocka_unit_test(logits_of_the_fast_filling_are_transformers),
+            cmocka_unit_test(gradients_of_the_fast_filling_are_transformers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

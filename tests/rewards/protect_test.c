@@ -20,6 +20,8 @@ static const char *const f2p[] = {"tests/test_a.py::test_x", "src/doc.py::src.do
 static const char *const modules[] = {"pkg.tests.test_b.Case.test_y", "test_z (pkg.more.Case)"};
 static const char *const command[] = {"sh", "-c", "./tools/run.sh && make check"};
 static const char gold[] = "--- a/src/doc.py\n+++ b/src/doc.py\n@@ -1 +1 @@\n-a\n+b\n";
+static const char test_patch[] =
+        "--- a/spec/more/x.txt\n+++ b/spec/more/x.txt\n@@ -1 +1 @@\n-a\n+b\n";
 
 static void whole_files(void **state)
 {
@@ -38,8 +40,11 @@ static void whole_files(void **state)
             {"pytest", "assay_pytest.py", true},
             {"pytest", "assay_report.py", true},
             {"pytest", "tests/test_a.py", true},
-            {"pytest", "tests/test_other.py", false},
-            {"pytest", "src/doc.py", false}, // doctests in what gold changes
+            {"pytest", "tests/test_other.py", true}, // in a folder of tests
+            {"pytest", "src/test_other.py", false},
+            {"pytest", "spec/data/x.json", true}, // in one of the test patch's
+            {"pytest", "test/client.py", false},  // no expected test is in it
+            {"pytest", "src/doc.py", false},      // doctests in what gold changes
             {"pytest", "src/product.py", false},
             {"pytest", "tools/run.sh", true},
             {"unittest", "pkg/tests/test_b.py", true},
@@ -69,7 +74,8 @@ static void whole_files(void **state)
         struct assay_instance instance = {.framework = rows[i].framework,
                 .fail_to_pass = {f2p, 2},
                 .test_cmd = {command, 3},
-                .gold_patch = {gold, sizeof(gold) - 1}};
+                .gold_patch = {gold, sizeof(gold) - 1},
+                .test_patch = {test_patch, sizeof(test_patch) - 1}};
         struct assay_protection protection;
         struct assay_arena *arena = NULL;
 
@@ -78,7 +84,10 @@ static void whole_files(void **state)
         assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
         assert_int_equal(assay_protection_make(&protection, &instance, arena, NULL), ASSAY_OK);
         print_message("%s: %s\n", rows[i].framework, rows[i].path);
-        assert_int_equal(matches(&protection.globs, rows[i].path), rows[i].protected);
+        assert_int_equal(matches(&protection.globs, rows[i].path) ||
+                        (matches(&protection.tests, rows[i].path) &&
+                                !matches(&protection.exempt, rows[i].path)),
+                rows[i].protected);
         assay_arena_destroy(arena);
     }
 }

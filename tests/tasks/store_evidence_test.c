@@ -83,7 +83,7 @@ static void evidence_goes_with_its_verdict(void **state)
 {
     struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
-    size_t removed = 0;
+    struct assay_dropped dropped = {0};
 
     open_run(store, "r1", arena);
     assert_evidence(store, "r1", "a__b-1", NULL, arena);
@@ -94,10 +94,11 @@ static void evidence_goes_with_its_verdict(void **state)
     assert_evidence(store, "r1", "a__b-2", NULL, arena);
 
     assert_int_equal(
-            assay_store_drop_evidence(store, NULL, "2000-01-01", &removed, NULL), ASSAY_OK);
-    assert_int_equal(removed, 0);
-    assert_int_equal(assay_store_drop_evidence(store, "r1", NULL, &removed, NULL), ASSAY_OK);
-    assert_int_equal(removed, 1);
+            assay_store_drop_evidence(store, NULL, "2000-01-01", &dropped, NULL), ASSAY_OK);
+    assert_int_equal(dropped.runs, 0);
+    assert_int_equal(assay_store_drop_evidence(store, "r1", NULL, &dropped, NULL), ASSAY_OK);
+    assert_int_equal(dropped.runs, 1);
+    assert_true(dropped.bytes > 0);
     assert_evidence(store, "r1", "a__b-1", NULL, arena);
     assay_store_close(store);
     assay_arena_destroy(arena);

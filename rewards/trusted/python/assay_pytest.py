@@ -50,6 +50,7 @@ class Recorder:
         self.channel = channel
         self.session = None
         self.ids = set()
+        self.marked = None  # tests that say themselves that they fail; None: not known here
         self.failed = 0  # failures that went through here
         self.counted = 0  # failures that the session had counted by then
 
@@ -67,6 +68,8 @@ class Recorder:
             when=when,
             outcome=report.outcome,
             xfail=hasattr(report, "wasxfail"),
+            # What is tested can call pytest.xfail(); what a test says of itself stands before it runs.
+            marked=self.marked is None or report.nodeid in self.marked,
         )
 
     @pytest.hookimpl(tryfirst=True)
@@ -75,6 +78,7 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
+        self.marked = {item.nodeid for item in session.items if any(item.iter_markers("xfail"))}
         self.channel.write("collected", count=len(session.items))
 
     @pytest.hookimpl(trylast=True)

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// gemm.c - matrix products beside OpenBLAS, and one row's product beside the memory's read
+// bandwidth.
+//
+// The shapes are minimind-3's layers with the 2,048 tokens of a training step, in all three
+// directions, and squares. Same thread count on both sides, in turns in one run, medians. OpenBLAS
+// chooses its own core type: the variables that could force one are taken away before it starts.
+//
+//     gemm [--json] [threads]
+#include <cblas.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "kernels/ops.h"
+
+enum { ROUNDS = 7 };
+
+static const double BOUND = 0.85;
+
+struct bench {
+    const struct assay_ops *ops;
+    struct assay_stream *stream;
+    bool json;
+    bool met;
+};
+
+static float *random_floats(size_t count)
+{
+    float *values = aligned_alloc(64, (count * sizeof(float) / 64 + 1) * 64);
+    struct assay_rng rng;
+
+    if (values == NULL)
+        exit(1); // NOLINT(concurrency-mt-unsafe): one thread
+    assay_rng_seed(&rng, 1, count);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)(assay_rng_unit(&rng) - 0.5);
+    return values;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double values[ROUNDS])
+{
+    qsort(values, ROUNDS, sizeof(values[0]), by_size);
+    return values[ROUNDS / 2];
+}
+
+static double since_s(uint64_t start_us)
+{
+    return (double)(assay_clock_us() - start_us) / 1e6;
+}
+
+enum direction { FORWARD, INPUT, WEIGHT };
+
+static void theirs(enum direction direction, const struct assay_matmul_args *a)
+{
+    const int M = (int)a->M, N = (int)a->N, K = (int)a->K;
+
+    switch (direction) {
+    case FORWARD:
+        cblas_sgemm(
+                CblasRowMajor, CblasNoTrans, CblasTrans, M, N, K, 1, a->x, K, a->w, K, 0, a->y, N);
+        break;
+    case INPUT:
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, M, K, N, 1, a->dy, N, a->w, K, 0,
+                a->dx, K);
+        break;
+    case WEIGHT:
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, M, 1, a->dy, N, a->x, K, 1,
+                a->dw, K);
+        break;
+    }
+}
+
+static void ours(
+        const struct bench *bench, enum direction direction, const struct assay_matmul_args *a)
+{
+    switch (direction) {
+    case FORWARD:
+        bench->ops->matmul_forward(a, bench->stream);
+        break;
+    case INPUT:
+        bench->ops->matmul_backward_input(a, bench->stream);
+        break;
+    case WEIGHT:
+        bench->ops->matmul_backward_weight(a, bench->stream);
+        break;
+    }
+}
+
+static void shape(struct bench *bench, size_t M, size_t N, size_t K, enum direction direction)
+{
+    static const char *const names[] = {"forward", "backward_input", "backward_weight"};
+    float *x = random_floats(M * K), *w = random_floats(N * K), *dy = random_floats(M * N);
+    float *y = random_floats(M * N), *dx = random_floats(M * K), *dw = random_floats(N * K);
+    const struct assay_matmul_args args = {
+            .y = y, .x = x, .w = w, .M = M, .N = N, .K = K, .dx = dx, .dw = dw, .dy = dy};
+    const double flops = 2.0 * (double)M * (double)N * (double)K;
+    double our_s[ROUNDS], their_s[ROUNDS], ratio = 0;
+
+    ours(bench, direction, &args); // page faults and threads
+    theirs(direction, &args);
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t start_us = assay_clock_us();
+
+        ours(bench, direction, &args);
+        our_s[i] = since_s(start_us);
+        start_us = assay_clock_us();
+        theirs(direction, &args);
+        their_s[i] = since_s(start_us);
+    }
+    ratio = median(their_s) / median(our_s);
+    bench->met = bench->met && ratio >= BOUND;
+    if (bench->json)
+        (void)printf(
+                "{\"bench\":\"gemm\",\"metric\":\"%s_%zux%zux%zu\",\"value\":%.1f,\"unit\":\"GFLOP/s\","
+                "\"spread\":%.1f,\"peer\":\"OpenBLAS\",\"peer_value\":%.1f,\"ratio\":%.3f,"
+                "\"bound\":%.2f,\"met\":%s}\n",
+                names[direction], M, N, K, flops / median(our_s) / 1e9,
+                flops / our_s[0] / 1e9 - flops / our_s[ROUNDS - 1] / 1e9,
+                flops / median(their_s) / 1e9, ratio, BOUND, ratio >= BOUND ? "true" : "false");
+    else
+        (void)printf("%-16s %5zu x %5zu x %5zu: %7.1f GFLOP/s, OpenBLAS %7.1f, ratio %.2f\n",
+                names[direction], M, N, K, flops / median(our_s) / 1e9,
+                flops / median(their_s) / 1e9, ratio);
+    free(x);
+    free(w);
+    free(dy);
+    free(y);
+    free(dx);
+    free(dw);
+}
+
+struct sweep {
+    const float *values;
+    size_t count;
+    double sum;
+};
+
+// One row times a matrix that no cache holds, beside OpenBLAS and beside reading the same bytes.
+static void vector(struct bench *bench)
+{
+    const size_t N = 32768, K = 2048;
+    float *x = random_floats(K), *w = random_floats(N * K), *y = random_floats(N);
+    const struct assay_matmul_args args = {.y = y, .x = x, .w = w, .M = 1, .N = N, .K = K};
+    const double bytes = (double)(N * K) * sizeof(float);
+    double our_s[ROUNDS], their_s[ROUNDS], ratio = 0;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t start_us = assay_clock_us();
+
+        bench->ops->matmul_forward(&args, bench->stream);
+        our_s[i] = since_s(start_us);
+        start_us = assay_clock_us();
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)N, (int)K, 1, w, (int)K, x, 1, 0, y, 1);
+        their_s[i] = since_s(start_us);
+    }
+    ratio = median(their_s) / median(our_s);
+    bench->met = bench->met && ratio >= BOUND;
+    if (bench->json)
+        (void)printf(
+                "{\"bench\":\"gemm\",\"metric\":\"row_%zux%zu\",\"value\":%.2f,\"unit\":\"GB/s\","
+                "\"spread\":%.2f,\"peer\":\"OpenBLAS sgemv\",\"peer_value\":%.2f,\"ratio\":%.3f,"
+                "\"bound\":%.2f,\"met\":%s}\n",
+                N, K, bytes / median(our_s) / 1e9,
+                bytes / our_s[0] / 1e9 - bytes / our_s[ROUNDS - 1] / 1e9,
+                bytes / median(their_s) / 1e9, ratio, BOUND, ratio >= BOUND ? "true" : "false");
+    else
+        (void)printf("one row, %zu x %zu: %.2f GB/s, OpenBLAS sgemv %.2f, ratio %.2f\n", N, K,
+                bytes / median(our_s) / 1e9, bytes / median(their_s) / 1e9, ratio);
+    free(x);
+    free(w);
+    free(y);
+}
+
+// OpenBLAS reads its variables when it is loaded: take them away and start again.
+static void drop_forced_core(char **argv)
+{
+    // NOLINTBEGIN(concurrency-mt-unsafe): one thread
+    if (getenv("OPENBLAS_CORETYPE") == NULL && getenv("OPENBLAS_L2_SIZE") == NULL)
+        return;
+    unsetenv("OPENBLAS_CORETYPE");
+    unsetenv("OPENBLAS_L2_SIZE");
+    // NOLINTEND(concurrency-mt-unsafe)
+    execv("/proc/self/exe", argv);
+}
+
+int main(int argc, char **argv)
+{
+    static const size_t layers[][2] = {
+            {768, 768}, {384, 768}, {2432, 768}, {768, 2432}, {6400, 768}};
+    struct bench bench = {.ops = assay_ops_cpu(NULL), .met = true};
+    struct assay_stream_options options = {0};
+
+    drop_forced_core(argv);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            bench.json = true;
+        else
+            options.thread_count = strtoul(argv[i], NULL, 10);
+    }
+    if (options.thread_count == 0)
+        options.thread_count = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    openblas_set_num_threads((int)options.thread_count);
+    if (bench.ops->device.stream_create(&bench.stream, &options, NULL) != ASSAY_OK)
+        return 1;
+    (void)fprintf(stderr, "%s; OpenBLAS core %s; %zu threads each\n", bench.ops->name,
+            openblas_get_corename(), options.thread_count);
+    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+        for (int direction = FORWARD; direction <= WEIGHT; direction++)
+            shape(&bench, 2048, layers[i][0], layers[i][1], (enum direction)direction);
+    shape(&bench, 512, 512, 512, FORWARD);
+    shape(&bench, 1024, 1024, 1024, FORWARD);
+    shape(&bench, 2048, 2048, 2048, FORWARD);
+    shape(&bench, 16, 2432, 768, FORWARD);
+    vector(&bench);
+    bench.ops->device.stream_destroy(bench.stream);
+    return bench.met ? 0 : 1;
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+// The head: logits are made a piece at a time (ROWS rows x COLUMNS of the vocabulary), used and
+// forgotten. A row's log-sum-exp runs over blocks of COLUMNS entries from 0, whoever made the
+// logits: logprob_of_logits gives the same bits.
+#include <assert.h>
+#include <math.h>
+
+#include "kernels/cpu.h"
+#include "kernels/cpu_simd.h"
+
+enum { ROWS = 512, COLUMNS = 1024 };
+
+// A row so far: sum = sum of e^{z - top}, moment = sum of e^{z - top} (z - top).
+struct running {
+    float top, sum, moment, target;
+};
+
+struct region {
+    const struct assay_logprob_args *args;
+    struct running *running; // [ROWS]
+    float *piece;            // logits of rows row.., columns column..
+    size_t stride, row, column, columns;
+};
+
+static void to_top(struct running *r, float top)
+{
+    float lanes[SIMD_LANES];
+
+    if (r->sum > 0) {
+        v_store(lanes, v_exp(v_set(r->top - top)));
+        r->moment = lanes[0] * (r->moment + r->sum * (r->top - top));
+        r->sum *= lanes[0];
+    }
+    r->top = top;
+}
+
+static void read_piece(struct running *r, const float *z, size_t count, float scale, bool moment)
+{
+    v16 top = v_set(r->top), sum = v_set(0), sum_z = v_set(0);
+
+    for (size_t v = 0; v < count; v += SIMD_LANES) {
+        const size_t lanes = count - v < SIMD_LANES ? count - v : SIMD_LANES;
+        float values[SIMD_LANES];
+
+        for (size_t i = 0; i < SIMD_LANES; i++)
+            values[i] = i < lanes ? z[v + i] * scale : -INFINITY;
+        top = v_max(v_load(values), top);
+    }
+    to_top(r, v_top(top));
+    top = v_set(r->top);
+    for (size_t v = 0; v < count; v += SIMD_LANES) {
+        const size_t lanes = count - v < SIMD_LANES ? count - v : SIMD_LANES;
+        const v16 over = v_sub(v_mul(v_load_some(z + v, lanes), v_set(scale)), top);
+        float e[SIMD_LANES] = {0};
+
+        v_store_some(e, v_exp(over), lanes);
+        sum = v_add(sum, v_load(e));
+        if (moment)
+            sum_z = v_fma(v_load(e), over, sum_z);
+    }
+    r->sum += v_sum(sum);
+    r->moment += v_sum(sum_z);
+}
+
+static void read_row(const struct region *region, size_t i)
+{
+    const struct assay_logprob_args *args = region->args;
+    const float *z = region->piece + i * region->stride;
+    struct running *r = &region->running[i];
+    const int32_t target = args->target[region->row + i];
+
+    read_piece(r, z, region->columns, (float)args->logit_scale, args->entropy != NULL);
+    if (target >= 0 && (size_t)target >= region->column &&
+            (size_t)target < region->column + region->columns)
+        r->target = z[(size_t)target - region->column] * (float)args->logit_scale;
+}
+
+static void begin_rows(struct running *running, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        running[i] = (struct running){.top = -INFINITY};
+}
+
+static void end_row(const struct assay_logprob_args *args, const struct running *r, size_t t)
+{
+    const float log_sum = logf(r->sum);
+    const bool skipped = args->target[t] < 0;
+
+    assert(skipped || (size_t)args->target[t] < args->V_valid);
+    ((float *)args->lse)[t] = r->top + log_sum;
+    ((float *)args->logp)[t] = skipped ? 0 : (r->target - r->top) - log_sum;
+    if (args->entropy != NULL)
+        ((float *)args->entropy)[t] = skipped ? 0 : log_sum - r->moment / r->sum;
+}
+
+static void read_rows(void *context, size_t from, size_t to, size_t thread)
+{
+    const struct region *region = context;
+
+    (void)thread;
+    for (size_t i = from; i < to; i++)
+        read_row(region, i);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+// Logits of a piece, into region->piece.
+static struct cpu_gemm piece_of(const struct region *region, size_t rows)
+{
+    const struct assay_logprob_args *args = region->args;
+
+    return (struct cpu_gemm){.c = region->piece,
+            .ldc = COLUMNS,
+            .a = (const float *)args->x + region->row * args->C,
+            .a_row = args->C,
+            .a_col = 1,
+            .b = (const float *)args->w + region->column * args->C,
+            .b_row = args->C,
+            .b_col = 1,
+            .M = rows,
+            .N = region->columns,
+            .K = args->C};
+}
+
+// The piece and the running rows; the stream's own scratch belongs to the products. Freed by the
+// caller.
+static float *piece_memory(struct assay_stream *stream, size_t rows)
+{
+    void *memory = NULL;
+    const size_t bytes = rows * (COLUMNS * sizeof(float) + sizeof(struct running));
+
+    if (stream->failure.status != ASSAY_OK ||
+            assay_host_alloc(&memory, bytes, &stream->failure) != ASSAY_OK)
+        return NULL;
+    return memory;
+}
+
+CPU_OP(logprob_forward, logprob)
+{
+    const size_t rows_max = smaller(ROWS, args->T);
+    struct region region = {.args = args, .stride = COLUMNS};
+
+    region.piece = piece_memory(stream, rows_max);
+    if (region.piece == NULL)
+        return;
+    region.running = (struct running *)(void *)(region.piece + rows_max * COLUMNS);
+    for (; region.row < args->T; region.row += ROWS) {
+        const size_t rows = smaller(ROWS, args->T - region.row);
+
+        begin_rows(region.running, rows);
+        for (region.column = 0; region.column < args->V_valid; region.column += COLUMNS) {
+            struct cpu_gemm gemm;
+
+            region.columns = smaller(COLUMNS, args->V_valid - region.column);
+            gemm = piece_of(&region, rows);
+            CPU(gemm)(stream, &gemm);
+            assay_pool_pieces(stream->pool, rows, 8, read_rows, &region);
+        }
+        for (size_t i = 0; i < rows; i++)
+            end_row(args, &region.running[i], region.row + i);
+    }
+    assay_host_release(region.piece);
+}
+
+// Whole rows: one task reads a row's blocks one after the other.
+static void whole_rows(void *context, size_t from, size_t to, size_t thread)
+{
+    const struct assay_logprob_args *args = *(const struct assay_logprob_args *const *)context;
+
+    (void)thread;
+    for (size_t t = from; t < to; t++) {
+        struct running running;
+        struct region region = {.args = args, .running = &running, .row = t};
+
+        begin_rows(&running, 1);
+        for (; region.column < args->V_valid; region.column += COLUMNS) {
+            // Read only: region.piece is written by products alone.
+            memcpy(&region.piece, &args->logits, sizeof(region.piece));
+            region.piece += t * args->V + region.column;
+            region.columns = smaller(COLUMNS, args->V_valid - region.column);
+            read_row(&region, 0);
+        }
+        end_row(args, &running, t);
+    }
+}
+
+CPU_OP(logprob_of_logits, logprob)
+{
+    assay_pool_pieces(stream->pool, args->T, 1, whole_rows, &args);
+}
+
+// A row of logits becomes dL/dlogit.
+static void slope_row(const struct region *region, size_t i)
+{
+    const struct assay_logprob_args *args = region->args;
+    const size_t t = region->row + i;
+    float *z = region->piece + i * region->stride;
+    const int32_t target = args->target[t];
+    const float scale = (float)args->logit_scale, dlogp = ((const float *)args->dlogp)[t];
+    const v16 lse = v_set(((const float *)args->lse)[t]);
+    const float dentropy = args->dentropy != NULL ? ((const float *)args->dentropy)[t] : 0;
+    const v16 entropy = v_set(args->dentropy != NULL ? ((const float *)args->entropy)[t] : 0);
+
+    if (target < 0) {
+        memset(z, 0, region->columns * sizeof(float));
+        return;
+    }
+    for (size_t v = 0; v < region->columns; v += SIMD_LANES) {
+        const size_t lanes = smaller(SIMD_LANES, region->columns - v);
+        const v16 log_p = v_sub(v_mul(v_load_some(z + v, lanes), v_set(scale)), lse);
+        const v16 factor = v_fma(v_set(dentropy), v_add(log_p, entropy), v_set(dlogp));
+
+        v_store_some(z + v, v_mul(v_mul(v_set(-scale), v_exp(log_p)), factor), lanes);
+    }
+    if ((size_t)target >= region->column && (size_t)target < region->column + region->columns)
+        z[(size_t)target - region->column] += dlogp * scale;
+}
+
+static void slope_rows(void *context, size_t from, size_t to, size_t thread)
+{
+    const struct region *region = context;
+
+    (void)thread;
+    for (size_t i = from; i < to; i++)
+        slope_row(region, i);
+}
+
+// dx (+)= piece w, dw += piece^T x.
+static void piece_backward(struct assay_stream *stream, const struct region *region, size_t rows)
+{
+    const struct assay_logprob_args *args = region->args;
+    const struct cpu_gemm input = {.c = (float *)args->dx + region->row * args->C,
+            .ldc = args->C,
+            .a = region->piece,
+            .a_row = COLUMNS,
+            .a_col = 1,
+            .b = (const float *)args->w + region->column * args->C,
+            .b_row = 1,
+            .b_col = args->C,
+            .M = rows,
+            .N = args->C,
+            .K = region->columns,
+            .accumulate = region->column > 0};
+    const struct cpu_gemm weight = {.c = (float *)args->dw + region->column * args->C,
+            .ldc = args->C,
+            .a = region->piece,
+            .a_row = 1,
+            .a_col = COLUMNS,
+            .b = (const float *)args->x + region->row * args->C,
+            .b_row = 1,
+            .b_col = args->C,
+            .M = region->columns,
+            .N = args->C,
+            .K = rows,
+            .accumulate = true};
+
+    CPU(gemm)(stream, &input);
+    CPU(gemm)(stream, &weight);
+}
+
+CPU_OP(logprob_backward, logprob)
+{
+    const size_t rows_max = smaller(ROWS, args->T);
+    struct region region = {.args = args, .stride = COLUMNS};
+
+    region.piece = piece_memory(stream, rows_max);
+    if (region.piece == NULL)
+        return;
+    for (; region.row < args->T; region.row += ROWS) {
+        const size_t rows = smaller(ROWS, args->T - region.row);
+
+        for (region.column = 0; region.column < args->V_valid; region.column += COLUMNS) {
+            struct cpu_gemm gemm;
+
+            region.columns = smaller(COLUMNS, args->V_valid - region.column);
+            gemm = piece_of(&region, rows);
+            CPU(gemm)(stream, &gemm);
+            assay_pool_pieces(stream->pool, rows, 8, slope_rows, &region);
+            piece_backward(stream, &region, rows);
+        }
+    }
+    assay_host_release(region.piece);
+}
