@@ -185,7 +185,7 @@ static bool read_string(struct json *json, bool keep, struct assay_text *text, b
 
 // --- the rest ------------------------------------------------------------------------------------
 
-static bool digit(const struct json *json)
+static bool at_digit(const struct json *json)
 {
     return json->at < json->end && *json->at >= '0' && *json->at <= '9';
 }
@@ -195,26 +195,26 @@ static bool read_number(struct json *json)
     const char *back;
 
     (void)take(json, '-');
-    if (!digit(json))
+    if (!at_digit(json))
         return malformed(json);
     if (!take(json, '0'))
-        while (digit(json))
+        while (at_digit(json))
             json->at++;
     // A point or an "e" without digits behind it is not the number's.
     back = json->at;
     if (take(json, '.')) {
-        if (!digit(json))
+        if (!at_digit(json))
             json->at = back;
-        while (digit(json))
+        while (at_digit(json))
             json->at++;
     }
     back = json->at;
     if (take(json, 'e') || take(json, 'E')) {
         if (!take(json, '+'))
             (void)take(json, '-');
-        if (!digit(json))
+        if (!at_digit(json))
             json->at = back;
-        while (digit(json))
+        while (at_digit(json))
             json->at++;
     }
     return true;

@@ -200,7 +200,7 @@ static void answer(const struct request *request, struct assay_arena *arena)
 
 int main(void)
 {
-    struct request request;
+    struct request request = {.kind = NULL};
     struct assay_arena *arena;
 
     while (read_request(&request)) {
