@@ -177,7 +177,7 @@ static bool is_absolute(const struct applier *applier, const struct assay_patch_
     return applier->patch->format != ASSAY_FORMAT_DIFF && raw != NULL && raw[0] == '/';
 }
 
-static bool exists(struct applier *applier, const char *path)
+static bool is_there(struct applier *applier, const char *path)
 {
     struct path_entry *entry = NULL;
 
@@ -214,7 +214,7 @@ static enum assay_status resolve(struct applier *applier, size_t index, struct a
 
     if (named == NULL || strcmp(path, named) != 0)
         target->marks |= HUNK_STRIP;
-    else if (is_absolute(applier, file) && !exists(applier, path))
+    else if (is_absolute(applier, file) && !is_there(applier, path))
         return refuse(target, is_new ? file->new_raw : file->old_raw,
                 "the path is absolute, and no part of it is in the tree", err);
     target->old_path = file->old_path != NULL ? path : NULL;

@@ -162,7 +162,7 @@ struct gnu_choice {
 static bool looks_reversed(
         const struct assay_gnu_file *file, bool exists, const struct assay_file *old)
 {
-    if (exists && old->content.len > 0)
+    if (exists && old != NULL && old->content.len > 0)
         return file->missing[ASSAY_GNU_OLD] == 2;
     // The index line may say that the side that is not missing is empty.
     if (file->missing[exists ? ASSAY_GNU_OLD : ASSAY_GNU_NEW] == 1 &&

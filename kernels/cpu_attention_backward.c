@@ -72,6 +72,7 @@ static void begin_tile(const struct cpu_tile *tile, const struct scratch *scratc
 }
 
 // [rows] x [keys of the block]: rows . their D elements, for q.k and dout.v.
+// NOLINTNEXTLINE(readability-non-const-parameter): result is written through the product
 static void against_keys(const struct cpu_tile *tile, const struct scratch *scratch, float *packed,
         const void *rows, size_t key, size_t count, float *result)
 {

@@ -277,7 +277,7 @@ SIMD v16 v_scale(v16 a, v16 n)
 {
     // A NaN would be undefined as an integer, and a is one then too.
     const simd_int whole =
-            __builtin_convertvector(simd_pick((simd_int)(n == n), n, v_set(0)), simd_int);
+            __builtin_convertvector(simd_pick((simd_int)(n < v_set(1e9f)), n, v_set(0)), simd_int);
     const simd_int half = whole >> 1;
 
     return a * (v16)((half + 127) << 23) * (v16)((whole - half + 127) << 23);

@@ -24,7 +24,7 @@ struct corpus {
     struct assay_attacks *attacks;
     const struct assay_attacks_filter *filter;
     const char *dir;
-    struct assay_suite repos;   // the suite as it is on disk
+    struct assay_suite repos;  // the suite as it is on disk
     struct assay_arena *arena; // of that suite: holds everything that is read
 };
 
@@ -124,6 +124,8 @@ static enum assay_status read_line(struct corpus *corpus, struct assay_attack *a
         status = read_list(corpus, &attack->naive, line, "naive", err);
     if (status != ASSAY_OK)
         return status;
+    if (!assay_instance_id_valid(attack->id)) // it names files
+        return assay_fail(err, ASSAY_EINVAL, "id: '%.100s' is not [A-Za-z0-9_.-]", attack->id);
     attack->row = (unsigned)row;
     repo = assay_suite_find(&corpus->repos, attack->repo);
     if (!repo)
@@ -247,8 +249,7 @@ static enum assay_status hash_patches(struct corpus *corpus, struct assay_error 
         return status;
     for (size_t i = 0; i < predictions->count; i++) {
         assay_sha256_field_text(sha, predictions->items[i].instance_id);
-        assay_sha256_field(
-                sha, predictions->items[i].patch.data, predictions->items[i].patch.len);
+        assay_sha256_field(sha, predictions->items[i].patch.data, predictions->items[i].patch.len);
     }
     assay_sha256_hex(sha, predictions->sha256);
     assay_sha256_destroy(sha);
@@ -307,10 +308,12 @@ static bool ends_with(const char *text, const char *suffix)
 const struct assay_attack *assay_attacks_of(
         const struct assay_attacks *attacks, const char *instance_id, bool *twin)
 {
-    const char *suffix = ends_with(instance_id, TWIN_SUFFIX) ? TWIN_SUFFIX : ATTACK_SUFFIX;
-    const size_t len = strlen(instance_id) - strlen(suffix);
+    size_t len;
 
-    *twin = strcmp(suffix, TWIN_SUFFIX) == 0;
+    *twin = ends_with(instance_id, TWIN_SUFFIX);
+    if (!*twin && !ends_with(instance_id, ATTACK_SUFFIX))
+        return NULL;
+    len = strlen(instance_id) - strlen(*twin ? TWIN_SUFFIX : ATTACK_SUFFIX);
     for (size_t i = 0; i < attacks->count; i++) {
         const char *id = attacks->items[i].id;
 

@@ -50,11 +50,13 @@ enum assay_status assay_canary_draw(struct assay_canary_plan *out,
         uint64_t seed, struct assay_arena *arena, struct assay_error *err)
 {
     const struct assay_framework *framework = assay_framework_find(instance->framework);
-    struct assay_canary_bed bed = {
-            .instance = instance, .source = source, .arena = arena, .argv = instance->test_cmd};
+    struct assay_canary_bed bed = {.instance = instance,
+            .source = source,
+            .arena = arena,
+            .random = seed ^ STREAM,
+            .argv = instance->test_cmd};
     struct assay_canary_plan plan = {.seed = seed, .framework = instance->framework};
 
-    assay_rng_seed(&bed.rng, seed, STREAM);
     if (framework != NULL && framework->plant != NULL && !instance->no_canaries)
         framework->plant(&bed);
     plan.items = copy_of(&bed, bed.items, bed.count, sizeof(*bed.items));

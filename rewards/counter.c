@@ -98,28 +98,35 @@ struct replaced {
     const char *by;
 };
 
+// All lines that hold an expected value, or one of each test: any of those that are sure, or else
+// any of the others.
 static size_t choose_lines(struct counter *counter, struct assay_text text,
         enum assay_counter_shape shape, struct replaced *out, size_t room)
 {
     const bool all = counter->all || shape == ASSAY_COUNTER_DATA;
     struct assay_text rest = text, line;
     size_t count = 0, seen = 0;
+    bool sure = false, best_sure = false;
 
     while (count < room && assay_text_line(&rest, &line)) {
         const char *by = NULL;
 
-        if (assay_counter_begins_test(line))
+        if (assay_counter_begins_test(line)) {
             seen = 0;
+            best_sure = false;
+        }
         if (is_of_base(counter, line))
             continue;
-        by = assay_counter_line(&counter->bed, line, shape, counter->described);
-        if (by == NULL)
+        by = assay_counter_line(&counter->bed, line, shape, counter->described, &sure);
+        if (by == NULL || (best_sure && !sure && !all))
             continue;
-        if (all || seen == 0)
+        if (all || seen == 0) {
             out[count++] = (struct replaced){line, by};
-        else if (assay_canary_once_in(&counter->bed, seen + 1))
+        } else if ((sure && !best_sure) || assay_canary_once_in(&counter->bed, seen + 1)) {
             out[count - 1] = (struct replaced){line, by};
-        seen++;
+        }
+        seen = sure && !best_sure ? 1 : seen + 1;
+        best_sure = best_sure || sure;
     }
     return count;
 }
@@ -154,8 +161,8 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
     }
     assay_buf_add(&buf, text.data + from, text.len - from);
     bed->files[bed->file_count] = *file;
-    bed->files[bed->file_count].content = (struct assay_bytes){
-            assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
+    bed->files[bed->file_count].content =
+            (struct assay_bytes){assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
     if (buf.failed || bed->files[bed->file_count].content.data == NULL)
         bed->no_memory = true;
     assay_buf_free(&buf);
@@ -193,7 +200,7 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
     *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
             .all = says_lines(instance->framework),
             .described = says_lines(instance->framework)};
-    assay_rng_seed(&counter->bed.rng, seed, STREAM);
+    counter->bed.random = seed ^ STREAM;
     change_files(counter);
     if (counter->changed == 0) {
         counter->everywhere = true;
@@ -210,8 +217,8 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
 // ---------------------------------------------------------------------------------
 
 // Another id of a function of FAIL_TO_PASS, which the run itself did not know.
-static bool is_new_parameter(const struct assay_instance *instance,
-        const struct assay_outcome *first, const char *id)
+static bool is_new_parameter(
+        const struct assay_instance *instance, const struct assay_outcome *first, const char *id)
 {
     const size_t len = function_length(id);
 
@@ -228,8 +235,8 @@ enum assay_status assay_counter_passed(struct assay_strings *out,
         const struct assay_instance *instance, const struct assay_outcome *first,
         const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err)
 {
-    const char **items = assay_arena_array(
-            arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
+    const char **items =
+            assay_arena_array(arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
     size_t count = 0;
 
     if (items == NULL)

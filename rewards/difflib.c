@@ -305,10 +305,6 @@ static void match_large(struct matcher *m, const struct part *part)
 
 // --- setting up ----------------------------------------------------------------------------------
 
-struct popularity {
-    uint32_t item, count;
-};
-
 static int by_item(const void *a, const void *b)
 {
     const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
@@ -440,7 +436,8 @@ static size_t join_blocks(struct assay_block *blocks, size_t count)
 {
     size_t kept = 0;
 
-    qsort(blocks, count, sizeof(*blocks), by_place);
+    if (count > 0)
+        qsort(blocks, count, sizeof(*blocks), by_place);
     for (size_t i = 0; i < count; i++) {
         if (kept > 0 && blocks[kept - 1].a + blocks[kept - 1].len == blocks[i].a &&
                 blocks[kept - 1].b + blocks[kept - 1].len == blocks[i].b)
@@ -504,7 +501,7 @@ enum assay_status assay_difflib_ratio(
         for (size_t i = 0; i < m.block_count; i++)
             matches += m.blocks[i].len;
         // Python's own expression, so that the last bit is Python's too.
-        *out = a.len + b.len ? 2.0 * (double)matches / (double)(a.len + b.len) : 1.0;
+        *out = a.len + b.len > 0 ? 2.0 * (double)matches / (double)(a.len + b.len) : 1.0;
     }
     assay_arena_destroy(scratch);
     return status;

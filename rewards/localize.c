@@ -311,7 +311,8 @@ static size_t merge_runs(struct run *runs, size_t count)
 {
     size_t kept = 0;
 
-    qsort(runs, count, sizeof(*runs), by_first);
+    if (count > 0)
+        qsort(runs, count, sizeof(*runs), by_first);
     for (size_t i = 0; i < count; i++) {
         if (kept > 0 && runs[i].first <= runs[kept - 1].last + 1) {
             if (runs[i].last > runs[kept - 1].last)

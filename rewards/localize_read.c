@@ -115,9 +115,8 @@ static void strip_line(const char **at, const char **end)
         (*at)++;
     for (mark = *at; mark < *end && *mark >= '0' && *mark <= '9'; mark++)
         ;
-    if (mark == *at && mark < *end && strchr("-*+", *mark))
-        mark++;
-    else if (mark > *at && mark < *end && (*mark == '.' || *mark == ')'))
+    // "- ", "* ", "12. ", "12) "
+    if (mark < *end && strchr(mark == *at ? "-*+" : ".)", *mark))
         mark++;
     else
         mark = *at;
@@ -266,7 +265,7 @@ static bool find_json(const char **text, size_t *len)
 
     while (at < end && strchr(" \t\r\n", *at))
         at++;
-    if (end - at > 3 && memcmp(at, "```", 3) == 0) {
+    if (at + 3 < end && memcmp(at, "```", 3) == 0) {
         while (at < end && *at != '\n')
             at++;
         while (at < end && strchr(" \t\r\n", *at))

@@ -35,8 +35,10 @@ static struct statement statement_of(const struct mutant_text *text, size_t line
 static bool begins_with(const struct mutant_text *text, struct statement s, const char *word)
 {
     const size_t len = strlen(word);
-    const char after = s.at + len < text->bytes.len ? text->bytes.data[s.at + len] : '\0';
+    char after = '\0';
 
+    if (s.at + len < text->bytes.len)
+        after = text->bytes.data[s.at + len];
     return s.len >= len && memcmp(text->bytes.data + s.at, word, len) == 0 &&
             !(after == '_' || (after >= 'a' && after <= 'z') || (after >= 'A' && after <= 'Z') ||
                     (after >= '0' && after <= '9'));

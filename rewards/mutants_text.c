@@ -27,7 +27,9 @@ struct scan {
 
 static char peek(const struct scan *s, size_t ahead)
 {
-    return s->at + ahead < s->text.len ? s->text.data[s->at + ahead] : '\0';
+    if (s->at + ahead >= s->text.len)
+        return '\0';
+    return s->text.data[s->at + ahead];
 }
 
 // Bytes of the string that begins here, its quotes among them.

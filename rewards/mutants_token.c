@@ -69,12 +69,16 @@ static bool is_blank(char c)
 
 static char byte_at(const struct mutant_text *text, size_t at)
 {
-    return at < text->bytes.len ? text->bytes.data[at] : '\0';
+    if (at >= text->bytes.len)
+        return '\0';
+    return text->bytes.data[at];
 }
 
 static char byte_before(const struct mutant_text *text, size_t at)
 {
-    return at > 0 ? text->bytes.data[at - 1] : '\n';
+    if (at == 0)
+        return '\n';
+    return text->bytes.data[at - 1];
 }
 
 // A sign that is part of a longer one ("<<", "->", "++") is not what it seems.

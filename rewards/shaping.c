@@ -2,6 +2,7 @@
 #include "rewards/shaping.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -207,8 +208,7 @@ static enum assay_status term_number(const struct config *config, double *out,
 {
     char path[64];
 
-    // Both are words of the tables here.
-    (void)strcat(strcat(strcpy(path, name), "."), key);
+    (void)snprintf(path, sizeof(path), "%s.%s", name, key);
     return config_number(config, out, term, key, path, least, most, err);
 }
 
@@ -303,7 +303,7 @@ double assay_shaping_overlong(uint64_t length, uint64_t length_max, uint64_t len
 
 static double share(size_t some, size_t others)
 {
-    return some + others ? (double)some / (double)(some + others) : 0;
+    return some + others > 0 ? (double)some / (double)(some + others) : 0;
 }
 
 // Only of a run that came to its end: statuses from before a kill are no evidence.

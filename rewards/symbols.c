@@ -13,9 +13,7 @@ bool symbols_is_name(char c)
 
 static bool inside_function(const struct symbols_reader *r)
 {
-    const size_t depth = r->depth < SYMBOLS_DEPTH_MAX ? r->depth : SYMBOLS_DEPTH_MAX;
-
-    for (size_t i = 0; i < depth; i++) {
+    for (size_t i = 0; i < r->depth && i < SYMBOLS_DEPTH_MAX; i++) {
         if (r->scopes[i].symbol && r->items[r->scopes[i].symbol - 1].is_function)
             return true;
     }
@@ -66,7 +64,10 @@ static char *make_name(struct symbols_reader *r, const char *name, size_t len)
     for (size_t i = 0; joined && joined[i]; i++) {
         if (joined[i] == ':' && kept > 0 && joined[kept - 1] == '.')
             continue;
-        joined[kept++] = joined[i] == ':' ? '.' : joined[i];
+        joined[kept] = joined[i];
+        if (joined[i] == ':')
+            joined[kept] = '.';
+        kept++;
     }
     if (joined)
         joined[kept] = '\0';

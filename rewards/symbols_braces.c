@@ -35,7 +35,9 @@ static char peek(const struct braces *s, size_t ahead)
 {
     const struct assay_bytes *text = &s->r->text;
 
-    return s->at + ahead < text->len ? text->data[s->at + ahead] : '\0';
+    if (s->at + ahead >= text->len)
+        return '\0';
+    return text->data[s->at + ahead];
 }
 
 static void clear_head(struct braces *s)

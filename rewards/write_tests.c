@@ -171,11 +171,12 @@ static void compare(struct comparing *c)
         const char *id = after->results[i].id;
         const enum assay_test_status before = find(&c->runs->base, id);
 
-        if (before == ASSAY_TEST_MISSING)
+        // An old test may ask for more now: it passed, and fails on the buggy tree.
+        const bool asks_more = passes(before) && passes(after->results[i].status) &&
+                was_run(&c->runs->before[0]) && fails(find(&c->runs->before[0], id));
+
+        if (before == ASSAY_TEST_MISSING || asks_more)
             add_new(c, id);
-        else if (passes(before) && passes(after->results[i].status) &&
-                was_run(&c->runs->before[0]) && fails(find(&c->runs->before[0], id)))
-            add_new(c, id); // an old test that asks for more now
         else if (passes(before))
             check_old(c, id);
     }

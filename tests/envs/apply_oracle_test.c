@@ -24,8 +24,7 @@ enum program { GIT, GNU, LADDER };
 
 // A class of cases in which we differ on purpose. Told by our message when we refuse, else by
 // what the other program said or by what is odd in the patch.
-struct class
-{
+struct difference {
     const char *message;  // of ours
     const char *output;   // of theirs; NULL: anything
     const char *in_patch; // NULL: anything
@@ -33,7 +32,7 @@ struct class
     size_t count;
 };
 
-static struct class git_classes[] = {
+static struct difference git_classes[] = {
         {"may not name this path", NULL, NULL, "names that a patch may not have"},
         {"is not 100644, 100755 or 120000", NULL, NULL, "other modes than git's three, gitlinks"},
         {"is no file and no symbolic link", NULL, NULL, "submodules, which git skips"},
@@ -43,7 +42,7 @@ static struct class git_classes[] = {
         {"binary", NULL, NULL, "git passes over a broken binary patch behind good ones"},
 };
 
-static struct class gnu_classes[] = {
+static struct difference gnu_classes[] = {
         {"may not name this path", NULL, NULL, "names that a patch may not have"},
         {"symbolic link may only lead", NULL, NULL, "links that lead out of the tree"},
         {"would change nothing", NULL, NULL, "GNU patch exits 0 and changes nothing"},
@@ -64,15 +63,15 @@ struct oracle_case {
 
 // Counts of one run, for the table at its end.
 struct tally {
-    struct class *classes;
+    struct difference *classes;
     size_t class_count, accepted, same, listed, failed;
 };
 
-static struct class *find_class(const struct tally *tally, const char *message, bool we_accept,
+static struct difference *find_class(const struct tally *tally, const char *message, bool we_accept,
         const char *output, const struct assay_buf *patch)
 {
     for (size_t i = 0; i < tally->class_count; i++) {
-        struct class *row = &tally->classes[i];
+        struct difference *row = &tally->classes[i];
 
         if ((row->message == NULL) != we_accept)
             continue;
@@ -200,7 +199,7 @@ static void compare(struct oracle_case *o, const char *base, uint64_t number, en
     const bool they = they_accept(o, base, program);
     const char *path = we && they ? tree_difference(&o->ours, &o->theirs) : NULL;
     char output[4096];
-    struct class *row = NULL;
+    struct difference *row = NULL;
 
     tally->accepted += they;
     if (we == they && path == NULL) {
@@ -294,7 +293,7 @@ static void the_last_rung_does_what_gnu_patch_does(void **state)
 
 static void strict_mode_does_what_the_ladder_does(void **state)
 {
-    struct class classes[sizeof(git_classes) / sizeof(git_classes[0]) +
+    struct difference classes[sizeof(git_classes) / sizeof(git_classes[0]) +
             sizeof(gnu_classes) / sizeof(gnu_classes[0])];
     struct tally tally = TALLY(classes);
 

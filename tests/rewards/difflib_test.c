@@ -200,6 +200,7 @@ static void compare_all(const struct cases *cases, const struct assay_buf *answe
         struct assay_bytes want;
         struct assay_buf diff;
         double ratio, ours = -1;
+        uint64_t our_bits, their_bits;
 
         memcpy(&ratio, said, sizeof(ratio));
         said += sizeof(ratio);
@@ -208,7 +209,9 @@ static void compare_all(const struct cases *cases, const struct assay_buf *answe
         assert_int_equal(assay_arena_create(&arena, BYTES_MAX, NULL), ASSAY_OK);
         assert_int_equal(assay_similarity_texts(&ours, old_text, new_text, NULL), ASSAY_OK);
         assert_int_equal(assay_unified_diff(&diff, old_text, new_text, arena, NULL), ASSAY_OK);
-        if (memcmp(&ours, &ratio, sizeof(ratio)) != 0 || diff.len != want.len ||
+        memcpy(&our_bits, &ours, sizeof(ours));
+        memcpy(&their_bits, &ratio, sizeof(ratio));
+        if (our_bits != their_bits || diff.len != want.len ||
                 memcmp(diff.data, want.data, want.len) != 0) {
             print_message("pair %zu: ratio %.17g, Python says %.17g\n", i, ours, ratio);
             fail_msg("ours:\n%.2000s\nPython's:\n%.*s", diff.data, (int)want.len, want.data);
