@@ -149,7 +149,7 @@ static enum assay_status grade_all(struct selftest *s, struct assay_error *err)
             .candidate = ASSAY_CANDIDATE_PATCH,
             .predictions = s->attacks->predictions,
             .predictions_path = "attacks.jsonl",
-            .threads = assay_pool_default_threads(),
+            .threads = assay_jobs_default_threads(),
             .again = true, // an unfinished run is continued, a finished one repeated
             .no_cache = true,
             .command_line = s->invocation->command_line,
@@ -336,7 +336,7 @@ static enum assay_status run(struct selftest *s, enum assay_exit *code, struct a
         status = assay_context_open(&s->context, s->invocation, true, err);
     if (status == ASSAY_OK)
         status = assay_suite_import_trees(
-                s->context, s->attacks->suite, assay_pool_default_threads(), err);
+                s->context, s->attacks->suite, assay_jobs_default_threads(), err);
     if (status == ASSAY_OK)
         status = grade_all(s, err);
     if (status != ASSAY_OK)

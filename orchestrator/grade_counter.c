@@ -27,8 +27,8 @@ static enum assay_status run_changed(struct assay_grading *g,
     }
     status = assay_evidence_take(&evidence, &result, &refused, g->framework, g->arena, err);
     if (status == ASSAY_OK)
-        status = assay_evidence_judge(
-                &verdict, outcome, &evidence, g->request->instance, g->framework, g->arena, err);
+        status = assay_evidence_judge(&verdict, outcome, &evidence, g->request->instance,
+                g->framework, ASSAY_COMPAT_NONE, g->arena, err);
     // Without this run nothing speaks for the patch: the whole is tried again.
     if (status == ASSAY_OK && !verdict.scored)
         status = assay_fail(err, ASSAY_EIO, "counter-run: %.150s", verdict.reason);

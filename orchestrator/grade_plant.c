@@ -136,8 +136,10 @@ enum assay_status assay_grading_plant(struct assay_grading *g, struct assay_erro
     uint64_t seed = 0;
     enum assay_status status = assay_rng_bytes(&seed, sizeof(seed), err);
 
-    // Copies stand behind their originals; another order is no fault of the suite's then.
-    if (g->request->variation != NULL && g->request->variation->order != NULL)
+    // Copies stand behind their originals; another order is no fault of the suite's then. And the
+    // field's graders would count them among the tests.
+    if ((g->request->variation != NULL && g->request->variation->order != NULL) ||
+            g->request->compat != ASSAY_COMPAT_NONE)
         instance.no_canaries = true;
     if (status == ASSAY_OK)
         status = assay_grading_source_open(&source, g, err);

@@ -372,8 +372,8 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
 
 static enum assay_status judge_begin(struct judge *judge, struct assay_error *err)
 {
-    enum assay_status status =
-            judge->framework->read(judge->evidence, &judge->reading, judge->arena, err);
+    enum assay_status status = assay_framework_read(
+            judge->framework, judge->instance, judge->evidence, &judge->reading, judge->arena, err);
 
     if (status != ASSAY_OK)
         return assay_wrap(err, "read the results of %s", judge->framework->name);
