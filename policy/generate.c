@@ -73,7 +73,7 @@ static enum assay_status make_room(struct assay_generator *g, struct assay_error
     g->ids = calloc(g->options.rows_max, sizeof(*g->ids));
     g->last_rows = calloc(n, sizeof(*g->last_rows));
     g->spans = calloc(n, sizeof(*g->spans));
-    g->span_requests = calloc(n, sizeof(*g->span_requests));
+    g->span_requests = calloc(n, sizeof(struct request *));
     g->raw = calloc(vocab, sizeof(double));
     g->logits = calloc(vocab, sizeof(*g->logits));
     return g->samples && g->ids && g->last_rows && g->spans && g->span_requests && g->raw &&

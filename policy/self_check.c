@@ -88,7 +88,7 @@ static enum assay_status feed(
 static void judge_logits(struct assay_self_check *out, struct checking *c)
 {
     const uint32_t valid = c->model->config.vocab_sampled;
-    double smallest = INFINITY, largest = -INFINITY;
+    double smallest = HUGE_VAL, largest = -HUGE_VAL;
     bool finite = true;
 
     assay_convert_to_double(

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -170,8 +171,9 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
         status = assay_json_read_array(&list, json, "canaries", err);
     if (status != ASSAY_OK)
         return status;
-    if (strlen(seed) != SEED_DIGITS || sscanf(seed, "%16" SCNx64, &out->seed) != 1)
+    if (strlen(seed) != SEED_DIGITS || strspn(seed, "0123456789abcdef") != SEED_DIGITS)
         return assay_fail(err, ASSAY_EINVAL, "the seed of canaries is not 16 digits");
+    out->seed = strtoull(seed, NULL, 16);
     if (assay_json_count(list) > ASSAY_CANARIES_MAX)
         return assay_fail(err, ASSAY_EINVAL, "more than %d canaries", ASSAY_CANARIES_MAX);
     out->framework = assay_arena_strdup(arena, framework);

@@ -159,9 +159,12 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
                 .row_count = to - from,
                 .position = from,
                 .slot = (uint32_t)b};
-        memcpy(qs + row * HEADS_WIDTH, q + from * HEADS_WIDTH, rows * HEADS_WIDTH * sizeof(*q));
-        memcpy(ks + row * GROUPS_WIDTH, k + from * GROUPS_WIDTH, rows * GROUPS_WIDTH * sizeof(*k));
-        memcpy(vs + row * GROUPS_WIDTH, v + from * GROUPS_WIDTH, rows * GROUPS_WIDTH * sizeof(*v));
+        memcpy(qs + row * HEADS_WIDTH, q + (size_t)from * HEADS_WIDTH,
+                rows * HEADS_WIDTH * sizeof(*q));
+        memcpy(ks + row * GROUPS_WIDTH, k + (size_t)from * GROUPS_WIDTH,
+                rows * GROUPS_WIDTH * sizeof(*k));
+        memcpy(vs + row * GROUPS_WIDTH, v + (size_t)from * GROUPS_WIDTH,
+                rows * GROUPS_WIDTH * sizeof(*v));
         // The others see something else.
         for (size_t i = 0; b > 0 && i < rows * GROUPS_WIDTH; i++)
             ks[row * GROUPS_WIDTH + i] *= 1.5f + (float)b;
@@ -173,7 +176,7 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
     a.out = outs;
     rig->ops->kv_write(&w, rig->stream);
     rig->ops->attention_forward(&a, rig->stream);
-    memcpy(out + from * HEADS_WIDTH, outs + spans[0].row * HEADS_WIDTH,
+    memcpy(out + (size_t)from * HEADS_WIDTH, outs + (size_t)spans[0].row * HEADS_WIDTH,
             rows * HEADS_WIDTH * sizeof(*out));
 }
 
