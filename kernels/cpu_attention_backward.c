@@ -72,9 +72,9 @@ static void begin_tile(const struct cpu_tile *tile, const struct scratch *scratc
 }
 
 // [rows] x [keys of the block]: rows . their D elements, for q.k and dout.v.
-// NOLINTNEXTLINE(readability-non-const-parameter): result is written through the product
-static void against_keys(float *result, const struct cpu_tile *tile, const struct scratch *scratch,
-        float *packed, const void *rows, size_t key, size_t count)
+static void against_keys(const struct cpu_tile *tile, const struct scratch *scratch, float *packed,
+        const void *rows, size_t key, size_t count,
+        float *result) // NOLINT(readability-non-const-parameter): written by the product
 {
     const struct assay_attention_args *args = tile->args;
     const struct cpu_gemm gemm = {.c = result,
@@ -151,8 +151,8 @@ static void meet_block(const struct cpu_tile *tile, const struct scratch *scratc
             .K = count,
             .accumulate = true};
 
-    against_keys(scratch->weight, tile, scratch, scratch->packed_q, args->k, key, count);
-    against_keys(scratch->dscore, tile, scratch, scratch->packed_dout, args->v, key, count);
+    against_keys(tile, scratch, scratch->packed_q, args->k, key, count, scratch->weight);
+    against_keys(tile, scratch, scratch->packed_dout, args->v, key, count, scratch->dscore);
     weigh(tile, scratch, key);
     to_keys(tile, scratch, scratch->weight, scratch->dout, args->dv, key, count);
     to_keys(tile, scratch, scratch->dscore, scratch->q, args->dk, key, count);
