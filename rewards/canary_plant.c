@@ -104,7 +104,7 @@ void assay_canary_learn(struct assay_canary_bed *bed, struct assay_text name)
         if (!is_small(c) && !is_capital(c))
             continue;
         if (len < WORD_BYTES_MAX)
-            word[len] = is_capital(c) ? small_letters[c - 'A'] : c;
+            word[len] = (char)(is_capital(c) ? small_letters[c - 'A'] : c);
         len++;
     }
 }
