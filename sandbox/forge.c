@@ -390,8 +390,11 @@ static void enter_stage(struct forge *forge)
 
 static _Noreturn void run(const struct spawner *spawner, int fd)
 {
-    struct forge forge = {
-            .spawner = spawner, .fd = fd, .full_fd = -1, .stage_fd = -1, .nets.home_fd = -1,
+    struct forge forge = {.spawner = spawner,
+            .fd = fd,
+            .full_fd = -1,
+            .stage_fd = -1,
+            .nets.home_fd = -1,
             .groups.cgroups = &spawner->cgroups};
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -53,8 +53,8 @@ static bool can_be_as_new(const struct assay_groups *groups, const struct assay_
 static bool is_as_new(const struct assay_groups *groups, const struct assay_cgroup *group)
 {
     const struct assay_cgroups *host = groups->cgroups;
-    const uint64_t ahead_max = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * PAGES_AHEAD *
-            (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t ahead_max =
+            (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * PAGES_AHEAD * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t value = 0;
 
     for (size_t i = 0; i < host->tree_count; i++) {

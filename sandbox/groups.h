@@ -28,18 +28,16 @@ struct assay_idle_group {
 };
 
 struct assay_groups {
-    const struct assay_cgroups *cgroups;                  // borrowed
+    const struct assay_cgroups *cgroups;                 // borrowed
     struct assay_idle_group idle[ASSAY_GROUPS_IDLE_MAX]; // oldest first
     size_t idle_count;
 };
 
 // One that is as new; *out is the caller's. False: make one.
-bool assay_groups_take(
-        struct assay_groups *groups, struct assay_cgroup *out, uint64_t *number);
+bool assay_groups_take(struct assay_groups *groups, struct assay_cgroup *out, uint64_t *number);
 // The box that had it is dead. *group is handed over and closed in any case; false: it is to be
 // removed.
-bool assay_groups_return(
-        struct assay_groups *groups, struct assay_cgroup *group, uint64_t number);
+bool assay_groups_return(struct assay_groups *groups, struct assay_cgroup *group, uint64_t number);
 // Removes them all.
 void assay_groups_close(struct assay_groups *groups);
 
