@@ -15,7 +15,7 @@ check() {
     for part in base tasks sandbox envs rewards kernels policy orchestrator tests bench; do
         [ ! -d "$part" ] || parts+=("$part")
     done
-    find "${parts[@]}" -name fixtures -prune -o -name corpus -prune -o -path tasks/data -prune -o \
+    find "${parts[@]}" -name fixtures -prune -o -name corpus -prune -o -path tasks/data -prune -o -path tests/attacks/repos -prune -o \
         -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) -print |
         sort | xargs -r awk '
     BEGIN {
@@ -60,7 +60,7 @@ check() {
     function bad(why) { print FILENAME ":" FNR ": " why; failed = 1 }
     FNR == 1 {
         where = FILENAME
-        free = where ~ /^(bench|tests\/(integration|fuzz|support))\//
+        free = where ~ /^(bench|tests\/(integration|fuzz|parity|support))\//
         is_test = where ~ /^tests\//
         if (is_test && !free)
             sub(/^tests\//, "", where)

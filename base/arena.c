@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 64 * 1024 };
+enum { CHUNK_BYTES_MIN = 4 * 1024, CHUNK_BYTES_MAX = 64 * 1024 };
 
 struct chunk {
     struct chunk *next;
@@ -40,10 +40,14 @@ enum assay_status assay_arena_create(
 
 static struct chunk *chunk_add(struct assay_arena *arena, size_t size)
 {
-    const size_t cap = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-    // calloc: large chunks come zeroed from the kernel, so nobody pays for it twice.
-    struct chunk *chunk = calloc(1, sizeof(*chunk) + cap);
+    // Each twice as large as the one before: what is small, as the plan of each box, touches a
+    // page.
+    size_t cap = arena->chunks == NULL ? CHUNK_BYTES_MIN : arena->chunks->cap * 2;
+    struct chunk *chunk = NULL;
 
+    cap = cap > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX : cap;
+    cap = cap < size ? size : cap;
+    chunk = calloc(1, sizeof(*chunk) + cap);
     if (chunk == NULL)
         return NULL;
     chunk->cap = cap;

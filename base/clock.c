@@ -20,7 +20,7 @@ uint64_t assay_clock_ms(void)
     return assay_clock_us() / 1000;
 }
 
-void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES])
+void assay_clock_utc_ago(char out[ASSAY_TIME_TEXT_BYTES], uint64_t seconds_ago)
 {
     struct timespec now = {0};
     struct tm utc = {0};
@@ -29,10 +29,16 @@ void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES])
 
     assert(rc == 0);
     (void)rc;
+    now.tv_sec -= (time_t)seconds_ago;
     (void)gmtime_r(&now.tv_sec, &utc);
     (void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
     (void)snprintf(
             out, ASSAY_TIME_TEXT_BYTES, "%.19s.%03dZ", seconds, (int)(now.tv_nsec / 1000000));
+}
+
+void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES])
+{
+    assay_clock_utc_ago(out, 0);
 }
 
 uint64_t assay_clock_left_ms(uint64_t deadline_ms)

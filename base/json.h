@@ -113,5 +113,7 @@ void assay_json_put_double(
         struct assay_json_writer *w, const char *key, double value); // finite; else null
 void assay_json_put_bool(struct assay_json_writer *w, const char *key, bool value);
 void assay_json_put_null(struct assay_json_writer *w, const char *key);
+// One whole value that a writer has written before; it stands as it is, whatever the indentation.
+void assay_json_put_written(struct assay_json_writer *w, const char *key, const char *json);
 
 #endif

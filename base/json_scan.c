@@ -21,6 +21,7 @@
 enum {
     NUMBER_BYTES_MAX = 63, // cJSON's own buffer; it takes the rest for a syntax error
     SHOWN_BYTES_MAX = 60,  // of a key in a message
+    PAIRS_KEYS_MAX = 16,   // of an object whose keys are compared without being sorted
 };
 
 struct key {
@@ -184,6 +185,17 @@ static enum assay_status scan_escape(struct scan *scan, struct assay_buf *decode
 }
 
 // A string; its decoded bytes are appended to `decoded` unless that is NULL.
+// Bytes up to what needs a look: a quote, an escape, a control character, anything past ASCII.
+static size_t plain_run(const struct scan *scan)
+{
+    const char *at = scan->at;
+
+    while (at < scan->end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 &&
+            *at != '"' && *at != '\\')
+        at++;
+    return (size_t)(at - scan->at);
+}
+
 static enum assay_status scan_string(struct scan *scan, struct assay_buf *decoded)
 {
     enum assay_status status = expect(scan, '"', "to open a string");
@@ -200,7 +212,9 @@ static enum assay_status scan_string(struct scan *scan, struct assay_buf *decode
         }
         if ((unsigned char)*scan->at < 0x20)
             return refuse(scan, scan->at, "control character in a string");
-        len = assay_utf8_length(scan->at, (size_t)(scan->end - scan->at));
+        len = plain_run(scan);
+        if (len == 0)
+            len = assay_utf8_length(scan->at, (size_t)(scan->end - scan->at));
         if (len == 0)
             return refuse(scan, scan->at, "invalid UTF-8 in a string");
         scan->at += len;
@@ -304,24 +318,37 @@ static int by_decoded_bytes(const void *a, const void *b, void *text)
     return x->at < y->at ? -1 : 1; // so that the message names the second
 }
 
+static bool same_key(const struct key *a, const struct key *b, const char *text)
+{
+    return a->len == b->len && memcmp(text + a->start, text + b->start, a->len) == 0;
+}
+
+static enum assay_status refuse_duplicate(const struct scan *scan, const struct key *key)
+{
+    const size_t shown = key->raw_len < SHOWN_BYTES_MAX ? key->raw_len : SHOWN_BYTES_MAX;
+
+    // As it stands in the text: escaped, so that it cannot break a line of a log.
+    return refuse(scan, key->at, "duplicate key %.*s", (int)shown, key->at);
+}
+
+// Most objects are small: each pair is looked at sooner than they are sorted.
 static enum assay_status check_duplicates(const struct scan *scan, size_t first_key)
 {
     struct key *keys = scan->keys + first_key;
     const size_t count = scan->key_count - first_key;
     char *text = scan->key_text.data;
 
-    if (count < 2)
+    if (count <= PAIRS_KEYS_MAX) {
+        for (size_t i = 1; i < count; i++)
+            for (size_t k = 0; k < i; k++)
+                if (same_key(&keys[i], &keys[k], text))
+                    return refuse_duplicate(scan, &keys[i]);
         return ASSAY_OK;
-    qsort_r(keys, count, sizeof(*keys), by_decoded_bytes, text);
-    for (size_t i = 1; i < count; i++) {
-        const size_t shown = keys[i].raw_len < SHOWN_BYTES_MAX ? keys[i].raw_len : SHOWN_BYTES_MAX;
-
-        if (keys[i].len != keys[i - 1].len ||
-                memcmp(text + keys[i].start, text + keys[i - 1].start, keys[i].len) != 0)
-            continue;
-        // As it stands in the text: escaped, so that it cannot break a line of a log.
-        return refuse(scan, keys[i].at, "duplicate key %.*s", (int)shown, keys[i].at);
     }
+    qsort_r(keys, count, sizeof(*keys), by_decoded_bytes, text);
+    for (size_t i = 1; i < count; i++)
+        if (same_key(&keys[i], &keys[i - 1], text))
+            return refuse_duplicate(scan, &keys[i]);
     return ASSAY_OK;
 }
 

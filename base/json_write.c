@@ -166,3 +166,8 @@ void assay_json_put_null(struct assay_json_writer *w, const char *key)
 {
     put_raw(w, key, "null");
 }
+
+void assay_json_put_written(struct assay_json_writer *w, const char *key, const char *json)
+{
+    put_raw(w, key, json);
+}

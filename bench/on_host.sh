@@ -28,12 +28,12 @@ gather_program() { # FROM TO
     mkdir -p "$(dirname "$2")"
     cp -L "$1" "$2"
     strip --strip-debug "$2" 2>/dev/null || true
-    ldd "$1" 2>/dev/null | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}' | while read -r name path; do
+    # A script, or a program without shared libraries.
+    ldd "$1" 2>/dev/null | grep '=> /' >/dev/null || return 0
+    ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}' | while read -r name path; do
         is_common "$name" || cp -Ln "$path" "$pack/libraries/$name"
     done
-    if ldd "$1" >/dev/null 2>&1; then
-        patchelf --set-rpath "$libraries" "$2"
-    fi
+    patchelf --set-rpath "$libraries" "$2"
 }
 
 pack() {

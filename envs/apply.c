@@ -5,18 +5,13 @@
 #include <string.h>
 
 #include "envs/apply_binary.h"
+#include "envs/apply_block.h"
 #include "envs/apply_hunk.h"
+#include "envs/apply_ladder.h"
 #include "envs/apply_paths.h"
 
 enum {
-    FILE_BYTES_DEFAULT = 64 << 20,
-    TOTAL_BYTES_DEFAULT = 256 << 20,
-    STEPS_MAX = 60 * 1000 * 1000, // line comparisons: a fraction of a second
     APPLIED_BYTES_MAX = 32 << 20, // looked through to tell that a patch is already applied
-    MODE_TYPE = 0170000,
-    MODE_LINK = 0120000,
-    MODE_REGULAR = 0100644,
-    MODE_EXECUTABLE = 0100755,
 };
 
 // Does the file patch take its old path away for all file patches? A rename that
@@ -174,6 +169,22 @@ static enum assay_status resolve_path(const char **path, struct applier *applier
     return find_elsewhere(path, applier, target, raw, err);
 }
 
+// Only formats that have no prefix to strip keep the slash.
+static bool is_absolute(const struct applier *applier, const struct assay_patch_file *file)
+{
+    const char *raw = file->new_raw != NULL ? file->new_raw : file->old_raw;
+
+    return applier->patch->format != ASSAY_FORMAT_DIFF && raw != NULL && raw[0] == '/';
+}
+
+static bool is_there(struct applier *applier, const char *path)
+{
+    struct path_entry *entry = NULL;
+
+    return paths_probe(&entry, applier->paths, path, NULL) == ASSAY_OK &&
+            (entry->tree.kind != ASSAY_FILE_NONE || entry->made);
+}
+
 static enum assay_status resolve(struct applier *applier, size_t index, struct assay_error *err)
 {
     struct target *target = &applier->targets[index];
@@ -186,6 +197,7 @@ static enum assay_status resolve(struct applier *applier, size_t index, struct a
 
     target->old_path = file->old_path;
     target->new_path = file->new_path;
+    target->marks |= applier->patch->unwrapped ? HUNK_UNWRAPPED : 0U;
     if (!applier->tolerant || !(is_new || in_place))
         return ASSAY_OK;
     status = paths_get(&entry, applier->paths, path, err);
@@ -193,12 +205,18 @@ static enum assay_status resolve(struct applier *applier, size_t index, struct a
         return status;
     status = resolve_path(
             &path, applier, target, is_new ? file->new_raw : file->old_raw, is_new, err);
+    if (status == ASSAY_OK && file->may_create && file->old_path != NULL &&
+            applier->patch->format != ASSAY_FORMAT_DIFF && strcmp(path, file->old_path) == 0)
+        status = resolve_path(&path, applier, target, file->new_raw, true, err);
     if (status != ASSAY_OK)
         return status;
     const char *named = is_new ? file->new_path : file->old_path;
 
     if (named == NULL || strcmp(path, named) != 0)
         target->marks |= HUNK_STRIP;
+    else if (is_absolute(applier, file) && !is_there(applier, path))
+        return refuse(target, is_new ? file->new_raw : file->old_raw,
+                "the path is absolute, and no part of it is in the tree", err);
     target->old_path = file->old_path != NULL ? path : NULL;
     target->new_path = file->new_path != NULL ? path : NULL;
     return ASSAY_OK;
@@ -222,9 +240,11 @@ static enum assay_status prepare(struct applier *applier, struct assay_error *er
         status = resolve(applier, i, err);
         if (status == ASSAY_OK && target->new_path != NULL)
             status = paths_get(&entry, applier->paths, target->new_path, err);
+        if (status == ASSAY_OK && entry != NULL && target->file->whole && entry->made)
+            status = refuse(target, target->new_path, "a second content for this file", err);
         if (status != ASSAY_OK)
             break;
-        if (target->new_path != NULL)
+        if (target->new_path != NULL && entry != NULL)
             entry->made = true;
         target->skipped = applier->options->skip != NULL && skips(applier, target->old_path) &&
                 skips(applier, target->new_path);
@@ -321,8 +341,26 @@ static enum assay_status check_new_place(bool *present, struct applier *applier,
     return refuse(target, target->new_path, "exists already", err);
 }
 
+static enum assay_status text_content(struct assay_bytes *content, const struct applier *applier,
+        const struct hunk_job *job, struct assay_error *err)
+{
+    const enum assay_patch_format format = applier->patch->format;
+
+    if (format == ASSAY_FORMAT_DIFF)
+        return hunks_apply(content, job, err);
+    // The whole file goes, whatever is in it.
+    if (job->file->op == ASSAY_PATCH_DELETE) {
+        *content = (struct assay_bytes){.data = "", .len = 0};
+        return ASSAY_OK;
+    }
+    if (format == ASSAY_FORMAT_APPLY_PATCH)
+        return codex_apply(content, job, err);
+    return blocks_apply(content, job, format, err);
+}
+
 static enum assay_status new_content(struct assay_bytes *content, struct applier *applier,
-        const struct target *target, struct assay_bytes old, struct assay_error *err)
+        const struct target *target, struct assay_bytes old, unsigned *marks,
+        struct assay_error *err)
 {
     const struct hunk_job job = {
             .file = target->file,
@@ -337,8 +375,10 @@ static enum assay_status new_content(struct assay_bytes *content, struct applier
     };
     enum assay_status status = ASSAY_OK;
 
+    if (target->file->whole)
+        return whole_apply(content, &job, marks, err);
     if (!target->file->binary)
-        return hunks_apply(content, &job, err);
+        return text_content(content, applier, &job, err);
     status = binary_apply(content, target->file, old, applier->tolerant, applier->file_bytes_max,
             applier->arena, err);
     if (status == ASSAY_EPATCH && err != NULL) {
@@ -403,6 +443,7 @@ static enum assay_status note_outcome(struct applier *applier, const struct targ
     status = probe(&entry, applier, target, target->new_path, err);
     if (status != ASSAY_OK)
         return status;
+    entry->patch_line = target->file->patch_line;
     entry->state = PATH_PATCHED;
     entry->now = *new;
     entry->final = *new;
@@ -422,7 +463,7 @@ static enum assay_status apply_file(
     if (status == ASSAY_OK)
         status = set_mode(&new, &old, target, creates, err);
     if (status == ASSAY_OK)
-        status = new_content(&new.content, applier, target, old.content, err);
+        status = new_content(&new.content, applier, target, old.content, &marks, err);
     if (status == ASSAY_OK)
         status = charge(applier, target, new.content.len, err);
     if (status == ASSAY_OK && target->new_path != NULL &&
@@ -453,7 +494,7 @@ static bool file_is_applied(struct applier *applier, const struct target *target
 
     if (target->skipped)
         return true;
-    if (target->file->binary)
+    if (target->file->binary || target->file->whole)
         return false;
     if (op == ASSAY_PATCH_DELETE || op == ASSAY_PATCH_RENAME) {
         if (paths_probe(&old, applier->paths, target->old_path, NULL) != ASSAY_OK ||
@@ -523,24 +564,18 @@ static enum assay_status apply_all(
     return status;
 }
 
-enum assay_status assay_patch_apply(struct assay_edits **out, const struct assay_patch *patch,
-        assay_file_read read, void *read_user, const struct assay_apply_options *options,
-        struct assay_arena *arena, struct assay_error *err)
+enum assay_status apply_once(struct assay_edits **out, const struct assay_patch *patch,
+        bool tolerant, assay_file_read read, void *read_user,
+        const struct assay_apply_options *options, struct assay_arena *arena,
+        struct assay_error *err)
 {
-    struct applier applier = {.patch = patch,
-            .tolerant = options->mode == ASSAY_APPLY_TOLERANT,
-            .options = options,
-            .arena = arena};
+    struct applier applier = {
+            .patch = patch, .tolerant = tolerant, .options = options, .arena = arena};
     struct assay_edits *edits = assay_arena_alloc(arena, sizeof(*edits));
     enum assay_status status = ASSAY_OK;
 
     if (edits == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for edits");
-    if (!applier.tolerant) {
-        if (patch->exact == NULL)
-            return assay_fail(err, ASSAY_EPATCH, "%s", patch->exact_refusal);
-        applier.patch = patch->exact;
-    }
     status = applier_init(&applier, read, read_user, err);
     if (status == ASSAY_OK)
         status = apply_all(&applier, edits, err);

@@ -60,12 +60,18 @@ struct assay_edits {
 };
 
 enum assay_apply_mode {
-    ASSAY_APPLY_EXACT, // what `git apply` accepts: offsets, nothing else
     // What git accepts, and then: wrong counts, bare "@@", line ends, final newlines, white
     // space, a wrong path prefix, hunks without context, up to two wrong lines at a hunk's
     // edges. Each only where exactly one place matches.
     ASSAY_APPLY_TOLERANT,
+    ASSAY_APPLY_EXACT, // what `git apply` accepts: offsets, nothing else
+    // SWE-bench's ladder: what git accepts, else what `patch --batch --forward --fuzz=5 -p1` does,
+    // else no edits at all if git finds the patch applied. Unified diffs alone.
+    ASSAY_APPLY_SWEBENCH,
 };
+// "tolerant" and "strict-swebench"; false when there is no such mode to choose.
+#define ASSAY_APPLY_MODES "tolerant, strict-swebench"
+bool assay_apply_mode_find(enum assay_apply_mode *out, const char *name);
 
 struct assay_apply_options {
     enum assay_apply_mode mode;
@@ -81,7 +87,8 @@ struct assay_apply_options {
 };
 
 // ASSAY_EPATCH with "line N: path: reason" when any part does not apply, or
-// "the patch is already applied" when every part of it is; nothing is half done.
+// "the patch is already applied" when every part of it is (SWEBENCH takes that for
+// success, with no edits); nothing is half done.
 // All memory is the arena's. Searching is bounded: a patch that asks for more
 // (repeated context without end) is refused too.
 ASSAY_MUST_USE enum assay_status assay_patch_apply(struct assay_edits **out,

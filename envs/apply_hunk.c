@@ -47,7 +47,8 @@ static enum assay_status refuse(const struct hunk_job *job, const struct assay_p
 const char *hunk_marks_text(unsigned marks, struct assay_arena *arena)
 {
     static const char *const names[] = {"offset", "recount", "bare", "zero", "edge", "newline",
-            "crlf", "whitespace", "fuzz", "strip", "present"};
+            "crlf", "whitespace", "fuzz", "strip", "present", "rstrip", "trim", "unicode", "indent",
+            "unwrapped", "gnu"};
     char *text = NULL;
 
     if (marks == 0)
@@ -502,7 +503,8 @@ bool hunks_are_applied(const struct hunk_job *job)
         struct lines_found found = {0};
 
         take_side(&work, &job->file->hunks[i], ASSAY_LINE_DELETE, 0, 0);
-        if (work.pattern.count == 0 ||
+        // A blank line or two are in every file.
+        if (work.pattern.count == 0 || !has_substance(&work.pattern) ||
                 lines_find_all(&work.image, &work.pattern, LINES_BYTES, &found, NULL) != ASSAY_OK ||
                 found.count == 0)
             return false;

@@ -18,7 +18,13 @@ enum hunk_mark {
     HUNK_WHITESPACE = 1 << 7, // differs in white space
     HUNK_FUZZ = 1 << 8,       // context lines at its edges were wrong
     HUNK_STRIP = 1 << 9,      // the path had another prefix
-    HUNK_PRESENT = 1 << 10,   // a file to be created exists with the same content
+    HUNK_PRESENT = 1 << 10,   // what it would make is there already
+    HUNK_RSTRIP = 1 << 11,    // differs in blanks at line ends
+    HUNK_TRIM = 1 << 12,      // differs in blanks at both ends of lines
+    HUNK_UNICODE = 1 << 13,   // differs in typographic dashes, quotes or blanks
+    HUNK_INDENT = 1 << 14,    // all its lines are indented alike by more
+    HUNK_UNWRAPPED = 1 << 15, // colour codes, a mail's encoding or tags were taken off the patch
+    HUNK_GNU = 1 << 16,       // placed by the rules of GNU patch, after git had refused the patch
 };
 
 struct hunk_job {

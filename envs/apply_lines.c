@@ -34,10 +34,87 @@ static int next_squeezed(struct assay_bytes *rest)
     return (unsigned char)*rest->data++;
 }
 
+static struct assay_bytes trim(struct assay_bytes text, bool front)
+{
+    while (text.len > 0 && isspace((unsigned char)text.data[text.len - 1]))
+        text.len--;
+    while (front && text.len > 0 && isspace((unsigned char)text.data[0])) {
+        text.data++;
+        text.len--;
+    }
+    return text;
+}
+
+// The plain character that stands for U+`c`, as Codex has it; 0: it stands for itself.
+static char plain_for(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+        char plain;
+    } rows[] = {
+            {0x00a0, 0x00a0, ' '},  // no-break space
+            {0x2002, 0x200a, ' '},  // en space to hair space
+            {0x2010, 0x2015, '-'},  // hyphens and dashes
+            {0x2018, 0x201b, '\''}, // single quotes
+            {0x201c, 0x201f, '"'},  // double quotes
+            {0x202f, 0x202f, ' '},  // narrow no-break space
+            {0x205f, 0x205f, ' '},  // medium mathematical space
+            {0x2212, 0x2212, '-'},  // minus
+            {0x3000, 0x3000, ' '},  // ideographic space
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (c >= rows[i].first && c <= rows[i].last)
+            return rows[i].plain;
+    }
+    return 0;
+}
+
+// Next byte with typographic characters as plain ones; -1 at the end.
+static int next_plain(struct assay_bytes *rest)
+{
+    const unsigned char *p = (const unsigned char *)rest->data;
+    size_t len = 1;
+    uint32_t c = 0;
+
+    if (rest->len == 0)
+        return -1;
+    if ((p[0] & 0xe0U) == 0xc0 && rest->len >= 2) {
+        len = 2;
+        c = (p[0] & 0x1fU) << 6 | (p[1] & 0x3fU);
+    } else if ((p[0] & 0xf0U) == 0xe0 && rest->len >= 3) {
+        len = 3;
+        c = (p[0] & 0x0fU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU);
+    }
+    if (plain_for(c) == 0)
+        len = 1;
+    rest->data += len;
+    rest->len -= len;
+    return len > 1 ? plain_for(c) : p[0];
+}
+
+static bool same_plainly(struct assay_bytes a, struct assay_bytes b)
+{
+    int c = 0;
+
+    do {
+        c = next_plain(&a);
+        if (c != next_plain(&b))
+            return false;
+    } while (c >= 0);
+    return true;
+}
+
 bool lines_same(enum lines_level level, struct assay_bytes a, struct assay_bytes b)
 {
     int c = 0;
 
+    if (level == LINES_TRAILING || level >= LINES_TRIMMED) {
+        a = trim(a, level >= LINES_TRIMMED);
+        b = trim(b, level >= LINES_TRIMMED);
+    }
+    if (level == LINES_UNICODE)
+        return same_plainly(a, b);
     if (level == LINES_ENDS) {
         a.len = lines_length_without_end(a);
         b.len = lines_length_without_end(b);

@@ -18,10 +18,13 @@
 
 // When are two lines the same?
 enum lines_level {
-    LINES_BYTES, // every byte
-    LINES_ENDS,  // "\n", "\r\n" or nothing at their end
-    LINES_SPACE, // also runs of blanks and tabs, and those at the end
-    LINES_LEVELS,
+    LINES_BYTES,  // every byte
+    LINES_ENDS,   // "\n", "\r\n" or nothing at their end
+    LINES_SPACE,  // also runs of blanks and tabs, and those at the end
+    LINES_LEVELS, // as many have an index; those below are for lines_same() and lines_match_at()
+    LINES_TRAILING = LINES_LEVELS, // all but blanks at the end
+    LINES_TRIMMED,                 // all but blanks at both ends
+    LINES_UNICODE,                 // also typographic dashes, quotes and blanks are plain ones
 };
 
 enum lines_flag {

@@ -167,6 +167,13 @@ static enum assay_status is_emptied(bool *emptied, struct paths *paths, const ch
     return status;
 }
 
+static enum assay_status refuse(
+        const struct path_entry *entry, const char *reason, struct assay_error *err)
+{
+    return assay_fail(
+            err, ASSAY_EPATCH, "line %zu: %.150s: %s", entry->patch_line, entry->path, reason);
+}
+
 static enum assay_status check_directory_in_the_way(
         struct paths *paths, const struct path_entry *entry, struct assay_error *err)
 {
@@ -181,7 +188,7 @@ static enum assay_status check_directory_in_the_way(
     if (status == ASSAY_OK && !gone)
         status = is_emptied(&gone, paths, entry->path, 0, err);
     if (status == ASSAY_OK && !gone)
-        status = assay_fail(err, ASSAY_EPATCH, "%.150s: a directory is in the way", entry->path);
+        status = refuse(entry, "a directory is in the way", err);
     return status;
 }
 
@@ -203,15 +210,18 @@ static enum assay_status check_parents(
             break;
         above->holds_written = true;
         if (above->written)
-            return assay_fail(err, ASSAY_EPATCH, "%.150s: the patch makes %.60s a %s", entry->path,
-                    parent, above->final.kind == ASSAY_FILE_LINK ? "symbolic link" : "file");
+            return assay_fail(err, ASSAY_EPATCH, "line %zu: %.140s: the patch makes %.50s a %s",
+                    entry->patch_line, entry->path, parent,
+                    above->final.kind == ASSAY_FILE_LINK ? "symbolic link" : "file");
         if (above->removed || above->tree.kind == ASSAY_FILE_NONE)
             return ASSAY_OK; // and what is below it is new
         if (above->tree.kind == ASSAY_FILE_LINK)
-            return assay_fail(err, ASSAY_EPATCH, "%.150s is below the symbolic link %.60s",
+            return assay_fail(err, ASSAY_EPATCH,
+                    "line %zu: %.140s is below the symbolic link %.50s", entry->patch_line,
                     entry->path, parent);
         if (above->tree.kind != ASSAY_FILE_DIR)
-            return assay_fail(err, ASSAY_EPATCH, "%.150s: %.60s is a file, not a directory",
+            return assay_fail(err, ASSAY_EPATCH,
+                    "line %zu: %.140s: %.50s is a file, not a directory", entry->patch_line,
                     entry->path, parent);
     }
     return status;
@@ -250,13 +260,11 @@ static enum assay_status check_outcome(struct paths *paths, struct assay_error *
         status = check_parents(paths, entry, err);
         if (status == ASSAY_OK && entry->final.kind == ASSAY_FILE_LINK &&
                 !assay_apply_link_allowed(entry->path, entry->final.content))
-            status = assay_fail(err, ASSAY_EPATCH,
-                    "%.150s: a symbolic link may only lead to a place inside the tree",
-                    entry->path);
+            status = refuse(entry, "a symbolic link may only lead to a place inside the tree", err);
         if (status == ASSAY_OK && entry->tree.kind == ASSAY_FILE_DIR)
             status = check_directory_in_the_way(paths, entry, err);
         if (status == ASSAY_OK && entry->tree.kind == ASSAY_FILE_OTHER)
-            status = assay_fail(err, ASSAY_EPATCH, "%.150s: not a regular file", entry->path);
+            status = refuse(entry, "not a regular file", err);
     }
     return status;
 }

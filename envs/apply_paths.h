@@ -16,7 +16,8 @@ enum path_state { PATH_UNTOUCHED, PATH_GOING, PATH_PATCHED, PATH_GONE };
 struct path_entry {
     const char *path;
     enum path_state state;
-    bool made; // some file patch writes it
+    bool made;         // some file patch writes it
+    size_t patch_line; // of the last file patch that is about it, for messages
     bool probed;
     struct assay_file tree; // what the tree has there, once probed
     struct assay_file now;  // in state PATCHED
@@ -25,6 +26,7 @@ struct path_entry {
     bool keeps_folder;       // when removed, its directory stays, even empty
     bool skipped;            // a file patch for it was left out
     bool holds_written;      // a directory that something is written below
+    bool made_folder;        // the same, while GNU patch's rules are followed file by file
     struct assay_file final; // when written
 };
 
@@ -44,7 +46,7 @@ ASSAY_MUST_USE enum assay_status paths_probe(
         struct path_entry **out, struct paths *paths, const char *path, struct assay_error *err);
 
 // The outcome as edits, sorted. Directories that lose their last file go, too.
-// ASSAY_EPATCH with "path: reason" when something written would not have a real
+// ASSAY_EPATCH with "line N: path: reason" when something written would not have a real
 // directory to stand in, or a directory in its way.
 ASSAY_MUST_USE enum assay_status paths_edits(
         struct assay_edits *out, struct paths *paths, struct assay_error *err);

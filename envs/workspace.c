@@ -66,14 +66,24 @@ static bool matches_any(const struct assay_strings *globs, const char *path)
     return false;
 }
 
+static bool is_among(const struct assay_strings *paths, const char *path)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (strcmp(paths->items[i], path) == 0)
+            return true;
+    return false;
+}
+
 static bool is_protected(void *user, const char *path)
 {
     const struct making *making = user;
 
-    if (is_bytecode(path))
+    if (is_bytecode(path) || (making->options->wanted && !making->options->wanted(path)))
         return true;
-    if (!is_touched(making->test_patch, path) &&
-            !matches_any(&making->options->protected_globs, path))
+    if (!(making->options->with_test_patch && is_touched(making->test_patch, path)) &&
+            !matches_any(&making->options->protected_globs, path) &&
+            (!matches_any(&making->options->test_globs, path) ||
+                    is_among(&making->options->test_exempt, path)))
         return false;
     return !matches_any(&making->instance->protected_allowed, path);
 }
@@ -96,7 +106,7 @@ static void push_lower(struct assay_workspace *workspace)
 }
 
 // `dir`/<name>, made, with the edits in overlay form.
-static enum assay_status write_layer(const struct making *making, const struct assay_edits *edits,
+static enum assay_status write_layer(struct assay_depot *depot, const struct assay_edits *edits,
         const char *dir, const char *name, char path[PATH_MAX], struct assay_error *err)
 {
     uid_t uid = 0;
@@ -105,13 +115,13 @@ static enum assay_status write_layer(const struct making *making, const struct a
     enum assay_status status = assay_depot_path(path, dir, name, err);
 
     if (status == ASSAY_OK)
-        status = assay_depot_mkdir(making->depot, AT_FDCWD, path, err);
+        status = assay_depot_mkdir(depot, AT_FDCWD, path, err);
     if (status != ASSAY_OK)
         return status;
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return assay_fail_errno(err, errno, "open %.150s", path);
-    assay_depot_ids(making->depot, &uid, &gid);
+    assay_depot_ids(depot, &uid, &gid);
     status = assay_edits_write_layer(edits, fd, uid, gid, err);
     close(fd);
     return status;
@@ -159,7 +169,7 @@ static enum assay_status build_trusted(
     status = assay_depot_tmp(making->depot, scratch, err);
     if (status != ASSAY_OK)
         return status;
-    status = write_layer(making, edits, scratch, "root", path, err);
+    status = write_layer(making->depot, edits, scratch, "root", path, err);
     if (status == ASSAY_OK)
         status = assay_depot_publish(making->depot, scratch, target, &moved, err);
     if (!moved)
@@ -186,6 +196,57 @@ static enum assay_status add_trusted(struct making *making, struct assay_error *
     return status;
 }
 
+static bool is_partly_protected(const struct making *making, const char *path)
+{
+    return matches_any(&making->options->partly_globs, path) &&
+            !matches_any(&making->instance->protected_allowed, path);
+}
+
+// Is this edit one to a part of the file that the model may change?
+static enum assay_status may_stand(struct making *making, const struct assay_edit *edit,
+        struct assay_arena *arena, bool *out, struct assay_error *err)
+{
+    struct assay_file before = {.kind = ASSAY_FILE_NONE};
+    const enum assay_status status =
+            assay_file_read_dir(&making->tree_fd, edit->path, arena, &before, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    *out = making->options->may_change != NULL && before.kind == ASSAY_FILE_REGULAR &&
+            edit->kind == ASSAY_FILE_REGULAR && edit->executable == before.executable &&
+            making->options->may_change(edit->path, before.content, edit->content);
+    return ASSAY_OK;
+}
+
+// Edits of files that are protected in part, as far as they change that part, become dropped ones.
+static enum assay_status drop_partly(
+        struct making *making, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_edits *edits = making->workspace->model_edits;
+    const char **dropped =
+            assay_arena_array(arena, edits->count + edits->dropped.count, sizeof(*dropped));
+    size_t count = 0, kept = 0;
+    enum assay_status status = ASSAY_OK;
+
+    if (dropped == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "model patch: out of memory");
+    for (size_t i = 0; i < edits->dropped.count; i++)
+        dropped[count++] = edits->dropped.items[i];
+    for (size_t i = 0; i < edits->count && status == ASSAY_OK; i++) {
+        bool stands = true;
+
+        if (is_partly_protected(making, edits->items[i].path))
+            status = may_stand(making, &edits->items[i], arena, &stands, err);
+        if (stands)
+            edits->items[kept++] = edits->items[i];
+        else
+            dropped[count++] = edits->items[i].path;
+    }
+    edits->count = kept;
+    edits->dropped = (struct assay_strings){dropped, count};
+    return status;
+}
+
 static enum assay_status work_out_model(
         struct making *making, struct assay_arena *arena, struct assay_error *err)
 {
@@ -197,9 +258,11 @@ static enum assay_status work_out_model(
             assay_patch_apply(&making->workspace->model_edits, making->options->model_patch,
                     assay_file_read_dir, &making->tree_fd, &options, arena, err);
 
-    if (status != ASSAY_OK)
+    if (status != ASSAY_OK) {
         (void)assay_wrap(err, "model patch");
-    return status;
+        return status;
+    }
+    return drop_partly(making, arena, err);
 }
 
 static enum assay_status add_model(struct making *making, struct assay_error *err)
@@ -208,7 +271,7 @@ static enum assay_status add_model(struct making *making, struct assay_error *er
     enum assay_status status = assay_depot_tmp(making->depot, workspace->scratch, err);
 
     if (status == ASSAY_OK)
-        status = write_layer(making, workspace->model_edits, workspace->scratch, "model",
+        status = write_layer(making->depot, workspace->model_edits, workspace->scratch, "model",
                 workspace->paths[workspace->lower_count], err);
     if (status == ASSAY_OK)
         push_lower(workspace);
@@ -276,6 +339,100 @@ enum assay_status assay_workspace_make(struct assay_workspace *out, struct assay
         close(making.tree_fd);
     assay_arena_destroy(making.test_arena);
     return status;
+}
+
+enum assay_status assay_workspace_make_edited(struct assay_workspace *out,
+        struct assay_depot *depot, const struct assay_instance *instance, struct assay_edits *edits,
+        struct assay_error *err)
+{
+    struct making making = {.workspace = out, .depot = depot, .instance = instance, .tree_fd = -1};
+    char tree[PATH_MAX];
+    enum assay_status status = assay_depot_tree(depot, instance->tree, tree, err);
+
+    memset(out, 0, sizeof(*out));
+    out->model_edits = edits;
+    if (status == ASSAY_OK && edits->count > 0)
+        status = add_model(&making, err);
+    if (status == ASSAY_OK) {
+        memcpy(out->paths[out->lower_count], tree, sizeof(tree));
+        push_lower(out);
+    } else {
+        assay_workspace_release(out, depot);
+    }
+    return status;
+}
+
+// --- what is planted for one run
+// ------------------------------------------------------------------
+
+#define PLANTED 3 // its place in paths[]
+
+// Is `path`, or what it lies in, the model's doing?
+static bool is_of_model(const struct assay_edits *edits, const char *path)
+{
+    for (size_t i = 0; edits != NULL && i < edits->count; i++) {
+        const size_t len = strlen(edits->items[i].path);
+
+        if (strncmp(edits->items[i].path, path, len) == 0 &&
+                (path[len] == '\0' || path[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+enum assay_status assay_workspace_read(const struct assay_workspace *workspace, const char *path,
+        struct assay_arena *arena, struct assay_file *out, struct assay_error *err)
+{
+    if (is_of_model(workspace->model_edits, path))
+        return assay_fail(err, ASSAY_ENOTFOUND, "%.200s is the model's", path);
+    for (size_t i = 0; i < workspace->lower_count; i++) {
+        const int fd = open(workspace->lowers[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct assay_file file = {.kind = ASSAY_FILE_NONE};
+        enum assay_status status = ASSAY_OK;
+        int dir = fd;
+
+        if (workspace->lowers[i] == workspace->paths[PLANTED] || fd < 0) {
+            if (fd >= 0)
+                close(fd);
+            continue;
+        }
+        status = assay_file_read_dir(&dir, path, arena, &file, err);
+        close(fd);
+        if (status != ASSAY_OK)
+            return status == ASSAY_EREFUSED
+                    ? assay_fail(err, ASSAY_ENOTFOUND, "%.200s is below a link", path)
+                    : status;
+        if (file.kind == ASSAY_FILE_REGULAR) {
+            *out = file;
+            return ASSAY_OK;
+        }
+        if (file.kind != ASSAY_FILE_NONE)
+            break;
+    }
+    return assay_fail(err, ASSAY_ENOTFOUND, "no file %.200s", path);
+}
+
+enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
+        struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err)
+{
+    char name[32];
+    enum assay_status status = ASSAY_OK;
+
+    if (workspace->scratch[0] == '\0')
+        status = assay_depot_tmp(depot, workspace->scratch, err);
+    if (status != ASSAY_OK)
+        return status;
+    snprintf(name, sizeof(name), "planted-%u", workspace->planted_count++);
+    status = write_layer(depot, edits, workspace->scratch, name, workspace->paths[PLANTED], err);
+    if (status != ASSAY_OK)
+        return status;
+    if (workspace->lowers[0] == workspace->paths[PLANTED])
+        return ASSAY_OK;
+    memmove(workspace->lowers + 1, workspace->lowers,
+            workspace->lower_count * sizeof(workspace->lowers[0]));
+    workspace->lowers[0] = workspace->paths[PLANTED];
+    workspace->lower_count++;
+    return ASSAY_OK;
 }
 
 void assay_workspace_release(struct assay_workspace *workspace, struct assay_depot *depot)

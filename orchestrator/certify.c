@@ -3,149 +3,79 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
-#include "base/json.h"
-#include "orchestrator/grade.h"
+#include "orchestrator/certify_parts.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
 
-#define DETAILS_BYTES_MAX ((size_t)4 << 20)
+#define DETAILS_BYTES_MAX ((size_t)256 << 20)
+#define REASON_BYTES_MAX 1000
+#define CELL_BYTES_MAX ((size_t)64 << 20)
 
-// One run of one instance, boiled down.
-struct cell {
-    bool scored, resolved;
-    size_t before_passed;   // NONE: FAIL_TO_PASS tests that passed although nothing was fixed
-    char first_passed[200]; // one of them
-    char vector[65];        // hash over the statuses of the expected tests
-    char reason[200];
-    uint64_t wall_ms;
-};
-
-struct certified {
-    const struct assay_instance *instance;
-    struct cell *gold, *none; // runs of each
-    size_t left;              // runs still to come
+// One run that is still to come.
+struct certify_job {
+    size_t item;
+    enum assay_check check;
+    unsigned run;
 };
 
 struct certification {
     struct assay_context *context;
     const struct assay_certify_options *options;
-    struct assay_arena *arena;
+    unsigned checks;
+    struct assay_arena *arena; // under lock once threads run
     struct assay_progress *progress;
-    struct certified *items;
+    struct assay_certified *items;
     size_t count;
     struct assay_certificate *certificates; // of all selected, in suite order
     size_t *slots;                          // items[i] -> certificates[]
+    struct certify_job *jobs;
+    size_t job_count, done_before;
     bool record;
     pthread_mutex_t lock;
 };
 
-static enum assay_status hash_vector(struct cell *cell, const struct assay_instance *instance,
-        const struct assay_outcome *outcome, struct assay_error *err)
+// --- the certificate -----------------------------------------------------------------------------
+
+static const char *list_checks(unsigned checks, struct assay_arena *arena)
 {
-    const struct assay_strings *lists[2] = {&instance->fail_to_pass, &instance->pass_to_pass};
-    struct assay_sha256 *sha = NULL;
-    enum assay_status status = assay_sha256_create(&sha, err);
+    struct assay_buf text;
+    const char *list;
 
-    if (status != ASSAY_OK)
-        return status;
-    for (size_t l = 0; l < 2; l++) {
-        for (size_t i = 0; i < lists[l]->count; i++) {
-            const enum assay_test_status test = assay_outcome_find(outcome, lists[l]->items[i]);
-
-            assay_sha256_field_text(sha, assay_test_status_name(test));
-        }
-    }
-    assay_sha256_hex(sha, cell->vector);
-    assay_sha256_destroy(sha);
-    return ASSAY_OK;
+    assay_buf_init(&text, 256);
+    for (unsigned i = 0; i < ASSAY_CHECKS; i++)
+        if (checks & (1u << i))
+            assay_buf_addf(
+                    &text, "%s%s", text.len ? " " : "", assay_check_name((enum assay_check)i));
+    list = assay_arena_strdup(arena, text.data);
+    assay_buf_free(&text);
+    return list;
 }
 
-static enum assay_status fill_cell(struct cell *cell, const struct assay_instance *instance,
-        const struct assay_grade *grade, bool gold, struct assay_error *err)
-{
-    const struct assay_verdict *v = &grade->verdict;
-
-    cell->scored = v->scored;
-    cell->resolved = v->resolved;
-    cell->wall_ms = v->usage.wall_ms;
-    snprintf(cell->reason, sizeof(cell->reason), "%s", v->reason ? v->reason : "");
-    if (!gold && v->f2p_success.count > 0) {
-        cell->before_passed = v->f2p_success.count;
-        snprintf(cell->first_passed, sizeof(cell->first_passed), "%s", v->f2p_success.items[0]);
-    }
-    return hash_vector(cell, instance, &grade->outcome, err);
-}
-
-// The first thing that speaks against the certificate; "" when nothing does.
-static void find_fault(char *out, size_t size, const struct certified *item, unsigned runs)
-{
-    out[0] = '\0';
-    for (unsigned i = 0; i < runs && !out[0]; i++) {
-        const struct cell *gold = &item->gold[i], *none = &item->none[i];
-
-        if (!gold->scored || !none->scored)
-            snprintf(out, size, "run %u has no verdict: %s", i + 1,
-                    gold->scored ? none->reason : gold->reason);
-        else if (!gold->resolved)
-            snprintf(out, size, "gold did not resolve in run %u: %s", i + 1, gold->reason);
-        else if (none->resolved)
-            snprintf(out, size, "the unchanged tree resolved in run %u", i + 1);
-        else if (none->before_passed)
-            snprintf(out, size, "%zu FAIL_TO_PASS tests pass before the fix in run %u: %s",
-                    none->before_passed, i + 1, none->first_passed);
-        else if (strcmp(gold->vector, item->gold[0].vector) != 0 ||
-                strcmp(none->vector, item->none[0].vector) != 0)
-            snprintf(out, size, "per-test results of run %u differ from run 1", i + 1);
-    }
-}
-
-static void write_cells(
-        struct assay_json_writer *w, const char *key, const struct cell *cells, unsigned runs)
-{
-    assay_json_begin_array(w, key);
-    for (unsigned i = 0; i < runs; i++) {
-        assay_json_begin_object(w, NULL);
-        assay_json_put_bool(w, "scored", cells[i].scored);
-        assay_json_put_bool(w, "resolved", cells[i].resolved);
-        assay_json_put_u64(w, "wall_ms", cells[i].wall_ms);
-        assay_json_put_text(w, "vector", cells[i].vector);
-        assay_json_end_object(w);
-    }
-    assay_json_end_array(w);
-}
-
-static enum assay_status describe(struct certification *c, const struct certified *item,
+static enum assay_status describe(struct certification *c, const struct assay_certified *item,
         struct assay_certificate *certificate, struct assay_error *err)
 {
-    const unsigned runs = c->options->runs;
-    struct assay_json_writer w;
-    struct assay_buf text;
-    char fault[600];
+    struct assay_buf details, fault;
     enum assay_status status;
 
-    find_fault(fault, sizeof(fault), item, runs);
-    assay_buf_init(&text, DETAILS_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 0);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_u64(&w, "runs", runs);
-    write_cells(&w, "gold", item->gold, runs);
-    write_cells(&w, "empty", item->none, runs);
-    assay_json_end_object(&w);
-    status = assay_buf_check(&text, "certificate", err);
+    assay_buf_init(&details, DETAILS_BYTES_MAX);
+    assay_buf_init(&fault, REASON_BYTES_MAX);
+    assay_certify_fault(&fault, item);
+    assay_certify_details(&details, item, c->checks, c->options->runs);
+    status = assay_buf_check(&details, "certificate", err);
     if (status == ASSAY_OK) {
-        certificate->holds = fault[0] == '\0';
-        certificate->runs = runs;
-        certificate->reason = assay_arena_strdup(c->arena, fault);
-        certificate->details = assay_arena_memdup(c->arena, text.data, text.len);
-        if (!certificate->reason || !certificate->details)
+        certificate->holds = fault.len == 0 && !fault.failed;
+        certificate->runs = c->options->runs;
+        certificate->checks = list_checks(c->checks, c->arena);
+        certificate->grader = ASSAY_GRADER_VERSION;
+        certificate->reason = assay_arena_strdup(c->arena, fault.data);
+        certificate->details = assay_arena_memdup(c->arena, details.data, details.len);
+        if (!certificate->reason || !certificate->details || !certificate->checks)
             status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     }
-    assay_buf_free(&text);
+    assay_buf_free(&fault);
+    assay_buf_free(&details);
     return status;
 }
 
@@ -163,46 +93,91 @@ static enum assay_status finish_item(struct certification *c, size_t index, stru
     return status;
 }
 
-static enum assay_status certify_one(void *user, size_t index, struct assay_error *err)
+// --- one run -------------------------------------------------------------------------------------
+
+// Into the cell, and into the store for the case that this command does not live to its end.
+static enum assay_status keep_cell(struct certification *c, const struct certify_job *job,
+        const struct assay_cell *made, struct assay_error *err)
 {
-    struct certification *c = user;
-    const unsigned runs = c->options->runs;
-    const size_t which = index / (2 * (size_t)runs);
-    const size_t run = index % (2 * (size_t)runs);
-    const bool gold = run % 2 == 0;
-    struct certified *item = &c->items[which];
-    struct cell *cell = gold ? &item->gold[run / 2] : &item->none[run / 2];
-    char attempt[32], run_id[128];
-    const struct assay_grade_request request = {.suite = c->options->suite,
+    struct assay_certified *item = &c->items[job->item];
+    struct assay_cell *cell = &item->checks[job->check].cells[job->run];
+    struct assay_certificate_run run = {
+            .check_name = assay_check_name(job->check), .run = job->run};
+    struct assay_buf body;
+    enum assay_status status;
+
+    assay_buf_init(&body, CELL_BYTES_MAX);
+    assay_cell_write(&body, made);
+    run.body = body.data;
+    status = assay_buf_check(&body, "run", err);
+    if (status == ASSAY_OK) {
+        pthread_mutex_lock(&c->lock);
+        status = assay_cell_read(cell, body.data, strlen(made->vector), c->arena, err);
+        pthread_mutex_unlock(&c->lock);
+    }
+    // What has no verdict is run again next time.
+    if (status == ASSAY_OK && c->record && made->scored)
+        status = assay_store_put_certificate_run(
+                assay_context_store(c->context), item->hash, &run, err);
+    assay_buf_free(&body);
+    return status;
+}
+
+static enum assay_status certify_one(struct certification *c, const struct certify_job *job,
+        struct assay_cell *cell, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_certified *item = &c->items[job->item];
+    char attempt[32], run_id[128], room[16];
+    struct assay_grade_variation variation;
+    struct assay_grade_request request = {.suite = c->options->suite,
             .instance = item->instance,
-            .candidate = gold ? ASSAY_CANDIDATE_GOLD : ASSAY_CANDIDATE_NONE,
             .run_id = run_id,
             .attempt = attempt,
-            .no_cache = true};
-    struct assay_arena *arena = NULL;
+            .no_cache = true,
+            .once = true};
     struct assay_grade grade;
+    enum assay_status status;
+
+    snprintf(attempt, sizeof(attempt), "%s.%u", assay_check_name(job->check), job->run + 1);
+    snprintf(run_id, sizeof(run_id), "certify-%.100s", c->options->suite->name);
+    assay_check_request(&request, &variation, room, job->check, job->run);
+    status = assay_grade(&grade, c->context, &request, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_grade_release(c->context, &grade, false);
+    return assay_cell_fill(cell, item->instance, job->check, &grade, arena, err);
+}
+
+static enum assay_status certify_work(void *user, size_t index, struct assay_error *err)
+{
+    struct certification *c = user;
+    const struct certify_job *job = &c->jobs[index];
+    struct assay_certified *item = &c->items[job->item];
+    struct assay_arena *arena = NULL;
+    struct assay_cell cell = {0};
     enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
 
     if (status != ASSAY_OK)
         return status;
-    snprintf(attempt, sizeof(attempt), "%s.%zu", gold ? "gold" : "empty", run / 2 + 1);
-    snprintf(run_id, sizeof(run_id), "certify-%.100s", c->options->suite->name);
     assay_progress_begin(c->progress);
-    status = assay_grade(&grade, c->context, &request, arena, err);
+    status = certify_one(c, job, &cell, arena, err);
     if (status == ASSAY_OK)
-        status = fill_cell(cell, item->instance, &grade, gold, err);
+        status = keep_cell(c, job, &cell, err);
     if (status == ASSAY_OK)
-        assay_progress_end(c->progress, grade.verdict.resolved, grade.verdict.scored);
+        assay_progress_end(
+                c->progress, cell.resolved == assay_check_wants_resolved(job->check), cell.scored);
     else
         assay_progress_drop(c->progress);
     assay_arena_destroy(arena);
 
     pthread_mutex_lock(&c->lock);
     if (status == ASSAY_OK && --item->left == 0)
-        status = finish_item(c, which, err);
+        status = finish_item(c, job->item, err);
     pthread_mutex_unlock(&c->lock);
     return status;
 }
+
+// --- what is run ---------------------------------------------------------------------------------
 
 static bool wanted(const struct assay_certify_options *o, const char *instance_id)
 {
@@ -213,9 +188,30 @@ static bool wanted(const struct assay_certify_options *o, const char *instance_i
     return o->instance_count == 0;
 }
 
-// A certificate of this very content that holds and ran as often: nothing to do.
+static bool has_word(const char *words, const char *word)
+{
+    const size_t len = strlen(word);
+
+    for (const char *at = words; (at = strstr(at, word)); at += len)
+        if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+bool assay_certificate_covers(const struct assay_certificate *certificate, unsigned checks)
+{
+    for (unsigned i = 0; i < ASSAY_CHECKS; i++)
+        if ((checks & (1u << i)) &&
+                !has_word(certificate->checks, assay_check_name((enum assay_check)i)))
+            return false;
+    return true;
+}
+
+// A certificate of this very content, by these rules, of these checks and as many runs: nothing to
+// do, whatever it says. One that was refused for trouble of ours says nothing.
 static bool certified_before(struct certification *c, struct assay_certificate *certificate)
 {
+    const char *trouble = assay_defect_name(ASSAY_DEFECT_NO_VERDICT);
     struct assay_certificate stored = {0};
 
     if (c->options->again || !c->record)
@@ -224,18 +220,47 @@ static bool certified_before(struct certification *c, struct assay_certificate *
                 certificate->instance_id, certificate->instance_hash, c->arena, &stored,
                 NULL) != ASSAY_OK)
         return false;
-    if (!stored.holds || stored.runs < c->options->runs)
+    if (stored.runs < c->options->runs || strcmp(stored.grader, ASSAY_GRADER_VERSION) != 0 ||
+            strncmp(stored.reason, trouble, strlen(trouble)) == 0)
+        return false;
+    if (!assay_certificate_covers(&stored, c->checks))
         return false;
     *certificate = stored;
     return true;
 }
 
+// Runs that an interrupted command has left: their cells are done. What cannot be read is run
+// again.
+static enum assay_status take_up(
+        struct certification *c, struct assay_certified *item, struct assay_error *err)
+{
+    const struct assay_instance *instance = item->instance;
+    const size_t tests = instance->fail_to_pass.count + instance->pass_to_pass.count;
+    struct assay_certificate_run *runs = NULL;
+    size_t count = 0;
+    enum assay_status status = assay_store_certificate_runs(
+            assay_context_store(c->context), item->hash, c->arena, &runs, &count, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        for (unsigned check = 0; check < ASSAY_CHECKS; check++) {
+            struct assay_cell *cells = item->checks[check].cells;
+
+            if (strcmp(runs[i].check_name, assay_check_name((enum assay_check)check)) != 0 ||
+                    runs[i].run >= item->checks[check].runs)
+                continue;
+            if (assay_cell_read(&cells[runs[i].run], runs[i].body, tests, c->arena, NULL) ==
+                    ASSAY_OK)
+                item->left--;
+        }
+    }
+    return status;
+}
+
 static enum assay_status add_item(struct certification *c, size_t *selected,
         const struct assay_instance *instance, struct assay_error *err)
 {
-    const size_t runs = c->options->runs;
     struct assay_certificate *certificate = &c->certificates[*selected];
-    struct certified *item = &c->items[c->count];
+    struct assay_certified *item = &c->items[c->count];
     enum assay_status status;
 
     certificate->suite = c->options->suite->name;
@@ -244,16 +269,17 @@ static enum assay_status add_item(struct certification *c, size_t *selected,
     if (status != ASSAY_OK)
         return status;
     if (!certified_before(c, certificate)) {
-        item->instance = instance;
-        item->gold = assay_arena_array(c->arena, runs, sizeof(*item->gold));
-        item->none = assay_arena_array(c->arena, runs, sizeof(*item->none));
-        item->left = 2 * runs;
-        if (!item->gold || !item->none)
-            return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        *item = (struct assay_certified){.instance = instance, .hash = certificate->instance_hash};
+        for (unsigned check = 0; check < ASSAY_CHECKS && status == ASSAY_OK; check++)
+            if (c->checks & (1u << check))
+                status = assay_check_plan(item, (enum assay_check)check, c->options->suite,
+                        c->options->runs, c->arena, err);
+        if (status == ASSAY_OK && c->record)
+            status = take_up(c, item, err);
         c->slots[c->count++] = *selected;
     }
     (*selected)++;
-    return ASSAY_OK;
+    return status;
 }
 
 static enum assay_status select_items(
@@ -280,21 +306,48 @@ static enum assay_status select_items(
     return status;
 }
 
-static enum assay_status run_items(struct certification *c, struct assay_error *err)
+// Every run that is still to come, instance by instance.
+static enum assay_status list_jobs(struct certification *c, struct assay_error *err)
 {
-    const size_t total = c->count * 2 * c->options->runs;
-    char label[128];
-    enum assay_status status;
+    size_t total = 0;
 
-    if (total == 0)
-        return ASSAY_OK;
+    for (size_t i = 0; i < c->count; i++)
+        for (unsigned check = 0; check < ASSAY_CHECKS; check++)
+            total += c->items[i].checks[check].runs;
+    c->jobs = assay_arena_array(c->arena, total, sizeof(*c->jobs));
+    if (!c->jobs)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < c->count; i++) {
+        for (unsigned check = 0; check < ASSAY_CHECKS; check++) {
+            for (unsigned run = 0; run < c->items[i].checks[check].runs; run++) {
+                if (!c->items[i].checks[check].cells[run].done)
+                    c->jobs[c->job_count++] = (struct certify_job){i, (enum assay_check)check, run};
+            }
+        }
+    }
+    c->done_before = total - c->job_count;
+    return ASSAY_OK;
+}
+
+static enum assay_status run_jobs(struct certification *c, struct assay_error *err)
+{
+    char label[128];
+    enum assay_status status = list_jobs(c, err);
+
+    // Nothing left to run, but a certificate to write: of lists alone, or cut off at the last step.
+    for (size_t i = 0; i < c->count && status == ASSAY_OK; i++)
+        if (c->items[i].left == 0)
+            status = finish_item(c, i, err);
+    if (status != ASSAY_OK || c->job_count == 0)
+        return status;
     snprintf(label, sizeof(label), "certify %.100s", c->options->suite->name);
-    status = assay_progress_start(&c->progress, label, "resolved", total, 0, 0, err);
+    status = assay_progress_start(&c->progress, label, "as expected", c->done_before + c->job_count,
+            c->done_before, c->done_before, err);
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(c->context, assay_progress_around, c->progress);
-    status = assay_pool_run(
-            c->options->threads, total, certify_one, c, assay_context_interrupted(c->context), err);
+    status = assay_jobs_run(c->options->threads, c->job_count, certify_work, c,
+            assay_context_interrupted(c->context), err);
     assay_context_log_around(c->context, NULL, NULL);
     assay_progress_stop(c->progress);
     return status;
@@ -304,8 +357,11 @@ enum assay_status assay_certify(struct assay_certificate **certificates, size_t 
         struct assay_context *context, const struct assay_certify_options *options, bool record,
         struct assay_arena *arena, struct assay_error *err)
 {
-    struct certification c = {
-            .context = context, .options = options, .arena = arena, .record = record};
+    struct certification c = {.context = context,
+            .options = options,
+            .checks = options->checks ? options->checks : ASSAY_CHECKS_ALL,
+            .arena = arena,
+            .record = record};
     size_t selected = 0;
     enum assay_status status;
 
@@ -315,7 +371,7 @@ enum assay_status assay_certify(struct assay_certificate **certificates, size_t 
     pthread_mutex_init(&c.lock, NULL);
     status = select_items(&c, &selected, err);
     if (status == ASSAY_OK)
-        status = run_items(&c, err);
+        status = run_jobs(&c, err);
     pthread_mutex_destroy(&c.lock);
     if (status != ASSAY_OK)
         return status;

@@ -10,6 +10,7 @@
 #include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/report.h"
+#include "orchestrator/shape.h"
 
 const struct assay_option assay_eval_options[] = {
         {"predictions", 'p', "FILE", "model patches: .jsonl lines, .json list or object", false},
@@ -25,6 +26,9 @@ const struct assay_option assay_eval_options[] = {
         {"retry", 0, "infra", "run again what ended without a verdict", false},
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
+        ASSAY_COMPAT_OPTION,
+        ASSAY_PATCH_OPTIONS,
+        ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
                 false},
@@ -45,6 +49,7 @@ struct eval {
     struct assay_suite *suite;
     struct assay_predictions *predictions;
     struct assay_evaluate_options options;
+    struct assay_shaper shaper;
 };
 
 static enum assay_status print_verdict(
@@ -83,7 +88,7 @@ static enum assay_status choose_candidate(struct eval *e, struct assay_error *er
 static enum assay_status read_options(struct eval *e, struct assay_error *err)
 {
     struct assay_evaluate_options *o = &e->options;
-    uint64_t threads = assay_pool_default_threads(), seconds = 0;
+    uint64_t threads = assay_jobs_default_threads(), seconds = 0;
     const char *retry = assay_cli_value(e->invocation, "retry");
     const char **ids = assay_arena_array(e->arena, e->invocation->given_count, sizeof(*ids));
     enum assay_status status =
@@ -91,6 +96,10 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
 
     if (status == ASSAY_OK)
         status = assay_cli_number(&seconds, e->invocation, "timeout", 1, 1000000, err);
+    if (status == ASSAY_OK)
+        status = assay_compat_option(&o->compat, e->invocation, err);
+    if (status == ASSAY_OK)
+        status = assay_patch_options_read(&o->how, e->invocation, err);
     if (status == ASSAY_OK && retry && strcmp(retry, "infra") != 0)
         status = assay_fail(err, ASSAY_EUSAGE, "--retry: '%s' is not infra", retry);
     if (status == ASSAY_OK && !ids)
@@ -197,6 +206,9 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
     char text[64];
     enum assay_status status = read_options(e, err);
 
+    if (status == ASSAY_OK)
+        status = assay_shaper_read(&e->shaper, e->invocation, err);
+    e->options.shaper = &e->shaper;
     if (status == ASSAY_OK)
         status = assay_context_open(&e->context, e->invocation, true, err);
     if (status == ASSAY_OK)

@@ -10,6 +10,7 @@
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/grade.h"
+#include "orchestrator/shape.h"
 #include "tasks/predictions.h"
 
 const struct assay_option assay_grade_options[] = {
@@ -18,6 +19,9 @@ const struct assay_option assay_grade_options[] = {
         {"timeout", 't', "SECONDS", "wall time of the test run (the instance's own)", false},
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
+        ASSAY_COMPAT_OPTION,
+        ASSAY_PATCH_OPTIONS,
+        ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
                 false},
@@ -33,6 +37,7 @@ struct grade_command {
     struct assay_arena *arena;
     struct assay_suite *suite;
     struct assay_buf patch;
+    struct assay_shaper shaper;
 };
 
 static enum assay_status read_patch(
@@ -64,6 +69,10 @@ static enum assay_status make_request(
     uint64_t seconds = 0;
     enum assay_status status = assay_cli_number(&seconds, in, "timeout", 1, 1000000, err);
 
+    if (status == ASSAY_OK)
+        status = assay_compat_option(&request->compat, in, err);
+    if (status == ASSAY_OK)
+        status = assay_patch_options_read(&request->how, in, err);
     if (status != ASSAY_OK)
         return status;
     request->suite = g->suite;
@@ -90,6 +99,42 @@ static void print_list(const char *title, const struct assay_strings *ids)
     }
 }
 
+static void print_shaped(const struct assay_shaped_reward *shaped)
+{
+    if (!shaped || !shaped->reward_class)
+        return;
+    printf("reward %g (%s", shaped->reward, shaped->reward_class);
+    for (size_t i = 0; i < shaped->component_count; i++)
+        printf(", %s %+g", shaped->components[i].name, shaped->components[i].value);
+    printf(")\n");
+}
+
+static void print_level(const char *name, const struct assay_localize_level *level)
+{
+    printf("%s: %zu right of %zu named, of %zu to be found\n", name, level->right, level->answered,
+            level->gold);
+}
+
+static void print_counts(const struct assay_verdict *v)
+{
+    if (v->localize) {
+        print_level("files", &v->localize->files);
+        print_level("functions", &v->localize->functions);
+        print_level("lines", &v->localize->lines);
+        printf("first right place %zu, score %.3f\n", v->localize->rank, v->localize->score);
+    } else if (v->write_tests) {
+        printf("new tests: %zu fail before, %zu pass after, %zu flaky; mutants: %zu of %zu killed, "
+               "%zu needed\n",
+                v->write_tests->fails_before.count, v->write_tests->passes_after.count,
+                v->write_tests->flaky.count, v->write_tests->mutants_killed,
+                v->write_tests->mutants_valid, v->write_tests->mutants_needed);
+    } else {
+        printf("FAIL_TO_PASS %zu of %zu, PASS_TO_PASS %zu of %zu\n", v->f2p_success.count,
+                v->f2p_success.count + v->f2p_failure.count, v->p2p_success.count,
+                v->p2p_success.count + v->p2p_failure.count);
+    }
+}
+
 static void print_text(const struct assay_verdict *v, const char *home, const char *log_path)
 {
     printf("%s: %s (%s)\n", v->instance_id,
@@ -98,13 +143,15 @@ static void print_text(const struct assay_verdict *v, const char *home, const ch
                                   : "not resolved",
             assay_cause_name(v->cause));
     assay_cli_put(stdout, v->reason);
-    printf("\nFAIL_TO_PASS %zu of %zu, PASS_TO_PASS %zu of %zu\n", v->f2p_success.count,
-            v->f2p_success.count + v->f2p_failure.count, v->p2p_success.count,
-            v->p2p_success.count + v->p2p_failure.count);
+    putchar('\n');
+    print_counts(v);
     print_list("FAIL_TO_PASS failed:", &v->f2p_failure);
     print_list("PASS_TO_PASS failed:", &v->p2p_failure);
     print_list("left out of the patch (protected):", &v->patch_dropped);
     print_list("evidence:", &v->tamper);
+    if (v->compat)
+        printf("judged as %s does\n", v->compat);
+    print_shaped(v->shaped);
     printf("tier %s, %s evidence, %llu ms wall, %llu ms cpu%s\n", v->tier,
             v->evidence == ASSAY_EVIDENCE_STRONG ? "strong" : "weak",
             (unsigned long long)v->usage.wall_ms, (unsigned long long)v->usage.cpu_ms,
@@ -147,6 +194,9 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
             .outcome = grade->outcome.count ? &grade->outcome : NULL,
             .log_path = grade->log_path,
             .model_patch = request->patch,
+            .evidence = grade->evidence,
+            .evidence_count = grade->evidence_count,
+            .claim = grade->claim,
             .cacheable = grade->cacheable};
     struct assay_store *store = assay_context_store(g->context);
     struct assay_run recorded;
@@ -156,6 +206,7 @@ static enum assay_status record(struct grade_command *g, const struct assay_grad
 
     if (status == ASSAY_OK)
         status = assay_store_put_verdict(store, &evaluation, err);
+    assay_grade_release(g->context, grade, status == ASSAY_OK);
     if (status == ASSAY_OK)
         status = assay_store_finish_run(store, request->run_id, err);
     return status;
@@ -167,8 +218,10 @@ static enum assay_status run(
     struct assay_grade_request request = {0};
     struct assay_grade grade;
     char run_id[ASSAY_ID_BYTES];
-    enum assay_status status = assay_context_open(&g->context, g->invocation, true, err);
+    enum assay_status status = assay_shaper_read(&g->shaper, g->invocation, err);
 
+    if (status == ASSAY_OK)
+        status = assay_context_open(&g->context, g->invocation, true, err);
     if (status == ASSAY_OK)
         status = assay_store_load_suite(
                 assay_context_store(g->context), g->invocation->arguments[0], &g->suite, err);
@@ -180,6 +233,9 @@ static enum assay_status run(
         return status;
     request.run_id = run_id;
     status = assay_grade(&grade, g->context, &request, g->arena, err);
+    if (status == ASSAY_OK)
+        status =
+                assay_shaper_apply(&g->shaper, g->context, &request, &grade.verdict, g->arena, err);
     if (status == ASSAY_OK)
         status = record(g, &request, &grade, err);
     if (status == ASSAY_OK)

@@ -35,9 +35,11 @@ const struct assay_option assay_suite_list_options[] = {
 };
 
 const struct assay_option assay_suite_certify_options[] = {
-        {"runs", 0, "N", "runs of gold and of the unchanged tree each (5)", false},
+        {"runs", 0, "N", "runs of gold and of the unchanged tree; others in proportion (5)", false},
+        {"checks", 0, "LIST",
+                "only these: lists,gold,empty,null,junk,order,cpu,clock,hash,network (all)", false},
         {"instance", 'i', "ID", "only this instance", true},
-        {"again", 0, NULL, "also what is certified already", false},
+        {"again", 0, NULL, "also what has a certificate of these checks already", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
         ASSAY_GATE_OPTIONS,
@@ -80,7 +82,7 @@ static enum assay_exit run_suite_command(struct assay_invocation *invocation, bo
 static enum assay_status read_threads(
         size_t *out, const struct suite_command *command, struct assay_error *err)
 {
-    uint64_t threads = assay_pool_default_threads();
+    uint64_t threads = assay_jobs_default_threads();
     enum assay_status status =
             assay_cli_number(&threads, command->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
 
@@ -224,20 +226,43 @@ enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation)
     return run_suite_command(invocation, false, work_list);
 }
 
-// "certified", "refused: reason" or "not certified" of one instance.
+// The certificate of one instance as it is now; false: it has none.
+static bool find_certificate(struct suite_command *command, const struct assay_suite *suite,
+        const struct assay_instance *instance, struct assay_certificate *out)
+{
+    char hash[65];
+
+    return assay_instance_hash(hash, suite, instance, NULL) == ASSAY_OK &&
+            assay_store_get_certificate(assay_context_store(command->context), suite->name,
+                    instance->instance_id, hash, command->arena, out, NULL) == ASSAY_OK;
+}
+
+// "certified (5 runs; all checks)", "refused: reason" or "not certified".
 static const char *certificate_text(struct suite_command *command, const struct assay_suite *suite,
         const struct assay_instance *instance)
 {
     struct assay_certificate certificate = {0};
-    char hash[65];
 
-    if (assay_instance_hash(hash, suite, instance, NULL) != ASSAY_OK ||
-            assay_store_get_certificate(assay_context_store(command->context), suite->name,
-                    instance->instance_id, hash, command->arena, &certificate, NULL) != ASSAY_OK)
+    if (!find_certificate(command, suite, instance, &certificate))
         return "not certified";
-    if (certificate.holds)
-        return "certified";
-    return assay_arena_printf(command->arena, "refused: %s", certificate.reason);
+    if (!certificate.holds)
+        return assay_arena_printf(command->arena, "refused: %s", certificate.reason);
+    return assay_arena_printf(command->arena, "certified (%u run%s; %s)", certificate.runs,
+            certificate.runs == 1 ? "" : "s",
+            assay_certificate_covers(&certificate, ASSAY_CHECKS_ALL) ? "all checks"
+                                                                     : certificate.checks);
+}
+
+static void write_certificate(
+        struct assay_json_writer *w, const struct assay_certificate *certificate)
+{
+    assay_json_put_bool(w, "holds", certificate->holds);
+    assay_json_put_u64(w, "runs", certificate->runs);
+    assay_json_put_text(w, "reason", certificate->reason);
+    assay_json_put_text(w, "checks", certificate->checks);
+    assay_json_put_text(w, "grader", certificate->grader);
+    assay_json_put_text(w, "made_at", certificate->made_at);
+    assay_json_put_written(w, "details", certificate->details);
 }
 
 static enum assay_status print_suite_json(
@@ -255,6 +280,7 @@ static enum assay_status print_suite_json(
     assay_json_begin_array(&w, "instances");
     for (size_t i = 0; i < suite->instance_count; i++) {
         const struct assay_instance *instance = &suite->instances[i];
+        struct assay_certificate certificate = {0};
 
         assay_json_begin_object(&w, NULL);
         assay_json_put_text(&w, "instance_id", instance->instance_id);
@@ -263,6 +289,11 @@ static enum assay_status print_suite_json(
         assay_json_put_u64(&w, "fail_to_pass_count", instance->fail_to_pass.count);
         assay_json_put_u64(&w, "pass_to_pass_count", instance->pass_to_pass.count);
         assay_json_put_text(&w, "certificate", certificate_text(command, suite, instance));
+        if (find_certificate(command, suite, instance, &certificate)) {
+            assay_json_begin_object(&w, "certified");
+            write_certificate(&w, &certificate);
+            assay_json_end_object(&w);
+        }
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
@@ -326,9 +357,7 @@ static enum assay_status print_certificates_json(
     for (size_t i = 0; i < count; i++) {
         assay_json_begin_object(&w, NULL);
         assay_json_put_text(&w, "instance_id", certificates[i].instance_id);
-        assay_json_put_bool(&w, "holds", certificates[i].holds);
-        assay_json_put_u64(&w, "runs", certificates[i].runs);
-        assay_json_put_text(&w, "reason", certificates[i].reason);
+        write_certificate(&w, &certificates[i]);
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
@@ -341,11 +370,14 @@ static enum assay_status read_certify_options(struct assay_certify_options *opti
 {
     const struct assay_invocation *in = command->invocation;
     const char **ids = assay_arena_array(command->arena, in->given_count, sizeof(*ids));
+    const char *checks = assay_cli_value(in, "checks");
     uint64_t runs = ASSAY_CERTIFY_RUNS_DEFAULT;
     enum assay_status status = read_threads(&options->threads, command, err);
 
     if (status == ASSAY_OK)
         status = assay_cli_number(&runs, in, "runs", 1, ASSAY_CERTIFY_RUNS_MAX, err);
+    if (status == ASSAY_OK && checks)
+        status = assay_checks_parse(&options->checks, checks, err);
     if (status == ASSAY_OK && !ids)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status != ASSAY_OK)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "envs/runner.h"
+#include "orchestrator/claims.h"
 #include "orchestrator/gate.h"
 #include "rewards/framework.h"
 
@@ -35,6 +36,7 @@ struct assay_context {
     struct assay_sandbox *sandbox;
     struct assay_depot *depot;
     struct assay_store *store;
+    struct assay_claims *claims;
     struct assay_warm *warm; // NULL: no zygotes
     struct assay_log log;
     const volatile bool *interrupted;
@@ -160,6 +162,8 @@ enum assay_status assay_context_open(struct assay_context **out,
         goto out;
     }
     status = assay_store_open(&context->store, database, err);
+    if (status == ASSAY_OK)
+        status = assay_claims_create(&context->claims, context->store, err);
     if (status == ASSAY_OK && with_sandbox)
         status = lay_trusted_files(context, err);
     if (status == ASSAY_OK && with_sandbox && !assay_cli_flag(invocation, "no-zygote"))
@@ -179,6 +183,7 @@ void assay_context_close(struct assay_context *context)
         return;
     assay_warm_destroy(context->warm);
     assay_sandbox_stop(context->sandbox);
+    assay_claims_destroy(context->claims);
     assay_store_close(context->store);
     assay_depot_close(context->depot);
     assay_gate_close(&context->gate);
@@ -208,6 +213,11 @@ struct assay_store *assay_context_store(struct assay_context *context)
 struct assay_sandbox *assay_context_sandbox(struct assay_context *context)
 {
     return context->sandbox;
+}
+
+struct assay_claims *assay_context_claims(const struct assay_context *context)
+{
+    return context->claims;
 }
 
 struct assay_warm *assay_context_warm(const struct assay_context *context)

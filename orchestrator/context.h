@@ -17,6 +17,7 @@
 #include "sandbox/box.h"
 #include "tasks/store.h"
 
+struct assay_claims;
 struct assay_context; // opaque; owned by whoever called assay_context_open()
 
 // What the invocation and the environment say about the sandbox: --min-tier, $ASSAY_BOX_PROGRAM.
@@ -39,6 +40,9 @@ void assay_context_log_around(
         struct assay_context *context, void (*around)(void *user, bool before), void *user);
 const volatile bool *assay_context_interrupted(const struct assay_context *context);
 const char *assay_context_trusted_dir(const struct assay_context *context); // host path of /assay
+
+// Claims on keys of verdicts that this process makes.
+struct assay_claims *assay_context_claims(const struct assay_context *context);
 
 // Zygotes; NULL when they are turned off (--no-zygote).
 struct assay_warm *assay_context_warm(const struct assay_context *context);

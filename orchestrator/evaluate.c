@@ -160,6 +160,10 @@ static enum assay_status make_identity(struct evaluation *e, char hex[65], struc
     assay_sha256_field(sha, &o->candidate, sizeof(o->candidate));
     assay_sha256_field_text(sha, o->predictions ? o->predictions->sha256 : NULL);
     assay_sha256_field(sha, &o->wall_ms_max, sizeof(o->wall_ms_max));
+    if (o->compat != ASSAY_COMPAT_NONE)
+        assay_sha256_field_text(sha, assay_compat_name(o->compat));
+    if (o->how.mode != ASSAY_APPLY_TOLERANT || o->how.format != ASSAY_FORMAT_AUTO)
+        assay_sha256_field(sha, &o->how, sizeof(o->how));
     assay_sha256_field_text(
             sha, assay_tier_name(assay_sandbox_tier(assay_context_sandbox(e->context))));
     for (size_t i = 0; i < e->selected_count; i++) {
@@ -218,6 +222,45 @@ static enum assay_status tell(
     return status;
 }
 
+static struct assay_grade_request make_request(
+        const struct evaluation *e, const struct selection *selection)
+{
+    const struct assay_prediction *p = selection->prediction;
+    struct assay_grade_request request = {.suite = e->options->suite,
+            .instance = selection->instance,
+            .candidate = e->options->candidate,
+            .how = e->options->how,
+            .run_id = e->run_id,
+            .wall_ms_max = e->options->wall_ms_max,
+            .no_cache = e->options->no_cache,
+            .compat = e->options->compat};
+
+    if (p) {
+        request.patch = p->patch;
+        if (p->state == ASSAY_PREDICTION_EMPTY)
+            request.candidate = ASSAY_CANDIDATE_EMPTY;
+        else if (p->state == ASSAY_PREDICTION_TOO_BIG)
+            request.candidate = ASSAY_CANDIDATE_TOO_BIG;
+    }
+    return request;
+}
+
+// A verdict that was recorded before, with the shaping that is asked for now.
+static enum assay_status tell_again(struct evaluation *e, const struct selection *selection,
+        struct assay_verdict *verdict, struct assay_error *err)
+{
+    const struct assay_grade_request request = make_request(e, selection);
+    struct assay_arena *arena = NULL;
+    enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
+
+    if (status == ASSAY_OK)
+        status = assay_shaper_apply(e->options->shaper, e->context, &request, verdict, arena, err);
+    if (status == ASSAY_OK)
+        status = tell(e, verdict, err);
+    assay_arena_destroy(arena);
+    return status;
+}
+
 // pending[] = what has no verdict yet, and, when asked, what ended as null.
 static enum assay_status find_pending(
         struct evaluation *e, size_t *count, size_t *good, struct assay_error *err)
@@ -236,7 +279,8 @@ static enum assay_status find_pending(
 
         if (rows[i].has_verdict && !again) {
             *good += rows[i].verdict.resolved;
-            status = tell(e, &rows[i].verdict, err);
+            status = index < e->count ? tell_again(e, &e->selected[index], &rows[i].verdict, err)
+                                      : tell(e, &rows[i].verdict, err);
             if (status != ASSAY_OK)
                 return status;
             continue;
@@ -248,32 +292,15 @@ static enum assay_status find_pending(
     return ASSAY_OK;
 }
 
-static struct assay_grade_request make_request(const struct evaluation *e, size_t index)
-{
-    const struct assay_prediction *p = e->pending[index].prediction;
-    struct assay_grade_request request = {.suite = e->options->suite,
-            .instance = e->pending[index].instance,
-            .candidate = e->options->candidate,
-            .run_id = e->run_id,
-            .wall_ms_max = e->options->wall_ms_max,
-            .no_cache = e->options->no_cache};
-
-    if (p) {
-        request.patch = p->patch;
-        if (p->state == ASSAY_PREDICTION_EMPTY)
-            request.candidate = ASSAY_CANDIDATE_EMPTY;
-        else if (p->state == ASSAY_PREDICTION_TOO_BIG)
-            request.candidate = ASSAY_CANDIDATE_TOO_BIG;
-    }
-    return request;
-}
-
 static enum assay_status record(struct evaluation *e, const struct assay_grade_request *request,
         const struct assay_grade *grade, struct assay_error *err)
 {
     struct assay_evaluation evaluation = {.verdict = &grade->verdict,
             .outcome = grade->outcome.count ? &grade->outcome : NULL,
             .log_path = grade->log_path,
+            .evidence = grade->evidence,
+            .evidence_count = grade->evidence_count,
+            .claim = grade->claim,
             .cacheable = grade->cacheable,
             .retry = e->options->retry_infra};
 
@@ -305,6 +332,9 @@ static enum assay_status reach_verdict(struct evaluation *e,
     if (done_by_another(e, instance_id, out, arena))
         return ASSAY_OK;
     status = assay_grade(&grade, e->context, request, arena, err);
+    if (status == ASSAY_OK)
+        status = assay_shaper_apply(
+                e->options->shaper, e->context, request, &grade.verdict, arena, err);
     if (status != ASSAY_OK)
         return status;
     if (grade.executed) {
@@ -313,6 +343,7 @@ static enum assay_status reach_verdict(struct evaluation *e,
         pthread_mutex_unlock(&e->lock);
     }
     status = record(e, request, &grade, err);
+    assay_grade_release(e->context, &grade, status == ASSAY_OK);
     if (status == ASSAY_ECONFLICT && done_by_another(e, instance_id, out, arena))
         return ASSAY_OK;
     *out = grade.verdict;
@@ -322,7 +353,7 @@ static enum assay_status reach_verdict(struct evaluation *e,
 static enum assay_status evaluate_one(void *user, size_t index, struct assay_error *err)
 {
     struct evaluation *e = user;
-    const struct assay_grade_request request = make_request(e, index);
+    const struct assay_grade_request request = make_request(e, &e->pending[index]);
     struct assay_arena *arena = NULL;
     struct assay_verdict verdict = {0};
     enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
@@ -356,7 +387,7 @@ static enum assay_status work_through(struct evaluation *e, struct assay_error *
         if (status != ASSAY_OK)
             return status;
         assay_context_log_around(e->context, assay_progress_around, e->progress);
-        status = assay_pool_run(e->options->threads, count, evaluate_one, e,
+        status = assay_jobs_run(e->options->threads, count, evaluate_one, e,
                 assay_context_interrupted(e->context), err);
         assay_context_log_around(e->context, NULL, NULL);
         assay_progress_stop(e->progress);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "orchestrator/context.h"
 #include "orchestrator/grade.h"
+#include "orchestrator/shape.h"
 #include "tasks/predictions.h"
 #include "tasks/suite.h"
 
@@ -21,11 +22,14 @@ struct assay_evaluate_options {
     const char *predictions_path;    // for messages
     const char *const *instance_ids; // NULL: all that the candidate covers
     size_t instance_count;
-    size_t threads;       // >= 1
-    uint64_t wall_ms_max; // 0: each instance's own
-    const char *run_id;   // NULL: a new one, or that of the same command
+    size_t threads;                 // >= 1
+    uint64_t wall_ms_max;           // 0: each instance's own
+    struct assay_patch_options how; // model patches are read and applied
+    const char *run_id;             // NULL: a new one, or that of the same command
     bool again, no_cache;
-    bool retry_infra; // also run again what ended without a verdict
+    bool retry_infra;                  // also run again what ended without a verdict
+    const struct assay_shaper *shaper; // what is told beside each verdict
+    enum assay_compat compat;          // whose rules judge
     const char *command_line;
     // Called under a lock with each verdict as it becomes known; may be NULL. Its failure stops the
     // run, which the same command continues.

@@ -33,8 +33,7 @@ static enum assay_status import_one(void *user, size_t index, struct assay_error
     return status;
 }
 
-// The base trees of all instances. Equal ones meet in the depot.
-static enum assay_status import_trees(struct assay_context *context, struct assay_suite *suite,
+enum assay_status assay_suite_import_trees(struct assay_context *context, struct assay_suite *suite,
         size_t threads, struct assay_error *err)
 {
     struct import import = {context, suite, NULL};
@@ -47,7 +46,7 @@ static enum assay_status import_trees(struct assay_context *context, struct assa
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(context, assay_progress_around, import.progress);
-    status = assay_pool_run(threads, suite->instance_count, import_one, &import,
+    status = assay_jobs_run(threads, suite->instance_count, import_one, &import,
             assay_context_interrupted(context), err);
     assay_context_log_around(context, NULL, NULL);
     assay_progress_stop(import.progress);
@@ -74,7 +73,7 @@ static enum assay_status add_read_suite(struct assay_suite_add_result *out,
     if (status == ASSAY_OK)
         status = assay_suite_check(suite, assay_framework_known, err);
     if (status == ASSAY_OK)
-        status = import_trees(context, suite, options->threads, err);
+        status = assay_suite_import_trees(context, suite, options->threads, err);
     if (status == ASSAY_OK)
         status = assay_store_add_suite(assay_context_store(context), suite, options->replace, err);
     if (status != ASSAY_OK)
@@ -118,8 +117,10 @@ static enum assay_status certify_built(struct assay_suite_add_result *out,
         struct assay_context *context, const struct assay_suite_add_options *options,
         struct assay_release_result *built, struct assay_arena *arena, struct assay_error *err)
 {
-    const struct assay_certify_options certify = {
-            .suite = built->suite, .runs = options->runs, .threads = options->threads};
+    const struct assay_certify_options certify = {.suite = built->suite,
+            .checks = 1u << ASSAY_CHECK_LISTS | 1u << ASSAY_CHECK_GOLD | 1u << ASSAY_CHECK_EMPTY,
+            .runs = options->runs,
+            .threads = options->threads};
     struct assay_certificate *certificates = NULL;
     size_t count = 0;
     enum assay_status status = assay_suite_check(built->suite, assay_framework_known, err);

@@ -33,4 +33,8 @@ ASSAY_MUST_USE enum assay_status assay_suite_add(struct assay_suite_add_result *
         struct assay_context *context, const struct assay_suite_add_options *options,
         struct assay_arena *arena, struct assay_error *err);
 
+// The base trees of all instances into the depot, where equal ones meet.
+ASSAY_MUST_USE enum assay_status assay_suite_import_trees(struct assay_context *context,
+        struct assay_suite *suite, size_t threads, struct assay_error *err);
+
 #endif

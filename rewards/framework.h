@@ -17,6 +17,9 @@
 #include "tasks/instance.h"
 #include "tasks/outcome.h"
 
+struct assay_canary_plan; // rewards/canary.h
+struct assay_canary_bed;  // rewards/canary_plant.h, internal
+
 #define ASSAY_TRUSTED_DIR "/assay" // read-only in the box
 #define ASSAY_OUT_DIR "/run/assay" // private tmpfs, read after death
 #define ASSAY_REPORT_FD 3          // the payload's end of the report pipe
@@ -45,6 +48,8 @@ struct assay_evidence {
         struct assay_bytes content;
     } * files;
     size_t file_count;
+    // What was planted in the run, from our own records; NULL: nothing.
+    const struct assay_canary_plan *canaries;
 };
 
 // What a reader made of it. Both outcomes are finished (sorted). What a hostile
@@ -70,6 +75,7 @@ struct assay_framework {
     const char *about;                 // one line for `assay suite show` and the docs table
     enum assay_evidence_kind evidence; // with its channel present
     bool channel_required;             // no channel, no positive evidence
+    bool clock_blind; // its programs ask the kernel for the time: a preloaded library is not asked
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
     // Names to read from ASSAY_OUT_DIR after death, "*.xml" for every such file; NULL-terminated.
     const char *const *out_files;
@@ -83,9 +89,28 @@ struct assay_framework {
     // Does this argv lead to a channel? NULL: every argv does. Where it does not, evidence is
     // weak and comes from the log, whatever channel_required says.
     bool (*channel_applies)(const struct assay_strings *argv);
+    // For certification (orchestrator/certify.h). argv of the suite -> one that runs the same tests
+    // in another order: "reverse", or by a seed in digits; ASSAY_ORDER says the same in the
+    // environment. *possible false: this argv has but one order. NULL: no argv has another.
+    enum assay_status (*reorder)(const struct assay_strings *argv, const char *order,
+            struct assay_strings *out, bool *possible, struct assay_arena *arena,
+            struct assay_error *err);
+    // Could its reader report a test of this id? NULL: of every one.
+    bool (*emits)(const char *id);
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
+    // The field's parser of such logs (logs.h); NULL: it has none. Where `read` is NULL it is what
+    // reads them, and "" means the one that the instance names.
+    const char *log_parser;
+    void (*plant)(struct assay_canary_bed *bed); // draws its canaries; NULL: it can have none
+    // What is tested can write the channel: without a canary, evidence is weak.
+    bool canaries_needed;
 };
+
+// What the row makes of evidence, by its reader or by its log parser.
+ASSAY_MUST_USE enum assay_status assay_framework_read(const struct assay_framework *framework,
+        const struct assay_instance *instance, const struct assay_evidence *evidence,
+        struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
 
 const struct assay_framework *assay_framework_find(const char *name); // NULL: none
 const struct assay_framework *assay_framework_table(size_t *count);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rewards/canary_judge.h"
 #include "rewards/match.h"
 #include "rewards/reader.h"
 
@@ -20,7 +21,8 @@ struct judge {
     const struct assay_outcome *outcome; // the one that decides
     const char **tamper;
     size_t tamper_count;
-    const char *missed; // an expected test that did not pass; NULL: all did
+    size_t canary_faults; // so many of them are about canaries, and come first
+    const char *missed;   // an expected test that did not pass; NULL: all did
     enum assay_test_status missed_status;
     bool no_memory;
 };
@@ -113,6 +115,21 @@ static void tamper(struct judge *judge, const char *sentence)
         judge->tamper[judge->tamper_count++] = sentence;
 }
 
+// In front of what else did not agree: it weighs more.
+static void add_canary_fault(struct judge *judge, const char *sentence)
+{
+    if (sentence == NULL || *sentence == '\0') {
+        judge->no_memory = true;
+        return;
+    }
+    if (judge->tamper_count == TAMPER_MAX)
+        judge->tamper_count--;
+    memmove(judge->tamper + judge->canary_faults + 1, judge->tamper + judge->canary_faults,
+            (judge->tamper_count - judge->canary_faults) * sizeof(*judge->tamper));
+    judge->tamper[judge->canary_faults++] = sentence;
+    judge->tamper_count++;
+}
+
 static bool exited(const struct judge *judge)
 {
     return judge->evidence->box_cause == ASSAY_CAUSE_OK ||
@@ -194,6 +211,54 @@ static void compare(struct judge *judge)
         compare_log(judge);
     if (exited(judge))
         compare_exit(judge);
+}
+
+// --- canaries
+// -------------------------------------------------------------------------------------
+
+// Out of both outcomes before anything is counted. The one that decides speaks for them.
+static void take_canaries(struct judge *judge, struct assay_canary_results *results)
+{
+    const struct assay_canary_plan *plan = judge->evidence->canaries;
+    struct assay_canary_results other;
+
+    if (plan == NULL)
+        return;
+    if (judge->outcome == &judge->reading.channel) {
+        assay_canary_take(&other, &judge->reading.log, plan);
+        assay_canary_take(results, &judge->reading.channel, plan);
+    } else {
+        assay_canary_take(&other, &judge->reading.channel, plan);
+        assay_canary_take(results, &judge->reading.log, plan);
+    }
+}
+
+// A run that was killed has no result of much; canaries tell of one that ended.
+static void compare_canaries(
+        struct judge *judge, const struct assay_canary_results *results, bool full)
+{
+    const struct assay_canary_plan *plan = judge->evidence->canaries;
+    const bool resolved = full && !judge->reading.interrupted && exited(judge);
+    bool must_fail = false;
+
+    if (plan == NULL)
+        return;
+    for (size_t i = 0; i < plan->count; i++) {
+        const char *fault =
+                assay_canary_fault(plan, i, results, judge->outcome, resolved, judge->arena);
+
+        must_fail = must_fail || assay_canary_must_fail(plan->items[i].kind);
+        if (fault != NULL)
+            add_canary_fault(judge, fault);
+    }
+    for (size_t i = 0; i < plan->unmoved.count && i < CONTRADICTIONS_MAX; i++)
+        add_canary_fault(judge,
+                assay_arena_printf(judge->arena,
+                        "%s passes with another expected value too, where the gold patch fails",
+                        assay_show(judge->arena, plan->unmoved.items[i],
+                                strlen(plan->unmoved.items[i]))));
+    if (must_fail && resolved && judge->evidence->exit_code == 0 && !judge->reading.exit_blind)
+        add_canary_fault(judge, "canaries that must fail were planted, and yet the run exited 0");
 }
 
 // --- cause and reason
@@ -279,6 +344,10 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
     if (!exited(judge)) {
         verdict->cause = judge->evidence->box_cause;
         verdict->reason = limit_reason(judge);
+    } else if (judge->canary_faults > 0) {
+        verdict->cause = ASSAY_CAUSE_TAMPERED;
+        verdict->reason =
+                assay_arena_printf(judge->arena, "results were forged: %s", judge->tamper[0]);
     } else if (judge->tamper_count > 0) {
         verdict->cause = ASSAY_CAUSE_INCONSISTENT;
         verdict->reason =
@@ -303,8 +372,8 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
 
 static enum assay_status judge_begin(struct judge *judge, struct assay_error *err)
 {
-    enum assay_status status =
-            judge->framework->read(judge->evidence, &judge->reading, judge->arena, err);
+    enum assay_status status = assay_framework_read(
+            judge->framework, judge->instance, judge->evidence, &judge->reading, judge->arena, err);
 
     if (status != ASSAY_OK)
         return assay_wrap(err, "read the results of %s", judge->framework->name);
@@ -319,6 +388,18 @@ static enum assay_status judge_begin(struct judge *judge, struct assay_error *er
     return ASSAY_OK;
 }
 
+// Where canaries could be and are none, nothing speaks against one who writes the channel himself.
+static enum assay_evidence_kind evidence_kind(const struct judge *judge)
+{
+    const struct assay_canary_plan *plan = judge->evidence->canaries;
+    const bool bare = judge->framework->canaries_needed && plan != NULL && plan->count == 0;
+
+    return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
+                    !bare
+            ? ASSAY_EVIDENCE_STRONG
+            : ASSAY_EVIDENCE_WEAK;
+}
+
 enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgement *judgement,
         const struct assay_instance *instance, const struct assay_framework *framework,
         const struct assay_evidence *evidence, struct assay_arena *arena, struct assay_error *err)
@@ -326,6 +407,7 @@ enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgem
     struct judge judge = {
             .instance = instance, .framework = framework, .evidence = evidence, .arena = arena};
     struct assay_verdict made = *verdict;
+    struct assay_canary_results canaries;
     enum assay_status status;
 
     if (assay_cause_is_infra(evidence->box_cause)) {
@@ -338,16 +420,16 @@ enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgem
     if (status != ASSAY_OK)
         return status;
     compare(&judge);
+    take_canaries(&judge, &canaries);
     judge_tests(&judge, &made);
+    compare_canaries(&judge, &canaries, made.resolution == ASSAY_RESOLUTION_FULL);
     if (!judge.no_memory)
         judge_cause(&judge, &made);
     if (judge.no_memory || made.reason == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to judge");
     made.scored = true;
     made.tamper = (struct assay_strings){judge.tamper, judge.tamper_count};
-    made.evidence = framework->evidence == ASSAY_EVIDENCE_STRONG && judge.reading.has_channel
-            ? ASSAY_EVIDENCE_STRONG
-            : ASSAY_EVIDENCE_WEAK;
+    made.evidence = evidence_kind(&judge);
     *verdict = made;
     judgement->outcome = *judge.outcome;
     return ASSAY_OK;

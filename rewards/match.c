@@ -88,6 +88,15 @@ static char *unittest_id(const char *id)
     return full;
 }
 
+const char *assay_match_unittest_id(struct assay_arena *arena, const char *id)
+{
+    char *full = unittest_id(id);
+    const char *copy = full != NULL ? assay_arena_strdup(arena, full) : NULL;
+
+    free(full);
+    return copy;
+}
+
 enum assay_test_status assay_match_id(
         const struct assay_outcome *outcome, const char *id, enum assay_rules rules)
 {

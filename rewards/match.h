@@ -10,12 +10,17 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "tasks/instance.h"
 #include "tasks/outcome.h"
 
 // `outcome` is finished (sorted). MISSING when no result, or no one result, is meant.
 enum assay_test_status assay_match_id(
         const struct assay_outcome *outcome, const char *id, enum assay_rules rules);
+
+// "name (module.Class)", as unittest prints it, as the id module.Class.name. NULL: not of that
+// shape, or the arena is full.
+const char *assay_match_unittest_id(struct assay_arena *arena, const char *id);
 
 // PASSED or XFAIL.
 bool assay_status_passes(enum assay_test_status status);

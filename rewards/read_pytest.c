@@ -33,14 +33,15 @@ struct phases {
     struct assay_outcome ambiguous; // ids whose log lines are not compared
 };
 
-static unsigned phase_said(const char *when, const char *outcome, bool xfail)
+// `xfail`: it is no failure. `marked`: the test said before it ran that it would fail.
+static unsigned phase_said(const char *when, const char *outcome, bool xfail, bool marked)
 {
     const bool call = strcmp(when, "call") == 0;
 
     if (strcmp(outcome, "failed") == 0)
         return call ? CALL_FAILED : OTHER_FAILED;
     if (strcmp(outcome, "skipped") == 0)
-        return xfail ? EXPECTED_FAILURE : SOMETHING_SKIPPED;
+        return xfail && marked ? EXPECTED_FAILURE : SOMETHING_SKIPPED;
     if (strcmp(outcome, "passed") != 0)
         return 0; // "rerun": another attempt follows
     if (call)
@@ -76,6 +77,7 @@ static void phase_record(
         struct assay_reader *reader, struct phases *phases, const struct assay_json *record)
 {
     const bool xfail = assay_json_bool(assay_json_get(record, "xfail"));
+    const struct assay_json *marked = assay_json_get(record, "marked");
     const char *id, *when, *outcome;
 
     if (!assay_record_text(reader, record, "id", &id) ||
@@ -87,7 +89,8 @@ static void phase_record(
     if (strcmp(when, "collect") == 0)
         phases->collect_trouble++;
     add_phase(phases, reader->arena, id,
-            phase_said(when, outcome, xfail) | (strcmp(when, "collect") == 0 ? 0 : RAN));
+            phase_said(when, outcome, xfail, marked == NULL || assay_json_bool(marked)) |
+                    (strcmp(when, "collect") == 0 ? 0 : RAN));
 }
 
 // The session counts failures as well; what it counted after the last test is no test's.

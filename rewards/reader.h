@@ -132,6 +132,10 @@ enum assay_status assay_python_replace_module(const struct assay_strings *argv, 
         const char *file, struct assay_strings *out, struct assay_arena *arena,
         struct assay_error *err);
 
+// `bash -c TEXT` with the commands of TEXT printed as they run; any other argv unchanged.
+enum assay_status assay_command_traced(const struct assay_strings *argv, struct assay_strings *out,
+        struct assay_arena *arena, struct assay_error *err);
+
 // --- the readers and rewriters of the table
 // -------------------------------------------------------
 
@@ -160,5 +164,25 @@ bool assay_command_is_unittest(const struct assay_strings *argv);
 // An interpreter by its full path that starts one of our files, and no options before it.
 enum assay_status assay_command_warm_python(const struct assay_strings *argv, const char *workdir,
         struct assay_strings *out, struct assay_arena *arena, struct assay_error *err);
+
+// --- reorder.c, defects.c: other orders of the same tests, and ids that a reader could report
+// ---------------
+
+ASSAY_MUST_USE enum assay_status assay_reorder_pytest(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_unittest(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_prove(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_reorder_wrapped(const struct assay_strings *argv,
+        const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
+        struct assay_error *err);
+bool assay_emits_pytest(const char *id);
+bool assay_emits_unittest(const char *id);
+bool assay_emits_gotest(const char *id);
+bool assay_emits_exit(const char *id);
 
 #endif

@@ -46,6 +46,15 @@ static bool drop_bounding_set(struct assay_fault *fault)
     }
 }
 
+bool assay_caps_bound(struct assay_fault *fault)
+{
+    const int bound = prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0);
+
+    if (bound < 0)
+        return assay_fault_set(fault, "drop bounding set");
+    return bound == 0 || drop_bounding_set(fault);
+}
+
 bool assay_caps_drop(struct assay_fault *fault)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -60,7 +69,7 @@ bool assay_caps_drop(struct assay_fault *fault)
         return bound == 0 ||
                 assay_fault_errno(fault, "drop bounding set", bound < 0 ? errno : EPERM);
     }
-    if (!drop_bounding_set(fault))
+    if (!assay_caps_bound(fault))
         return false;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
             prctl(PR_SET_SECUREBITS,

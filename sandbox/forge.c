@@ -14,13 +14,16 @@
 
 #include "base/clock.h"
 #include "sandbox/fds.h"
+#include "sandbox/groups.h"
 #include "sandbox/init.h"
 #include "sandbox/nets.h"
 #include "sandbox/quota.h"
 #include "sandbox/spawner.h"
+#include "sandbox/stage.h"
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
+#define AHEAD_RUNTIME_NS 20000000
 #define BUSY_PAUSE_MS 5
 #define BUSY_MS_MAX 5000 // how long the end waits for groups that are still busy
 
@@ -28,12 +31,17 @@
 struct grave {
     int mount_fd; // its mount namespace; -1
     struct assay_net net;
+    bool has_group;
+    struct assay_cgroup group; // if so, to be used again
 };
 
 struct forge {
     const struct spawner *spawner; // a copy, by fork
     int fd;
+    int full_fd,
+            stage_fd; // mount namespaces: as the spawner's; the stage's, which plain boxes copy
     struct assay_nets nets;
+    struct assay_groups groups;
     struct grave *graves; // owned; by slot
     uint64_t *busy;       // owned; numbers of groups that could not be removed yet
     size_t busy_count, busy_cap;
@@ -46,6 +54,7 @@ struct making {
     const struct spawner *spawner;
     const struct assay_forge_order *order;
     struct assay_cgroup group;
+    bool has_group; // one that is used again
     int pid_fd;
     int control_fd; // the spawner's end
     int init_control_fd;
@@ -54,19 +63,20 @@ struct making {
 };
 
 static _Noreturn void become_init(
-        const struct spawner *spawner, enum assay_shape shape, int control_fd)
+        const struct spawner *spawner, const struct assay_forge_order *order, int control_fd)
 {
     const unsigned roles = spawner->cgroups.roles;
     const unsigned counted = ASSAY_CGROUP_MEMORY | ASSAY_CGROUP_CPU | ASSAY_CGROUP_PIDS;
     const struct assay_init init = {.profiles = &spawner->profiles,
             .skeleton = &spawner->skeleton,
             .staged = spawner->staged,
-            .shape = shape,
+            .shape = (enum assay_shape)order->shape,
             .control_fd = control_fd,
             .limit_memory = !(roles & ASSAY_CGROUP_MEMORY),
             .limit_pids = !(roles & ASSAY_CGROUP_PIDS) && spawner->tier != ASSAY_TIER_C,
             .meter = (roles & counted) != counted,
             .tier = spawner->tier,
+            .shares_uid = order->uid == spawner->ids.store_uid,
             .uid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_uid : ASSAY_BOX_UID,
             .gid = spawner->tier == ASSAY_TIER_C ? spawner->ids.store_gid : ASSAY_BOX_UID};
 
@@ -98,7 +108,7 @@ static pid_t clone_init(struct making *making)
     pid = assay_quota_clone(
             &args, spawner->ids.root ? making->order->uid : 0, making->is_sibling ? SIGKILL : 0);
     if (pid == 0)
-        become_init(spawner, (enum assay_shape)making->order->shape, making->init_control_fd);
+        become_init(spawner, making->order, making->init_control_fd);
     if (pid < 0) {
         making->pid_fd = -1;
         (void)assay_fault_set(making->fault, "clone3");
@@ -140,8 +150,9 @@ static bool make_rest(struct making *making)
         return assay_fault_set(making->fault, "control socket");
     making->control_fd = pair[0];
     making->init_control_fd = pair[1];
-    return assay_cgroup_create(&making->group, &making->spawner->cgroups, making->order->group,
-                   making->fault) &&
+    return (making->has_group ||
+                   assay_cgroup_create(&making->group, &making->spawner->cgroups,
+                           making->order->group, making->fault)) &&
             assay_cgroup_limit(&making->group, &making->spawner->cgroups, &making->order->limits,
                     making->fault);
 }
@@ -185,6 +196,7 @@ static struct making begin(const struct spawner *spawner, const struct assay_for
 
     memset(made, 0, sizeof(*made));
     made->slot = order->slot;
+    made->group = order->group;
     assay_cgroup_init(&making.group);
     return making;
 }
@@ -229,6 +241,11 @@ static void discard(struct forge *forge, const struct assay_forge_order *order)
         close(grave->mount_fd);
     grave->mount_fd = -1;
     assay_nets_return(&forge->nets, &grave->net);
+    if (grave->has_group) {
+        grave->has_group = false;
+        if (assay_groups_return(&forge->groups, &grave->group, order->group))
+            return;
+    }
     if (!assay_cgroup_remove(&forge->spawner->cgroups, order->group))
         note_busy(forge, order->group);
 }
@@ -251,8 +268,15 @@ static bool open_network(struct forge *forge, struct assay_fault *fault)
             assay_nets_open(&forge->nets, forge->spawner->fresh_network, fault);
 }
 
-static void make(struct forge *forge, const struct assay_forge_order *order)
+// Whatever is no plain box wants more of the host than the stage has.
+static bool choose_mounts(const struct forge *forge, bool stage)
 {
+    return forge->stage_fd < 0 || setns(stage ? forge->stage_fd : forge->full_fd, CLONE_NEWNS) == 0;
+}
+
+static void make(struct forge *forge, struct assay_forge_order *order)
+{
+    const bool plain = order->shape == ASSAY_SHAPE_PLAIN;
     struct grave *grave = &forge->graves[order->slot];
     struct assay_forge_made made;
     struct making making = begin(forge->spawner, order, &made);
@@ -261,10 +285,21 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
     char path[48];
 
     making.is_sibling = true;
+    if (assay_groups_take(&forge->groups, &making.group, &order->group)) {
+        making.has_group = true;
+        made.group = order->group;
+        made.cpu_user_us_before = making.group.cpu_user_us_before;
+        made.cpu_system_us_before = making.group.cpu_system_us_before;
+    }
     if (open_network(forge, making.fault) && make_rest(&making) &&
-            assay_nets_enter(&forge->nets, &grave->net, making.fault))
-        made.pid = make_init(&making);
-    if (forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault))
+            assay_nets_enter(&forge->nets, &grave->net, making.fault)) {
+        if (plain || choose_mounts(forge, false))
+            made.pid = make_init(&making);
+        else
+            (void)assay_fault_set(making.fault, "mount namespace");
+    }
+    if ((forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault)) ||
+            (!plain && !choose_mounts(forge, true)))
         _exit(1); // the next one begins anew
     if (made.pid <= 0) {
         discard(forge, order);
@@ -275,6 +310,11 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
     if (assay_wire_send(
                 forge->fd, &made, sizeof(made), fds, made.pid > 0 ? collect(&making, fds) : 0) < 0)
         _exit(1);
+    if (made.pid > 0) {
+        grave->has_group = true;
+        grave->group = making.group;
+        assay_cgroup_init(&making.group);
+    }
     close_all(&making);
 }
 
@@ -332,17 +372,36 @@ static bool shed(const struct spawner *spawner, int fd)
     return assay_fds_keep_only(fds, sizeof(fds) / sizeof(fds[0]), &fault);
 }
 
+// As before where that cannot be done.
+static void enter_stage(struct forge *forge)
+{
+    struct assay_fault fault;
+
+    if (!forge->spawner->staged || forge->spawner->tier != ASSAY_TIER_A)
+        return;
+    forge->full_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (forge->full_fd < 0)
+        return;
+    if (assay_stage_enter(&fault))
+        forge->stage_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (forge->stage_fd < 0 && setns(forge->full_fd, CLONE_NEWNS) < 0)
+        _exit(1);
+}
+
 static _Noreturn void run(const struct spawner *spawner, int fd)
 {
-    struct forge forge = {.spawner = spawner, .fd = fd, .nets.home_fd = -1};
+    struct forge forge = {
+            .spawner = spawner, .fd = fd, .full_fd = -1, .stage_fd = -1, .nets.home_fd = -1,
+            .groups.cgroups = &spawner->cgroups};
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
-    // What we and the inits that we make do ahead must not push aside what somebody waits for; an
-    // init goes back to the usual when its request comes.
-    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    // What we and the inits that we make do ahead must not push aside what somebody waits for, and
+    // is pushed aside by it; the spawner puts an init back to the usual when its request comes.
+    (void)sys_schedule(0, SCHED_BATCH, AHEAD_RUNTIME_NS);
     if (!shed(spawner, fd))
         _exit(1);
+    enter_stage(&forge);
     forge.graves = calloc(ASSAY_BOXES_MAX, sizeof(*forge.graves));
     if (forge.graves == NULL)
         _exit(1);
@@ -350,6 +409,7 @@ static _Noreturn void run(const struct spawner *spawner, int fd)
         forge.graves[i] = (struct grave){.mount_fd = -1, .net.ns_fd = -1};
     work(&forge);
     assay_nets_close(&forge.nets);
+    assay_groups_close(&forge.groups);
     free(forge.graves);
     free(forge.busy);
     _exit(0);

@@ -138,7 +138,7 @@ static bool prepare(struct life *life, struct assay_fault *fault)
         return assay_fault_set(fault, "hostname");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return assay_fault_set(fault, "dumpable");
-    if (!assay_quota_bound(fault))
+    if (!assay_quota_bound(init->shares_uid, fault) || !assay_caps_bound(fault))
         return false;
     // Without a stage what would be mounted now could hide the plan's sources, which this
     // process opens itself; a zygote's run gets them opened.
@@ -185,10 +185,11 @@ static bool watch_signals(struct life *life, struct assay_fault *fault)
 {
     sigset_t signals;
 
-    // The spawner ignores SIGCHLD, which would take our children from us unseen; and what somebody
-    // above it ignored, payloads would ignore after exec too.
-    for (int number = 1; number < NSIG; number++)
+    // The spawner ignores SIGCHLD, which would take our children from us unseen. A zygote's
+    // interpreter may ignore others, and a payload would go on to after its exec.
+    for (int number = 1; life->init->waiting_pid > 0 && number < NSIG; number++)
         (void)signal(number, SIG_DFL);
+    (void)signal(SIGCHLD, SIG_DFL);
     sigfillset(&signals);
     if (pthread_sigmask(SIG_SETMASK, &signals, NULL) != 0)
         return assay_fault_set(fault, "block signals");
@@ -358,6 +359,9 @@ static void reap(struct life *life)
         hear_payload(life); // it may have failed, or ended, before we listened
         end(life, assay_notify_status(&life->notify, pid, wait_status));
     }
+    // Whatever runs in here is a child of ours, or of one: nothing does. No need to be killed.
+    if (life->ended && !is_session(life) && pid < 0 && errno == ECHILD)
+        _exit(0);
 }
 
 // A limit of the box was passed. Where no group counts, only what we reap is
@@ -457,7 +461,6 @@ void assay_init_run(const struct assay_init *init)
     if (!assay_request_receive(&life.request, init->control_fd, &fault))
         fail(&life, &fault);
     (void)prctl(PR_SET_NAME, "assay-init", 0, 0, 0);
-    (void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}); // forge.c
     if (!finish(&life, &fault))
         fail(&life, &fault);
     if (!hand_up(&life, ASSAY_WIRE_OUT_DIR, &life.mounts.out_dir_fd, &fault) ||

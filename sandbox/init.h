@@ -20,7 +20,8 @@ struct assay_init {
     bool limit_memory, limit_pids; // no cgroup does: by rlimit
     bool meter;                    // no cgroup counts CPU or memory: tell now and then
     enum assay_tier tier;
-    uid_t uid; // the box's user as the init's namespace has it
+    bool shares_uid; // its host uid is that of other boxes, too
+    uid_t uid;       // the box's user as the init's namespace has it
     gid_t gid;
     // A run of a zygote (zygote_serve.c): GO has come, and the payload is there and
     // waits for WAKE on this socket. 0: the payload is to be forked.

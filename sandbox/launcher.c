@@ -102,6 +102,9 @@ static bool read_words(struct words *words, int argc, char **argv)
 static bool shed_inheritance(void)
 {
     struct rlimit files;
+    // What somebody above us ignores, payloads would ignore after their exec.
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL);
     const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)

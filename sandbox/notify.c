@@ -45,10 +45,11 @@ static bool jumps(const struct sock_filter *at, uint32_t value)
     }
 }
 
-// One filter's answer. What libseccomp does not write is taken for a kill.
-static uint32_t run_filter(
-        const struct assay_profile_filter *filter, const struct seccomp_data *call)
+// What the kernel answers. What profile_compile.c does not write is taken for a kill.
+uint32_t assay_notify_judge(const struct assay_profiles *profiles, enum assay_profile profile,
+        const struct seccomp_data *call)
 {
+    const struct assay_profile_filter *filter = &profiles->filters[profile];
     uint32_t value = 0;
 
     for (size_t i = 0; i < filter->count; i++) {
@@ -56,8 +57,6 @@ static uint32_t run_filter(
 
         if (at->code == (BPF_LD | BPF_W | BPF_ABS) && at->k <= sizeof(*call) - sizeof(value))
             memcpy(&value, (const char *)call + at->k, sizeof(value));
-        else if (at->code == (BPF_ALU | BPF_AND | BPF_K))
-            value &= at->k;
         else if (at->code == (BPF_JMP | BPF_JA))
             i += at->k;
         else if (BPF_CLASS(at->code) == BPF_JMP && BPF_SRC(at->code) == BPF_K)
@@ -66,18 +65,6 @@ static uint32_t run_filter(
             return at->code == (BPF_RET | BPF_K) ? at->k : SECCOMP_RET_KILL_PROCESS;
     }
     return SECCOMP_RET_KILL_PROCESS;
-}
-
-uint32_t assay_notify_judge(const struct assay_profiles *profiles, enum assay_profile profile,
-        const struct seccomp_data *call)
-{
-    const uint32_t newer = run_filter(&profiles->by_argument, call);
-    const uint32_t older = run_filter(&profiles->by_number[profile], call);
-
-    // As the kernel does: the action that is less, as a signed number; the newer filter's if equal.
-    return (int32_t)(older & SECCOMP_RET_ACTION_FULL) < (int32_t)(newer & SECCOMP_RET_ACTION_FULL)
-            ? older
-            : newer;
 }
 
 // --- the filter ----------------------------------------------------------------------------------
@@ -91,40 +78,19 @@ static bool refuses(uint32_t answer)
             (action == SECCOMP_RET_ERRNO && (answer & SECCOMP_RET_DATA) != 0);
 }
 
-// `filter` after what is in `code`: its refusals go to the listener, and what it
-// allows goes on behind it when there is another one.
-static size_t append(struct sock_filter *code, size_t count,
-        const struct assay_profile_filter *filter, bool is_last)
-{
-    for (size_t i = 0; i < filter->count; i++) {
-        struct sock_filter one = filter->code[i];
-
-        if (one.code == (BPF_RET | BPF_K) && refuses(one.k))
-            one.k = SECCOMP_RET_USER_NOTIF;
-        else if (one.code == (BPF_RET | BPF_K) && one.k == SECCOMP_RET_ALLOW && !is_last)
-            one = (struct sock_filter){
-                    .code = BPF_JMP | BPF_JA, .k = (uint32_t)(filter->count - i - 1)};
-        code[count++] = one;
-    }
-    return count;
-}
-
-// A filter that notifies; -1 with errno. By now the payload has its limits: what it
-// needs is not asked for.
+// A filter whose refusals go to the listener; -1 with errno. By now the payload has its limits:
+// what it needs is not asked for.
 static int load(const struct assay_profiles *profiles, enum assay_profile profile)
 {
-    static struct sock_filter code[BPF_MAXINSNS];
-    const struct assay_profile_filter *parts[] = {
-            &profiles->by_number[profile], &profiles->by_argument};
-    const size_t total = (size_t)parts[0]->count + parts[1]->count;
-    struct sock_fprog program = {.len = (unsigned short)total, .filter = code};
+    static struct assay_profile_filter filter;
+    struct sock_fprog program = {.filter = filter.code};
     long fd = -1;
 
-    if (total > BPF_MAXINSNS) {
-        errno = E2BIG;
-        return -1;
-    }
-    (void)append(code, append(code, 0, parts[0], false), parts[1], true);
+    filter = profiles->filters[profile];
+    program.len = filter.count;
+    for (size_t i = 0; i < filter.count; i++)
+        if (filter.code[i].code == (BPF_RET | BPF_K) && refuses(filter.code[i].k))
+            filter.code[i].k = SECCOMP_RET_USER_NOTIF;
     fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, LISTENER_FLAG | KILLABLE_FLAG, &program);
     if (fd < 0 && errno == EINVAL)
         fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, LISTENER_FLAG, &program);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // notify.h - learning mode: who made which call that the profile refused.
 //
-// The payload has one filter instead of two: what they would refuse, or kill
-// for, goes to a seccomp listener, which the payload hands to the box's init
-// before it execs. The init looks the caller up in /proc, answers exactly as the
-// two filters would have, and notes both in a page that it shares with assay:
+// What the payload's filter would refuse, or kill for, goes to a seccomp listener instead, which
+// the payload hands to the box's init before it execs. The init looks the caller up in /proc,
+// answers exactly as the filter would have, and notes both in a page that it shares with assay:
 // what was noted is there however the box ends. It never lets a call through.
 //
 // A kill is a SIGKILL of the init's here, and told as the SIGSYS that it stands for.
@@ -47,7 +46,7 @@ void assay_notify_hear(struct assay_notify *notify);
 // The wait status of `pid` as it would have been without learning mode.
 int assay_notify_status(const struct assay_notify *notify, pid_t pid, int wait_status);
 
-// What the two filters say to a call: a SECCOMP_RET_ value. A pure function.
+// What the profile says to a call: a SECCOMP_RET_ value. A pure function.
 uint32_t assay_notify_judge(const struct assay_profiles *profiles, enum assay_profile profile,
         const struct seccomp_data *call);
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // profile.h - seccomp profiles: which system calls a payload may make.
 //
-// Two filters are stacked. One goes by number: allowed, EPERM for what the
-// kernel has and the profile forbids, ENOSYS for numbers that nobody knows (so
-// that a libc falls back). One goes by arguments, for calls that are fine with
-// most of them. The kernel takes the stricter answer of the two. Both are
-// compiled when assay is: profile_compile.c writes them from profile_table.c as C,
-// so that a start costs nothing and needs no compiler.
+// One filter each: allowed, EPERM for what the kernel has and the profile forbids, ENOSYS for
+// numbers that nobody knows (so that a libc falls back), and tests of arguments for calls that are
+// fine with most of them. It is compiled when assay is: profile_compile.c writes it from
+// profile_table.c as C, so that a start costs nothing and needs no compiler; and it is short,
+// because the kernel translates it anew for each payload.
 //
 // What they say stands in profile_table.c, call by call and with its reason, and in
 // docs/seccomp.md.
@@ -30,8 +29,7 @@ struct assay_profile_filter {
 };
 
 struct assay_profiles {
-    struct assay_profile_filter by_number[2]; // by enum assay_profile
-    struct assay_profile_filter by_argument;
+    struct assay_profile_filter filters[2]; // by enum assay_profile
 };
 
 extern const struct assay_profiles assay_profiles_compiled;

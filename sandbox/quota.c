@@ -57,15 +57,15 @@ pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal)
     return pid;
 }
 
-bool assay_quota_bound(struct assay_fault *fault)
+bool assay_quota_bound(bool shares_uid, struct assay_fault *fault)
 {
     struct rlimit signals;
 
     // Best effort: a host that refuses keeps its own limits.
-    if (inotify_instances > 0)
+    if (shares_uid && inotify_instances > 0)
         (void)assay_procfile_write_u64(
                 -1, "/proc/sys/user/max_inotify_instances", inotify_instances / SHARE + 1);
-    if (inotify_watches > 0)
+    if (shares_uid && inotify_watches > 0)
         (void)assay_procfile_write_u64(
                 -1, "/proc/sys/user/max_inotify_watches", inotify_watches / SHARE + 1);
     // Only the soft limit: the payload's own, which it inherits, is set later.

@@ -23,7 +23,7 @@ void assay_quota_prepare(void);
 pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal);
 
 // A box's init, with its capabilities and the host's /proc: of what stays shared the box gets
-// a part.
-bool assay_quota_bound(struct assay_fault *fault);
+// a part. What the kernel counts by user is its own where it `shares_uid` with no other box.
+bool assay_quota_bound(bool shares_uid, struct assay_fault *fault);
 
 #endif

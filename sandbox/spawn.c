@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // spawn.c - one request becomes one box: an init, its sources, its limits, the request sent to it.
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -331,11 +332,21 @@ static void open_cpu(
             : 0;
 }
 
+// The init was made behind everything else (forge.c) and becomes as others before it wakes; and it
+// wakes where its payload will run, rather than that being moved later. Both are as well not done.
+static void hasten(const struct box *box, const struct assay_box_plan *plan, bool session)
+{
+    (void)sys_schedule(box->pid, SCHED_OTHER, 0);
+    if (!session && !plan->serves && CPU_COUNT(&plan->cpus) > 0)
+        (void)sched_setaffinity(box->pid, sizeof(plan->cpus), &plan->cpus);
+}
+
 void assay_spawn_deliver(struct spawner *spawner, struct box *box)
 {
     struct assay_request *request = box->request;
 
     box->state = BOX_SETUP;
+    hasten(box, &request->plan, request->session);
     open_cpu(spawner, box, request);
     if ((!same_limits(&box->group_limits, &box->limits) &&
                 !assay_cgroup_limit(&box->group, &spawner->cgroups, &box->limits, &box->fault)) ||

@@ -115,6 +115,25 @@ static inline int sys_pidfd_kill(int pid_fd)
     return (int)syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0U);
 }
 
+// The kernel's struct sched_attr, which not every libc declares.
+struct sys_sched {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+// Policy of a process that is not of real time, and how long it likes to run once it does (Linux
+// 6.12; before, this is the kernel's own affair). 0: as others.
+static inline int sys_schedule(pid_t pid, unsigned policy, uint64_t runtime_ns)
+{
+    const struct sys_sched attr = {
+            .size = sizeof(attr), .policy = policy, .runtime_ns = runtime_ns};
+
+    return (int)syscall(SYS_sched_setattr, pid, &attr, 0U);
+}
+
 static inline int sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
     return (int)syscall(SYS_close_range, first, last, flags);

@@ -11,6 +11,7 @@
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 
+#define DEV_SOURCE "devices" // what /dev shows, in the box's tmpfs
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 // --- /usr and /etc -------------------------------------------------------------------------------
@@ -197,27 +198,38 @@ bool tree_add_skeleton(struct tree *tree)
 
 static const char *const device_names[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
-// The directory itself, in the box's tmpfs, with a place for each device.
-static bool make_dev(struct tree *tree)
+bool tree_fill_dev(struct tree *tree, int dev_fd, bool places)
 {
     static const struct {
         const char *name, *target;
-    } links[] = {{"dev/fd", "/proc/self/fd"}, {"dev/stdin", "/proc/self/fd/0"},
-            {"dev/stdout", "/proc/self/fd/1"}, {"dev/stderr", "/proc/self/fd/2"},
-            {"dev/ptmx", "pts/ptmx"}};
-    char path[32];
+    } links[] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"},
+            {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}};
 
-    if (mkdir("dev", 0755) < 0 || mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 01777) < 0)
+    if (mkdirat(dev_fd, "pts", 0755) < 0 || mkdirat(dev_fd, "shm", 01777) < 0)
         return assay_fault_set(tree->fault, "make /dev");
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
-        if (symlink(links[i].target, links[i].name) < 0)
+        if (symlinkat(links[i].target, dev_fd, links[i].name) < 0)
             return assay_fault_set(tree->fault, "make /dev");
-    for (size_t i = 0; i < sizeof(device_names) / sizeof(device_names[0]); i++) {
-        (void)snprintf(path, sizeof(path), "dev/%s", device_names[i]);
-        if (mknod(path, S_IFREG | 0644, 0) < 0)
+    for (size_t i = 0; places && i < sizeof(device_names) / sizeof(device_names[0]); i++)
+        if (mknodat(dev_fd, device_names[i], S_IFREG | 0644, 0) < 0)
             return assay_fault_set(tree->fault, "make /dev");
-    }
     return true;
+}
+
+// The directory itself, in the box's tmpfs, with a place for each device.
+static bool make_dev(struct tree *tree)
+{
+    int dev_fd = -1;
+    bool made = false;
+
+    // The stage's own root has a "dev", too (stage.c).
+    if (mkdir(DEV_SOURCE, 0755) == 0)
+        dev_fd = open(DEV_SOURCE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dev_fd < 0)
+        return assay_fault_set(tree->fault, "make /dev");
+    made = tree_fill_dev(tree, dev_fd, true);
+    close(dev_fd);
+    return made;
 }
 
 // Closes mount_fd; -1 is a failure already, with errno.
@@ -249,7 +261,7 @@ bool tree_add_devices(struct tree *tree)
 
     if (!make_dev(tree))
         return false;
-    fd = tree_clone(AT_FDCWD, "dev", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
+    fd = tree_clone(AT_FDCWD, DEV_SOURCE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
     if (fd < 0)
         return assay_fault_set(tree->fault, "clone /dev");
     if (!tree_attach(tree, fd, "/dev", true, "attach /dev"))

@@ -51,5 +51,7 @@ bool tree_add_dev(struct tree *tree);
 bool tree_add_proc(struct tree *tree);
 // /dev without terminals and shared memory, which each box has to itself.
 bool tree_add_devices(struct tree *tree);
+// What an empty /dev has beside devices; `places`: and a file to attach each device to.
+bool tree_fill_dev(struct tree *tree, int dev_fd, bool places);
 
 #endif

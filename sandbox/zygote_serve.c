@@ -189,6 +189,7 @@ static int live_as_run(const struct assay_wire_serve *order, int control_fd)
             .limit_pids = order->limit_pids != 0,
             .meter = order->meter != 0,
             .tier = ASSAY_TIER_A,
+            .shares_uid = true,
             .uid = ASSAY_BOX_UID,
             .gid = ASSAY_BOX_UID};
     struct assay_fault fault = {{0}, 0};

@@ -67,6 +67,20 @@ const char *assay_task_kind_name(enum assay_task_kind kind)
     return "";
 }
 
+bool assay_task_kind_from_name(enum assay_task_kind *out, const char *name)
+{
+    static const enum assay_task_kind kinds[] = {
+            ASSAY_TASK_REPAIR, ASSAY_TASK_LOCALIZE, ASSAY_TASK_WRITE_TESTS};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(name, assay_task_kind_name(kinds[i])) == 0) {
+            *out = kinds[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 // One step of the matcher below: reach[j] says whether the glob up to here can
 // end at path[j]; `glob` stands at the next token. Returns the token's length.
 static size_t glob_step(bool *reach, const char *glob, bool at_start, const char *path, size_t len)

@@ -59,9 +59,12 @@ struct assay_instance {
     const char *recipe;            // name of a recipe of the suite
     struct assay_strings test_cmd; // argv
     const char *framework;         // name of a row of rewards/framework.h
+    const char *log_parser;        // the field's parser of its logs ("parse_log_jest"); NULL: none
+    const char *version;           // of the repository, as the row calls it; NULL: none
     enum assay_rules rules;
     bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
     struct assay_strings fail_to_pass, pass_to_pass;
+    bool no_canaries; // its tests cannot bear any of assay's among them; evidence is weak then
     enum assay_task_kind task;
     struct assay_strings
             protected_allowed; // globs of protected files that a model patch may change
@@ -84,6 +87,7 @@ struct assay_recipe {
 
 bool assay_instance_id_valid(const char *id);
 const char *assay_task_kind_name(enum assay_task_kind kind); // "repair", "localize", "write_tests"
+bool assay_task_kind_from_name(enum assay_task_kind *out, const char *name);
 
 // Does path match glob? '*' and '?' stay inside one component, "**" crosses them, "**/" also
 // stands for nothing at all. Every other character stands for itself.

@@ -12,7 +12,8 @@
 
 static const char *const instance_keys[] = {"schema", "instance_id", "repo", "base", "recipe",
         "test_cmd", "framework", "FAIL_TO_PASS", "PASS_TO_PASS", "task", "protected_allowed",
-        "limits", "network", "hosts", "tags", "rules", "fail_only"};
+        "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries", "log_parser",
+        "version"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
 static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir"};
 
@@ -72,19 +73,13 @@ enum assay_status assay_limits_fields(struct assay_instance_limits *limits,
 static enum assay_status task_field(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
-    static const enum assay_task_kind kinds[] = {
-            ASSAY_TASK_REPAIR, ASSAY_TASK_LOCALIZE, ASSAY_TASK_WRITE_TESTS};
     const char *task = assay_task_kind_name(ASSAY_TASK_REPAIR);
     const enum assay_status status = assay_fields_text_or(&task, fields, "task", err);
 
     if (status != ASSAY_OK)
         return status;
-    for (size_t i = 0; i < COUNT(kinds); i++) {
-        if (strcmp(task, assay_task_kind_name(kinds[i])) == 0) {
-            instance->task = kinds[i];
-            return ASSAY_OK;
-        }
-    }
+    if (assay_task_kind_from_name(&instance->task, task))
+        return ASSAY_OK;
     return assay_fields_fail(
             fields, "task", err, "expected \"repair\", \"localize\" or \"write_tests\"");
 }
@@ -94,13 +89,18 @@ static enum assay_status rules_fields(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
     const char *rules = "native";
-    const enum assay_status status = assay_fields_text_or(&rules, fields, "rules", err);
+    enum assay_status status = assay_fields_text_or(&rules, fields, "rules", err);
 
     if (status != ASSAY_OK)
         return status;
     if (strcmp(rules, "native") != 0 && strcmp(rules, "swebench") != 0)
         return assay_fields_fail(fields, "rules", err, "expected \"native\" or \"swebench\"");
     instance->rules = rules[0] == 's' ? ASSAY_RULES_SWEBENCH : ASSAY_RULES_NATIVE;
+    status = assay_fields_text_or(&instance->log_parser, fields, "log_parser", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_text_or(&instance->version, fields, "version", err);
+    if (status != ASSAY_OK)
+        return status;
     return assay_fields_bool_or(&instance->fail_only, fields, "fail_only", err);
 }
 
@@ -116,6 +116,16 @@ static enum assay_status network_fields(
         return assay_fields_fail(fields, "network", err, "expected \"none\" or \"allowlist\"");
     instance->network = network[0] == 'a';
     return assay_fields_strings_or(&instance->hosts, fields, "hosts", err);
+}
+
+static enum assay_status canaries_field(
+        struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
+{
+    bool canaries = true;
+    const enum assay_status status = assay_fields_bool_or(&canaries, fields, "canaries", err);
+
+    instance->no_canaries = !canaries;
+    return status;
 }
 
 static enum assay_status text_fields(
@@ -166,6 +176,8 @@ enum assay_status assay_instance_fields(
         status = rules_fields(instance, fields, err);
     if (status == ASSAY_OK)
         status = network_fields(instance, fields, err);
+    if (status == ASSAY_OK)
+        status = canaries_field(instance, fields, err);
     if (status == ASSAY_OK)
         status = assay_limits_fields(&instance->limits, fields, err);
     return status;
@@ -253,5 +265,11 @@ void assay_instance_write(struct assay_buf *out, const struct assay_instance *in
         assay_json_put_text(&w, "rules", "swebench");
     if (instance->fail_only)
         assay_json_put_bool(&w, "fail_only", true);
+    if (instance->log_parser != NULL)
+        assay_json_put_text(&w, "log_parser", instance->log_parser);
+    if (instance->version != NULL)
+        assay_json_put_text(&w, "version", instance->version);
+    if (instance->no_canaries)
+        assay_json_put_bool(&w, "canaries", false);
     assay_json_end_object(&w);
 }

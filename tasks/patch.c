@@ -20,7 +20,14 @@ enum assay_status patch_fail(const struct patch_reader *reader, size_t index, co
     va_start(args, fmt);
     (void)vsnprintf(reason, sizeof(reason), fmt, args);
     va_end(args);
-    return assay_fail(reader->err, ASSAY_EPATCH, "line %zu: %s", index + 1, reason);
+    return assay_fail(
+            reader->err, ASSAY_EPATCH, "line %zu: %s", patch_line_number(reader, index), reason);
+}
+
+size_t patch_line_number(const struct patch_reader *reader, size_t index)
+{
+    return reader->numbers != NULL && index < reader->line_count ? reader->numbers[index]
+                                                                 : index + 1;
 }
 
 bool patch_bytes_start(struct assay_bytes text, const char *prefix)
@@ -49,30 +56,29 @@ size_t patch_bytes_left(const struct patch_reader *reader, size_t index)
     return (size_t)(last.data + last.len - reader->lines[index].data);
 }
 
-static enum assay_status cut_lines(
-        struct patch_reader *reader, const char *text, size_t len, struct assay_error *err)
+enum assay_status patch_cut_lines(struct patch_reader *reader, struct assay_bytes text)
 {
     struct assay_bytes *lines = NULL;
-    const char *end = text + len;
+    const char *end = text.data + text.len, *start = text.data;
     size_t count = 0;
 
-    for (const char *p = text; p < end; count++) {
+    for (const char *p = start; p < end; count++) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
 
         p = newline != NULL ? newline + 1 : end;
     }
     if (count > ASSAY_PATCH_LINES_MAX)
-        return assay_fail(
-                err, ASSAY_EPATCH, "the patch has more than %zu lines", ASSAY_PATCH_LINES_MAX);
+        return assay_fail(reader->err, ASSAY_EPATCH, "the patch has more than %zu lines",
+                ASSAY_PATCH_LINES_MAX);
     lines = assay_arena_array(reader->arena, count, sizeof(*lines));
     if (lines == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "no memory for %zu lines of a patch", count);
+        return assay_fail(reader->err, ASSAY_ENOMEM, "no memory for %zu lines of a patch", count);
     for (size_t i = 0; i < count; i++) {
-        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *newline = memchr(start, '\n', (size_t)(end - start));
         const char *next = newline != NULL ? newline + 1 : end;
 
-        lines[i] = (struct assay_bytes){.data = text, .len = (size_t)(next - text)};
-        text = next;
+        lines[i] = (struct assay_bytes){.data = start, .len = (size_t)(next - start)};
+        start = next;
     }
     reader->lines = lines;
     reader->line_count = count;
@@ -80,11 +86,12 @@ static enum assay_status cut_lines(
 }
 
 static enum assay_status check_path(
-        const struct patch_reader *reader, const struct patch_head *head, const char *path)
+        struct patch_reader *reader, const struct patch_head *head, const char *path)
 {
-    if (path != NULL && !assay_patch_path_allowed(path))
-        return patch_fail(reader, head->line, "%.120s: a patch may not name this path", path);
-    return ASSAY_OK;
+    if (path == NULL || assay_patch_path_allowed(path))
+        return ASSAY_OK;
+    reader->ours = true;
+    return patch_fail(reader, head->line, "%.120s: a patch may not name this path", path);
 }
 
 static enum assay_status check_modes(
@@ -203,14 +210,16 @@ static enum assay_status read_file(
     file->may_create = head->is_new < 0;
     memcpy(file->old_blob, head->old_blob, sizeof(file->old_blob));
     memcpy(file->new_blob, head->new_blob, sizeof(file->new_blob));
-    file->patch_line = head->line + 1;
+    file->patch_line = patch_line_number(reader, head->line);
     if (!says_something(reader, head, file))
         return patch_fail(reader, head->line, "a file header without any change below it");
     status = check_path(reader, head, file->old_path);
     if (status == ASSAY_OK)
         status = check_path(reader, head, file->new_path);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK) {
         status = check_modes(reader, head);
+        reader->ours = status != ASSAY_OK;
+    }
     return status;
 }
 
@@ -224,7 +233,7 @@ static bool has_prose(const struct patch_reader *reader, size_t from, size_t to)
     return false;
 }
 
-static enum assay_status add_file(struct patch_reader *reader, struct assay_patch *patch,
+enum assay_status patch_add_file(struct patch_reader *reader, struct assay_patch *patch,
         size_t *capacity, const struct assay_patch_file *file)
 {
     if (patch->file_count >= ASSAY_PATCH_FILES_MAX)
@@ -264,7 +273,7 @@ static enum assay_status read_all(struct patch_reader *reader, struct assay_patc
         patch->fenced |= has_prose(reader, from, head.line);
         status = read_file(reader, &head, &file);
         if (status == ASSAY_OK)
-            status = add_file(reader, patch, &capacity, &file);
+            status = patch_add_file(reader, patch, &capacity, &file);
         if (status != ASSAY_OK)
             return status;
     }
@@ -276,25 +285,24 @@ static enum assay_status read_all(struct patch_reader *reader, struct assay_patc
 
 // One reading of the text.
 static enum assay_status read_once(
-        struct assay_patch **out, struct patch_reader *reader, const char *text, size_t len)
+        struct assay_patch **out, struct patch_reader *reader, struct assay_bytes text)
 {
     struct assay_patch *patch = assay_arena_alloc(reader->arena, sizeof(*patch));
     enum assay_status status = ASSAY_OK;
 
     if (patch == NULL)
         return assay_fail(reader->err, ASSAY_ENOMEM, "no memory for a patch");
-    status = cut_lines(reader, text, len, reader->err);
+    status = patch_cut_lines(reader, text);
     if (status == ASSAY_OK)
         status = read_all(reader, patch);
     if (status != ASSAY_OK)
         return status;
-    patch->bytes = len;
+    patch->format = ASSAY_FORMAT_DIFF;
     *out = patch;
     return ASSAY_OK;
 }
 
-// The text without a byte-order mark, with a newline at its end.
-static enum assay_status mend(
+enum assay_status patch_mend(
         struct assay_bytes *text, struct assay_arena *arena, struct assay_error *err)
 {
     const size_t skip = patch_bytes_start(*text, byte_order_mark) ? strlen(byte_order_mark) : 0;
@@ -313,40 +321,88 @@ static enum assay_status mend(
     return ASSAY_OK;
 }
 
-enum assay_status assay_patch_parse(struct assay_patch **out, const char *text, size_t len,
+// git's reading of the text. *out has no files where git refuses it; *doubtful: where git takes
+// it for something else than was meant.
+static enum assay_status read_exactly(struct assay_patch **out, struct assay_bytes text,
+        bool *doubtful, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_error refusal = {0};
+    struct patch_reader reader = {.strip = 1, .arena = arena, .err = &refusal};
+    struct assay_patch *patch = NULL;
+    enum assay_status status = read_once(&patch, &reader, text);
+
+    if (status != ASSAY_OK && status != ASSAY_EPATCH) {
+        if (err != NULL)
+            *err = refusal;
+        return status;
+    }
+    if (patch == NULL) {
+        patch = assay_arena_alloc(arena, sizeof(*patch));
+        if (patch == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "no memory for a patch");
+        patch->format = ASSAY_FORMAT_DIFF;
+        patch->exact_refusal = assay_arena_strdup(arena, refusal.message);
+        patch->exact_refused_by_us = reader.ours;
+    } else {
+        patch->exact = patch;
+    }
+    patch->text = text;
+    patch->bytes = text.len;
+    patch->combined_line = reader.combined_line;
+    *doubtful = reader.doubtful;
+    *out = patch;
+    return ASSAY_OK;
+}
+
+enum assay_status patch_read_diff(struct assay_patch **out, struct assay_bytes outer,
+        const struct patch_text *inner, struct assay_arena *arena, struct assay_error *err)
+{
+    struct patch_reader reader = {
+            .tolerant = true, .strip = 1, .arena = arena, .err = err, .numbers = inner->numbers};
+    struct assay_bytes mended = inner->text;
+    struct assay_patch *exact = NULL, *patch = NULL;
+    bool doubtful = false;
+    enum assay_status status = read_exactly(&exact, outer, &doubtful, arena, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (exact->exact == NULL || doubtful || inner->numbers != NULL) {
+        status = patch_mend(&mended, arena, err);
+        if (status == ASSAY_OK)
+            status = read_once(&patch, &reader, mended);
+    }
+    if (patch == NULL && exact->exact == NULL)
+        return status;
+    if (patch == NULL)
+        patch = exact;
+    patch->exact = exact->exact;
+    patch->exact_refusal = exact->exact_refusal;
+    patch->exact_refused_by_us = exact->exact_refused_by_us;
+    patch->bytes = outer.len;
+    patch->text = outer;
+    *out = patch;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_patch_read_exact(struct assay_patch **out, const char *text, size_t len,
         struct assay_arena *arena, struct assay_error *err)
 {
-    struct assay_error exact_err = {0};
-    struct patch_reader exact_reader = {.strip = 1, .arena = arena, .err = &exact_err};
-    struct patch_reader reader = {.tolerant = true, .strip = 1, .arena = arena, .err = err};
-    struct assay_bytes mended = {.data = text, .len = len};
-    struct assay_patch *exact = NULL, *patch = NULL;
-    enum assay_status status = ASSAY_OK;
+    const struct assay_bytes bytes = {.data = text, .len = len};
+    bool doubtful = false;
 
     if (len > ASSAY_PATCH_BYTES_MAX)
         return assay_fail(
                 err, ASSAY_EPATCH, "the patch is larger than %zu bytes", ASSAY_PATCH_BYTES_MAX);
-    status = read_once(&exact, &exact_reader, text, len);
-    if (status != ASSAY_OK && status != ASSAY_EPATCH) {
-        if (err != NULL)
-            *err = exact_err;
-        return status;
-    }
-    if (exact != NULL)
-        exact->exact = exact;
-    if (exact == NULL || exact_reader.doubtful) {
-        status = mend(&mended, arena, err);
-        if (status == ASSAY_OK)
-            status = read_once(&patch, &reader, mended.data, mended.len);
-    }
-    if (patch == NULL && exact == NULL)
-        return status;
-    if (patch == NULL)
-        patch = exact;
-    patch->exact = exact;
-    if (exact == NULL)
-        patch->exact_refusal = assay_arena_strdup(arena, exact_err.message);
-    patch->bytes = len;
-    *out = patch;
-    return ASSAY_OK;
+    return read_exactly(out, bytes, &doubtful, arena, err);
+}
+
+enum assay_status assay_patch_parse(struct assay_patch **out, const char *text, size_t len,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const struct patch_text inner = {.text = {.data = text, .len = len}};
+
+    if (len > ASSAY_PATCH_BYTES_MAX)
+        return assay_fail(
+                err, ASSAY_EPATCH, "the patch is larger than %zu bytes", ASSAY_PATCH_BYTES_MAX);
+    return patch_read_diff(out, inner.text, &inner, arena, err);
 }

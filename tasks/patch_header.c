@@ -342,12 +342,28 @@ static bool plain_header_at(const struct patch_reader *reader, size_t index)
     return patch_line_starts(reader, index + 2, reader->tolerant ? "@@" : "@@ -");
 }
 
+// The diff of a merge, "diff --cc": git passes over it without a word.
+static bool combined_at(const struct patch_reader *reader, size_t index)
+{
+    return patch_line_starts(reader, index, "diff --cc ") ||
+            patch_line_starts(reader, index, "diff --combined ") ||
+            patch_line_starts(reader, index, "@@@ -");
+}
+
 enum patch_found patch_header_find(struct patch_reader *reader, struct patch_head *head)
 {
     for (; reader->at < reader->line_count; reader->at++) {
         const struct assay_bytes line = reader->lines[reader->at];
         struct assay_patch_hunk hunk = {0};
 
+        if (combined_at(reader, reader->at)) {
+            reader->doubtful = true;
+            if (reader->combined_line == 0)
+                reader->combined_line = patch_line_number(reader, reader->at);
+            (void)patch_fail(reader, reader->at, "the combined diff of a merge cannot be applied");
+            if (reader->tolerant)
+                return PATCH_BROKEN;
+        }
         if (line.len < 6 && !reader->tolerant)
             continue;
         if (patch_hunk_header(reader, reader->at, &hunk) &&

@@ -244,7 +244,7 @@ static enum assay_status read_hunk(struct patch_reader *reader, struct assay_pat
     struct extent extent = {0};
     bool counted = false;
 
-    hunk->patch_line = reader->at + 1;
+    hunk->patch_line = patch_line_number(reader, reader->at);
     if (++reader->hunk_count > ASSAY_PATCH_HUNKS_MAX)
         return patch_fail(reader, reader->at, "more than %zu hunks", ASSAY_PATCH_HUNKS_MAX);
     counted = !hunk->bare && extent_by_counts(reader, start, hunk, &extent);
@@ -261,21 +261,22 @@ static enum assay_status read_hunk(struct patch_reader *reader, struct assay_pat
     return fill_lines(reader, start, &extent, hunk);
 }
 
-// Room for one more hunk; the arena keeps the outgrown arrays, at most as much again.
-static enum assay_status make_room(
-        struct patch_reader *reader, struct assay_patch_file *file, size_t *capacity)
+// The arena keeps the outgrown arrays, at most as much again.
+enum assay_status patch_add_hunk(struct patch_reader *reader, struct assay_patch_file *file,
+        size_t *capacity, const struct assay_patch_hunk *hunk)
 {
     struct assay_patch_hunk *hunks = NULL;
 
-    if (file->hunk_count < *capacity)
-        return ASSAY_OK;
-    *capacity = *capacity > 0 ? *capacity * 2 : 4;
-    hunks = assay_arena_array(reader->arena, *capacity, sizeof(*hunks));
-    if (hunks == NULL)
-        return assay_fail(reader->err, ASSAY_ENOMEM, "no memory for %zu hunks", *capacity);
-    if (file->hunk_count > 0)
-        memcpy(hunks, file->hunks, file->hunk_count * sizeof(*hunks));
-    file->hunks = hunks;
+    if (file->hunk_count == *capacity) {
+        *capacity = *capacity > 0 ? *capacity * 2 : 4;
+        hunks = assay_arena_array(reader->arena, *capacity, sizeof(*hunks));
+        if (hunks == NULL)
+            return assay_fail(reader->err, ASSAY_ENOMEM, "no memory for %zu hunks", *capacity);
+        if (file->hunk_count > 0)
+            memcpy(hunks, file->hunks, file->hunk_count * sizeof(*hunks));
+        file->hunks = hunks;
+    }
+    file->hunks[file->hunk_count++] = *hunk;
     return ASSAY_OK;
 }
 
@@ -309,11 +310,9 @@ enum assay_status patch_hunks_read(struct patch_reader *reader, struct assay_pat
 
         if (!patch_hunk_header(reader, reader->at, &hunk))
             return patch_fail(reader, reader->at, "not a hunk header");
-        status = make_room(reader, file, &capacity);
-        if (status != ASSAY_OK)
-            break;
         status = read_hunk(reader, &hunk);
-        file->hunks[file->hunk_count++] = hunk;
+        if (status == ASSAY_OK)
+            status = patch_add_hunk(reader, file, &capacity, &hunk);
         if (status == ASSAY_OK)
             skip_blank_before_hunk(reader);
     }

@@ -40,9 +40,7 @@ static int read_escape(struct assay_bytes text, size_t *at)
     return value;
 }
 
-// The name inside double quotes at the start of text, or NULL. *used is set to
-// the bytes up to and with the closing quote.
-static char *unquote(struct patch_reader *reader, struct assay_bytes text, size_t *used)
+char *patch_name_unquote(struct patch_reader *reader, struct assay_bytes text, size_t *used)
 {
     char *name = NULL;
     size_t len = 0;
@@ -123,7 +121,7 @@ static const char *read_plain(struct patch_reader *reader, struct assay_bytes te
 static const char *read_quoted(struct patch_reader *reader, struct assay_bytes text, unsigned strip)
 {
     size_t used = 0;
-    char *name = unquote(reader, text, &used);
+    char *name = patch_name_unquote(reader, text, &used);
     const char *start = name != NULL ? after_components(name, strlen(name), strip) : NULL;
 
     return start != NULL ? copy_name(reader, start, strlen(start)) : NULL;
@@ -304,7 +302,7 @@ static const char *read_pair_quoted(
         struct patch_reader *reader, struct assay_bytes text, const char **raw)
 {
     size_t used = 0;
-    const char *first = unquote(reader, text, &used);
+    const char *first = patch_name_unquote(reader, text, &used);
     const char *second = NULL;
     const char *name = NULL;
 
@@ -313,7 +311,7 @@ static const char *read_pair_quoted(
     text = skip(text, used);
     while (text.len > 0 && isspace((unsigned char)text.data[0]))
         text = skip(text, 1);
-    second = unquote(reader, text, &used);
+    second = patch_name_unquote(reader, text, &used);
     if (second == NULL)
         return NULL; // git never quotes only one of two equal names
     *raw = second;

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "tasks/frame.h"
 #include "tasks/suite.h"
 #include "tasks/verdict.h"
 
@@ -51,7 +52,9 @@ struct assay_certificate {
     const char *suite, *instance_id;
     char instance_hash[65];
     bool holds;
-    unsigned runs;       // gold and empty runs each
+    unsigned runs;       // of each check that is repeated
+    const char *checks;  // names of what was checked, a space between; NULL: "gold empty"
+    const char *grader;  // set by the store: whose rules judged it
     const char *details; // JSON: what was run, what came out
     const char *reason;  // "" when it holds
     const char *made_at; // set by the store
@@ -62,6 +65,19 @@ ASSAY_MUST_USE enum assay_status assay_store_put_certificate(struct assay_store 
 ASSAY_MUST_USE enum assay_status assay_store_get_certificate(struct assay_store *store,
         const char *suite, const char *instance_id, const char *instance_hash,
         struct assay_arena *arena, struct assay_certificate *out, struct assay_error *err);
+
+// One run of a certification, kept until its certificate is put (which removes all of its content).
+struct assay_certificate_run {
+    const char *check_name;
+    unsigned run; // from 0
+    const char *body;
+};
+ASSAY_MUST_USE enum assay_status assay_store_put_certificate_run(struct assay_store *store,
+        const char *instance_hash, const struct assay_certificate_run *run,
+        struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_certificate_runs(struct assay_store *store,
+        const char *instance_hash, struct assay_arena *arena, struct assay_certificate_run **runs,
+        size_t *count, struct assay_error *err);
 
 // --- runs ----------------------------------------------------------------------------------------
 enum assay_run_state { ASSAY_RUN_OPEN, ASSAY_RUN_FINISHED };
@@ -104,14 +120,20 @@ ASSAY_MUST_USE enum assay_status assay_store_pending(struct assay_store *store, 
 // Record the one verdict of (run, instance), its per-test rows and where its log
 // lies, and, when `cacheable` and scored, make it the verdict of its key. A second verdict
 // for the same (run, instance) is ASSAY_ECONFLICT unless `retry`, which only
-// replaces a verdict that was null.
+// replaces a verdict that was null, or `regraded`, which replaces a verdict and its per-test rows
+// by what the same evidence says now.
 struct assay_evaluation {
     const struct assay_verdict *verdict;
     const struct assay_outcome *outcome; // may be NULL
     const char *log_path;                // relative to ASSAY_HOME; may be NULL
     struct assay_bytes model_patch;      // kept for reports
-    bool cacheable, retry;
+    const struct assay_frame *evidence;  // of each run, in their order
+    size_t evidence_count;
+    uint64_t claim; // on the verdict's key, which ends with this; a lost one is not cacheable. 0:
+                    // none
+    bool cacheable, retry, regraded;
 };
+#define ASSAY_EVIDENCE_RUNS_MAX 8 // of one evaluation
 ASSAY_MUST_USE enum assay_status assay_store_put_verdict(struct assay_store *store,
         const struct assay_evaluation *evaluation, struct assay_error *err);
 // The verdict of (run, instance); ASSAY_ENOTFOUND when it has none yet.
@@ -129,6 +151,20 @@ ASSAY_MUST_USE enum assay_status assay_store_get_outcome(struct assay_store *sto
         const char *run_id, const char *instance_id, struct assay_outcome *out,
         struct assay_error *err);
 
+// What the runs of (run, instance) left behind, in their order. A verdict that came from the cache
+// has the evidence of the one that answers for its key. ASSAY_ENOTFOUND: none was kept.
+ASSAY_MUST_USE enum assay_status assay_store_get_evidence(struct assay_store *store,
+        const char *run_id, const char *instance_id, struct assay_arena *arena,
+        struct assay_bytes **runs, size_t *count, struct assay_error *err);
+// Remove the evidence of a run (NULL: of all runs that began before `before`, RFC 3339); verdicts
+// stay.
+struct assay_dropped {
+    size_t runs; // of tests
+    uint64_t bytes;
+};
+ASSAY_MUST_USE enum assay_status assay_store_drop_evidence(struct assay_store *store,
+        const char *run_id, const char *before, struct assay_dropped *out, struct assay_error *err);
+
 // Everything a report needs about one evaluation.
 struct assay_evaluation_row {
     struct assay_verdict verdict; // valid when has_verdict
@@ -139,5 +175,23 @@ struct assay_evaluation_row {
 ASSAY_MUST_USE enum assay_status assay_store_run_rows(struct assay_store *store, const char *run_id,
         struct assay_arena *arena, struct assay_evaluation_row **rows, size_t *count,
         struct assay_error *err); // by instance_id
+
+// --- claims --------------------------------------------------------------------------------------
+// Who makes the verdict of a key: one owner at a time among all processes on the store. `now_ms`
+// and `expires_ms` are milliseconds since 1970. A claim that has expired is anybody's.
+
+// *claim: its number (> 0), or 0 when another owner has it.
+ASSAY_MUST_USE enum assay_status assay_store_claim(struct assay_store *store, const char *key,
+        const char *owner, uint64_t now_ms, uint64_t expires_ms, uint64_t *claim,
+        struct assay_error *err);
+// Does anybody have it?
+ASSAY_MUST_USE enum assay_status assay_store_is_claimed(struct assay_store *store, const char *key,
+        uint64_t now_ms, bool *claimed, struct assay_error *err);
+// All claims of `owner` that are still there.
+ASSAY_MUST_USE enum assay_status assay_store_renew_claims(
+        struct assay_store *store, const char *owner, uint64_t expires_ms, struct assay_error *err);
+// End a claim without a verdict. One that is another's by now is left alone.
+ASSAY_MUST_USE enum assay_status assay_store_drop_claim(
+        struct assay_store *store, const char *key, uint64_t claim, struct assay_error *err);
 
 #endif

@@ -66,6 +66,15 @@ enum assay_status assay_store_fail(
 ASSAY_MUST_USE enum assay_status assay_store_exec(
         sqlite3 *db, const char *sql, const char *what, struct assay_error *err);
 
+// --- parts of recording a verdict ----------------------------------------------------------------
+
+// Inside the writer's transaction: evidence, in place of what the evaluation had.
+ASSAY_MUST_USE enum assay_status assay_store_put_evidence(sqlite3 *db, uint64_t evaluation_number,
+        const struct assay_evaluation *evaluation, struct assay_error *err);
+// Likewise: end a claim. *held: it was still its owner's.
+ASSAY_MUST_USE enum assay_status assay_store_end_claim(
+        bool *held, sqlite3 *db, const char *key, uint64_t claim, struct assay_error *err);
+
 // --- opening (store_open.c) ----------------------------------------------------------------------
 
 // A connection as every part uses it: WAL, foreign keys, FULL, busy timeout.

@@ -362,7 +362,9 @@ static enum assay_status list_work(sqlite3 *db, void *user, struct assay_error *
     assay_query_begin(&query, db,
             "SELECT name, version, source, hash, added_at, instance_count,"
             " (SELECT count(*) FROM instances AS i WHERE i.suite_number = s.suite_number AND"
-            "   (SELECT holds FROM certificates AS c WHERE c.suite = s.name"
+            "   (SELECT holds AND instr(' ' || checks || ' ', ' gold ') > 0"
+            "      AND instr(' ' || checks || ' ', ' empty ') > 0"
+            "     FROM certificates AS c WHERE c.suite = s.name"
             "     AND c.instance_id = i.instance_id AND c.instance_hash = i.hash"
             "     ORDER BY certificate_number DESC LIMIT 1) = 1),"
             " count(*) OVER () FROM suites AS s ORDER BY name");

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // store_verdict.c - verdicts, per-test rows, and what a report reads.
 #include <string.h>
-#include <zstd.h>
 
 #include "base/clock.h"
+#include "tasks/frame.h"
 #include "tasks/store_db.h"
 
 #define BODY_BYTES_MAX ((size_t)512 << 20)
 #define RESULTS_BYTES_MAX ((size_t)1 << 30)
 #define RESULT_HEAD_BYTES 5 // status, length of the id
-#define ZSTD_LEVEL 3
 
 // --- per-test rows -------------------------------------------------------------------------------
 
@@ -37,28 +36,14 @@ static enum assay_status results_pack(
 {
     enum assay_status status;
     struct assay_buf raw;
-    size_t size;
 
     assay_buf_init(&raw, RESULTS_BYTES_MAX);
     results_write(&raw, outcome);
     status = assay_buf_check(&raw, "test results", err);
-    if (status != ASSAY_OK)
-        goto out;
-    if (!assay_buf_reserve(&out->frame, ZSTD_compressBound(raw.len))) {
-        status = assay_fail(err, ASSAY_ENOMEM, "test results: out of memory");
-        goto out;
-    }
-    size = ZSTD_compress(
-            out->frame.data, ZSTD_compressBound(raw.len), raw.data, raw.len, ZSTD_LEVEL);
-    if (ZSTD_isError(size)) {
-        status = assay_fail(err, ASSAY_ENOMEM, "test results: %s", ZSTD_getErrorName(size));
-        goto out;
-    }
-    out->frame.len = size;
+    if (status == ASSAY_OK)
+        status = assay_frame_pack(&out->frame, raw.data, raw.len, "test results", err);
     out->raw_bytes = raw.len;
     out->test_count = outcome->count;
-
-out:
     assay_buf_free(&raw);
     return status;
 }
@@ -90,18 +75,11 @@ static enum assay_status results_unpack(struct assay_outcome *out, struct assay_
 {
     enum assay_status status;
     struct assay_buf raw;
-    size_t size;
 
     assay_buf_init(&raw, RESULTS_BYTES_MAX);
-    if (!assay_buf_reserve(&raw, raw_bytes)) {
-        assay_buf_free(&raw);
-        return assay_fail(err, ASSAY_ENOMEM, "store: test results are too large");
-    }
-    size = ZSTD_decompress(raw.data, raw_bytes, frame.data, frame.len);
-    if (ZSTD_isError(size) || size != raw_bytes)
-        status = assay_fail(err, ASSAY_EIO, "store: test results are damaged");
-    else
-        status = results_read(out, raw.data, size, err);
+    status = assay_frame_unpack(&raw, frame, raw_bytes, "test results", err);
+    if (status == ASSAY_OK)
+        status = results_read(out, raw.data, raw.len, err);
     assay_buf_free(&raw);
     return status;
 }
@@ -142,6 +120,10 @@ static enum assay_status find_evaluation(uint64_t *number, sqlite3 *db,
     if (!known)
         return assay_fail(err, ASSAY_ENOTFOUND, "run %.60s has no instance %.110s", verdict->run_id,
                 verdict->instance_id);
+    if (evaluation->regraded)
+        return has_verdict ? ASSAY_OK
+                           : assay_fail(err, ASSAY_ENOTFOUND, "run %.60s: no verdict of %.110s",
+                                     verdict->run_id, verdict->instance_id);
     if (has_verdict && (scored || !evaluation->retry))
         return assay_fail(err, ASSAY_ECONFLICT, "run %.60s: %.110s has a verdict already",
                 verdict->run_id, verdict->instance_id);
@@ -201,28 +183,52 @@ static enum assay_status put_evaluation(sqlite3 *db, uint64_t number,
     return assay_query_run(&query, "put verdict", err);
 }
 
+// May this verdict answer for its key? One that was made under a claim only as long as the claim is
+// held: its owner may have been thought dead, and another has taken over. The claim ends with it.
+static enum assay_status settle_key(bool *cacheable, sqlite3 *db, uint64_t number,
+        const struct put_args *args, struct assay_error *err)
+{
+    const struct assay_evaluation *evaluation = args->evaluation;
+    const struct assay_verdict *verdict = evaluation->verdict;
+    bool held = true;
+    struct assay_query query;
+    enum assay_status status = ASSAY_OK;
+
+    if (evaluation->regraded) { // it answers for its key if what it replaces did
+        assay_query_begin(
+                &query, db, "SELECT 1 FROM verdicts WHERE evaluation_number = ? AND cacheable = 1");
+        assay_query_u64(&query, number);
+        held = assay_query_row(&query);
+        status = assay_query_end(&query, "put verdict", err);
+    }
+    if (evaluation->claim != 0)
+        status = assay_store_end_claim(&held, db, verdict->key, evaluation->claim, err);
+    *cacheable = evaluation->cacheable && verdict->scored && verdict->key[0] != '\0' && held;
+    if (status != ASSAY_OK || !*cacheable)
+        return status;
+    assay_query_begin(
+            &query, db, "UPDATE verdicts SET cacheable = 0 WHERE key = ? AND cacheable = 1");
+    assay_query_text(&query, verdict->key);
+    return assay_query_run(&query, "put verdict", err);
+}
+
 static enum assay_status put_work(sqlite3 *db, void *user, struct assay_error *err)
 {
     const struct put_args *args = user;
-    const struct assay_verdict *verdict = args->evaluation->verdict;
-    const bool cacheable =
-            args->evaluation->cacheable && verdict->scored && verdict->key[0] != '\0';
-    struct assay_query query;
+    bool cacheable = false;
     uint64_t number = 0;
     enum assay_status status = find_evaluation(&number, db, args->evaluation, err);
 
-    if (status == ASSAY_OK && cacheable) {
-        assay_query_begin(
-                &query, db, "UPDATE verdicts SET cacheable = 0 WHERE key = ? AND cacheable = 1");
-        assay_query_text(&query, verdict->key);
-        status = assay_query_run(&query, "put verdict", err);
-    }
+    if (status == ASSAY_OK)
+        status = settle_key(&cacheable, db, number, args, err);
     if (status == ASSAY_OK)
         status = put_body(db, number, args, cacheable, err);
     if (status == ASSAY_OK && args->results != NULL)
         status = put_results(db, number, args->results, err);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && !args->evaluation->regraded)
         status = put_evaluation(db, number, args->evaluation, err);
+    if (status == ASSAY_OK && !args->evaluation->regraded)
+        status = assay_store_put_evidence(db, number, args->evaluation, err);
     return status;
 }
 

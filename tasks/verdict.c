@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "tasks/fields.h"
+#include "tasks/verdict_kind.h"
 
 static const char *const resolution_names[] = {
         [ASSAY_RESOLUTION_NO] = "NO",
@@ -81,6 +82,30 @@ static void put_usage(struct assay_json_writer *w, const struct assay_usage *usa
     assay_json_end_object(w);
 }
 
+static void put_score(struct assay_json_writer *w, bool scored, bool resolved)
+{
+    if (scored)
+        assay_json_put_bool(w, "resolved", resolved);
+    else
+        assay_json_put_null(w, "resolved");
+}
+
+static void put_attempts(struct assay_json_writer *w, const struct assay_verdict *verdict)
+{
+    assay_json_begin_array(w, "attempts");
+    for (size_t i = 0; i < verdict->attempt_count; i++) {
+        const struct assay_attempt *attempt = &verdict->attempts[i];
+
+        assay_json_begin_object(w, NULL);
+        put_score(w, attempt->scored, attempt->resolved);
+        assay_json_put_text(w, "cause", assay_cause_name(attempt->cause));
+        put_foreign(w, "reason", attempt->reason);
+        assay_json_put_u64(w, "wall_ms", measure(attempt->wall_ms));
+        assay_json_end_object(w);
+    }
+    assay_json_end_array(w);
+}
+
 void assay_verdict_write(
         struct assay_buf *out, const struct assay_verdict *verdict, unsigned indent)
 {
@@ -91,13 +116,11 @@ void assay_verdict_write(
     assay_json_put_u64(&w, "schema", 1);
     put_foreign(&w, "run_id", verdict->run_id);
     put_foreign(&w, "instance_id", verdict->instance_id);
-    if (verdict->scored) {
-        assay_json_put_bool(&w, "resolved", verdict->resolved);
+    put_score(&w, verdict->scored, verdict->resolved);
+    if (verdict->scored)
         assay_json_put_double(&w, "reward", verdict->reward);
-    } else {
-        assay_json_put_null(&w, "resolved");
+    else
         assay_json_put_null(&w, "reward");
-    }
     put_foreign(&w, "reason", verdict->reason);
     assay_json_put_text(&w, "cause", assay_cause_name(verdict->cause));
     assay_json_put_text(&w, "resolution", resolution_names[verdict->resolution]);
@@ -110,9 +133,13 @@ void assay_verdict_write(
     put_patch(&w, verdict);
     put_foreign(&w, "tier", verdict->tier);
     assay_json_put_text(&w, "evidence", evidence_names[verdict->evidence]);
+    if (verdict->compat != NULL)
+        put_foreign(&w, "compat", verdict->compat);
     put_usage(&w, &verdict->usage);
+    put_attempts(&w, verdict);
     put_foreign(&w, "key", verdict->key);
     assay_json_put_bool(&w, "cached", verdict->cached);
+    assay_verdict_kind_write(&w, verdict);
     assay_json_end_object(&w);
 }
 
@@ -203,6 +230,8 @@ static enum assay_status read_texts(
 
     for (size_t i = 0; i < COUNT(texts) && status == ASSAY_OK; i++)
         status = assay_fields_text(texts[i].out, fields, texts[i].key, err);
+    if (status == ASSAY_OK)
+        status = assay_fields_text_or(&verdict->compat, fields, "compat", err);
     if (status == ASSAY_OK)
         status = assay_fields_strings(&verdict->tamper, fields, "tamper", err);
     if (status == ASSAY_OK)
@@ -308,6 +337,54 @@ static enum assay_status read_usage(
     return status;
 }
 
+static enum assay_status read_attempt(
+        struct assay_attempt *attempt, const struct assay_fields *fields, struct assay_error *err)
+{
+    const struct assay_json *resolved = assay_json_get(fields->object, "resolved");
+    const char *cause = NULL;
+    enum assay_status status = assay_fields_text(&cause, fields, "cause", err);
+
+    if (status == ASSAY_OK)
+        status = assay_fields_text(&attempt->reason, fields, "reason", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_u64(
+                &attempt->wall_ms, fields, "wall_ms", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (!assay_cause_from_name(&attempt->cause, cause))
+        return assay_fields_fail(fields, "cause", err, "unknown word \"%.40s\"", cause);
+    attempt->scored = resolved != NULL && assay_json_type(resolved) == ASSAY_JSON_BOOL;
+    attempt->resolved = attempt->scored && assay_json_bool(resolved);
+    return ASSAY_OK;
+}
+
+// Verdicts of earlier versions have none.
+static enum assay_status read_attempts(
+        struct assay_verdict *verdict, const struct assay_fields *fields, struct assay_error *err)
+{
+    const struct assay_json *attempts = NULL;
+    enum assay_status status;
+
+    if (assay_json_get(fields->object, "attempts") == NULL)
+        return ASSAY_OK;
+    status = assay_fields_array(&attempts, fields, "attempts", err);
+    if (status != ASSAY_OK)
+        return status;
+    verdict->attempts = assay_arena_array(
+            fields->source->arena, assay_json_count(attempts), sizeof(verdict->attempts[0]));
+    if (verdict->attempts == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "verdict: larger than the memory bound");
+    for (const struct assay_json *element = assay_json_first(attempts);
+            element != NULL && status == ASSAY_OK; element = assay_json_next(element)) {
+        struct assay_fields attempt;
+
+        status = assay_fields_element(&attempt, fields, element, "attempts", err);
+        if (status == ASSAY_OK)
+            status = read_attempt(&verdict->attempts[verdict->attempt_count++], &attempt, err);
+    }
+    return status;
+}
+
 enum assay_status assay_verdict_read(struct assay_verdict *out, const char *text, size_t len,
         struct assay_arena *arena, struct assay_error *err)
 {
@@ -333,6 +410,10 @@ enum assay_status assay_verdict_read(struct assay_verdict *out, const char *text
         status = read_patch(&verdict, &fields, err);
     if (status == ASSAY_OK)
         status = read_usage(&verdict.usage, &fields, err);
+    if (status == ASSAY_OK)
+        status = read_attempts(&verdict, &fields, err);
+    if (status == ASSAY_OK)
+        status = assay_verdict_kind_read(&verdict, &fields, err);
     if (status == ASSAY_OK)
         *out = verdict;
     assay_json_free(document);

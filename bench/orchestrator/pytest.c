@@ -25,6 +25,8 @@
 #define ROUNDS_MAX 1000
 #define MS_MAX 45.0
 #define SPEEDUP_MIN 4.0
+#define CANARIES_COLD_MS_MAX 100.0
+#define CANARIES_WARM_MS_MAX 15.0
 
 struct samples {
     double *ms; // rounds * BATCH
@@ -36,8 +38,23 @@ struct bench {
     struct assay_context *context;
     struct assay_suite *suite;
     struct assay_arena *arena;
-    struct samples cold, warm;
+    struct samples cold, warm, bare_cold, bare_warm; // bare: without canaries
 };
+
+#define INSTANCE(id, more)                                                                         \
+    "{\"schema\": 1, \"instance_id\": \"" id "\", \"repo\": \"a/b\", \"base\": "                   \
+    "{\"dir\": \"base\"}, \"recipe\": \"r\", \"framework\": \"pytest\", \"test_cmd\": "            \
+    "[\"/usr/bin/python3\", \"-m\", \"pytest\", \"-q\"], \"FAIL_TO_PASS\": "                       \
+    "[\"test_two.py::test_sum\"], \"PASS_TO_PASS\": [\"test_two.py::test_less\"], " more           \
+    "\"limits\": {\"wall_ms\": 60000, \"cpu_ms\": 60000, \"memory_bytes\": 1073741824}}"
+#define PRODUCT "def add(a, b):\n    return a - b\n"
+#define GOLD                                                                                       \
+    "--- a/two.py\n+++ b/two.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n"            \
+    "+    return a + b\n"
+#define TEST                                                                                       \
+    "--- /dev/null\n+++ b/test_two.py\n@@ -0,0 +1,9 @@\n+import two\n+\n+\n"                       \
+    "+def test_sum():\n+    assert two.add(1, 2) == 3\n+\n+\n"                                     \
+    "+def test_less():\n+    assert two.add(0, 0) == 0\n"
 
 static const struct {
     const char *name, *text;
@@ -45,25 +62,17 @@ static const struct {
         {"suite.json",
                 "{\"schema\": 1, \"name\": \"bench\", \"version\": \"1\", \"recipes\": {\"r\": "
                 "{\"base\": \"host\", \"setup\": [], \"env\": {}, \"workdir\": \"/testbed\"}}}"},
-        {"bench__two/instance.json",
-                "{\"schema\": 1, \"instance_id\": \"bench__two\", \"repo\": \"a/b\", \"base\": "
-                "{\"dir\": \"base\"}, \"recipe\": \"r\", \"framework\": \"pytest\", \"test_cmd\": "
-                "[\"/usr/bin/python3\", \"-m\", \"pytest\", \"-q\"], \"FAIL_TO_PASS\": "
-                "[\"test_two.py::test_sum\"], \"PASS_TO_PASS\": [\"test_two.py::test_less\"], "
-                "\"limits\": {\"wall_ms\": 60000, \"cpu_ms\": 60000, \"memory_bytes\": 1073741824}}"},
-        {"bench__two/problem.md", "problem\n"},
-        {"bench__two/base/two.py", "def add(a, b):\n    return a - b\n"},
-        {"bench__two/gold.patch",
-                "--- a/two.py\n+++ b/two.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n"
-                "+    return a + b\n"},
-        {"bench__two/test.patch",
-                "--- /dev/null\n+++ b/test_two.py\n@@ -0,0 +1,9 @@\n+import two\n+\n+\n"
-                "+def test_sum():\n+    assert two.add(1, 2) == 3\n+\n+\n"
-                "+def test_less():\n+    assert two.add(0, 0) == 0\n"}};
+        {"bench__two/instance.json", INSTANCE("bench__two", "")},
+        {"bench__two/problem.md", "problem\n"}, {"bench__two/base/two.py", PRODUCT},
+        {"bench__two/gold.patch", GOLD}, {"bench__two/test.patch", TEST},
+        {"bench__bare/instance.json", INSTANCE("bench__bare", "\"canaries\": false, ")},
+        {"bench__bare/problem.md", "problem\n"}, {"bench__bare/base/two.py", PRODUCT},
+        {"bench__bare/gold.patch", GOLD}, {"bench__bare/test.patch", TEST}};
 
 static bool write_suite(struct bench *bench)
 {
-    static const char *const folders[] = {"suite", "suite/bench__two", "suite/bench__two/base"};
+    static const char *const folders[] = {"suite", "suite/bench__two", "suite/bench__two/base",
+            "suite/bench__bare", "suite/bench__bare/base"};
     char path[256];
 
     (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/assay-bench-XXXXXX");
@@ -120,10 +129,11 @@ static enum assay_status set_up(struct bench *bench, struct assay_error *err)
     return status;
 }
 
-static bool grade(struct bench *bench, bool cold, double *ms, struct assay_error *err)
+static bool grade(
+        struct bench *bench, const char *instance, bool cold, double *ms, struct assay_error *err)
 {
     const struct assay_grade_request request = {.suite = bench->suite,
-            .instance = assay_suite_find(bench->suite, "bench__two"),
+            .instance = assay_suite_find(bench->suite, instance),
             .candidate = ASSAY_CANDIDATE_GOLD,
             .run_id = "bench",
             .no_cache = true,
@@ -144,11 +154,11 @@ static bool grade(struct bench *bench, bool cold, double *ms, struct assay_error
     return resolved;
 }
 
-static bool measure(
-        struct samples *out, struct bench *bench, bool cold, size_t count, struct assay_error *err)
+static bool measure(struct samples *out, struct bench *bench, const char *instance, bool cold,
+        struct assay_error *err)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!grade(bench, cold, &out->ms[out->count++], err))
+    for (size_t i = 0; i < BATCH; i++)
+        if (!grade(bench, instance, cold, &out->ms[out->count++], err))
             return false;
     return true;
 }
@@ -161,24 +171,28 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static bool measure_both(struct bench *bench, size_t rounds, struct assay_error *err)
+static bool measure_all(struct bench *bench, size_t rounds, struct assay_error *err)
 {
+    struct samples *const all[] = {
+            &bench->cold, &bench->warm, &bench->bare_cold, &bench->bare_warm};
     double unmeasured = 0;
 
     // Once cold, once to start the zygote, once from it.
     for (int i = 0; i < 3; i++)
-        if (!grade(bench, false, &unmeasured, err))
+        if (!grade(bench, "bench__two", false, &unmeasured, err))
             return false;
     for (size_t i = 0; i < rounds; i++)
-        if (!measure(&bench->cold, bench, true, BATCH, err) ||
-                !measure(&bench->warm, bench, false, BATCH, err))
+        if (!measure(&bench->cold, bench, "bench__two", true, err) ||
+                !measure(&bench->bare_cold, bench, "bench__bare", true, err) ||
+                !measure(&bench->warm, bench, "bench__two", false, err) ||
+                !measure(&bench->bare_warm, bench, "bench__bare", false, err))
             return false;
-    if (assay_warm_run_count(assay_context_warm(bench->context)) < rounds * BATCH) {
+    if (assay_warm_run_count(assay_context_warm(bench->context)) < 2 * rounds * BATCH) {
         (void)assay_fail(err, ASSAY_EIO, "runs did not come from a zygote");
         return false;
     }
-    qsort(bench->cold.ms, bench->cold.count, sizeof(double), compare);
-    qsort(bench->warm.ms, bench->warm.count, sizeof(double), compare);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        qsort(all[i]->ms, all[i]->count, sizeof(double), compare);
     return true;
 }
 
@@ -221,10 +235,17 @@ static void print_figures(const struct bench *bench, bool json)
 {
     const double cold = at_share(&bench->cold, 0.5);
     const double warm = at_share(&bench->warm, 0.5);
+    const double bare_cold = at_share(&bench->bare_cold, 0.5);
+    const double bare_warm = at_share(&bench->bare_warm, 0.5);
     struct figure figures[] = {
             {"two tests scored through the zygote: median", "ms", "<= 45 ms", warm, cold,
                     warm <= MS_MAX, ""},
             {"times faster than cold", "x", ">= 4", cold / warm, 1, cold / warm >= SPEEDUP_MIN, ""},
+            {"canaries add to a cold run", "ms", "<= 100 ms", cold - bare_cold, bare_cold,
+                    cold - bare_cold <= CANARIES_COLD_MS_MAX, "peer: a cold run without them"},
+            {"canaries add to a run through the zygote", "ms", "<= 15 ms", warm - bare_warm,
+                    bare_warm, warm - bare_warm <= CANARIES_WARM_MS_MAX,
+                    "peer: such a run without them"},
     };
 
     (void)snprintf(figures[0].spread, sizeof(figures[0].spread), "p25..p75 %.1f..%.1f",
@@ -255,6 +276,8 @@ static void clean_up(struct bench *bench)
     close(tmp_fd);
     free(bench->cold.ms);
     free(bench->warm.ms);
+    free(bench->bare_cold.ms);
+    free(bench->bare_warm.ms);
 }
 
 int main(int argc, char **argv)
@@ -274,8 +297,11 @@ int main(int argc, char **argv)
         return 2;
     bench.cold.ms = calloc(rounds * BATCH, sizeof(double));
     bench.warm.ms = calloc(rounds * BATCH, sizeof(double));
-    if (bench.cold.ms != NULL && bench.warm.ms != NULL && set_up(&bench, &err) == ASSAY_OK)
-        measured = measure_both(&bench, rounds, &err);
+    bench.bare_cold.ms = calloc(rounds * BATCH, sizeof(double));
+    bench.bare_warm.ms = calloc(rounds * BATCH, sizeof(double));
+    if (bench.cold.ms != NULL && bench.warm.ms != NULL && bench.bare_cold.ms != NULL &&
+            bench.bare_warm.ms != NULL && set_up(&bench, &err) == ASSAY_OK)
+        measured = measure_all(&bench, rounds, &err);
     if (measured)
         print_figures(&bench, json);
     else

@@ -47,6 +47,9 @@ static void the_time_of_a_record_is_now_in_utc(void **state)
     assert_int_equal(rest[0], '.');
     assert_int_equal(rest[4], 'Z');
     assert_in_range(timegm(&utc), before, before + 5);
+    assay_clock_utc_ago(text, 86400);
+    assert_non_null(strptime(text, "%Y-%m-%dT%H:%M:%S", &utc));
+    assert_in_range(timegm(&utc), before - 86400, before - 86400 + 5);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// patch_fuzz.c - any bytes as a patch, over a small tree, in both modes.
+// patch_fuzz.c - any bytes as a patch in the format FORMAT, over a small tree, in all modes.
 //
 // What must hold: no edit names a path that a patch may not write, edits are
 // sorted and unique, and a failure leaves no edits behind.
@@ -76,6 +76,16 @@ static void apply(
         check_edits(edits);
 }
 
+// strict-swebench reads the text by itself, and goes on to GNU patch's rules where git's refuse.
+static void apply_strictly(const char *text, size_t len, struct assay_arena *arena)
+{
+    struct assay_patch *patch = NULL;
+
+    must(assay_patch_read_exact(&patch, text, len, arena, NULL) == ASSAY_OK);
+    must((patch->exact == NULL) == (patch->exact_refusal != NULL));
+    apply(patch, ASSAY_APPLY_SWEBENCH, arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -83,16 +93,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct assay_arena *arena = NULL;
     struct assay_patch *patch = NULL;
     struct assay_error err = {0};
+    enum assay_patch_format format = ASSAY_FORMAT_AUTO;
 
+    must(assay_patch_format_find(&format, FORMAT));
     must(assay_arena_create(&arena, (size_t)256 << 20, NULL) == ASSAY_OK);
-    if (assay_patch_parse(&patch, (const char *)data, size, arena, &err) == ASSAY_OK) {
-        must(patch->file_count > 0);
+    if (assay_patch_read(&patch, (const char *)data, size, format, arena, &err) == ASSAY_OK) {
+        must(patch->file_count > 0 && patch->format != ASSAY_FORMAT_AUTO);
         must((patch->exact == NULL) == (patch->exact_refusal != NULL));
         apply(patch, ASSAY_APPLY_EXACT, arena);
         apply(patch, ASSAY_APPLY_TOLERANT, arena);
     } else {
         must(patch == NULL && err.message[0] != '\0');
     }
+    if (format == ASSAY_FORMAT_DIFF)
+        apply_strictly((const char *)data, size, arena);
     assay_arena_destroy(arena);
     return 0;
 }

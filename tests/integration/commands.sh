@@ -48,13 +48,20 @@ j 0 assay report --json
 j 0 assay report --list --json
 [ "$(/usr/bin/python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["runs"]))' "$WORK/out")" = 3 ] ||
     fail "runs: $(cat "$WORK/out")"
+j 0 assay regrade --json
+j 1 assay regrade nosuch --json
+j 1 assay regrade --instance nosuch --json
+j 2 assay regrade --jobs 0 --json
+j 0 assay store prune --older-than 1 --json
+j 2 assay store prune --older-than soon --json
+j 2 assay suite certify tiny --checks gold,nosuch --json
 j 1 assay report nosuch --json
 j 1 assay report --html "$WORK/nosuch/report.html" --json
 j 1 assay eval tiny --gold --report-dir "$WORK/nosuch" --json
 j 1 assay suite remove nosuch
 got=$("$ASSAY" grade tiny tiny__t-1 --json <"$gold" | grep -c '"resolved":true')
 [ "$got" = 1 ] || fail "grade from standard input"
-for command in doctor "suite add" "suite list" "suite show" "suite remove" "suite certify" eval grade report version; do
+for command in doctor "suite add" "suite list" "suite show" "suite remove" "suite certify" eval grade regrade report "store prune" version; do
     # shellcheck disable=SC2086 # words
     run 0 assay $command --help
     has out "usage: assay $command"

@@ -237,8 +237,55 @@ static void read_out_files(struct live *live)
     live->evidence.files = files;
 }
 
+static bool read_source(void *user, const char *path, struct assay_canary_file *out)
+{
+    struct live *live = user;
+    char name[PATH_MAX], full[PATH_MAX];
+    struct assay_buf buf;
+    bool found = false;
+
+    (void)snprintf(name, sizeof(name), "work/%.3000s", path);
+    sub_path(full, live, name);
+    assay_buf_init(&buf, OUTPUT_BYTES);
+    found = access(full, R_OK) == 0 && assay_fs_read_file(&buf, full, NULL) == ASSAY_OK;
+    if (found)
+        *out = (struct assay_canary_file){
+                path, {assay_arena_memdup(live->arena, buf.data, buf.len), buf.len}, false};
+    assay_buf_free(&buf);
+    return found;
+}
+
+// Canaries into the files, or the files as they were. Between the two the plan holds the others'.
+static void exchange_files(struct live *live, struct assay_canary_file *kept)
+{
+    for (size_t i = 0; i < live->canaries.file_count; i++) {
+        const struct assay_canary_file *file = &live->canaries.files[i];
+
+        if (kept[i].path == NULL) {
+            if (!read_source(live, file->path, &kept[i]))
+                kept[i].path = file->path;
+            live_file(live, file->path, file->content.data);
+        } else if (kept[i].content.data != NULL) {
+            live_file(live, file->path, kept[i].content.data);
+        }
+    }
+}
+
+static void draw_canaries(struct live *live)
+{
+    const struct assay_canary_source source = {
+            .read = read_source, .user = live, .paths = live->canary_paths};
+
+    live->canaries = (struct assay_canary_plan){.argv = live->instance.test_cmd};
+    if (live->canary_seed != 0)
+        assert_int_equal(assay_canary_draw(&live->canaries, &live->instance, &source,
+                                 live->canary_seed, live->arena, NULL),
+                ASSAY_OK);
+}
+
 void live_run(struct live *live, const char *command)
 {
+    struct assay_canary_file kept[ASSAY_CANARY_FILES_MAX] = {{0}};
     const struct assay_framework *framework = assay_framework_find(live->instance.framework);
     struct assay_strings argv;
     char **words;
@@ -247,10 +294,12 @@ void live_run(struct live *live, const char *command)
 
     assert_non_null(framework);
     live->instance.test_cmd = words_of(live, command);
-    argv = live->instance.test_cmd;
+    draw_canaries(live);
+    exchange_files(live, kept);
+    argv = live->canaries.argv;
     if (framework->command != NULL)
         assert_int_equal(
-                framework->command(&live->instance.test_cmd, &argv, live->arena, NULL), ASSAY_OK);
+                framework->command(&live->canaries.argv, &argv, live->arena, NULL), ASSAY_OK);
     words = child_words(live, framework, &argv);
     assert_int_equal(pipe2(log_fds, O_CLOEXEC), 0);
     assert_int_equal(pipe2(report_fds, O_CLOEXEC), 0);
@@ -270,7 +319,9 @@ void live_run(struct live *live, const char *command)
                                                : ASSAY_CAUSE_TESTS_FAILED,
             .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
             .log = {live->log.data, live->log.len},
-            .report = {live->report.data, live->report.len}};
+            .report = {live->report.data, live->report.len},
+            .canaries = live->canary_seed != 0 ? &live->canaries : NULL};
+    exchange_files(live, kept);
     read_out_files(live);
     live_judge(live);
 }
@@ -307,7 +358,8 @@ void live_check(const struct live *live, enum assay_cause cause, bool resolved)
     assert_true(live->verdict.reward == (resolved ? 1.0 : 0.0));
     assert_true(live->verdict.scored);
     assert_non_null(live->verdict.reason);
-    assert_int_equal(live->verdict.tamper.count > 0, cause == ASSAY_CAUSE_INCONSISTENT);
+    assert_int_equal(live->verdict.tamper.count > 0,
+            cause == ASSAY_CAUSE_INCONSISTENT || cause == ASSAY_CAUSE_TAMPERED);
 }
 
 void live_check_status(const struct live *live, const char *id, enum assay_test_status status)

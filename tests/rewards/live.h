@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "rewards/canary.h"
 #include "rewards/judge.h"
 
 struct live {
@@ -21,6 +22,9 @@ struct live {
     struct assay_evidence evidence;
     struct assay_verdict verdict;
     struct assay_judgement judgement;
+    uint64_t canary_seed;              // of the canaries that live_run() plants; 0: none
+    struct assay_strings canary_paths; // what the test patch would write
+    struct assay_canary_plan canaries;
 };
 
 bool live_has(const char *program); // an absolute path that can be run

@@ -88,17 +88,17 @@ static void the_wrapper_of_go_reports_events(void **state)
             "cat events.json\n"
             "exit 1\n");
     live_expect(&live, "TestGood", "example.org/m/b::TestOther");
-    live_run(&live, "sh -c PATH=$PATH:$PWD/tools; go test ./...");
+    live_run(&live, "sh -c PATH=${PATH%%:*}:$PWD/tools:$PATH; go test ./...");
     assert_int_equal(live.evidence.exit_code, 1);
     live_check(&live, ASSAY_CAUSE_OK, true);
     check_go(&live);
     assert_non_null(strstr(live.log.data, "\na\tb \"quoted\" <x&y> back\\slash\n"));
     assert_non_null(strstr(live.log.data, "on stderr\n"));
     assert_null(strstr(live.log.data, "\"Action\""));
-    live_run(&live, "sh -c PATH=$PATH:$PWD/tools; go vet ./...");
+    live_run(&live, "sh -c PATH=${PATH%%:*}:$PWD/tools:$PATH; go vet ./...");
     assert_int_equal(live.evidence.exit_code, 7);
     assert_int_equal(live.report.len, 0);
-    live_run(&live, "sh -c PATH=$PATH:$PWD/tools; go test -c");
+    live_run(&live, "sh -c PATH=${PATH%%:*}:$PWD/tools:$PATH; go test -c");
     assert_int_equal(live.evidence.exit_code, 7);
     live_close(&live);
 }

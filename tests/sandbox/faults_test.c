@@ -58,6 +58,8 @@ static const struct {
         {FAULTS_FORGE, NULL, "/ns/mnt", 0, GOES_ON, "the namespace ends with its init"},
         {FAULTS_SPAWNER, "calloc", NULL, 0, OTHER_ERRNO, "no memory for a box: EAGAIN"},
         {FAULTS_SPAWNER, "syscall", "442", 0, GOES_ON, "no owner shift: the store's own uid"},
+        {FAULTS_SPAWNER, "syscall", "314", 0, GOES_ON, "when an init runs, not whether"},
+        {FAULTS_SPAWNER, "sched_setaffinity", NULL, 0, GOES_ON, "the payload pins itself"},
         {FAULTS_FORGE, "prctl", NULL, 0, GOES_ON, "only a name"},
         {FAULTS_INIT, "prctl", "15", 0, GOES_ON, "likewise"},
         {FAULTS_FORGE, "syscall", "117", 0, GOES_ON, "back to root: tried twice"},

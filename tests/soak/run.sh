@@ -26,6 +26,8 @@ row() {
 
 row "kill -9 of assay, spawner, box" "50 rounds, one verdict each, nothing left" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" sh tests/integration/kill.sh
+row "seeded defects certified" "each named; one run of twenty within 100 runs" \
+    env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" sh tests/integration/certify.sh
 for who in root user no_cgroups; do
     case $who in
     root) set -- ;;
@@ -38,9 +40,13 @@ for who in root user no_cgroups; do
         env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_calls_test"
 done
 if [ -x "$build/tests/envs_apply_oracle_test" ]; then
-    row "patch engine against git apply" "10,000 mutated diffs, no unexplained difference" \
-        env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_ORACLE_COUNT="${ASSAY_ORACLE_COUNT:-10000}" \
-        "$build/tests/envs_apply_oracle_test"
+    # Half of the cases are random, half real: releases of packages, or this repository's history without an index.
+    real=build/soak/real
+    rm -rf "$real"
+    sh tests/soak/package_diffs.sh "$real" >build/soak/packages.log 2>&1 || real=
+    row "patch engine beside git, GNU patch, SWE-bench's ladder" "10,000 damaged diffs each, no unexplained difference" \
+        env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" ${real:+ASSAY_ORACLE_REAL="$PWD/$real"} \
+        ${ASSAY_ORACLE_COUNT:+ASSAY_ORACLE_COUNT="$ASSAY_ORACLE_COUNT"} "$build/tests/envs_apply_oracle_test"
 fi
 if [ -d build/fuzz/fuzz ]; then
     for target in build/fuzz/fuzz/*_fuzz; do

@@ -116,6 +116,13 @@ void make_verdict(
             {.path = "src/a.c", .hunk_index = 0, .offset = -3, .tolerance = "offset"},
             {.path = "src/a.c", .hunk_index = 1, .offset = 0, .tolerance = "exact"}};
 
+    static struct assay_attempt attempts[] = {
+            {.cause = ASSAY_CAUSE_INFRA_ERROR, .reason = "no box"},
+            {.scored = true,
+                    .cause = ASSAY_CAUSE_TESTS_FAILED,
+                    .reason = "1 test failed",
+                    .wall_ms = 1234}};
+
     *verdict = (struct assay_verdict){.run_id = run_id,
             .instance_id = instance_id,
             .scored = true,
@@ -133,8 +140,12 @@ void make_verdict(
             .hunk_count = 2,
             .tier = "A",
             .evidence = ASSAY_EVIDENCE_STRONG,
-            .usage = {
-                    .wall_ms = 1234, .cpu_ms = 1000, .memory_bytes_peak = 1 << 30, .pids_peak = 7}};
+            .usage = {.wall_ms = 1234,
+                    .cpu_ms = 1000,
+                    .memory_bytes_peak = 1 << 30,
+                    .pids_peak = 7},
+            .attempts = attempts,
+            .attempt_count = resolved ? 0 : 2};
     snprintf(verdict->key, sizeof(verdict->key), "%064x", resolved ? 1u : 2u);
 }
 

@@ -190,6 +190,92 @@ static void paths_that_reach_git_are_not_allowed(void **state)
     }
 }
 
+static void formats_are_told_by_their_marks(void **state)
+{
+    // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order in which rows read
+    static const struct {
+        const char *text;
+        enum assay_patch_format format;
+        size_t file_count, hunk_count; // hunks of the first file
+        bool unwrapped;
+    } rows[] = {
+            {"--- a/x\n+++ b/x\n" HUNK, ASSAY_FORMAT_DIFF, 1, 1, false},
+            {"### x\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n", ASSAY_FORMAT_SEARCH_REPLACE,
+                    1, 1, false},
+            {"x.py\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n<<<<<<< SEARCH\nc\n=======\n"
+             ">>>>>>> REPLACE\ny.py\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n",
+                    ASSAY_FORMAT_SEARCH_REPLACE, 2, 2, false},
+            {"*** Begin Patch\n*** Update File: x\n@@\n-a\n+b\n@@ c\n-d\n*** Delete File: y\n"
+             "*** End Patch\n",
+                    ASSAY_FORMAT_APPLY_PATCH, 2, 2, false},
+            {"x.py\n```\na\n```\n", ASSAY_FORMAT_WHOLE_FILE, 1, 0, false},
+            // The marks of the others cannot be in a hunk, but in a diff's hunk is anything.
+            {"--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-<<<<<<< SEARCH\n+*** Update File: y\n two\n",
+                    ASSAY_FORMAT_DIFF, 1, 1, false},
+            {"x.py\n```diff\n--- a/x\n+++ b/x\n" HUNK "```\n", ASSAY_FORMAT_DIFF, 1, 1, false},
+            {"<think>\nno\n</think>\n--- a/x\n+++ b/x\n" HUNK, ASSAY_FORMAT_DIFF, 1, 1, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct parsed parsed = {0};
+
+        assert_int_equal(assay_arena_create(&parsed.arena, 16 << 20, NULL), ASSAY_OK);
+        parsed.status = assay_patch_read(&parsed.patch, rows[i].text, strlen(rows[i].text),
+                ASSAY_FORMAT_AUTO, parsed.arena, &parsed.err);
+        print_message("%zu: %s\n", i, parsed.err.message);
+        assert_int_equal(parsed.status, ASSAY_OK);
+        assert_int_equal(parsed.patch->format, rows[i].format);
+        assert_int_equal(parsed.patch->file_count, rows[i].file_count);
+        assert_int_equal(parsed.patch->files[0].hunk_count, rows[i].hunk_count);
+        assert_int_equal(parsed.patch->unwrapped, rows[i].unwrapped);
+        assert_int_equal(parsed.patch->exact != NULL, rows[i].format == ASSAY_FORMAT_DIFF);
+        assay_arena_destroy(parsed.arena);
+    }
+}
+
+// Names as models set them above a block, and what is none.
+static void names_are_found_in_their_trimmings(void **state)
+{
+    static const struct {
+        const char *line, *name; // NULL: refused
+    } rows[] = {
+            {"### a/b.py", "a/b.py"},
+            {"**a/b.py**", "a/b.py"},
+            {"`a/b.py`:", "a/b.py"},
+            {"**`a/b.py`**", "a/b.py"},
+            {"File: a/b.py", "a/b.py"},
+            {"./a/b.py", "a/b.py"},
+            {"### `with blank.py`", NULL},
+            {"`Makefile`", "Makefile"},
+            {"Makefile", NULL},
+            {"setup.py", "setup.py"},
+            {".env", ".env"},
+            {"Done.", NULL},
+            {"...", NULL},
+            {"and/or.", NULL},
+            {"see https://example.org/x.py", NULL},
+            {"I changed a/b.py", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct parsed parsed = {0};
+        const char *text = NULL;
+
+        assert_int_equal(assay_arena_create(&parsed.arena, 16 << 20, NULL), ASSAY_OK);
+        text = assay_arena_printf(
+                parsed.arena, "%s\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n", rows[i].line);
+        parsed.status = assay_patch_read(
+                &parsed.patch, text, strlen(text), ASSAY_FORMAT_AUTO, parsed.arena, &parsed.err);
+        print_message("%s: %s\n", rows[i].line, parsed.err.message);
+        assert_int_equal(parsed.status, rows[i].name != NULL ? ASSAY_OK : ASSAY_EPATCH);
+        if (rows[i].name != NULL)
+            assert_string_equal(parsed.patch->files[0].new_path, rows[i].name);
+        assay_arena_destroy(parsed.arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +284,8 @@ int main(void)
             cmocka_unit_test(tolerances_are_recorded),
             cmocka_unit_test(broken_patches_are_refused_with_line_and_reason),
             cmocka_unit_test(paths_that_reach_git_are_not_allowed),
+            cmocka_unit_test(formats_are_told_by_their_marks),
+            cmocka_unit_test(names_are_found_in_their_trimmings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,10 @@ static const char expected[] =
         "\"tier\":\"A\",\"evidence\":\"strong\","
         "\"usage\":{\"wall_ms\":1234,\"cpu_ms\":1000,\"memory_bytes_peak\":1073741824,"
         "\"pids_peak\":7},"
+        "\"attempts\":[{\"resolved\":null,\"cause\":\"infra_error\",\"reason\":\"no box\",\"wall_ms\":0},"
+        "{\"resolved\":false,\"cause\":\"tests_failed\",\"reason\":\"1 test failed\",\"wall_ms\":1234}],"
         "\"key\":\"0000000000000000000000000000000000000000000000000000000000000002\","
-        "\"cached\":false}";
+        "\"cached\":false,\"kind\":\"repair\"}";
 
 static void the_object_has_the_published_keys(void **state)
 {

@@ -8,7 +8,7 @@ pytest inside its tests does not report those. PYTEST_DONT_REWRITE
 """
 import pytest
 
-from assay_report import leave_environment, open_channel
+from assay_report import leave_environment, open_channel, reordered, take_order
 
 _channels = [open_channel()]
 
@@ -18,11 +18,39 @@ def reopen():
     _channels[:] = [open_channel()]
 
 
+class Order:
+    """Modules in another order, and the classes and tests of each: none is torn apart."""
+
+    def __init__(self, order):
+        self.order = order
+
+    def arrange(self, items, depth):
+        groups = {}
+        for item in items:
+            parts = item.nodeid.split("::")
+            groups.setdefault(tuple(parts[: depth + 1]), []).append(item)
+        result = []
+        for key in reordered(list(groups), self.order):
+            group = groups[key]
+            if len(group) > 1 and any(item.nodeid.count("::") > depth for item in group):
+                group = self.arrange(group, depth + 1)
+            result += group
+        return result
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        if self.order == "reverse":
+            items.reverse()
+        else:
+            items[:] = self.arrange(items, 0)
+
+
 class Recorder:
     def __init__(self, channel):
         self.channel = channel
         self.session = None
         self.ids = set()
+        self.marked = None  # tests that say themselves that they fail; None: not known here
         self.failed = 0  # failures that went through here
         self.counted = 0  # failures that the session had counted by then
 
@@ -40,6 +68,8 @@ class Recorder:
             when=when,
             outcome=report.outcome,
             xfail=hasattr(report, "wasxfail"),
+            # What is tested can call pytest.xfail(); what a test says of itself stands before it runs.
+            marked=self.marked is None or report.nodeid in self.marked,
         )
 
     @pytest.hookimpl(tryfirst=True)
@@ -48,6 +78,7 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
+        self.marked = {item.nodeid for item in session.items if any(item.iter_markers("xfail"))}
         self.channel.write("collected", count=len(session.items))
 
     @pytest.hookimpl(trylast=True)
@@ -82,6 +113,13 @@ def pytest_configure(config):
     channel = _channels.pop() if _channels else None
     if channel is None:
         return
+    # A run goes on behind failures: there are tests that must fail.
+    for option, value in (("maxfail", 0), ("stepwise", False)):
+        if hasattr(config.option, option):
+            setattr(config.option, option, value)
+    order = take_order()
+    if order:
+        config.pluginmanager.register(Order(order), "assay-order")
     leave_environment()  # not earlier: pytest reads it after a first import of this file
     recorder = Recorder(channel)
     # Clean-ups run last come, first served: this one sees the final exit status.

@@ -13,7 +13,7 @@ _SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
 if _SAFE:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from assay_report import leave_environment, open_channel  # noqa: E402
+from assay_report import leave_environment, open_channel, reordered, take_order  # noqa: E402
 
 __unittest = True  # keeps these frames out of tracebacks, as unittest does
 
@@ -81,10 +81,23 @@ class Recorder(unittest.TextTestResult):
             self._note(test, "failed" if issubclass(err[0], test.failureException) else "error")
 
 
+def rearrange(test, order):
+    """Each suite's members in another order: no class or module is torn apart."""
+    members = getattr(test, "_tests", None)
+    if isinstance(members, list):
+        members[:] = reordered(members, order)
+        for member in members:
+            rearrange(member, order)
+
+
 class Runner(unittest.TextTestRunner):
     resultclass = Recorder
+    order = ""
 
     def run(self, test):
+        self.failfast = False  # there are tests that must fail
+        if self.order:
+            rearrange(test, self.order)
         result = super().run(test)
         Recorder.finished = True
         return result
@@ -92,6 +105,7 @@ class Runner(unittest.TextTestRunner):
 
 def main():
     channel = Recorder.channel = open_channel()
+    Runner.order = take_order()
     leave_environment()
     version = "%d.%d.%d" % sys.version_info[:3]
     if channel is not None:

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// certify_cell.c - one run of a certification, boiled down; as JSON in the store and back.
+#include <string.h>
+
+#include "base/json.h"
+#include "orchestrator/certify_parts.h"
+#include "orchestrator/evidence.h"
+#include "rewards/match.h"
+
+#define CELL_BYTES_MAX ((size_t)64 << 20)
+#define EVIDENCE_BYTES_MAX ((size_t)512 << 20)
+
+static const char letters[] = {
+        [ASSAY_TEST_MISSING] = '-',
+        [ASSAY_TEST_PASSED] = 'P',
+        [ASSAY_TEST_FAILED] = 'F',
+        [ASSAY_TEST_ERROR] = 'E',
+        [ASSAY_TEST_SKIPPED] = 'S',
+        [ASSAY_TEST_XFAIL] = 'X',
+        [ASSAY_TEST_XPASS] = 'U',
+};
+
+char assay_cell_letter(enum assay_test_status status)
+{
+    return letters[status];
+}
+
+enum assay_test_status assay_cell_status(char letter)
+{
+    for (size_t i = 0; i < sizeof(letters); i++)
+        if (letters[i] == letter)
+            return (enum assay_test_status)i;
+    return ASSAY_TEST_MISSING;
+}
+
+// --- from a grading ------------------------------------------------------------------------------
+
+static const char *make_vector(const struct assay_instance *instance,
+        const struct assay_outcome *outcome, struct assay_arena *arena)
+{
+    const struct assay_strings *lists[2] = {&instance->fail_to_pass, &instance->pass_to_pass};
+    char *vector = assay_arena_alloc(arena, lists[0]->count + lists[1]->count + 1);
+    size_t count = 0;
+
+    for (size_t l = 0; vector && l < 2; l++)
+        for (size_t i = 0; i < lists[l]->count; i++)
+            vector[count++] =
+                    assay_cell_letter(assay_match_id(outcome, lists[l]->items[i], instance->rules));
+    if (vector)
+        vector[count] = '\0';
+    return vector;
+}
+
+// What only the log tells: read back from the evidence of the last run.
+static enum assay_status read_log(struct assay_cell *cell, enum assay_check check,
+        const struct assay_grade *grade, struct assay_arena *arena, struct assay_error *err)
+{
+    static const char shifted[] = "assay: the clock is ahead\n";
+    struct assay_run_evidence evidence;
+    struct assay_buf raw;
+    enum assay_status status = ASSAY_OK;
+
+    if (grade->evidence_count == 0 || (cell->resolved && check != ASSAY_CHECK_CLOCK))
+        return ASSAY_OK;
+    assay_buf_init(&raw, EVIDENCE_BYTES_MAX);
+    {
+        const struct assay_frame *frame = &grade->evidence[grade->evidence_count - 1];
+
+        status = assay_frame_unpack(&raw, (struct assay_bytes){frame->data, frame->len},
+                frame->raw_bytes, "evidence", err);
+    }
+    if (status == ASSAY_OK)
+        status = assay_evidence_read(&evidence, raw.data, raw.len, arena, err);
+    if (status == ASSAY_OK) {
+        const struct assay_bytes log = evidence.judged.log;
+
+        cell->hint = cell->resolved ? ASSAY_DEFECT_NONE : assay_defect_hint(log);
+        cell->shifted = log.len >= sizeof(shifted) - 1 &&
+                memcmp(log.data, shifted, sizeof(shifted) - 1) == 0;
+    }
+    assay_buf_free(&raw);
+    return status;
+}
+
+enum assay_status assay_cell_fill(struct assay_cell *cell, const struct assay_instance *instance,
+        enum assay_check check, const struct assay_grade *grade, struct assay_arena *scratch,
+        struct assay_error *err)
+{
+    const struct assay_verdict *v = &grade->verdict;
+
+    *cell = (struct assay_cell){.done = true,
+            .scored = v->scored,
+            .resolved = v->scored && v->resolved,
+            .vector = make_vector(instance, &grade->outcome, scratch),
+            .reason = v->reason,
+            .wall_ms = v->usage.wall_ms};
+    if (!cell->vector)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (check == ASSAY_CHECK_GOLD)
+        cell->cut_id = assay_defect_cut_id(instance, &grade->outcome, &cell->whole_id);
+    return read_log(cell, check, grade, scratch, err);
+}
+
+// --- as JSON -------------------------------------------------------------------------------------
+
+void assay_cell_write(struct assay_buf *out, const struct assay_cell *cell)
+{
+    struct assay_json_writer w;
+
+    assay_json_writer_init(&w, out, 0);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_bool(&w, "scored", cell->scored);
+    assay_json_put_bool(&w, "resolved", cell->resolved);
+    assay_json_put_text(&w, "vector", cell->vector);
+    assay_json_put_text(&w, "reason", cell->reason);
+    assay_json_put_u64(&w, "hint", cell->hint);
+    if (cell->cut_id) {
+        assay_json_put_text(&w, "cut_id", cell->cut_id);
+        assay_json_put_text(&w, "whole_id", cell->whole_id);
+    }
+    assay_json_put_bool(&w, "shifted", cell->shifted);
+    assay_json_put_u64(&w, "wall_ms", cell->wall_ms);
+    assay_json_end_object(&w);
+}
+
+static enum assay_status copy_text(const char **out, const struct assay_json *object,
+        const char *key, struct assay_arena *arena, struct assay_error *err)
+{
+    const char *text = NULL;
+    enum assay_status status = assay_json_opt_text(&text, object, key, err);
+
+    if (status == ASSAY_OK && text) {
+        *out = assay_arena_strdup(arena, text);
+        if (!*out)
+            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
+    return status;
+}
+
+static enum assay_status read_members(struct assay_cell *cell, const struct assay_json *object,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    uint64_t hint = 0;
+    const struct {
+        const char *key;
+        const char **out;
+    } texts[] = {{"vector", &cell->vector}, {"reason", &cell->reason}, {"cut_id", &cell->cut_id},
+            {"whole_id", &cell->whole_id}};
+    enum assay_status status = assay_json_read_bool(&cell->scored, object, "scored", err);
+
+    if (status == ASSAY_OK)
+        status = assay_json_read_bool(&cell->resolved, object, "resolved", err);
+    if (status == ASSAY_OK)
+        status = assay_json_read_bool(&cell->shifted, object, "shifted", err);
+    if (status == ASSAY_OK)
+        status = assay_json_read_u64(
+                &cell->wall_ms, object, "wall_ms", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_json_read_u64(&hint, object, "hint", 0, ASSAY_DEFECT_PORT_CLASH, err);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == ASSAY_OK; i++)
+        status = copy_text(texts[i].out, object, texts[i].key, arena, err);
+    cell->hint = (enum assay_defect)hint;
+    return status;
+}
+
+enum assay_status assay_cell_read(struct assay_cell *out, const char *text, size_t test_count,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_json_limits limits = {CELL_BYTES_MAX, 4};
+    struct assay_cell cell = {.done = true, .reason = ""};
+    struct assay_json *object = NULL;
+    enum assay_status status = assay_json_parse(&object, text, strlen(text), limits, "run", 1, err);
+
+    if (status == ASSAY_OK)
+        status = read_members(&cell, object, arena, err);
+    if (status == ASSAY_OK && (!cell.vector || strlen(cell.vector) != test_count))
+        status = assay_fail(err, ASSAY_EINVAL, "run: a vector of other tests");
+    if (status == ASSAY_OK)
+        *out = cell;
+    assay_json_free(object);
+    return status;
+}

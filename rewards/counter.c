@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#include "rewards/counter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "rewards/counter_text.h"
+#include "rewards/match.h"
+
+#define STREAM 0x636f756e746572 // "counter"
+#define LINES_MAX 100000
+
+// --- when
+// -----------------------------------------------------------------------------------------
+
+// "path::f[1]" and "path::f[2]" are one function's.
+static size_t function_length(const char *id)
+{
+    return strcspn(id, "[");
+}
+
+static bool has_copy(const struct assay_canary_plan *plan, const char *id)
+{
+    const size_t len = function_length(id);
+
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].of != NULL && strncmp(plan->items[i].of, id, len) == 0 &&
+                plan->items[i].of[len] == '\0')
+            return true;
+    return false;
+}
+
+bool assay_counter_due(const struct assay_canary_plan *plan, const struct assay_instance *instance)
+{
+    if (instance->no_canaries)
+        return false;
+    for (size_t i = 0; i < instance->fail_to_pass.count; i++)
+        if (!has_copy(plan, instance->fail_to_pass.items[i]))
+            return true;
+    return plan->seed % ASSAY_COUNTER_ONCE_IN == 0;
+}
+
+// --- what
+// -----------------------------------------------------------------------------------------
+
+struct counter {
+    struct assay_canary_bed bed;
+    uint64_t *base_lines; // hashes of the base's lines, sorted
+    size_t base_count;
+    bool everywhere; // the base's lines, too
+    bool all;        // every line that holds an expected value; else one of each test
+    bool described;
+    size_t changed; // lines in all
+};
+
+static int compare_hashes(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+
+    return (*a > *b) - (*a < *b);
+}
+
+static void learn_base(struct counter *counter, const char *path)
+{
+    const struct assay_canary_source *source = counter->bed.source;
+    struct assay_canary_file file;
+    struct assay_text rest, line;
+
+    counter->base_count = 0;
+    if (counter->everywhere || source->read_base == NULL ||
+            !source->read_base(source->user, path, &file))
+        return;
+    counter->base_lines =
+            assay_arena_array(counter->bed.arena, LINES_MAX, sizeof(*counter->base_lines));
+    if (counter->base_lines == NULL) {
+        counter->bed.no_memory = true;
+        return;
+    }
+    rest = (struct assay_text){file.content.data, file.content.len};
+    while (counter->base_count < LINES_MAX && assay_text_line(&rest, &line))
+        counter->base_lines[counter->base_count++] = assay_hash64(line.data, line.len);
+    qsort(counter->base_lines, counter->base_count, sizeof(uint64_t), compare_hashes);
+}
+
+static bool is_of_base(const struct counter *counter, struct assay_text line)
+{
+    const uint64_t hash = assay_hash64(line.data, line.len);
+
+    return counter->base_count > 0 &&
+            bsearch(&hash, counter->base_lines, counter->base_count, sizeof(uint64_t),
+                    compare_hashes) != NULL;
+}
+
+// A line that is to be put in place of another, which begins at `at`.
+struct replaced {
+    struct assay_text line;
+    const char *by;
+};
+
+// All lines that hold an expected value, or one of each test: any of those that are sure, or else
+// any of the others.
+static size_t choose_lines(struct counter *counter, struct assay_text text,
+        enum assay_counter_shape shape, struct replaced *out, size_t room)
+{
+    const bool all = counter->all || shape == ASSAY_COUNTER_DATA;
+    struct assay_text rest = text, line;
+    size_t count = 0, seen = 0;
+    bool sure = false, best_sure = false;
+
+    while (count < room && assay_text_line(&rest, &line)) {
+        const char *by = NULL;
+
+        if (assay_counter_begins_test(line)) {
+            seen = 0;
+            best_sure = false;
+        }
+        if (is_of_base(counter, line))
+            continue;
+        by = assay_counter_line(&counter->bed, line, shape, counter->described, &sure);
+        if (by == NULL || (best_sure && !sure && !all))
+            continue;
+        if (all || seen == 0) {
+            out[count++] = (struct replaced){line, by};
+        } else if ((sure && !best_sure) || assay_canary_once_in(&counter->bed, seen + 1)) {
+            out[count - 1] = (struct replaced){line, by};
+        }
+        seen = sure && !best_sure ? 1 : seen + 1;
+        best_sure = best_sure || sure;
+    }
+    return count;
+}
+
+static void change_file(struct counter *counter, const struct assay_canary_file *file)
+{
+    struct assay_canary_bed *bed = &counter->bed;
+    const struct assay_text text = {file->content.data, file->content.len};
+    struct replaced *lines = NULL;
+    size_t count = 0, room = 1, from = 0;
+    struct assay_buf buf;
+
+    for (size_t i = 0; i < text.len; i++)
+        room += text.data[i] == '\n';
+    if (memchr(text.data, '\0', text.len) != NULL || bed->file_count == ASSAY_CANARY_FILES_MAX)
+        return;
+    lines = assay_arena_array(bed->arena, room, sizeof(*lines));
+    if (lines == NULL) {
+        bed->no_memory = true;
+        return;
+    }
+    count = choose_lines(counter, text, assay_counter_shape_of(file->path), lines, room);
+    if (count == 0)
+        return;
+    assay_buf_init(&buf, 2 * text.len + 4096 * count);
+    for (size_t i = 0; i < count; i++) {
+        const size_t at = (size_t)(lines[i].line.data - text.data);
+
+        assay_buf_add(&buf, text.data + from, at - from);
+        assay_buf_adds(&buf, lines[i].by);
+        from = at + lines[i].line.len;
+    }
+    assay_buf_add(&buf, text.data + from, text.len - from);
+    bed->files[bed->file_count] = *file;
+    bed->files[bed->file_count].content =
+            (struct assay_bytes){assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
+    if (buf.failed || bed->files[bed->file_count].content.data == NULL)
+        bed->no_memory = true;
+    assay_buf_free(&buf);
+    bed->file_count++;
+    counter->changed += count;
+}
+
+static void change_files(struct counter *counter)
+{
+    const struct assay_canary_source *source = counter->bed.source;
+
+    for (size_t i = 0; i < source->paths.count; i++) {
+        struct assay_canary_file file;
+
+        if (!source->read(source->user, source->paths.items[i], &file))
+            continue;
+        learn_base(counter, file.path);
+        change_file(counter, &file);
+    }
+}
+
+static bool says_lines(const char *framework)
+{
+    return strcmp(framework, "tap") == 0 || strcmp(framework, "tap-log") == 0;
+}
+
+enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
+        const struct assay_instance *instance, const struct assay_canary_source *source,
+        uint64_t seed, struct assay_arena *arena, struct assay_error *err)
+{
+    struct counter *counter = assay_arena_alloc(arena, sizeof(*counter));
+
+    if (counter == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
+    *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
+            .all = says_lines(instance->framework),
+            .described = says_lines(instance->framework)};
+    counter->bed.random = seed ^ STREAM;
+    change_files(counter);
+    if (counter->changed == 0) {
+        counter->everywhere = true;
+        change_files(counter);
+    }
+    if (counter->bed.no_memory)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
+    *files = counter->bed.files;
+    *count = counter->bed.file_count;
+    return ASSAY_OK;
+}
+
+// --- what it says
+// ---------------------------------------------------------------------------------
+
+// Another id of a function of FAIL_TO_PASS, which the run itself did not know.
+static bool is_new_parameter(
+        const struct assay_instance *instance, const struct assay_outcome *first, const char *id)
+{
+    const size_t len = function_length(id);
+
+    if (id[len] == '\0' || assay_outcome_find(first, id) != ASSAY_TEST_MISSING)
+        return false;
+    for (size_t i = 0; i < instance->fail_to_pass.count; i++)
+        if (function_length(instance->fail_to_pass.items[i]) == len &&
+                strncmp(instance->fail_to_pass.items[i], id, len) == 0)
+            return true;
+    return false;
+}
+
+enum assay_status assay_counter_passed(struct assay_strings *out,
+        const struct assay_instance *instance, const struct assay_outcome *first,
+        const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err)
+{
+    const char **items =
+            assay_arena_array(arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
+    size_t count = 0;
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
+    for (size_t i = 0; i < instance->fail_to_pass.count; i++)
+        if (assay_match_id(counter, instance->fail_to_pass.items[i], instance->rules) ==
+                ASSAY_TEST_PASSED)
+            items[count++] = instance->fail_to_pass.items[i];
+    for (size_t i = 0; i < counter->count; i++)
+        if (counter->results[i].status == ASSAY_TEST_PASSED &&
+                is_new_parameter(instance, first, counter->results[i].id))
+            items[count++] = counter->results[i].id;
+    *out = (struct assay_strings){items, count};
+    return ASSAY_OK;
+}
+
+enum assay_status assay_counter_unmoved(struct assay_strings *out,
+        const struct assay_strings *passed, const struct assay_instance *instance,
+        const struct assay_outcome *gold, struct assay_arena *arena, struct assay_error *err)
+{
+    const char **items = assay_arena_array(arena, passed->count, sizeof(*items));
+    size_t count = 0;
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
+    for (size_t i = 0; i < passed->count; i++) {
+        const enum assay_test_status status =
+                assay_match_id(gold, passed->items[i], instance->rules);
+
+        // Gold must have come to it and failed: a run that died says nothing.
+        if (status == ASSAY_TEST_FAILED || status == ASSAY_TEST_ERROR)
+            items[count++] = passed->items[i];
+    }
+    *out = (struct assay_strings){items, count};
+    return ASSAY_OK;
+}

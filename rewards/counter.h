@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// counter.h - the suite's tests with other expected values: what still passes proves nothing.
+//
+// A counter-run is a second run, started like the first, of tests in which numbers and strings
+// that results are compared with are others. Honest code fails there. A test that passes in both
+// was not decided by what the code does, or what was changed does not matter to it. The gold patch
+// tells which: it is run on the same changed tests before anything is said against a patch.
+// So what is changed need not be understood, and no framework is needed for it. Pure.
+#ifndef ASSAY_REWARDS_COUNTER_H
+#define ASSAY_REWARDS_COUNTER_H
+
+#include "rewards/canary.h"
+
+// Not so often that it costs much, where copies among the canaries serve as well.
+#define ASSAY_COUNTER_ONCE_IN 8
+
+// Is a counter-run due behind a run with these canaries that resolved the instance? Always, but
+// where each test that was to be mended has a copy among them, or the instance says "canaries":
+// false; then never, or once in ASSAY_COUNTER_ONCE_IN by the plan's seed.
+bool assay_counter_due(const struct assay_canary_plan *plan, const struct assay_instance *instance);
+
+// The files that the test patch writes (source->paths; source->read), with other expected values.
+// Lines that source->read_base knows are left alone if there are any others to
+// change: a patch knows those. *count is 0 when there is nothing to change. In the arena.
+ASSAY_MUST_USE enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
+        const struct assay_instance *instance, const struct assay_canary_source *source,
+        uint64_t seed, struct assay_arena *arena, struct assay_error *err);
+
+// Tests of FAIL_TO_PASS that passed in the counter-run; where ids hold values of parameters, new
+// ids of the same function, too (`first` is the outcome of the run itself). In the arena.
+ASSAY_MUST_USE enum assay_status assay_counter_passed(struct assay_strings *out,
+        const struct assay_instance *instance, const struct assay_outcome *first,
+        const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err);
+// Those of `passed` that did not pass in the counter-run of the gold patch.
+ASSAY_MUST_USE enum assay_status assay_counter_unmoved(struct assay_strings *out,
+        const struct assay_strings *passed, const struct assay_instance *instance,
+        const struct assay_outcome *gold, struct assay_arena *arena, struct assay_error *err);
+
+#endif

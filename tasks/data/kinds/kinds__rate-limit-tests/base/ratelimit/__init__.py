@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+from .bucket import Bucket
+from .limiter import Limiter
+
+__all__ = ["Bucket", "Limiter"]

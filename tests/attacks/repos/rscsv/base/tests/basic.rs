@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+use rscsv::split;
+
+#[test]
+fn empty_fields() {
+    assert_eq!(split(",a,"), ["", "a", ""]);
+}
