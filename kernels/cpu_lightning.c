@@ -45,15 +45,15 @@ struct walk {
     struct rows a, b, c;
     float *out;
     size_t out_row;
-    bool streams; // past the caches: a long result would only wait for lines that it overwrites
     ptrdiff_t first, step;            // step 1 or -1
     size_t count, D, phase;           // phase: tokens since a block's start, before the first
     size_t column, column_end;        // of S: this task's
     float grow[BLOCK], shrink[BLOCK]; // e^{s (r + 1)}, e^{-s (r + 1)}
     float *s;                         // [(column_end - column) / WIDTH][D][WIDTH]
     float *state_out;                 // [D][D], or NULL; gets S * state_factor in the end
+    float *keys, *queries;            // [BLOCK][D] of the block at hand: b scaled, and a
     float state_factor;
-    float *keys, *queries; // [BLOCK][D] of the block at hand: b scaled, and a
+    bool streams; // past the caches: a long result would only wait for lines that it overwrites
 };
 
 // The columns that walk together.
