@@ -8,7 +8,6 @@
 #include "sandbox/procfile.h"
 
 #define PIDS_MAX 2
-#define CHECKS_MAX 3
 // The kernel charges a group ahead of its use, so many pages a processor at a time.
 #define PAGES_AHEAD 64
 
@@ -79,7 +78,8 @@ static bool is_as_new(const struct assay_groups *groups, const struct assay_cgro
     return true;
 }
 
-static void note_past(const struct assay_groups *groups, struct assay_cgroup *group)
+// False where it cannot be told: the last box used some.
+static bool note_past(const struct assay_groups *groups, struct assay_cgroup *group)
 {
     struct assay_cgroup_usage usage = {0};
 
@@ -87,6 +87,8 @@ static void note_past(const struct assay_groups *groups, struct assay_cgroup *gr
     assay_cgroup_read_cpu(group, groups->cgroups, &usage);
     group->past.cpu_user_us = usage.cpu_user_us;
     group->past.cpu_system_us = usage.cpu_system_us;
+    return !(groups->cgroups->roles & ASSAY_CGROUP_CPU) ||
+            usage.cpu_user_us + usage.cpu_system_us > 0;
 }
 
 // --- removing ------------------------------------------------------------------------------------
@@ -146,19 +148,14 @@ static struct assay_group take_oldest(struct assay_groups *groups)
 
 bool assay_groups_take(struct assay_groups *groups, struct assay_group *out)
 {
-    for (size_t left = groups->idle_count; left > 0; left--) {
+    while (groups->idle_count > 0) {
         struct assay_group group = take_oldest(groups);
 
-        if (is_as_new(groups, &group.dirs)) {
-            note_past(groups, &group.dirs);
-            group.checks = 0;
+        if (is_as_new(groups, &group.dirs) && note_past(groups, &group.dirs)) {
             *out = group;
             return true;
         }
-        if (++group.checks < CHECKS_MAX)
-            groups->idle[groups->idle_count++] = group;
-        else
-            discard(groups, &group);
+        discard(groups, &group);
     }
     return false;
 }

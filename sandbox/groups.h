@@ -25,7 +25,6 @@
 struct assay_group {
     struct assay_cgroup dirs;
     uint64_t number;
-    unsigned checks; // how often it was found unclean
 };
 
 struct assay_groups {

@@ -80,7 +80,7 @@ static void limits_are_the_requests_own(void **state)
 // --- control groups ------------------------------------------------------------------------------
 
 // As few processes as a box can have, so that its group is used again where groups are.
-static void use(const char *script, struct assay_box_result *result)
+static void run_script(struct assay_box_result *result, const char *script)
 {
     boxes_script(result, script);
     boxes_assert(result, ASSAY_BOX_EXITED, 0);
@@ -93,10 +93,10 @@ static void usage_is_the_boxs_own(void **state)
 
     (void)state;
     for (int i = 0; i < 40; i++) {
-        use("exec python3 -Sc 'x = bytearray(96 << 20); sum(range(3000000))'", &result);
+        run_script(&result, "exec python3 -Sc 'x = bytearray(96 << 20); sum(range(3000000))'");
         assert_true(result.usage.cpu_user_us > 20000);
         assay_box_result_release(&result);
-        use("exec true", &result);
+        run_script(&result, "exec true");
         assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us < 20000);
         assert_true(result.usage.memory_bytes_peak < (uint64_t)32 << 20);
         assert_true(result.usage.pids_peak <= 1);
