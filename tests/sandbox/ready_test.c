@@ -94,10 +94,10 @@ static void usage_is_the_boxs_own(void **state)
     (void)state;
     for (int i = 0; i < 40; i++) {
         run_script(&result, "exec python3 -Sc 'x = bytearray(96 << 20); sum(range(3000000))'");
-        assert_true(result.usage.cpu_user_us > 20000);
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us > 30000);
         assay_box_result_release(&result);
         run_script(&result, "exec true");
-        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us < 20000);
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us < 30000);
         assert_true(result.usage.memory_bytes_peak < (uint64_t)32 << 20);
         assert_true(result.usage.pids_peak <= 1);
         assay_box_result_release(&result);
