@@ -112,7 +112,8 @@ static pid_t clone_init(struct making *making)
         (void)assay_fault_set(making->fault, "clone3");
         return -1;
     }
-    if (!assay_cgroup_add(&making->group.dirs, &spawner->cgroups, pid, group_fd >= 0, making->fault))
+    if (!assay_cgroup_add(
+                &making->group.dirs, &spawner->cgroups, pid, group_fd >= 0, making->fault))
         return -1;
     if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(pid, &map)) {
         (void)assay_fault_set(making->fault, "uid map");

@@ -28,8 +28,8 @@ struct assay_group {
 };
 
 struct assay_groups {
-    const struct assay_cgroups *cgroups; // borrowed
-    uint64_t ahead_bytes;                // what may stay charged
+    const struct assay_cgroups *cgroups;            // borrowed
+    uint64_t ahead_bytes;                           // what may stay charged
     struct assay_group idle[ASSAY_GROUPS_IDLE_MAX]; // oldest first; not yet checked
     size_t idle_count;
     uint64_t *busy; // owned; numbers of groups that could not be removed yet
