@@ -24,7 +24,7 @@ struct corpus {
     struct assay_attacks *attacks;
     const struct assay_attacks_filter *filter;
     const char *dir;
-    struct assay_suite repos;  // the suite as it is on disk
+    struct assay_suite repos;   // the suite as it is on disk
     struct assay_arena *arena; // of that suite: holds everything that is read
 };
 
@@ -247,7 +247,8 @@ static enum assay_status hash_patches(struct corpus *corpus, struct assay_error 
         return status;
     for (size_t i = 0; i < predictions->count; i++) {
         assay_sha256_field_text(sha, predictions->items[i].instance_id);
-        assay_sha256_field(sha, predictions->items[i].patch.data, predictions->items[i].patch.len);
+        assay_sha256_field(
+                sha, predictions->items[i].patch.data, predictions->items[i].patch.len);
     }
     assay_sha256_hex(sha, predictions->sha256);
     assay_sha256_destroy(sha);

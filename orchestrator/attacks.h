@@ -27,10 +27,9 @@ struct assay_attack {
     const char *missing;         // the program that its tests need and this host lacks; NULL: none
     unsigned row;                // of the catalogue in docs/attacks.md; ASSAY_ATTACK_ROW_OWN
     uint32_t causes;             // bit (1 << cause) for each verdict that is right
-    struct assay_strings
-            dropped; // files whose changes must be left out, where they do not give the run away
-    struct assay_strings naive; // graders that believe it: "stdout", "exit", "swebench"
-    const char *secret;         // or what it reaches where one defence is off; NULL
+    struct assay_strings dropped; // files whose changes must be left out, where they do not give the run away
+    struct assay_strings naive;   // graders that believe it: "stdout", "exit", "swebench"
+    const char *secret;           // or what it reaches where one defence is off; NULL
 };
 
 struct assay_attacks {

@@ -20,8 +20,7 @@
 #include "orchestrator/suite_add.h"
 
 const struct assay_option assay_selftest_attacks_options[] = {
-        {"corpus", 0, "DIR",
-                "the corpus (tests/attacks here, or share/assay/attacks beside the program)",
+        {"corpus", 0, "DIR", "the corpus (tests/attacks here, or share/assay/attacks beside the program)",
                 false},
         {"attack", 0, "ID", "only this attack", true},
         {"row", 0, "N", "only this row of the catalogue; 0: those against assay's own source",
@@ -61,7 +60,8 @@ struct selftest {
 };
 
 // tests/attacks of a checkout, or where the program was installed.
-static enum assay_status find_corpus(struct selftest *s, const char **out, struct assay_error *err)
+static enum assay_status find_corpus(
+        struct selftest *s, const char **out, struct assay_error *err)
 {
     const char *given = assay_cli_value(s->invocation, "corpus");
     char path[PATH_MAX];
@@ -125,7 +125,8 @@ static enum assay_status take_verdict(
 {
     struct selftest *s = user;
     bool twin = false;
-    const struct assay_attack *attack = assay_attacks_of(s->attacks, verdict->instance_id, &twin);
+    const struct assay_attack *attack =
+            assay_attacks_of(s->attacks, verdict->instance_id, &twin);
     const char *reason;
     struct answer *answer;
 
@@ -228,10 +229,10 @@ static void print_table(const struct selftest *s, const struct tally *t)
         }
         printf("%6s  %-16s %-5s%s\n", reward_text(forged), assay_cause_name(forged->cause),
                 reward_text(honest),
-                forged->resolved                 ? "  REWARDED"
-                        : !honest->resolved      ? "  FALSE ALARM"
+                forged->resolved                  ? "  REWARDED"
+                        : !honest->resolved       ? "  FALSE ALARM"
                         : !forged->right && !own ? "  WRONG CAUSE"
-                                                 : "");
+                                                  : "");
         if (!honest->resolved)
             printf("    twin: %s: %s\n", assay_cause_name(honest->cause), honest->reason);
         else if (!forged->right && !forged->resolved)

@@ -206,7 +206,8 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
 
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
     if (status == ASSAY_OK)
-        status = assay_grading_workspace(&g, &g.workspace, candidate_patch(request), &trouble);
+        status = assay_grading_workspace(
+                &g, &g.workspace, candidate_patch(request), &trouble);
     if (status != ASSAY_OK)
         return explain_unprepared(&g, &out->verdict, status, &trouble, err);
     status = grade_prepared(&g, out, err);

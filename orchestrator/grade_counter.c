@@ -17,8 +17,8 @@ static enum assay_status run_changed(struct assay_grading *g,
     enum assay_status status;
 
     assay_buf_init(&refused, ASSAY_REFUSED_BYTES_MAX);
-    status = assay_grading_box(
-            g, workspace, &g->request->instance->test_cmd, NULL, &evidence, &result, &refused, err);
+    status = assay_grading_box(g, workspace, &g->request->instance->test_cmd, NULL, &evidence,
+            &result, &refused, err);
     if (status != ASSAY_OK)
         goto out;
     if (result.cause == ASSAY_BOX_CANCELLED) {
@@ -27,8 +27,8 @@ static enum assay_status run_changed(struct assay_grading *g,
     }
     status = assay_evidence_take(&evidence, &result, &refused, g->framework, g->arena, err);
     if (status == ASSAY_OK)
-        status = assay_evidence_judge(
-                &verdict, outcome, &evidence, g->request->instance, g->framework, g->arena, err);
+        status = assay_evidence_judge(&verdict, outcome, &evidence, g->request->instance,
+                g->framework, g->arena, err);
     // Without this run nothing speaks for the patch: the whole is tried again.
     if (status == ASSAY_OK && !verdict.scored)
         status = assay_fail(err, ASSAY_EIO, "counter-run: %.150s", verdict.reason);
@@ -45,8 +45,8 @@ static enum assay_status ask_gold(struct assay_grading *g, const struct assay_ca
 {
     struct assay_workspace workspace = {0};
     struct assay_outcome outcome;
-    enum assay_status status =
-            assay_grading_workspace(g, &workspace, g->request->instance->gold_patch, err);
+    enum assay_status status = assay_grading_workspace(
+            g, &workspace, g->request->instance->gold_patch, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -81,8 +81,8 @@ enum assay_status assay_grading_counter(
     if (status == ASSAY_OK)
         status = run_changed(g, &g->workspace, &outcome, err);
     if (status == ASSAY_OK)
-        status =
-                assay_counter_passed(&passed, g->request->instance, first, &outcome, g->arena, err);
+        status = assay_counter_passed(
+                &passed, g->request->instance, first, &outcome, g->arena, err);
     if (status != ASSAY_OK || passed.count == 0)
         return status;
     return ask_gold(g, files, count, &passed, err);

@@ -25,8 +25,8 @@ static bool read_source(void *user, const char *path, struct assay_canary_file *
     struct assay_grading_source *source = user;
     struct assay_file file = {.kind = ASSAY_FILE_NONE};
     struct assay_error err = {0};
-    const enum assay_status status =
-            assay_workspace_read(&source->g->workspace, path, source->g->arena, &file, &err);
+    const enum assay_status status = assay_workspace_read(
+            &source->g->workspace, path, source->g->arena, &file, &err);
 
     if (status != ASSAY_OK)
         return keep_trouble(source, status, &err);
@@ -87,8 +87,8 @@ enum assay_status assay_grading_source_open(
         struct assay_grading_source *out, struct assay_grading *g, struct assay_error *err)
 {
     *out = (struct assay_grading_source){.g = g, .status = ASSAY_OK};
-    out->canary =
-            (struct assay_canary_source){.read = read_source, .read_base = read_base, .user = out};
+    out->canary = (struct assay_canary_source){
+            .read = read_source, .read_base = read_base, .user = out};
     return test_paths(g, &out->canary.paths, err);
 }
 
@@ -148,5 +148,6 @@ enum assay_status assay_grading_plant(struct assay_grading *g, struct assay_erro
         status = assay_grading_source_close(&source, err);
     if (status != ASSAY_OK)
         return status;
-    return assay_grading_lay(g, &g->workspace, g->canaries.files, g->canaries.file_count, err);
+    return assay_grading_lay(
+            g, &g->workspace, g->canaries.files, g->canaries.file_count, err);
 }

@@ -154,8 +154,8 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
     }
     assay_buf_add(&buf, text.data + from, text.len - from);
     bed->files[bed->file_count] = *file;
-    bed->files[bed->file_count].content =
-            (struct assay_bytes){assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
+    bed->files[bed->file_count].content = (struct assay_bytes){
+            assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
     if (buf.failed || bed->files[bed->file_count].content.data == NULL)
         bed->no_memory = true;
     assay_buf_free(&buf);
@@ -210,8 +210,8 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
 // ---------------------------------------------------------------------------------
 
 // Another id of a function of FAIL_TO_PASS, which the run itself did not know.
-static bool is_new_parameter(
-        const struct assay_instance *instance, const struct assay_outcome *first, const char *id)
+static bool is_new_parameter(const struct assay_instance *instance,
+        const struct assay_outcome *first, const char *id)
 {
     const size_t len = function_length(id);
 
@@ -228,8 +228,8 @@ enum assay_status assay_counter_passed(struct assay_strings *out,
         const struct assay_instance *instance, const struct assay_outcome *first,
         const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err)
 {
-    const char **items =
-            assay_arena_array(arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
+    const char **items = assay_arena_array(
+            arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
     size_t count = 0;
 
     if (items == NULL)

@@ -17,7 +17,8 @@
 // Is a counter-run due behind a run with these canaries that resolved the instance? Always, but
 // where each test that was to be mended has a copy among them, or the instance says "canaries":
 // false; then never, or once in ASSAY_COUNTER_ONCE_IN by the plan's seed.
-bool assay_counter_due(const struct assay_canary_plan *plan, const struct assay_instance *instance);
+bool assay_counter_due(
+        const struct assay_canary_plan *plan, const struct assay_instance *instance);
 
 // The files that the test patch writes (source->paths; source->read), with other expected values.
 // Lines that source->read_base knows are left alone if there are any others to
@@ -26,8 +27,8 @@ ASSAY_MUST_USE enum assay_status assay_counter_draw(struct assay_canary_file **f
         const struct assay_instance *instance, const struct assay_canary_source *source,
         uint64_t seed, struct assay_arena *arena, struct assay_error *err);
 
-// Tests of FAIL_TO_PASS that passed in the counter-run; where ids hold values of parameters, new
-// ids of the same function, too (`first` is the outcome of the run itself). In the arena.
+// Tests of FAIL_TO_PASS that passed in the counter-run; where ids hold values of parameters, new ids
+// of the same function, too (`first` is the outcome of the run itself). In the arena.
 ASSAY_MUST_USE enum assay_status assay_counter_passed(struct assay_strings *out,
         const struct assay_instance *instance, const struct assay_outcome *first,
         const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err);

@@ -2,12 +2,12 @@
 // counter_text.c - which number or string of a line is an expected value, and another one for it.
 //
 // Guesses: a wrong one makes a counter-run that tells nothing, never a wrong verdict.
-#include "rewards/counter_text.h"
-
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "rewards/counter_text.h"
 
 #define TOKENS_MAX 64
 #define LINE_BYTES_MAX 4096
@@ -108,7 +108,8 @@ static const struct token *beside_operator(const struct tokens *tokens, struct a
 
                 if (token->end <= at)
                     before = token;
-                else if (stop >= at + len && memchr(line.data + at, ';', stop - at) == NULL &&
+                else if (stop >= at + len &&
+                        memchr(line.data + at, ';', stop - at) == NULL &&
                         memmem(line.data + at, stop - at, "&&", 2) == NULL &&
                         memmem(line.data + at, stop - at, "||", 2) == NULL &&
                         memmem(line.data + at, stop - at, " and ", 5) == NULL)
@@ -151,8 +152,9 @@ static bool is_row(struct assay_text line)
             strchr(",)]}\"'0123456789", inner.data[inner.len - 1]) != NULL;
 }
 
-const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text line,
-        enum assay_counter_shape shape, bool described)
+const char *assay_counter_line(
+        struct assay_canary_bed *bed, struct assay_text line, enum assay_counter_shape shape,
+        bool described)
 {
     struct tokens tokens;
     const struct token *token = NULL;

@@ -44,7 +44,7 @@ static void whole_files(void **state)
             {"pytest", "src/test_other.py", false},
             {"pytest", "spec/data/x.json", true}, // in one of the test patch's
             {"pytest", "test/client.py", false},  // no expected test is in it
-            {"pytest", "src/doc.py", false},      // doctests in what gold changes
+            {"pytest", "src/doc.py", false}, // doctests in what gold changes
             {"pytest", "src/product.py", false},
             {"pytest", "tools/run.sh", true},
             {"unittest", "pkg/tests/test_b.py", true},
