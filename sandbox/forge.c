@@ -25,6 +25,7 @@
 
 #define AHEAD_RUNTIME_NS 20000000
 #define BUSY_PAUSE_MS 5
+#define IDLE_MS_MAX 20   // without orders for so long it keeps no group: an idle assay has none
 #define BUSY_MS_MAX 5000 // how long the end waits for groups that are still busy
 
 // What is kept for a box until it is buried.
@@ -329,15 +330,17 @@ static void work(struct forge *forge)
 {
     for (;;) {
         struct pollfd ready = {.fd = forge->fd, .events = POLLIN};
+        const bool busy = forge->groups.busy_count > 0;
+        int heard = 1;
 
-        if (forge->groups.busy_count == 0) {
-            if (!hear_order(forge))
-                return;
-            continue;
-        }
-        if (poll(&ready, 1, BUSY_PAUSE_MS) > 0 && !hear_order(forge))
-            break;
-        assay_groups_retry(&forge->groups);
+        if (busy || forge->groups.idle_count > 0)
+            heard = poll(&ready, 1, busy ? BUSY_PAUSE_MS : IDLE_MS_MAX);
+        if (heard > 0 && !hear_order(forge))
+            return;
+        if (heard == 0 && !busy)
+            assay_groups_close(&forge->groups);
+        if (busy)
+            assay_groups_retry(&forge->groups);
     }
 }
 
