@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 ours() {
     git ls-files -co --exclude-standard -- "$@" ':!tests/**/fixtures/**' ':!tests/fuzz/corpus/**' \
-        ':!tasks/data/**' |
+        ':!tasks/data/**' ':!tests/attacks/repos/**' |
         while read -r file; do [ ! -f "$file" ] || echo "$file"; done
 }
 

@@ -42,6 +42,7 @@ check() {
         rule("(curl/|microhttpd\\.h|wslay/)", "^orchestrator/")
         rule("(cuda|cublas|cudnn|nccl|nvml|nvtx)[a-zA-Z0-9_]*(\\.h|/)", "^kernels/")
         rule("(cblas|openblas[a-z_]*|f77blas)\\.h", "^(kernels/.*_test|bench/)")
+        rule("[a-z]*intrin\\.h", "^kernels/cpu_simd\\.h$")
         rule("cmocka\\.h", "^tests/support/harness\\.h$")
         rule("threads\\.h", "^$") # neither sanitizer nor glibc of Debian 12 knows it well: pthread.h
         # Sockets. A box has socket pairs, brings its loopback up and opens the door that the proxy
@@ -161,6 +162,10 @@ bad|tests/rewards/testlog_test.c|#include "envs/env.h"
 ok|kernels/ops_cuda.cu|#include <cuda_runtime.h>
 bad|policy/model.c|#include <cuda_runtime.h>
 bad|kernels/ops.h|#include "policy/model.h"
+ok|kernels/cpu_simd.h|#include <immintrin.h>
+bad|kernels/cpu_gemm.c|#include <immintrin.h>
+bad|kernels/cpu_gemm.c|#include <cblas.h>
+ok|bench/kernels/gemm.c|#include <cblas.h>
 bad|policy/model.c|#include "tasks/suite.h"
 ok|orchestrator/main.c|#include "policy/model.h"
 ok|orchestrator/client.c|#include <curl/curl.h>

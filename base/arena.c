@@ -40,7 +40,8 @@ enum assay_status assay_arena_create(
 
 static struct chunk *chunk_add(struct assay_arena *arena, size_t size)
 {
-    // Each twice as large as the one before: what is small, as the plan of each box, touches a page.
+    // Each twice as large as the one before: what is small, as the plan of each box, touches a
+    // page.
     size_t cap = arena->chunks == NULL ? CHUNK_BYTES_MIN : arena->chunks->cap * 2;
     struct chunk *chunk = NULL;
 

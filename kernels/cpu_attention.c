@@ -46,7 +46,7 @@ static void soften(const struct scratch *scratch, size_t row, size_t seen, float
 {
     float *score = scratch->score + row * KEYS, *out = scratch->out + row * D;
     const float before = scratch->top[row];
-    v16 top = v_set(before), sum = v_set(0), shrink = v_set(0);
+    v16 top = v_set(before), sum = v_set(0);
     float lanes[SIMD_LANES];
 
     for (size_t j = 0; j < KEYS; j++)
@@ -61,8 +61,7 @@ static void soften(const struct scratch *scratch, size_t row, size_t seen, float
         v_store(score + j, weight);
         sum = v_add(sum, weight);
     }
-    shrink = v_exp(v_sub(v_set(before), top));
-    v_store(lanes, shrink);
+    v_store(lanes, v_exp(v_sub(v_set(before), top)));
     scratch->sum[row] = scratch->sum[row] * lanes[0] + v_sum(sum);
     for (size_t d = 0; d < D; d++)
         out[d] *= lanes[0];

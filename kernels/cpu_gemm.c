@@ -18,12 +18,17 @@ enum { MR = 4, NV = 1, TW = 4 };
 #endif
 enum {
     NR = NV * SIMD_LANES,
-    ROWS_MAX = MR * (480 / MR),   // rows that share one packed strip
-    PACK_FLOATS_MAX = 4 << 20,    // of A packed at a time
+    ROWS_MAX = MR * (960 / MR),   // rows that share one packed strip
+    PART_ROWS = MR * (4096 / MR), // see choose_part()
+    PACK_FLOATS_MAX = 1 << 19,
+    WIDE_FLOATS_MAX = 4 << 20,
     SERIAL_PACK_FLOATS = 1 << 15, // below it, waking others costs more than packing
     SERIAL_PRODUCTS = 1 << 15,
-    PREFETCH_ROWS = 12,
+    AHEAD = 20, // terms
+    STRIPS = 4, // packed together where rows of B are long
+    PANELS = 4, // packed by one task
     STRIP_FLOATS = GEMM_K_BLOCK * NR + TW,
+    LOCAL_FLOATS = STRIPS * STRIP_FLOATS,
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -135,46 +140,44 @@ static void pack_rows(float *to, size_t stride, const float *from, size_t row, s
 }
 
 // to[k * width + i] = from[k * step + i], i < count; the rest of the width is 0.
-static void pack_columns(
-        float *to, size_t width, const float *from, size_t step, size_t count, size_t depth)
+SIMD void pack_columns(
+        float *to, const size_t width, const float *from, size_t step, size_t count, size_t depth)
 {
     for (size_t k = 0; k < depth; k++) {
-        size_t i = 0;
+        const float *row = from + k * step;
 
-        __builtin_prefetch(from + (k + PREFETCH_ROWS) * step, 0, 3);
-        __builtin_prefetch(from + (k + PREFETCH_ROWS) * step + SIMD_LANES, 0, 3);
-        for (; i + SIMD_LANES <= count; i += SIMD_LANES)
-            v_store(to + k * width + i, v_load(from + k * step + i));
-        for (; i < count; i++)
-            to[k * width + i] = from[k * step + i];
-        for (; i < width; i++)
-            to[k * width + i] = 0;
+        for (size_t i = 0; i < width && count == width; i++)
+            to[k * width + i] = row[i];
+        for (size_t i = 0; i < width && count < width; i++)
+            to[k * width + i] = i < count ? row[i] : 0;
     }
 }
 
-// Panel of rows m.. (at most MR), terms k.. : [depth][MR].
-static void pack_panel(float *to, const struct cpu_gemm *g, size_t m, size_t k, size_t depth)
+// Columns as they lie, several panels or strips side by side: a row of the matrix is visited once
+// for all of them, for each row may be another page. Number i of them begins at to + i * apart.
+SIMD void pack_many(float *to, size_t apart, const size_t width, const float *from, size_t step,
+        size_t count, size_t depth)
 {
-    const float *from = g->a + m * g->a_row + k * g->a_col;
-    const size_t count = smaller(MR, g->M - m);
+    enum { FEW = 8 };
 
-    if (g->a_col == 1)
-        pack_rows(to, MR, from, g->a_row, count, depth, 0);
-    else
-        pack_columns(to, MR, from, g->a_col, count, depth);
+    for (size_t k = 0; k < depth; k += FEW)
+        for (size_t i = 0; i < count; i += width)
+            pack_columns(to + i / width * apart + k * width, width, from + k * step + i, step,
+                    smaller(width, count - i), smaller(FEW, depth - k));
 }
 
-// Strip of columns n.. (at most NR), terms k.. : [depth][NR].
-static void pack_strip(float *to, const struct cpu_gemm *g, size_t n, size_t k, size_t depth)
+// Columns n.. of B (at most `count`), terms k.. , as strips [depth][NR].
+static void pack_strips(
+        float *to, const struct cpu_gemm *g, size_t n, size_t count, size_t k, size_t depth)
 {
-    const size_t count = smaller(NR, g->N - n);
     // The next block of these rows, or the first one of the next strip.
     const size_t ahead = k + GEMM_K_BLOCK < g->K ? GEMM_K_BLOCK : NR * g->b_row - k;
 
     if (g->b_col != 1) {
-        pack_columns(to, NR, g->b + n + k * g->b_col, g->b_col, count, depth);
+        pack_many(to, STRIP_FLOATS, NR, g->b + n + k * g->b_col, g->b_col, count, depth);
         return;
     }
+    assert(count <= NR);
     for (size_t i = 0; i < NR; i += TW) {
         const size_t first = smaller(i, count - 1);
 
@@ -185,31 +188,16 @@ static void pack_strip(float *to, const struct cpu_gemm *g, size_t n, size_t k, 
 
 // --- the kernel: `rows` x NR results, each one chain over k ---
 
-SIMD void kernel(const size_t rows, size_t depth, const float *a, const float *b, float *c,
-        size_t ldc, size_t columns, bool add)
+// What is added to is wanted when the sums are done.
+SIMD void fetch(const size_t rows, const float *c, size_t ldc, size_t columns, bool add)
 {
-    v16 sum[MR][NV];
+    for (size_t i = 0; i < rows && add; i++)
+        for (size_t j = 0; j < columns; j += SIMD_LANES)
+            __builtin_prefetch(c + i * ldc + j, 1, 3);
+}
 
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (size_t j = 0; j < NV; j++)
-            sum[i][j] = v_set(0);
-    for (size_t k = 0; k < depth; k++) {
-        v16 column[NV];
-
-#pragma GCC unroll 2
-        for (size_t j = 0; j < NV; j++)
-            column[j] = v_load(b + k * NR + j * SIMD_LANES);
-#pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i++) {
-            const v16 x = v_set(a[k * MR + i]);
-
-#pragma GCC unroll 2
-            for (size_t j = 0; j < NV; j++)
-                sum[i][j] = v_fma(x, column[j], sum[i][j]);
-        }
-    }
+SIMD void keep(const size_t rows, float *c, size_t ldc, size_t columns, v16 sum[MR][NV], bool add)
+{
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
@@ -222,6 +210,37 @@ SIMD void kernel(const size_t rows, size_t depth, const float *a, const float *b
             else if (left > 0)
                 v_store_some(to, add ? v_add(v_load_some(to, left), sum[i][j]) : sum[i][j], left);
         }
+}
+
+SIMD void kernel(const size_t rows, size_t depth, const float *a, const float *b, float *c,
+        size_t ldc, size_t columns, bool add)
+{
+    v16 sum[MR][NV];
+
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (size_t j = 0; j < NV; j++)
+            sum[i][j] = v_set(0);
+    fetch(rows, c, ldc, columns, add);
+    for (size_t k = 0; k < depth; k++) {
+        v16 column[NV];
+
+        __builtin_prefetch(a + (k + AHEAD) * MR, 0,
+                3); // from the second-level cache; panels follow each other
+#pragma GCC unroll 2
+        for (size_t j = 0; j < NV; j++)
+            column[j] = v_load(b + k * NR + j * SIMD_LANES);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++) {
+            const v16 x = v_set(a[k * MR + i]);
+
+#pragma GCC unroll 2
+            for (size_t j = 0; j < NV; j++)
+                sum[i][j] = v_fma(x, column[j], sum[i][j]);
+        }
+    }
+    keep(rows, c, ldc, columns, sum, add);
 }
 
 #define KERNEL_CASE(rows)                                                                          \
@@ -250,23 +269,28 @@ static void kernel_rows(size_t rows, size_t depth, const float *a, const float *
         KERNEL_CASE(12);
 #endif
     default:
-        assert(!"a panel has at most MR rows");
+        assert(rows <= MR);
     }
 }
 
 // --- blocks ---
 
-// Rows row_from.. of A, packed as [k block][panel][depth][MR]. A panel ends with TW floats of
-// slack: its last transposing step writes past it.
+// Rows [row_from, row_end) and terms [k_from, k_end) of A, packed as [k block][panel][depth][MR]. A
+// panel ends with TW floats of slack: its last transposing step writes past it.
 struct part {
     const struct cpu_gemm *gemm;
     float *packed;
-    size_t row_from, row_end, panels;
+    size_t row_from, row_end, panels, k_from, k_end;
 };
 
 static size_t panel_count(size_t rows)
 {
     return (rows + MR - 1) / MR;
+}
+
+static size_t panel_floats(size_t depth)
+{
+    return depth * MR + TW;
 }
 
 static size_t packed_floats(size_t rows, size_t depth)
@@ -278,39 +302,63 @@ static size_t packed_floats(size_t rows, size_t depth)
 
 static float *panel_at(const struct part *part, size_t panel, size_t k, size_t depth)
 {
-    float *block = part->packed + part->panels * (k * MR + k / GEMM_K_BLOCK * TW);
+    const size_t before = k - part->k_from;
+    float *block = part->packed + part->panels * (before * MR + before / GEMM_K_BLOCK * TW);
 
-    return block + panel * (depth * MR + TW);
+    return block + panel * panel_floats(depth);
 }
 
-static void pack_panels(const struct part *part, size_t panel)
+// Panels [from, to).
+static void pack_panels(const struct part *part, size_t from, size_t to)
 {
     const struct cpu_gemm *g = part->gemm;
+    const size_t m = part->row_from + from * MR,
+                 rows = smaller((to - from) * MR, part->row_end - m);
 
-    for (size_t k = 0; k < g->K; k += GEMM_K_BLOCK) {
-        const size_t depth = smaller(GEMM_K_BLOCK, g->K - k);
+    for (size_t k = part->k_from; k < part->k_end; k += GEMM_K_BLOCK) {
+        const size_t depth = smaller(GEMM_K_BLOCK, part->k_end - k);
+        float *panels = panel_at(part, from, k, depth);
+        const float *a = g->a + m * g->a_row + k * g->a_col;
 
-        pack_panel(panel_at(part, panel, k, depth), g, part->row_from + panel * MR, k, depth);
-    }
-}
-
-// Panels [from, to) of the part meet columns n..
-static void multiply(const struct part *part, float *strip, size_t from, size_t to, size_t n)
-{
-    const struct cpu_gemm *g = part->gemm;
-    const size_t columns = smaller(NR, g->N - n);
-
-    for (size_t k = 0; k < g->K; k += GEMM_K_BLOCK) {
-        const size_t depth = smaller(GEMM_K_BLOCK, g->K - k);
-
-        pack_strip(strip, g, n, k, depth);
-        for (size_t panel = from; panel < to; panel++) {
-            const size_t m = part->row_from + panel * MR;
-
-            kernel_rows(smaller(MR, part->row_end - m), depth, panel_at(part, panel, k, depth),
-                    strip, g->c + m * g->ldc + n, g->ldc, columns, k > 0 || g->accumulate);
+        if (g->a_col != 1) {
+            pack_many(panels, panel_floats(depth), MR, a, g->a_col, rows, depth);
+            continue;
         }
+        for (size_t i = 0; i < rows; i += MR)
+            pack_rows(panels + i / MR * panel_floats(depth), MR, a + i * g->a_row, g->a_row,
+                    smaller(MR, rows - i), depth, 0);
     }
+}
+
+// Panels [from, to) of the part meet columns n.. (at most `columns`).
+static void multiply(
+        const struct part *part, float *strips, size_t from, size_t to, size_t n, size_t columns)
+{
+    const struct cpu_gemm *g = part->gemm;
+
+    for (size_t k = part->k_from; k < part->k_end; k += GEMM_K_BLOCK) {
+        const size_t depth = smaller(GEMM_K_BLOCK, part->k_end - k);
+
+        pack_strips(strips, g, n, columns, k, depth);
+        for (size_t i = 0; i < columns; i += NR)
+            for (size_t panel = from; panel < to; panel++) {
+                const size_t m = part->row_from + panel * MR;
+
+                kernel_rows(smaller(MR, part->row_end - m), depth, panel_at(part, panel, k, depth),
+                        strips + i / NR * STRIP_FLOATS, g->c + m * g->ldc + n + i, g->ldc,
+                        smaller(NR, columns - i), k > 0 || g->accumulate);
+            }
+    }
+}
+
+// All columns from n to end; B is packed as it is read best.
+static void multiply_range(
+        const struct part *part, float *strips, size_t from, size_t to, size_t n, size_t end)
+{
+    const size_t step = part->gemm->b_col != 1 ? STRIPS * NR : NR;
+
+    for (; n < end; n += step)
+        multiply(part, strips, from, to, n, smaller(step, end - n));
 }
 
 static void clear_product(const struct cpu_gemm *g)
@@ -333,7 +381,7 @@ static void pack_task(void *context, size_t task, size_t thread)
     const struct region *region = context;
 
     (void)thread;
-    pack_panels(&region->part, task);
+    pack_panels(&region->part, task * PANELS, smaller((task + 1) * PANELS, region->part.panels));
 }
 
 static size_t pieces(size_t count, size_t size)
@@ -347,11 +395,10 @@ static void multiply_task(void *context, size_t task, size_t thread)
     const size_t groups = pieces(region->strips, region->task_strips);
     const size_t from = task / groups * region->chunk_panels;
     const size_t strip = task % groups * region->task_strips;
-    const size_t strip_end = smaller(strip + region->task_strips, region->strips);
+    const size_t end = smaller((strip + region->task_strips) * NR, region->part.gemm->N);
 
-    for (size_t i = strip; i < strip_end; i++)
-        multiply(&region->part, assay_host_local(region->stream, thread), from,
-                smaller(from + region->chunk_panels, region->part.panels), i * NR);
+    multiply_range(&region->part, assay_host_local(region->stream, thread), from,
+            smaller(from + region->chunk_panels, region->part.panels), strip * NR, end);
 }
 
 // Enough tasks for every thread, but chunks as long as can be: each packs its strips anew.
@@ -359,7 +406,8 @@ static void share_out(struct region *region, size_t threads)
 {
     const size_t panels = region->part.panels, want = threads > 1 ? 6 * threads : 1;
 
-    region->chunk_panels = smaller(panels, ROWS_MAX / MR);
+    // Of equal length: a short last chunk would pack for few.
+    region->chunk_panels = pieces(panels, pieces(panels, ROWS_MAX / MR));
     while (region->chunk_panels > 1 && region->strips * pieces(panels, region->chunk_panels) < want)
         region->chunk_panels = (region->chunk_panels + 1) / 2;
     region->task_strips = 1;
@@ -378,11 +426,11 @@ static void run_part(struct region *region, bool alone)
     share_out(region, alone ? 1 : assay_pool_thread_count(pool));
     tasks = pieces(region->strips, region->task_strips) *
             pieces(part->panels, region->chunk_panels);
-    if (alone || (part->row_end - part->row_from) * part->gemm->K <= SERIAL_PACK_FLOATS)
-        for (size_t panel = 0; panel < part->panels; panel++)
-            pack_task(region, panel, 0);
+    if (alone ||
+            (part->row_end - part->row_from) * (part->k_end - part->k_from) <= SERIAL_PACK_FLOATS)
+        pack_panels(part, 0, part->panels);
     else
-        assay_pool_run(pool, part->panels, pack_task, region);
+        assay_pool_run(pool, pieces(part->panels, PANELS), pack_task, region);
     if (alone)
         for (size_t task = 0; task < tasks; task++)
             multiply_task(region, task, 0);
@@ -390,12 +438,25 @@ static void run_part(struct region *region, bool alone)
         assay_pool_run(pool, tasks, multiply_task, region);
 }
 
+// How much of A is packed at a time. A wide product packs all terms, so that its results are
+// finished in the caches; a deep one packs few, so that what is packed stays there.
+static void choose_part(const struct cpu_gemm *g, size_t *rows, size_t *terms)
+{
+    *rows = smaller(PART_ROWS, g->M);
+    *terms = g->K;
+    if (*rows * g->K <= PACK_FLOATS_MAX)
+        return;
+    if (g->N >= g->K && WIDE_FLOATS_MAX / g->K >= MR)
+        *rows = smaller(*rows, WIDE_FLOATS_MAX / g->K / MR * MR);
+    else
+        *terms = (PACK_FLOATS_MAX / (*rows * GEMM_K_BLOCK) + 1) * GEMM_K_BLOCK;
+}
+
 void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *g)
 {
-    // As many rows at a time as the bound on packed floats allows, in whole panels.
-    const size_t rows = (PACK_FLOATS_MAX / (g->K + 1) / MR + 1) * MR;
     const bool alone = g->M * g->N * g->K <= SERIAL_PRODUCTS;
-    float *packed = NULL;
+    struct region region = {.stream = stream, .strips = pieces(g->N, NR)};
+    size_t rows = 0, terms = 0;
 
     if (g->M == 0 || g->N == 0)
         return;
@@ -403,22 +464,27 @@ void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *g)
         clear_product(g);
         return;
     }
-    packed = assay_host_shared(stream, packed_floats(smaller(rows, g->M), g->K) * sizeof(float));
-    if (packed == NULL || !assay_host_reserve_local(stream, STRIP_FLOATS * sizeof(float)))
+    choose_part(g, &rows, &terms);
+    region.part = (struct part){.gemm = g};
+    region.part.packed = assay_host_shared(stream, packed_floats(rows, terms) * sizeof(float));
+    if (region.part.packed == NULL ||
+            !assay_host_reserve_local(stream, LOCAL_FLOATS * sizeof(float)))
         return;
     for (size_t m = 0; m < g->M; m += rows) {
-        struct region region = {.stream = stream, .strips = pieces(g->N, NR)};
-
-        region.part = (struct part){.gemm = g, .packed = packed, .row_from = m};
+        region.part.row_from = m;
         region.part.row_end = smaller(m + rows, g->M);
         region.part.panels = panel_count(region.part.row_end - m);
-        run_part(&region, alone);
+        for (size_t k = 0; k < g->K; k += terms) {
+            region.part.k_from = k;
+            region.part.k_end = smaller(k + terms, g->K);
+            run_part(&region, alone);
+        }
     }
 }
 
 size_t CPU(gemm_strip_floats)(void)
 {
-    return STRIP_FLOATS;
+    return LOCAL_FLOATS;
 }
 
 size_t CPU(gemm_packed_floats)(size_t M, size_t K)
@@ -426,24 +492,32 @@ size_t CPU(gemm_packed_floats)(size_t M, size_t K)
     return packed_floats(M, K);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): written through the part
 void CPU(gemm_pack)(float *packed, const struct cpu_gemm *g)
 {
-    const struct part part = {
-            .gemm = g, .packed = packed, .row_end = g->M, .panels = panel_count(g->M)};
+    const struct part part = {.gemm = g,
+            .packed = packed,
+            .row_end = g->M,
+            .panels = panel_count(g->M),
+            .k_end = g->K};
 
-    for (size_t panel = 0; panel < part.panels && g->K > 0; panel++)
-        pack_panels(&part, panel);
+    if (g->M > 0)
+        pack_panels(&part, 0, part.panels);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): a part may be written
 void CPU(gemm_packed)(float *strip, float *packed, const struct cpu_gemm *g)
 {
-    const struct part part = {
-            .gemm = g, .packed = packed, .row_end = g->M, .panels = panel_count(g->M)};
+    const struct part part = {.gemm = g,
+            .packed = packed,
+            .row_end = g->M,
+            .panels = panel_count(g->M),
+            .k_end = g->K};
 
     if (g->K == 0)
         clear_product(g);
-    for (size_t n = 0; n < g->N && g->K > 0; n += NR)
-        multiply(&part, strip, 0, part.panels, n);
+    else
+        multiply_range(&part, strip, 0, part.panels, 0, g->N);
 }
 
 void CPU(gemm_serial)(float *strip, float *packed, const struct cpu_gemm *g)

@@ -39,11 +39,10 @@ static void read_piece(struct running *r, const float *z, size_t count, float sc
     v16 top = v_set(r->top), sum = v_set(0), sum_z = v_set(0);
 
     for (size_t v = 0; v < count; v += SIMD_LANES) {
-        const size_t lanes = count - v < SIMD_LANES ? count - v : SIMD_LANES;
         float values[SIMD_LANES];
 
         for (size_t i = 0; i < SIMD_LANES; i++)
-            values[i] = i < lanes ? z[v + i] * scale : -INFINITY;
+            values[i] = v + i < count ? z[v + i] * scale : -INFINITY;
         top = v_max(v_load(values), top);
     }
     to_top(r, v_top(top));

@@ -8,9 +8,10 @@
 // and the block's end multiplies once by e^{-32 s}. Factors stay below e^{32.01} and none is a
 // product of others, so the decay over n tokens is wrong by n / 32 roundings, not n.
 //
-// A task holds the columns [column, column + WIDTH) of one head's S in the first-level cache and
-// walks the tokens TOKENS at a time: S is read and written once for them. Their sums still run over
-// d in rising order each.
+// WIDTH columns of S lie in the first-level cache and walk through a block TOKENS tokens at a time:
+// S is read and written once for them. Their sums still run over d in rising order each. Then the
+// next columns meet the same block, which memory delivers once; a task has all columns of a head
+// when there are heads enough for the threads.
 //
 // Backward is the same walk with roles changed (per token, facts/model.md 2b: dq_t = S_t do_t, dv_t
 // = G_t^T k_t, dk_t = G_t v_t, G_t = q_t do_t^T + lambda G_{t+1}): three walks, nothing stored
@@ -29,6 +30,8 @@ enum { TOKENS = 2, VECTORS = 1 };
 enum {
     BLOCK = ASSAY_LIGHTNING_BLOCK,
     WIDTH = VECTORS * SIMD_LANES,
+    STREAM_TOKENS = 256,
+    LINE_BYTES = 64,
 };
 
 // Rows of one head: element d of token i is at[i * row + d].
@@ -42,13 +45,31 @@ struct walk {
     struct rows a, b, c;
     float *out;
     size_t out_row;
-    ptrdiff_t first, step; // step 1 or -1
-    size_t count, D, column, columns,
-            phase;                    // phase: tokens since a block's start, before the first
+    ptrdiff_t first, step;            // step 1 or -1
+    size_t count, D, phase;           // phase: tokens since a block's start, before the first
+    size_t column, column_end;        // of S: this task's
     float grow[BLOCK], shrink[BLOCK]; // e^{s (r + 1)}, e^{-s (r + 1)}
-    float *s;                         // [D][WIDTH], this task's columns
-    float *keys;                      // [TOKENS][D]
+    float *s;                         // [(column_end - column) / WIDTH][D][WIDTH]
+    float *state_out;                 // [D][D], or NULL; gets S * state_factor in the end
+    float state_factor;
+    bool streams; // past the caches: a long result would only wait for lines that it overwrites
+    float *keys, *queries; // [BLOCK][D] of the block at hand: b scaled, and a
 };
+
+// The columns that walk together.
+struct strip {
+    float *s;
+    size_t column, columns;
+};
+
+static struct strip strip_at(const struct walk *walk, size_t column)
+{
+    const size_t left = walk->column_end - column;
+
+    return (struct strip){.s = walk->s + (column - walk->column) * walk->D,
+            .column = column,
+            .columns = left < WIDTH ? left : WIDTH};
+}
 
 static float power(float slope, double r)
 {
@@ -70,29 +91,49 @@ static ptrdiff_t token_at(const struct walk *walk, size_t i)
     return walk->first + (ptrdiff_t)i * walk->step;
 }
 
-// `tokens` tokens from number i, all in one block.
-SIMD void step_tokens(const struct walk *walk, const size_t tokens, size_t i)
+SIMD void keep_tokens(const struct walk *walk, const struct strip *strip, const size_t tokens,
+        size_t i, v16 out[TOKENS][VECTORS])
 {
-    const float *a[TOKENS];
+    for (size_t t = 0; t < tokens; t++) {
+        const v16 shrink = v_set(walk->shrink[(walk->phase + i + t) % BLOCK]);
+        float *to = walk->out + token_at(walk, i + t) * (ptrdiff_t)walk->out_row + strip->column;
+
+        for (size_t j = 0; j < VECTORS && j * SIMD_LANES < strip->columns; j++) {
+            const size_t left = strip->columns - j * SIMD_LANES;
+
+            if (walk->streams && left >= SIMD_LANES)
+                v_stream(to + j * SIMD_LANES, v_mul(out[t][j], shrink));
+            else
+                v_store_some(to + j * SIMD_LANES, v_mul(out[t][j], shrink),
+                        left < SIMD_LANES ? left : SIMD_LANES);
+        }
+    }
+}
+
+// `tokens` tokens from number i, all in the block whose copy begins at number `block`.
+SIMD void step_tokens(const struct walk *walk, const struct strip *strip, const size_t tokens,
+        size_t i, size_t block)
+{
+    const float *keys = walk->keys + (i - block) * walk->D;
+    const float *queries = walk->queries + (i - block) * walk->D;
     v16 value[TOKENS][VECTORS], out[TOKENS][VECTORS];
 
 #pragma GCC unroll 4
     for (size_t t = 0; t < tokens; t++) {
-        const ptrdiff_t token = token_at(walk, i + t);
-        const float *c = walk->c.at + token * (ptrdiff_t)walk->c.row + walk->column;
+        const float *c =
+                walk->c.at + token_at(walk, i + t) * (ptrdiff_t)walk->c.row + strip->column;
 
-        a[t] = walk->a.at + token * (ptrdiff_t)walk->a.row;
 #pragma GCC unroll 2
         for (size_t j = 0; j < VECTORS; j++) {
-            const size_t from = j * SIMD_LANES,
-                         left = walk->columns > from ? walk->columns - from : 0;
+            const size_t from = j * SIMD_LANES;
+            const size_t left = strip->columns > from ? strip->columns - from : 0;
 
             value[t][j] = v_load_some(c + from, left < SIMD_LANES ? left : SIMD_LANES);
             out[t][j] = v_set(0);
         }
     }
     for (size_t d = 0; d < walk->D; d++) {
-        float *row = walk->s + d * WIDTH;
+        float *row = strip->s + d * WIDTH;
         v16 s[VECTORS];
 
 #pragma GCC unroll 2
@@ -100,7 +141,7 @@ SIMD void step_tokens(const struct walk *walk, const size_t tokens, size_t i)
             s[j] = v_load(row + j * SIMD_LANES);
 #pragma GCC unroll 4
         for (size_t t = 0; t < tokens; t++) {
-            const v16 key = v_set(walk->keys[t * walk->D + d]), query = v_set(a[t][d]);
+            const v16 key = v_set(keys[t * walk->D + d]), query = v_set(queries[t * walk->D + d]);
 
 #pragma GCC unroll 2
             for (size_t j = 0; j < VECTORS; j++) {
@@ -112,221 +153,310 @@ SIMD void step_tokens(const struct walk *walk, const size_t tokens, size_t i)
         for (size_t j = 0; j < VECTORS; j++)
             v_store(row + j * SIMD_LANES, s[j]);
     }
-    for (size_t t = 0; t < tokens; t++) {
-        const v16 shrink = v_set(walk->shrink[(walk->phase + i + t) % BLOCK]);
-        float *to = walk->out + token_at(walk, i + t) * (ptrdiff_t)walk->out_row + walk->column;
+    keep_tokens(walk, strip, tokens, i, out);
+}
 
-        for (size_t j = 0; j < VECTORS && j * SIMD_LANES < walk->columns; j++) {
-            const size_t left = walk->columns - j * SIMD_LANES;
+// A block ahead of token number i, this strip's share of its rows and of its result: a row's
+// successor is far away, and the processor would not guess it. A few at a time, since only so many
+// can be on their way.
+static void fetch(const struct walk *walk, const struct strip *strip, size_t i)
+{
+    const ptrdiff_t token = token_at(walk, i + BLOCK);
 
-            v_store_some(to + j * SIMD_LANES, v_mul(out[t][j], shrink),
-                    left < SIMD_LANES ? left : SIMD_LANES);
+    if (i + BLOCK >= walk->count)
+        return;
+    for (size_t d = strip->column; d < strip->column + strip->columns; d += SIMD_LANES) {
+        __builtin_prefetch(walk->a.at + token * (ptrdiff_t)walk->a.row + d, 0, 2);
+        __builtin_prefetch(walk->b.at + token * (ptrdiff_t)walk->b.row + d, 0, 2);
+        __builtin_prefetch(walk->c.at + token * (ptrdiff_t)walk->c.row + d, 0, 2);
+        if (!walk->streams)
+            __builtin_prefetch(walk->out + token * (ptrdiff_t)walk->out_row + d, 1, 2);
+    }
+}
+
+// Keys and queries of the block side by side: rows of a tensor can lie so that they push each other
+// out of a cache.
+static void copy_block(const struct walk *walk, size_t block, size_t count)
+{
+    for (size_t t = 0; t < count; t++) {
+        const ptrdiff_t token = token_at(walk, block + t);
+        const float *a = walk->a.at + token * (ptrdiff_t)walk->a.row;
+        const float *b = walk->b.at + token * (ptrdiff_t)walk->b.row;
+        const float grow = walk->grow[(walk->phase + block + t) % BLOCK];
+        float *key = walk->keys + t * walk->D, *query = walk->queries + t * walk->D;
+
+        for (size_t d = 0; d < walk->D; d++) {
+            key[d] = grow * b[d];
+            query[d] = a[d];
         }
     }
 }
 
-static void scale_keys(const struct walk *walk, size_t i, size_t tokens)
+// The block's tokens [block, end) meet one strip.
+static void walk_strip(const struct walk *walk, const struct strip *strip, size_t block, size_t end)
 {
-    for (size_t t = 0; t < tokens; t++) {
-        const float *b = walk->b.at + token_at(walk, i + t) * (ptrdiff_t)walk->b.row;
-        const float grow = walk->grow[(walk->phase + i + t) % BLOCK];
+    size_t i = block;
 
-        for (size_t d = 0; d < walk->D; d++)
-            walk->keys[t * walk->D + d] = grow * b[d];
+    for (; i + TOKENS <= end; i += TOKENS) {
+        for (size_t t = 0; t < TOKENS; t++)
+            fetch(walk, strip, i + t);
+        step_tokens(walk, strip, TOKENS, i, block);
     }
+    for (; i < end; i++)
+        step_tokens(walk, strip, 1, i, block);
+    if ((walk->phase + end) % BLOCK == 0)
+        for (size_t j = 0; j < walk->D * WIDTH; j++)
+            strip->s[j] *= walk->shrink[BLOCK - 1];
 }
 
-static void scale_state(const struct walk *walk, float factor)
+// Blocks in the outer loop: the heads of a row lie side by side.
+static void run_walks(const struct walk *walks, size_t walk_count)
 {
-    for (size_t i = 0; i < walk->D * WIDTH; i++)
-        walk->s[i] *= factor;
-}
+    size_t count = 0;
 
-static void run_walk(const struct walk *walk)
-{
-    for (size_t i = 0; i < walk->count;) {
-        const size_t r = (walk->phase + i) % BLOCK;
-        const size_t left = walk->count - i < BLOCK - r ? walk->count - i : BLOCK - r;
-        const size_t tokens = left >= TOKENS ? TOKENS : 1;
+    for (size_t block = 0; block < walks->count; block += count) {
+        count = BLOCK - (walks->phase + block) % BLOCK;
+        if (count > walks->count - block)
+            count = walks->count - block;
+        for (size_t i = 0; i < walk_count; i++) {
+            copy_block(&walks[i], block, count);
+            for (size_t c = walks[i].column; c < walks[i].column_end; c += WIDTH) {
+                const struct strip strip = strip_at(&walks[i], c);
 
-        scale_keys(walk, i, tokens);
-        if (tokens == TOKENS)
-            step_tokens(walk, TOKENS, i);
-        else
-            step_tokens(walk, 1, i);
-        i += tokens;
-        if (r + tokens == BLOCK)
-            scale_state(walk, walk->shrink[BLOCK - 1]);
+                walk_strip(&walks[i], &strip, block, block + count);
+            }
+        }
     }
+    if (walks->streams)
+        v_fence();
 }
 
 // This task's columns of a [D][D] state, `transposed` or not, times a factor.
 static void load_state(const struct walk *walk, const float *state, bool transposed, float factor)
 {
-    memset(walk->s, 0, walk->D * WIDTH * sizeof(float));
-    for (size_t d = 0; state != NULL && d < walk->D; d++)
-        for (size_t e = 0; e < walk->columns; e++) {
-            const size_t column = walk->column + e;
+    memset(walk->s, 0, (walk->column_end - walk->column + WIDTH) * walk->D * sizeof(float));
+    for (size_t column = walk->column; state != NULL && column < walk->column_end; column++) {
+        const struct strip strip = strip_at(walk, column - (column - walk->column) % WIDTH);
 
-            walk->s[d * WIDTH + e] =
+        for (size_t d = 0; d < walk->D; d++)
+            strip.s[d * WIDTH + column - strip.column] =
                     factor * state[transposed ? column * walk->D + d : d * walk->D + column];
-        }
+    }
 }
 
-static void store_state(const struct walk *walk, float *state, float factor)
+static void store_state(const struct walk *walk)
 {
-    for (size_t d = 0; state != NULL && d < walk->D; d++)
-        for (size_t e = 0; e < walk->columns; e++)
-            state[d * walk->D + walk->column + e] = factor * walk->s[d * WIDTH + e];
+    for (size_t column = walk->column; walk->state_out != NULL && column < walk->column_end;
+            column++) {
+        const struct strip strip = strip_at(walk, column - (column - walk->column) % WIDTH);
+
+        for (size_t d = 0; d < walk->D; d++)
+            walk->state_out[d * walk->D + column] =
+                    walk->state_factor * strip.s[d * WIDTH + column - strip.column];
+    }
 }
 
-// --- tasks: (span, head, columns[, which walk]) ---
+// --- tasks: (span, heads, columns, direction) ---
+
+enum walk_kind { WALK_OUT, WALK_DQ, WALK_DK, WALK_DV };
+
+// Kinds that walk the same way share a task: they read the same rows.
+struct direction {
+    enum walk_kind kinds[2];
+    size_t count;
+};
+static const struct direction forward = {{WALK_OUT}, 1};
+static const struct direction backward[2] = {{{WALK_DQ}, 1}, {{WALK_DK, WALK_DV}, 2}};
+
+enum {
+    HEADS_MAX = 16, // of a task
+    STATE_FLOATS_MAX =
+            1 << 18, // of a task, so that its heads' states stay in the second-level cache
+};
 
 struct call {
     const struct assay_lightning_args *args;
     struct assay_stream *stream;
-    size_t column_tasks;
+    const struct direction *directions;
+    // Of a task: heads and columns. Tasks of a span: directions * head_tasks * column_tasks.
+    size_t direction_count, heads, head_tasks, columns, column_tasks;
 };
 
 struct place {
     const struct assay_span *span;
-    size_t head, row, state; // row: elements before the span's first q; state: before its state
-    size_t out;              // the same in [T, H, D]
+    size_t row, out,
+            state; // elements before the span's first q, in [T, H, D], and before its state
     float slope;
 };
 
-static struct place place_of(const struct assay_lightning_args *args, size_t index)
+static struct place place_of(const struct assay_lightning_args *args, size_t span, size_t head)
 {
-    struct place place = {.span = &args->spans[index / args->H], .head = index % args->H};
+    struct place place = {.span = &args->spans[span]};
 
-    place.row = place.span->row * args->row_stride + place.head * args->head_stride;
-    place.out = (place.span->row * args->H + place.head) * args->D;
-    place.state = (place.span->slot * args->H + place.head) * args->D * args->D;
-    place.slope = ((const float *)args->slope)[place.head];
+    place.row = place.span->row * args->row_stride + head * args->head_stride;
+    place.out = (place.span->row * args->H + head) * args->D;
+    place.state = (place.span->slot * args->H + head) * args->D * args->D;
+    place.slope = ((const float *)args->slope)[head];
     assert(place.slope > 0 && place.slope <= 1.001f);
     return place;
 }
 
-static void begin(struct walk *walk, const struct call *call, const struct place *place,
-        size_t column_task, size_t thread)
+static void set_rows(
+        struct walk *walk, const struct call *call, const struct place *place, enum walk_kind kind)
+{
+    const struct assay_lightning_args *args = call->args;
+    const struct rows q = {(const float *)args->q + place->row, args->row_stride};
+    const struct rows k = {(const float *)args->k + place->row, args->row_stride};
+    const struct rows v = {(const float *)args->v + place->row, args->row_stride};
+    const struct rows dout = {(const float *)args->dout + place->out, args->H * args->D};
+
+    walk->out_row = args->row_stride;
+    switch (kind) {
+    case WALK_OUT:
+        walk->a = q, walk->b = k, walk->c = v;
+        walk->out = (float *)args->out + place->out;
+        walk->out_row = args->H * args->D;
+        break;
+    case WALK_DQ:
+        walk->a = dout, walk->b = v, walk->c = k;
+        walk->out = (float *)args->dq + place->row;
+        break;
+    case WALK_DK:
+        walk->a = v, walk->b = dout, walk->c = q;
+        walk->out = (float *)args->dk + place->row;
+        break;
+    case WALK_DV:
+        walk->a = k, walk->b = q, walk->c = dout;
+        walk->out = (float *)args->dv + place->row;
+        break;
+    }
+}
+
+static void along_time(
+        struct walk *walk, const struct call *call, const struct place *place, enum walk_kind kind)
+{
+    float *state = call->args->state;
+
+    if (state != NULL)
+        state += place->state;
+    walk->phase = place->span->position % BLOCK;
+    walk->step = 1;
+    set_decay(walk, place->slope);
+    load_state(walk, state, kind == WALK_DQ, 1);
+    walk->state_out = kind == WALK_OUT ? state : NULL;
+    walk->state_factor = 1;
+}
+
+// Against time, block edges count from the end. The gradient of the final state enters as lambda's
+// next power would have it: G_{T+1} = dS / lambda, and dS_0 = lambda G_1.
+static void against_time(
+        struct walk *walk, const struct call *call, const struct place *place, enum walk_kind kind)
+{
+    const size_t before = place->span->position % BLOCK;
+    const size_t after = (place->span->position + place->span->row_count) % BLOCK;
+    const float *final = call->args->dstate_out;
+    float *initial = call->args->dstate_in;
+
+    walk->first = (ptrdiff_t)walk->count - 1;
+    walk->step = -1;
+    set_decay(walk, place->slope);
+    load_state(walk, final != NULL ? final + place->state : NULL, kind == WALK_DK,
+            power(place->slope, (double)after + 1));
+    walk->state_out = kind == WALK_DV && initial != NULL ? initial + place->state : NULL;
+    walk->state_factor = power(-place->slope, (double)(walk->count % BLOCK) + 1 + (double)before);
+}
+
+static size_t state_floats(const struct call *call)
+{
+    return (call->columns + WIDTH) * call->args->D;
+}
+
+static void set_walk(struct walk *walk, const struct call *call, const struct place *place,
+        enum walk_kind kind, size_t column)
 {
     const size_t D = call->args->D;
 
     walk->D = D;
     walk->count = place->span->row_count;
-    walk->column = column_task * WIDTH;
-    walk->columns = D - walk->column < WIDTH ? D - walk->column : WIDTH;
-    walk->step = 1;
-    walk->s = assay_host_local(call->stream, thread);
-    walk->keys = walk->s + D * WIDTH;
+    walk->column = column;
+    walk->column_end = D - column < call->columns ? D : column + call->columns;
+    set_rows(walk, call, place, kind);
+    walk->streams = walk->count >= STREAM_TOKENS && (uintptr_t)walk->out % LINE_BYTES == 0 &&
+            walk->out_row * sizeof(float) % LINE_BYTES == 0;
+    if (kind == WALK_OUT || kind == WALK_DQ)
+        along_time(walk, call, place, kind);
+    else
+        against_time(walk, call, place, kind);
 }
 
-static bool reserve(struct assay_stream *stream, size_t D)
-{
-    return assay_host_reserve_local(stream, (D * WIDTH + TOKENS * D) * sizeof(float));
-}
-
-static void forward_task(void *context, size_t task, size_t thread)
+static void walk_task(void *context, size_t task, size_t thread)
 {
     const struct call *call = context;
-    const struct assay_lightning_args *args = call->args;
-    const struct place place = place_of(args, task / call->column_tasks);
-    float *state = args->state != NULL ? (float *)args->state + place.state : NULL;
-    struct walk walk = {0};
+    const struct direction *direction = &call->directions[task % call->direction_count];
+    const size_t piece = task / call->direction_count, rest = piece / call->column_tasks;
+    const size_t column = piece % call->column_tasks * call->columns, D = call->args->D;
+    const size_t head = rest % call->head_tasks * call->heads, left = call->args->H - head;
+    const size_t heads = left < call->heads ? left : call->heads;
+    float *memory = assay_host_local(call->stream, thread);
+    struct walk walks[2 * HEADS_MAX] = {0};
+    size_t count = 0;
 
-    if (place.span->row_count == 0)
+    for (size_t i = 0; i < heads; i++) {
+        const struct place place = place_of(call->args, rest / call->head_tasks, head + i);
+
+        for (size_t kind = 0; kind < direction->count; kind++) {
+            struct walk *walk = &walks[count];
+
+            walk->keys = memory;
+            walk->queries = memory + BLOCK * D;
+            walk->s = memory + (size_t)2 * BLOCK * D + count * state_floats(call);
+            set_walk(walk, call, &place, direction->kinds[kind], column);
+            count++;
+        }
+    }
+    run_walks(walks, count);
+    for (size_t i = 0; i < count; i++)
+        store_state(&walks[i]);
+}
+
+static size_t pieces(size_t count, size_t size)
+{
+    return (count + size - 1) / size;
+}
+
+// As many heads to a task as leave four tasks for each thread; strips of a head when heads are
+// few.
+static void run(const struct assay_lightning_args *args, struct assay_stream *stream,
+        const struct direction *directions, size_t direction_count)
+{
+    const size_t threads = assay_pool_thread_count(stream->pool), D = args->D, H = args->H;
+    struct call call = {.args = args,
+            .stream = stream,
+            .directions = directions,
+            .direction_count = direction_count};
+
+    if (args->B == 0 || H == 0 || D == 0)
         return;
-    begin(&walk, call, &place, task % call->column_tasks, thread);
-    walk.a = (struct rows){(const float *)args->q + place.row, args->row_stride};
-    walk.b = (struct rows){(const float *)args->k + place.row, args->row_stride};
-    walk.c = (struct rows){(const float *)args->v + place.row, args->row_stride};
-    walk.out = (float *)args->out + place.out;
-    walk.out_row = args->H * args->D;
-    walk.phase = place.span->position % BLOCK;
-    set_decay(&walk, place.slope);
-    load_state(&walk, state, false, 1);
-    run_walk(&walk);
-    store_state(&walk, state, 1);
+    call.heads = 1;
+    while (2 * call.heads <= HEADS_MAX && 2 * call.heads <= H &&
+            2 * call.heads * D * D <= STATE_FLOATS_MAX &&
+            args->B * direction_count * pieces(H, 2 * call.heads) >= 4 * threads)
+        call.heads *= 2;
+    call.head_tasks = pieces(H, call.heads);
+    call.columns = args->B * direction_count * H >= threads ? pieces(D, WIDTH) * WIDTH : WIDTH;
+    call.column_tasks = pieces(D, call.columns);
+    if (assay_host_reserve_local(stream,
+                ((size_t)2 * BLOCK * D + 2 * call.heads * state_floats(&call)) * sizeof(float)))
+        assay_pool_run(stream->pool,
+                args->B * call.head_tasks * call.column_tasks * direction_count, walk_task, &call);
 }
 
 CPU_OP(lightning_forward, lightning)
 {
-    struct call call = {
-            .args = args, .stream = stream, .column_tasks = (args->D + WIDTH - 1) / WIDTH};
-
-    if (!reserve(stream, args->D))
-        return;
-    assay_pool_run(stream->pool, args->B * args->H * call.column_tasks, forward_task, &call);
-}
-
-enum walk_kind { WALK_DQ, WALK_DK, WALK_DV, WALK_COUNT };
-
-// Against time, block edges count from the end. The gradient of the final state enters as lambda's
-// next power would have it: G_{T+1} = dS / lambda, and dS_0 = lambda G_1.
-static void backward_in_time(
-        struct walk *walk, const struct call *call, const struct place *place, enum walk_kind kind)
-{
-    const struct assay_lightning_args *args = call->args;
-    const size_t before = place->span->position % BLOCK;
-    const size_t after = (place->span->position + place->span->row_count) % BLOCK;
-    const float *final = args->dstate_out;
-    float *initial = NULL;
-
-    walk->first = (ptrdiff_t)place->span->row_count - 1;
-    walk->step = -1;
-    set_decay(walk, place->slope);
-    if (final != NULL)
-        final += place->state;
-    if (kind == WALK_DV && args->dstate_in != NULL)
-        initial = (float *)args->dstate_in + place->state;
-    load_state(walk, final, kind == WALK_DK, power(place->slope, (double)after + 1));
-    run_walk(walk);
-    store_state(walk, initial,
-            power(-place->slope, (double)(walk->count % BLOCK) + 1 + (double)before));
-}
-
-static void along_time(struct walk *walk, const struct call *call, const struct place *place)
-{
-    const float *state = call->args->state;
-
-    walk->phase = place->span->position % BLOCK;
-    set_decay(walk, place->slope);
-    load_state(walk, state != NULL ? state + place->state : NULL, true, 1);
-    run_walk(walk);
-}
-
-static void backward_task(void *context, size_t task, size_t thread)
-{
-    const struct call *call = context;
-    const struct assay_lightning_args *args = call->args;
-    const enum walk_kind kind = (enum walk_kind)(task % WALK_COUNT);
-    const struct place place = place_of(args, task / WALK_COUNT / call->column_tasks);
-    const struct rows q = {(const float *)args->q + place.row, args->row_stride};
-    const struct rows k = {(const float *)args->k + place.row, args->row_stride};
-    const struct rows v = {(const float *)args->v + place.row, args->row_stride};
-    const struct rows dout = {(const float *)args->dout + place.out, args->H * args->D};
-    float *const out[] = {args->dq, args->dk, args->dv};
-    struct walk walk = {0};
-
-    begin(&walk, call, &place, task / WALK_COUNT % call->column_tasks, thread);
-    walk.out = out[kind] + place.row;
-    walk.out_row = args->row_stride;
-    walk.a = kind == WALK_DQ ? dout : kind == WALK_DK ? v : k;
-    walk.b = kind == WALK_DQ ? v : kind == WALK_DK ? dout : q;
-    walk.c = kind == WALK_DQ ? k : kind == WALK_DK ? q : dout;
-    if (kind == WALK_DQ)
-        along_time(&walk, call, &place);
-    else
-        backward_in_time(&walk, call, &place, kind);
+    run(args, stream, &forward, 1);
 }
 
 CPU_OP(lightning_backward, lightning)
 {
-    struct call call = {
-            .args = args, .stream = stream, .column_tasks = (args->D + WIDTH - 1) / WIDTH};
-
-    if (!reserve(stream, args->D))
-        return;
-    assay_pool_run(
-            stream->pool, args->B * args->H * call.column_tasks * WALK_COUNT, backward_task, &call);
+    run(args, stream, backward, 2);
 }

@@ -11,6 +11,7 @@
 enum {
     PIECE_FLOATS = 8192, // what a thread takes at a time, and what it takes alone
     PIECE_COLUMNS = 32,
+    TABLE_COLUMNS = 128,
 };
 
 static size_t rows_a_piece(size_t width)
@@ -59,7 +60,7 @@ static void embed_columns(void *context, size_t from, size_t to, size_t thread)
 
 CPU_OP(embedding_backward, embedding)
 {
-    assay_pool_pieces(stream->pool, args->C, 4 * PIECE_COLUMNS, embed_columns, &args);
+    assay_pool_pieces(stream->pool, args->C, TABLE_COLUMNS, embed_columns, &args);
 }
 
 // --- RMSNorm ---
@@ -201,7 +202,8 @@ static void gate_rows_backward(void *context, size_t from, size_t to, size_t thr
         const float *x = (const float *)args->x + row, *gate = (const float *)args->gate + row;
         const float *dy = (const float *)args->dy + row, rstd = ((const float *)args->rstd)[t];
         float *dx = (float *)args->dx + row, *dgate = (float *)args->dgate + row;
-        v16 sum = v_set(0), mean = v_set(0);
+        v16 sum = v_set(0);
+        float mean = 0;
 
         for (size_t c = 0; c < args->C; c += SIMD_LANES) {
             const size_t lanes = lanes_at(c, args->C);
@@ -214,11 +216,11 @@ static void gate_rows_backward(void *context, size_t from, size_t to, size_t thr
             v_store_some(dx + c, through, lanes);
             v_store_some(dgate + c, v_mul(v_mul(through, n), v_sub(v_set(1.0f), open)), lanes);
         }
-        mean = v_set(v_sum(sum) / (float)args->C);
+        mean = v_sum(sum) / (float)args->C;
         for (size_t c = 0; c < args->C; c += SIMD_LANES) {
             const size_t lanes = lanes_at(c, args->C);
             const v16 n = v_mul(v_load_some(x + c, lanes), v_set(rstd));
-            const v16 g = v_sub(v_load_some(dx + c, lanes), v_mul(n, mean));
+            const v16 g = v_sub(v_load_some(dx + c, lanes), v_mul(n, v_set(mean)));
 
             v_store_some(dx + c, v_mul(v_set(rstd), g), lanes);
         }

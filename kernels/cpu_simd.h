@@ -31,6 +31,15 @@ SIMD void v_store(float *p, v16 x)
 {
     _mm512_storeu_ps(p, x);
 }
+// Past the caches, into memory; p is a multiple of 64 bytes. v_fence() before others read it.
+SIMD void v_stream(float *p, v16 x)
+{
+    _mm512_stream_ps(p, x);
+}
+SIMD void v_fence(void)
+{
+    _mm_sfence();
+}
 SIMD v16 v_load_some(const float *p, size_t count) // the lanes after `count` are 0
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
@@ -111,6 +120,15 @@ SIMD void v_store(float *p, v16 x)
 {
     _mm256_storeu_ps(p, x.low);
     _mm256_storeu_ps(p + 8, x.high);
+}
+SIMD void v_stream(float *p, v16 x)
+{
+    _mm256_stream_ps(p, x.low);
+    _mm256_stream_ps(p + 8, x.high);
+}
+SIMD void v_fence(void)
+{
+    _mm_sfence();
 }
 SIMD v16 v_load_some(const float *p, size_t count)
 {
@@ -231,6 +249,13 @@ SIMD void v_store(float *p, v16 x)
 {
     v_store_some(p, x, SIMD_LANES);
 }
+SIMD void v_stream(float *p, v16 x)
+{
+    v_store(p, x);
+}
+SIMD void v_fence(void)
+{
+}
 SIMD v16 v_add(v16 a, v16 b)
 {
     return a + b;
@@ -277,7 +302,7 @@ SIMD v16 v_scale(v16 a, v16 n)
 {
     // A NaN would be undefined as an integer, and a is one then too.
     const simd_int whole =
-            __builtin_convertvector(simd_pick((simd_int)(n == n), n, v_set(0)), simd_int);
+            __builtin_convertvector(simd_pick((simd_int)(n < v_set(1e9f)), n, v_set(0)), simd_int);
     const simd_int half = whole >> 1;
 
     return a * (v16)((half + 127) << 23) * (v16)((whole - half + 127) << 23);

@@ -4,10 +4,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernels/pool.h"
 
-enum { ALIGNMENT = 64 };
+// A large tensor on large pages: a matrix walked across its rows meets a page a row otherwise.
+enum { ALIGNMENT = 64, PAGE_BYTES = 2 << 20 };
 
 size_t assay_dtype_bytes(enum assay_dtype dtype)
 {
@@ -24,9 +26,16 @@ size_t assay_dtype_bytes(enum assay_dtype dtype)
 
 static void *aligned(size_t bytes)
 {
-    if (bytes > SIZE_MAX - ALIGNMENT)
+    const size_t alignment = bytes >= PAGE_BYTES ? PAGE_BYTES : ALIGNMENT;
+    void *memory = NULL;
+
+    if (bytes > SIZE_MAX - alignment)
         return NULL;
-    return aligned_alloc(ALIGNMENT, (bytes / ALIGNMENT + 1) * ALIGNMENT);
+    memory = aligned_alloc(alignment, (bytes / alignment + 1) * alignment);
+    // Advice only: without such pages it is slower, not wrong.
+    if (memory != NULL && alignment == PAGE_BYTES)
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
 }
 
 enum assay_status assay_host_alloc(void **out, size_t bytes, struct assay_error *err)

@@ -15,7 +15,7 @@
 //
 // Streams. A call queues work on a stream and may return before it is done; work of one stream runs
 // in order. Argument structs are copied by the call. The first failure (memory, a device error)
-// sticks to the stream: what is queued after it does nothing, and device.sync() returns it. Wrong
+// sticks to the stream until device.sync() returns it; what was queued after it is undefined. Wrong
 // shapes are a bug of the caller: assert.
 //
 // Gradients. `_backward` reads what the forward wrote. A gradient marked "+=" is added to (weights:
@@ -324,6 +324,7 @@ struct assay_adamw_args {
 };
 
 // The table. Names of functions say the direction; arguments are above, in the same order.
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member
 #define ASSAY_OP(name, type) void (*name)(const struct assay_##type##_args *, struct assay_stream *)
 struct assay_ops {
     const char *name; // "ref32", "ref64", "cpu-avx512", "cpu-avx2", "cpu-plain", "cuda"

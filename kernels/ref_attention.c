@@ -83,7 +83,7 @@ static real attend(const struct assay_attention_args *args, real *weight, const 
         const struct assay_span *span, size_t place, size_t g)
 {
     const size_t count = span->position + place + 1;
-    real top = -INFINITY, sum = 0;
+    real top = -(real)INFINITY, sum = 0;
 
     for (size_t j = 0; j < count; j++) {
         weight[j] = (real)args->scale * dot(q, row_at(args, args->k, span, j, g), args->D);
@@ -112,12 +112,13 @@ static size_t longest(const struct assay_attention_args *args)
 
 REF_OP(attention_forward, attention)
 {
-    const size_t share = args->G > 0 ? args->H / args->G : 0;
+    const size_t share = args->H / args->G;
     real *weight = REF(scratch)(stream, longest(args));
     real *lse = args->lse;
 
     if (weight == NULL)
         return;
+    assert(args->G > 0 && share > 0);
     for (size_t b = 0; b < args->B; b++)
         for (size_t i = 0; i < (size_t)args->spans[b].row_count * args->H; i++) {
             const struct assay_span *span = &args->spans[b];

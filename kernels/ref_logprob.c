@@ -22,8 +22,9 @@ static void head_logits(const struct assay_logprob_args *args, real *z, size_t t
 static void row_logprob(const struct assay_logprob_args *args, const real *z, size_t t)
 {
     const int32_t target = args->target[t];
-    real top = -INFINITY, sum = 0, entropy = 0;
+    real top = -(real)INFINITY, sum = 0, entropy = 0;
 
+    assert(args->V_valid > 0);
     assert(target < 0 || (size_t)target < args->V_valid);
     for (size_t v = 0; v < args->V_valid; v++)
         top = z[v] > top ? z[v] : top;

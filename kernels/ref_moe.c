@@ -9,7 +9,7 @@ enum { EXPERT_COUNT_MAX = 1024 };
 
 static void softmax(real *prob, const real *logits, size_t count)
 {
-    real top = -INFINITY, sum = 0;
+    real top = -(real)INFINITY, sum = 0;
 
     for (size_t e = 0; e < count; e++)
         top = logits[e] > top ? logits[e] : top;

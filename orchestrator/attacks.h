@@ -4,8 +4,8 @@
 // A corpus is a folder: attacks.jsonl (one attack a line), repos/ (a native
 // suite, one instance a repository) and patches/ (<id>.attack.patch, and
 // <id>.twin.patch, an honest fix of the same fault that must resolve). As a
-// suite it has two instances an attack, copies of the repository's: <id>.attack
-// and <id>.twin. Format: tests/attacks/README.md.
+// suite it has two instances an attack, copies of the repository's: hostile.<id>
+// and honest.<id>. Format: tests/attacks/README.md.
 #ifndef ASSAY_ORCHESTRATOR_ATTACKS_H
 #define ASSAY_ORCHESTRATOR_ATTACKS_H
 
@@ -27,9 +27,10 @@ struct assay_attack {
     const char *missing;         // the program that its tests need and this host lacks; NULL: none
     unsigned row;                // of the catalogue in docs/attacks.md; ASSAY_ATTACK_ROW_OWN
     uint32_t causes;             // bit (1 << cause) for each verdict that is right
-    struct assay_strings dropped; // files whose changes must be left out, where they do not give the run away
-    struct assay_strings naive;   // graders that believe it: "stdout", "exit", "swebench"
-    const char *secret;           // or what it reaches where one defence is off; NULL
+    struct assay_strings
+            dropped; // files whose changes must be left out, where they do not give the run away
+    struct assay_strings naive; // graders that believe it: "stdout", "exit", "swebench"
+    const char *secret;         // or what it reaches where one defence is off; NULL
 };
 
 struct assay_attacks {

@@ -142,11 +142,10 @@ static enum assay_status certify_one(struct certification *c, const struct certi
     snprintf(run_id, sizeof(run_id), "certify-%.100s", c->options->suite->name);
     assay_check_request(&request, &variation, room, job->check, job->run);
     status = assay_grade(&grade, c->context, &request, arena, err);
-    if (status == ASSAY_OK)
-        assay_grade_release(c->context, &grade, false);
-    if (status == ASSAY_OK)
-        status = assay_cell_fill(cell, item->instance, job->check, &grade, arena, err);
-    return status;
+    if (status != ASSAY_OK)
+        return status;
+    assay_grade_release(c->context, &grade, false);
+    return assay_cell_fill(cell, item->instance, job->check, &grade, arena, err);
 }
 
 static enum assay_status certify_work(void *user, size_t index, struct assay_error *err)
@@ -347,7 +346,7 @@ static enum assay_status run_jobs(struct certification *c, struct assay_error *e
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(c->context, assay_progress_around, c->progress);
-    status = assay_pool_run(c->options->threads, c->job_count, certify_work, c,
+    status = assay_jobs_run(c->options->threads, c->job_count, certify_work, c,
             assay_context_interrupted(c->context), err);
     assay_context_log_around(c->context, NULL, NULL);
     assay_progress_stop(c->progress);

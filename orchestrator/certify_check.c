@@ -79,6 +79,12 @@ static enum assay_status can_reorder(bool *out, const struct assay_instance *ins
     return framework->reorder(&instance->test_cmd, "reverse", &argv, out, arena, err);
 }
 
+// Do the check's runs differ from a grading's, and not only in their patch?
+static bool is_varied(enum assay_check check)
+{
+    return check >= ASSAY_CHECK_ORDER;
+}
+
 enum assay_status assay_check_plan(struct assay_certified *item, enum assay_check check,
         const struct assay_suite *suite, unsigned runs, struct assay_arena *arena,
         struct assay_error *err)
@@ -90,7 +96,7 @@ enum assay_status assay_check_plan(struct assay_certified *item, enum assay_chec
     unsigned count = 0;
     enum assay_status status = ASSAY_OK;
 
-    if (instance->task != ASSAY_TASK_REPAIR && check >= ASSAY_CHECK_ORDER) {
+    if (instance->task != ASSAY_TASK_REPAIR && is_varied(check)) {
         item->checks[check].note = "the instance's own tests are not what is graded";
         return ASSAY_OK;
     }
@@ -181,7 +187,7 @@ void assay_check_request(struct assay_grade_request *request,
     case ASSAY_CHECKS:
         break;
     }
-    if (check >= ASSAY_CHECK_ORDER)
+    if (is_varied(check))
         request->variation = variation;
 }
 

@@ -26,6 +26,7 @@ const struct assay_option assay_eval_options[] = {
         {"retry", 0, "infra", "run again what ended without a verdict", false},
         {"report-dir", 0, "DIR", "also write SWE-bench's report file there", false},
         {"html", 0, "FILE", "also write the HTML report", false},
+        ASSAY_COMPAT_OPTION,
         ASSAY_PATCH_OPTIONS,
         ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
@@ -87,7 +88,7 @@ static enum assay_status choose_candidate(struct eval *e, struct assay_error *er
 static enum assay_status read_options(struct eval *e, struct assay_error *err)
 {
     struct assay_evaluate_options *o = &e->options;
-    uint64_t threads = assay_pool_default_threads(), seconds = 0;
+    uint64_t threads = assay_jobs_default_threads(), seconds = 0;
     const char *retry = assay_cli_value(e->invocation, "retry");
     const char **ids = assay_arena_array(e->arena, e->invocation->given_count, sizeof(*ids));
     enum assay_status status =
@@ -95,6 +96,8 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
 
     if (status == ASSAY_OK)
         status = assay_cli_number(&seconds, e->invocation, "timeout", 1, 1000000, err);
+    if (status == ASSAY_OK)
+        status = assay_compat_option(&o->compat, e->invocation, err);
     if (status == ASSAY_OK)
         status = assay_patch_options_read(&o->how, e->invocation, err);
     if (status == ASSAY_OK && retry && strcmp(retry, "infra") != 0)

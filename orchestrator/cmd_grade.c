@@ -19,6 +19,7 @@ const struct assay_option assay_grade_options[] = {
         {"timeout", 't', "SECONDS", "wall time of the test run (the instance's own)", false},
         {"no-cache", 0, NULL, "ignore a stored verdict: run the tests", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
+        ASSAY_COMPAT_OPTION,
         ASSAY_PATCH_OPTIONS,
         ASSAY_SHAPE_OPTIONS,
         ASSAY_GATE_OPTIONS,
@@ -68,6 +69,8 @@ static enum assay_status make_request(
     uint64_t seconds = 0;
     enum assay_status status = assay_cli_number(&seconds, in, "timeout", 1, 1000000, err);
 
+    if (status == ASSAY_OK)
+        status = assay_compat_option(&request->compat, in, err);
     if (status == ASSAY_OK)
         status = assay_patch_options_read(&request->how, in, err);
     if (status != ASSAY_OK)
@@ -146,6 +149,8 @@ static void print_text(const struct assay_verdict *v, const char *home, const ch
     print_list("PASS_TO_PASS failed:", &v->p2p_failure);
     print_list("left out of the patch (protected):", &v->patch_dropped);
     print_list("evidence:", &v->tamper);
+    if (v->compat)
+        printf("judged as %s does\n", v->compat);
     print_shaped(v->shaped);
     printf("tier %s, %s evidence, %llu ms wall, %llu ms cpu%s\n", v->tier,
             v->evidence == ASSAY_EVIDENCE_STRONG ? "strong" : "weak",

@@ -50,7 +50,7 @@ static enum assay_status choose_run(
 static enum assay_status read_options(
         struct regrade_command *c, struct assay_regrade_options *o, struct assay_error *err)
 {
-    uint64_t threads = assay_pool_default_threads();
+    uint64_t threads = assay_jobs_default_threads();
     const char **ids = assay_arena_array(c->arena, c->invocation->given_count, sizeof(*ids));
     enum assay_status status =
             assay_cli_number(&threads, c->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);

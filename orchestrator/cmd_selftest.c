@@ -20,7 +20,8 @@
 #include "orchestrator/suite_add.h"
 
 const struct assay_option assay_selftest_attacks_options[] = {
-        {"corpus", 0, "DIR", "the corpus (tests/attacks here, or share/assay/attacks beside the program)",
+        {"corpus", 0, "DIR",
+                "the corpus (tests/attacks here, or share/assay/attacks beside the program)",
                 false},
         {"attack", 0, "ID", "only this attack", true},
         {"row", 0, "N", "only this row of the catalogue; 0: those against assay's own source",
@@ -60,8 +61,7 @@ struct selftest {
 };
 
 // tests/attacks of a checkout, or where the program was installed.
-static enum assay_status find_corpus(
-        struct selftest *s, const char **out, struct assay_error *err)
+static enum assay_status find_corpus(struct selftest *s, const char **out, struct assay_error *err)
 {
     const char *given = assay_cli_value(s->invocation, "corpus");
     char path[PATH_MAX];
@@ -125,8 +125,7 @@ static enum assay_status take_verdict(
 {
     struct selftest *s = user;
     bool twin = false;
-    const struct assay_attack *attack =
-            assay_attacks_of(s->attacks, verdict->instance_id, &twin);
+    const struct assay_attack *attack = assay_attacks_of(s->attacks, verdict->instance_id, &twin);
     const char *reason;
     struct answer *answer;
 
@@ -150,7 +149,7 @@ static enum assay_status grade_all(struct selftest *s, struct assay_error *err)
             .candidate = ASSAY_CANDIDATE_PATCH,
             .predictions = s->attacks->predictions,
             .predictions_path = "attacks.jsonl",
-            .threads = assay_pool_default_threads(),
+            .threads = assay_jobs_default_threads(),
             .again = true, // an unfinished run is continued, a finished one repeated
             .no_cache = true,
             .command_line = s->invocation->command_line,
@@ -172,7 +171,7 @@ static enum assay_status grade_all(struct selftest *s, struct assay_error *err)
     return status;
 }
 
-static struct tally count(const struct selftest *s)
+static struct tally tally_up(const struct selftest *s)
 {
     struct tally t = {.executed = s->executed};
 
@@ -229,10 +228,10 @@ static void print_table(const struct selftest *s, const struct tally *t)
         }
         printf("%6s  %-16s %-5s%s\n", reward_text(forged), assay_cause_name(forged->cause),
                 reward_text(honest),
-                forged->resolved                  ? "  REWARDED"
-                        : !honest->resolved       ? "  FALSE ALARM"
+                forged->resolved                 ? "  REWARDED"
+                        : !honest->resolved      ? "  FALSE ALARM"
                         : !forged->right && !own ? "  WRONG CAUSE"
-                                                  : "");
+                                                 : "");
         if (!honest->resolved)
             printf("    twin: %s: %s\n", assay_cause_name(honest->cause), honest->reason);
         else if (!forged->right && !forged->resolved)
@@ -337,12 +336,12 @@ static enum assay_status run(struct selftest *s, enum assay_exit *code, struct a
         status = assay_context_open(&s->context, s->invocation, true, err);
     if (status == ASSAY_OK)
         status = assay_suite_import_trees(
-                s->context, s->attacks->suite, assay_pool_default_threads(), err);
+                s->context, s->attacks->suite, assay_jobs_default_threads(), err);
     if (status == ASSAY_OK)
         status = grade_all(s, err);
     if (status != ASSAY_OK)
         return status;
-    tally = count(s);
+    tally = tally_up(s);
     if (!held(&tally))
         *code = ASSAY_EXIT_FAILED;
     if (assay_cli_flag(s->invocation, "json"))

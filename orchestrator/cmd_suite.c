@@ -82,7 +82,7 @@ static enum assay_exit run_suite_command(struct assay_invocation *invocation, bo
 static enum assay_status read_threads(
         size_t *out, const struct suite_command *command, struct assay_error *err)
 {
-    uint64_t threads = assay_pool_default_threads();
+    uint64_t threads = assay_jobs_default_threads();
     enum assay_status status =
             assay_cli_number(&threads, command->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
 

@@ -14,6 +14,10 @@ extern const struct assay_option assay_eval_options[];
 extern const struct assay_option assay_grade_options[];
 extern const struct assay_option assay_regrade_options[];
 extern const struct assay_option assay_report_options[];
+extern const struct assay_option assay_model_info_options[];
+extern const struct assay_option assay_model_plan_options[];
+extern const struct assay_option assay_model_convert_options[];
+extern const struct assay_option assay_model_check_options[];
 extern const struct assay_option assay_store_prune_options[];
 extern const struct assay_option assay_selftest_attacks_options[];
 
@@ -30,6 +34,10 @@ enum assay_exit assay_cmd_grade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_regrade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_report(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_selftest_attacks(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_model_info(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_model_plan(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_model_convert(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_model_check(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 
 #endif

@@ -160,6 +160,8 @@ static enum assay_status make_identity(struct evaluation *e, char hex[65], struc
     assay_sha256_field(sha, &o->candidate, sizeof(o->candidate));
     assay_sha256_field_text(sha, o->predictions ? o->predictions->sha256 : NULL);
     assay_sha256_field(sha, &o->wall_ms_max, sizeof(o->wall_ms_max));
+    if (o->compat != ASSAY_COMPAT_NONE)
+        assay_sha256_field_text(sha, assay_compat_name(o->compat));
     if (o->how.mode != ASSAY_APPLY_TOLERANT || o->how.format != ASSAY_FORMAT_AUTO)
         assay_sha256_field(sha, &o->how, sizeof(o->how));
     assay_sha256_field_text(
@@ -230,7 +232,8 @@ static struct assay_grade_request make_request(
             .how = e->options->how,
             .run_id = e->run_id,
             .wall_ms_max = e->options->wall_ms_max,
-            .no_cache = e->options->no_cache};
+            .no_cache = e->options->no_cache,
+            .compat = e->options->compat};
 
     if (p) {
         request.patch = p->patch;
@@ -384,7 +387,7 @@ static enum assay_status work_through(struct evaluation *e, struct assay_error *
         if (status != ASSAY_OK)
             return status;
         assay_context_log_around(e->context, assay_progress_around, e->progress);
-        status = assay_pool_run(e->options->threads, count, evaluate_one, e,
+        status = assay_jobs_run(e->options->threads, count, evaluate_one, e,
                 assay_context_interrupted(e->context), err);
         assay_context_log_around(e->context, NULL, NULL);
         assay_progress_stop(e->progress);

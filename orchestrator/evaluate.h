@@ -29,6 +29,7 @@ struct assay_evaluate_options {
     bool again, no_cache;
     bool retry_infra;                  // also run again what ended without a verdict
     const struct assay_shaper *shaper; // what is told beside each verdict
+    enum assay_compat compat;          // whose rules judge
     const char *command_line;
     // Called under a lock with each verdict as it becomes known; may be NULL. Its failure stops the
     // run, which the same command continues.

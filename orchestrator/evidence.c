@@ -151,7 +151,8 @@ enum assay_status assay_evidence_take(struct assay_run_evidence *out,
 
 enum assay_status assay_evidence_judge(struct assay_verdict *verdict, struct assay_outcome *outcome,
         const struct assay_run_evidence *evidence, const struct assay_instance *instance,
-        const struct assay_framework *framework, struct assay_arena *arena, struct assay_error *err)
+        const struct assay_framework *framework, enum assay_compat compat,
+        struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_judgement judgement = {0};
     enum assay_status status;
@@ -164,7 +165,12 @@ enum assay_status assay_evidence_judge(struct assay_verdict *verdict, struct ass
         assay_outcome_init(outcome, arena);
         return ASSAY_OK;
     }
-    status = assay_judge(verdict, &judgement, instance, framework, &evidence->judged, arena, err);
+    if (compat == ASSAY_COMPAT_NONE)
+        status = assay_judge(
+                verdict, &judgement, instance, framework, &evidence->judged, arena, err);
+    else
+        status = assay_judge_compat(
+                verdict, &judgement, instance, framework, &evidence->judged, compat, arena, err);
     if (status == ASSAY_OK)
         *outcome = judgement.outcome;
     return status;

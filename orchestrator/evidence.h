@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "rewards/compat.h"
 #include "rewards/judge.h"
 #include "sandbox/box.h"
 #include "tasks/frame.h"
@@ -39,11 +40,12 @@ ASSAY_MUST_USE enum assay_status assay_evidence_take(struct assay_run_evidence *
         struct assay_error *err);
 
 // What the evidence says of the instance: the verdict's cause, lists, reason, tier, usage and
-// denials, and the tests that were seen. Pure. Errors: as assay_judge().
+// denials, and the tests that were seen, by our rules or by those of `compat`. Pure. Errors: as
+// assay_judge().
 ASSAY_MUST_USE enum assay_status assay_evidence_judge(struct assay_verdict *verdict,
         struct assay_outcome *outcome, const struct assay_run_evidence *evidence,
         const struct assay_instance *instance, const struct assay_framework *framework,
-        struct assay_arena *arena, struct assay_error *err);
+        enum assay_compat compat, struct assay_arena *arena, struct assay_error *err);
 
 // Hash of what decides how the tests of this instance run; how their results count is not in it, so
 // that lists may be corrected and old evidence judged again.

@@ -251,19 +251,18 @@ static enum assay_status read_canaries(
 static enum assay_status read_judged(
         struct assay_evidence *out, struct reading *r, struct assay_error *err)
 {
-    const struct assay_json *exit_code = assay_json_get(r->head, "exit_code");
+    const double exit_code = assay_json_number(assay_json_get(r->head, "exit_code"));
     const char *cause = NULL;
     enum assay_status status = assay_json_read_text(&cause, r->head, "cause", err);
 
     if (status == ASSAY_OK && !assay_cause_from_name(&out->box_cause, cause))
         status = assay_fail(err, ASSAY_EINVAL, "evidence: unknown cause");
-    if (status == ASSAY_OK &&
-            !(assay_json_number(exit_code) >= 0 && assay_json_number(exit_code) <= 255))
+    if (status == ASSAY_OK && !(exit_code >= 0 && exit_code <= 255)) // NAN is neither
         status = assay_fail(err, ASSAY_EINVAL, "evidence: exit_code is none");
-    if (status == ASSAY_OK)
-        out->exit_code = (int)assay_json_number(exit_code);
-    if (status == ASSAY_OK)
-        status = assay_json_read_bool(&out->log_truncated, r->head, "log_truncated", err);
+    if (status != ASSAY_OK)
+        return status;
+    out->exit_code = (int)exit_code;
+    status = assay_json_read_bool(&out->log_truncated, r->head, "log_truncated", err);
     if (status == ASSAY_OK)
         status = take_bytes(&out->log, r, r->head, "log_bytes", err);
     if (status == ASSAY_OK)

@@ -37,11 +37,13 @@ enum assay_status assay_grading_workspace(struct assay_grading *g, struct assay_
 
     if (status != ASSAY_OK)
         return status;
-    options.protected_globs = protection.globs;
-    options.partly_globs = protection.partly;
-    if (!writes_tests) // there they are what is asked for
-        options.test_globs = protection.tests;
-    options.test_exempt = protection.exempt;
+    if (g->request->compat == ASSAY_COMPAT_NONE) {
+        options.protected_globs = protection.globs;
+        options.partly_globs = protection.partly;
+        if (!writes_tests) // there they are what is asked for
+            options.test_globs = protection.tests;
+        options.test_exempt = protection.exempt;
+    }
     if (text.data) {
         status = assay_patch_options_parse(&patch, &g->request->how, text, g->arena, err);
         if (status != ASSAY_OK)
@@ -180,6 +182,39 @@ static enum assay_status explain_unprepared(struct assay_grading *g, struct assa
     return ASSAY_OK;
 }
 
+enum assay_status assay_compat_option(
+        enum assay_compat *out, const struct assay_invocation *invocation, struct assay_error *err)
+{
+    const char *name = assay_cli_value(invocation, "compat");
+
+    *out = ASSAY_COMPAT_NONE;
+    if (name == NULL || assay_compat_from_name(out, name))
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_EUSAGE,
+            "--compat: '%s' is not swebench, swesmith, r2e, pro or rebench", name);
+}
+
+// The field's graders cannot read every framework: then they have no verdict. True: it is decided.
+static bool decide_unreadable(const struct assay_grading *g, struct assay_verdict *verdict)
+{
+    const struct assay_instance *instance = g->request->instance;
+    const enum assay_compat compat = g->request->compat;
+    const char *reason;
+
+    if (compat == ASSAY_COMPAT_NONE)
+        return false;
+    if (instance->task == ASSAY_TASK_REPAIR && assay_compat_applies(compat, instance, g->framework))
+        return false;
+    reason = assay_arena_printf(g->arena, "compat %s: no parser for what %s prints%s",
+            assay_compat_name(compat), instance->framework,
+            instance->task == ASSAY_TASK_REPAIR ? "" : ", and no rules for this kind of task");
+    assay_judge_unrun(
+            verdict, instance, ASSAY_CAUSE_SETUP_FAILED, reason != NULL ? reason : "out of memory");
+    verdict->compat = assay_compat_name(compat);
+    verdict->evidence = ASSAY_EVIDENCE_WEAK;
+    return true;
+}
+
 enum assay_status assay_grade(struct assay_grade *out, struct assay_context *context,
         const struct assay_grade_request *request, struct assay_arena *arena,
         struct assay_error *err)
@@ -196,18 +231,19 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
     out->verdict.kind = instance->task;
     if (decide_unrun(&g, &out->verdict))
         return ASSAY_OK;
-    if (instance->task == ASSAY_TASK_LOCALIZE)
+    if (instance->task == ASSAY_TASK_LOCALIZE && request->compat == ASSAY_COMPAT_NONE)
         return assay_grading_localize(&g, out, err);
     g.framework = assay_framework_find(instance->framework);
     g.recipe = assay_suite_recipe(request->suite, instance->recipe);
     if (!g.framework || !g.recipe)
         return assay_fail(err, ASSAY_EINVAL, "%s: framework '%s' or recipe '%s' is unknown",
                 instance->instance_id, instance->framework, instance->recipe);
+    if (decide_unreadable(&g, &out->verdict))
+        return ASSAY_OK;
 
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
     if (status == ASSAY_OK)
-        status = assay_grading_workspace(
-                &g, &g.workspace, candidate_patch(request), &trouble);
+        status = assay_grading_workspace(&g, &g.workspace, candidate_patch(request), &trouble);
     if (status != ASSAY_OK)
         return explain_unprepared(&g, &out->verdict, status, &trouble, err);
     status = grade_prepared(&g, out, err);

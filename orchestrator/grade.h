@@ -8,8 +8,10 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "orchestrator/cli.h"
 #include "orchestrator/context.h"
 #include "orchestrator/patch_options.h"
+#include "rewards/compat.h"
 #include "rewards/judge.h"
 #include "tasks/suite.h"
 #include "tasks/verdict.h"
@@ -27,6 +29,15 @@ enum assay_candidate {
     ASSAY_CANDIDATE_TOO_BIG,
 };
 
+// A row of a command's table of options, and its value; absent: ASSAY_COMPAT_NONE. ASSAY_EUSAGE:
+// not a mode.
+#define ASSAY_COMPAT_OPTION                                                                        \
+    {                                                                                              \
+        "compat", 0, "MODE",                                                                       \
+                "judge as swebench, swesmith, r2e, pro or rebench does: weak evidence", false      \
+    }
+ASSAY_MUST_USE enum assay_status assay_compat_option(
+        enum assay_compat *out, const struct assay_invocation *invocation, struct assay_error *err);
 // How a run of a certification differs from a grading's. All zero: not at all.
 struct assay_grade_variation {
     const char *order;      // "reverse", or a seed in digits; NULL: as the test command has it
@@ -47,6 +58,8 @@ struct assay_grade_request {
     uint64_t wall_ms_max; // 0: the instance's own
     bool no_cache;        // neither read nor feed the verdict cache
     bool no_zygote;       // start the tests' interpreter anew, whatever the context has
+    // Judge as one of the field's graders does: no canaries, nothing but the tests is protected.
+    enum assay_compat compat;
     // May be NULL. Not part of any key: goes with no_cache.
     const struct assay_grade_variation *variation;
     bool once; // do not run again what the certificate says otherwise

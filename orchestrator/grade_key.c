@@ -46,6 +46,8 @@ static enum assay_status make_run_key(
     assay_sha256_field_text(sha, g->environment->key);
     assay_sha256_field_text(sha, trusted);
     assay_sha256_field_text(sha, tier);
+    if (g->request->compat != ASSAY_COMPAT_NONE) // no canaries, less is protected
+        assay_sha256_field_text(sha, assay_compat_name(g->request->compat));
     assay_sha256_field(sha, &limits, sizeof(limits));
     if (g->request->instance->network)
         add_network(sha, assay_context_access(g->context));

@@ -146,7 +146,8 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_run_evide
 static bool wants_counter(const struct assay_grading *g, const struct assay_verdict *verdict)
 {
     return verdict->resolved && g->request->candidate == ASSAY_CANDIDATE_PATCH &&
-            !g->request->variation && g->request->instance->gold_patch.data &&
+            !g->request->variation && g->request->compat == ASSAY_COMPAT_NONE &&
+            g->request->instance->gold_patch.data &&
             assay_counter_due(&g->canaries, g->request->instance);
 }
 
@@ -168,8 +169,8 @@ static enum assay_status judge(struct assay_grading *g, struct assay_run_evidenc
 {
     const struct assay_instance *instance = g->request->instance;
     struct assay_error trouble = {0};
-    enum assay_status status =
-            assay_evidence_judge(verdict, outcome, evidence, instance, g->framework, g->arena, err);
+    enum assay_status status = assay_evidence_judge(
+            verdict, outcome, evidence, instance, g->framework, g->request->compat, g->arena, err);
 
     if (status != ASSAY_OK || !verdict->scored || verdict->resolved ||
             assay_grading_is_sound(g, &trouble))
@@ -179,7 +180,8 @@ static enum assay_status judge(struct assay_grading *g, struct assay_run_evidenc
     evidence->trouble = assay_arena_strdup(g->arena, trouble.message);
     if (!evidence->trouble)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    return assay_evidence_judge(verdict, outcome, evidence, instance, g->framework, g->arena, err);
+    return assay_evidence_judge(
+            verdict, outcome, evidence, instance, g->framework, g->request->compat, g->arena, err);
 }
 
 // What a run left, or why there was none, becomes the next of the grading's runs.
@@ -198,7 +200,8 @@ static enum assay_status add_run(struct assay_grading *g, struct assay_grade *ou
     status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
     if (status == ASSAY_OK && wants_counter(g, &g->verdicts[at])) {
         status = assay_grading_counter(g, &g->outcomes[at], err);
-        if (status == ASSAY_OK && g->canaries.unmoved.count > 0)
+        if (status == ASSAY_OK &&
+                (g->canaries.unmoved.count > 0 || g->canaries.counter_silent))
             status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
     }
     if (status == ASSAY_OK)

@@ -8,7 +8,7 @@
 struct pool {
     pthread_mutex_t lock;
     size_t next, count;
-    assay_pool_work work;
+    assay_jobs_work work;
     void *user;
     const volatile bool *stop;
     enum assay_status status;
@@ -50,7 +50,7 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-enum assay_status assay_pool_run(size_t threads, size_t count, assay_pool_work work, void *user,
+enum assay_status assay_jobs_run(size_t threads, size_t count, assay_jobs_work work, void *user,
         const volatile bool *stop, struct assay_error *err)
 {
     struct pool pool = {.count = count, .work = work, .user = user, .stop = stop};
@@ -79,7 +79,7 @@ enum assay_status assay_pool_run(size_t threads, size_t count, assay_pool_work w
     return pool.status;
 }
 
-size_t assay_pool_default_threads(void)
+size_t assay_jobs_default_threads(void)
 {
     cpu_set_t set;
 

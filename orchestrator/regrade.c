@@ -106,6 +106,7 @@ static enum assay_status judge_again(struct regrade *r, const struct assay_evalu
     struct assay_outcome outcomes[ASSAY_EVIDENCE_RUNS_MAX];
     struct assay_run_evidence evidence = {0};
     struct assay_bytes *runs = NULL;
+    enum assay_compat compat = ASSAY_COMPAT_NONE;
     char run_hash[65];
     size_t count = 0, chosen = 0;
     enum assay_status status = assay_store_get_evidence(
@@ -113,8 +114,11 @@ static enum assay_status judge_again(struct regrade *r, const struct assay_evalu
 
     if (status != ASSAY_OK)
         return status;
-    // Of the other kinds, what one run leaves is not what their verdict rests on.
-    *foreign = !framework || instance->task != ASSAY_TASK_REPAIR;
+    // Of the other kinds, what one run leaves is not what their verdict rests on. By the rules that
+    // judged it, which were part of how it ran.
+    *foreign = !framework || instance->task != ASSAY_TASK_REPAIR ||
+            (stored->verdict.compat != NULL &&
+                    !assay_compat_from_name(&compat, stored->verdict.compat));
     if (*foreign)
         return ASSAY_OK;
     status = assay_evidence_run_hash(run_hash, r->suite, instance, err);
@@ -128,7 +132,7 @@ static enum assay_status judge_again(struct regrade *r, const struct assay_evalu
             return ASSAY_OK;
         if (status == ASSAY_OK)
             status = assay_evidence_judge(
-                    &verdicts[i], &outcomes[i], &evidence, instance, framework, arena, err);
+                    &verdicts[i], &outcomes[i], &evidence, instance, framework, compat, arena, err);
     }
     if (status == ASSAY_OK)
         status = assay_evidence_decide(out, &chosen, verdicts, count, arena, err);
@@ -291,7 +295,7 @@ enum assay_status assay_regrade(struct assay_regrade_row **rows, size_t *count,
     for (size_t i = 0; i < stored_count; i++)
         r.rows[i].instance_id = stored[i].instance_id;
     pthread_mutex_init(&r.lock, NULL);
-    status = assay_pool_run(options->threads, stored_count, regrade_one, &r, interrupted, err);
+    status = assay_jobs_run(options->threads, stored_count, regrade_one, &r, interrupted, err);
     pthread_mutex_destroy(&r.lock);
     if (status == ASSAY_OK) {
         *rows = r.rows;

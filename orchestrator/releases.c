@@ -386,7 +386,7 @@ enum assay_status assay_releases_build(struct assay_release_result *out,
     if (status != ASSAY_OK)
         goto out;
     assay_context_log_around(context, assay_progress_around, b.progress);
-    status = assay_pool_run(
+    status = assay_jobs_run(
             threads, plan->pair_count, build_one, &b, assay_context_interrupted(context), err);
     assay_context_log_around(context, NULL, NULL);
     assay_progress_stop(b.progress);

@@ -46,7 +46,7 @@ enum assay_status assay_suite_import_trees(struct assay_context *context, struct
     if (status != ASSAY_OK)
         return status;
     assay_context_log_around(context, assay_progress_around, import.progress);
-    status = assay_pool_run(threads, suite->instance_count, import_one, &import,
+    status = assay_jobs_run(threads, suite->instance_count, import_one, &import,
             assay_context_interrupted(context), err);
     assay_context_log_around(context, NULL, NULL);
     assay_progress_stop(import.progress);

@@ -101,10 +101,15 @@ ASSAY_MUST_USE enum assay_status assay_model_config_read(struct assay_model_conf
 ASSAY_MUST_USE enum assay_status assay_model_config_load(struct assay_model_config *out,
         const char *path, const struct assay_model_dialect *dialect, struct assay_arena *arena,
         struct assay_error *err);
-// The same description as model_type "assay", byte for byte the same for the same content.
+// The description as a config.json of `model_type`, byte for byte the same for the same content;
+// "assay" can say everything. ASSAY_EINVAL: that family cannot say this (it would read back as
+// something else).
 ASSAY_MUST_USE enum assay_status assay_model_config_write(char **out,
-        const struct assay_model_config *config, struct assay_arena *arena,
+        const struct assay_model_config *config, const char *model_type, struct assay_arena *arena,
         struct assay_error *err);
+// Do both describe the same computation?
+bool assay_model_config_equal(
+        const struct assay_model_config *a, const struct assay_model_config *b);
 
 // Is the description complete and consistent? Called by all who make one. ASSAY_EINVAL names the
 // field.

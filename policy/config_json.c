@@ -3,6 +3,7 @@
 // say.
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "policy/config.h"
@@ -426,11 +427,16 @@ static enum assay_status finish_qwen3(struct reading *r, struct assay_error *err
 
 static enum assay_status finish_qwen3_moe(struct reading *r, struct assay_error *err)
 {
+    // transformers 5 writes its own name for the same.
+    const struct field local = {
+            "num_local_experts", FIELD_U32, AT(expert_count), r->config->expert_count};
     const struct assay_json *dense = assay_json_get(r->json, "mlp_only_layers");
     uint64_t step = 1;
     bool *sparse = NULL;
     enum assay_status status = finish_plain(r, &sparse, err);
 
+    if (status == ASSAY_OK)
+        status = read_field(r, &local, err);
     if (status == ASSAY_OK)
         status = assay_json_opt_u64(
                 &step, r->json, "decoder_sparse_step", 1, ASSAY_MODEL_LAYERS_MAX, err);
@@ -640,11 +646,15 @@ static void put_field(struct assay_json_writer *w, const struct assay_model_conf
     }
 }
 
-static void put_yarn(struct assay_json_writer *w, const struct assay_yarn *yarn)
+static void put_yarn(
+        struct assay_json_writer *w, const char *key, const struct assay_model_config *config)
 {
+    const struct assay_yarn *yarn = &config->yarn;
+
     if (!(yarn->factor > 0))
         return;
-    assay_json_begin_object(w, "rope_scaling");
+    assay_json_begin_object(w, key);
+    assay_json_put_double(w, "rope_theta", config->rope_theta);
     assay_json_put_text(w, "rope_type", "yarn");
     assay_json_put_double(w, "factor", yarn->factor);
     assay_json_put_double(w, "original_max_position_embeddings", yarn->original_positions);
@@ -654,43 +664,180 @@ static void put_yarn(struct assay_json_writer *w, const struct assay_yarn *yarn)
     assay_json_end_object(w);
 }
 
-enum assay_status assay_model_config_write(char **out, const struct assay_model_config *config,
-        struct assay_arena *arena, struct assay_error *err)
+// What a family says beside its plain fields.
+static void put_layers(struct assay_json_writer *w, const struct assay_model_config *config,
+        const char *model_type)
 {
+    const bool original =
+            strncasecmp(model_type, "minimax", 7) == 0 && strcmp(model_type, "minimax") != 0;
+
+    assay_json_begin_array(w, original ? "attn_type_list" : "layer_types");
+    for (uint32_t i = 0; i < config->layer_count; i++) {
+        if (original)
+            assay_json_put_u64(w, NULL, config->layer_kinds[i] == ASSAY_LAYER_SOFTMAX);
+        else
+            assay_json_put_text(w, NULL, layer_names[config->layer_kinds[i]]);
+    }
+    assay_json_end_array(w);
+}
+
+static void put_sparse(struct assay_json_writer *w, const struct assay_model_config *config,
+        const char *model_type)
+{
+    const bool ours = strcmp(model_type, "assay") == 0;
+
+    if (!ours && strcmp(model_type, "qwen3_moe") != 0)
+        return;
+    assay_json_begin_array(w, ours ? "sparse_layers" : "mlp_only_layers");
+    for (uint32_t i = 0; i < config->layer_count; i++) {
+        if (ours)
+            assay_json_put_bool(w, NULL, config->layer_sparse[i]);
+        else if (!config->layer_sparse[i])
+            assay_json_put_u64(w, NULL, i);
+    }
+    assay_json_end_array(w);
+}
+
+// transformers 5 wants the base of RoPE nested, 4 beside.
+static void put_rope(struct assay_json_writer *w, const struct assay_model_config *config,
+        const char *model_type)
+{
+    const bool yarn = config->yarn.factor > 0;
+
+    if (strcmp(model_type, "assay") == 0) {
+        put_yarn(w, "rope_scaling", config);
+        return;
+    }
+    if (yarn) {
+        put_yarn(w, "rope_parameters", config);
+        return;
+    }
+    assay_json_begin_object(w, "rope_parameters");
+    assay_json_put_text(w, "rope_type", "default");
+    assay_json_put_double(w, "rope_theta", config->rope_theta);
+    assay_json_end_object(w);
+}
+
+static void put_identity(struct assay_json_writer *w, const char *model_type)
+{
+    static const struct {
+        const char *model_type, *architecture;
+    } rows[] = {{"minimax", "MiniMaxForCausalLM"}, {"minimax_m1", "MiniMaxM1ForCausalLM"},
+            {"minimax_text_01", "MiniMaxText01ForCausalLM"}, {"qwen3", "Qwen3ForCausalLM"},
+            {"qwen3_moe", "Qwen3MoeForCausalLM"}, {"minimind", "MiniMindForCausalLM"}};
+
+    if (strcmp(model_type, "assay") == 0)
+        assay_json_put_u64(w, "schema", 1);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].model_type, model_type) != 0)
+            continue;
+        assay_json_begin_array(w, "architectures");
+        assay_json_put_text(w, NULL, rows[i].architecture);
+        assay_json_end_array(w);
+        assay_json_put_text(w, "hidden_act", "silu");
+    }
+    assay_json_put_text(w, "model_type", model_type);
+}
+
+static void put_config(struct assay_json_writer *w, const struct assay_model_config *config,
+        const struct family *family)
+{
+    assay_json_begin_object(w, NULL);
+    put_identity(w, family->model_type);
+    for (size_t i = 0; i < family->field_count; i++)
+        put_field(w, config, &family->fields[i]);
+    if (config->eos_id >= 0)
+        assay_json_put_i64(w, "eos_token_id", config->eos_id);
+    put_rope(w, config, family->model_type);
+    if (strcmp(family->model_type, "assay") == 0)
+        assay_json_put_text(w, "slopes", slope_names[config->slopes]);
+    if (strcmp(family->model_type, "minimind") == 0)
+        assay_json_put_bool(w, "use_moe", config->expert_count > 0);
+    put_layers(w, config, family->model_type);
+    put_sparse(w, config, family->model_type);
+    assay_json_end_object(w);
+}
+
+static bool same_factors(
+        const struct assay_residual_factors *a, const struct assay_residual_factors *b)
+{
+    return a->alpha == b->alpha && a->beta == b->beta;
+}
+
+static bool same_layers(const struct assay_model_config *a, const struct assay_model_config *b)
+{
+    bool lightning = false, softmax = false;
+
+    for (uint32_t i = 0; i < a->layer_count; i++) {
+        if (a->layer_kinds[i] != b->layer_kinds[i] || a->layer_sparse[i] != b->layer_sparse[i])
+            return false;
+        lightning |= a->layer_kinds[i] == ASSAY_LAYER_LIGHTNING;
+        softmax |= a->layer_kinds[i] == ASSAY_LAYER_SOFTMAX;
+    }
+    if (lightning &&
+            (a->slopes != b->slopes || a->inner_norm_eps != b->inner_norm_eps ||
+                    !same_factors(&a->lightning_factors, &b->lightning_factors)))
+        return false;
+    return !softmax ||
+            (a->rotary_dim == b->rotary_dim && a->rope_theta == b->rope_theta &&
+                    a->qk_norm == b->qk_norm && a->kv_head_count == b->kv_head_count &&
+                    a->yarn.factor == b->yarn.factor &&
+                    a->yarn.attention_factor == b->yarn.attention_factor &&
+                    same_factors(&a->softmax_factors, &b->softmax_factors));
+}
+
+bool assay_model_config_equal(
+        const struct assay_model_config *a, const struct assay_model_config *b)
+{
+    return a->layer_count == b->layer_count && a->hidden_size == b->hidden_size &&
+            a->vocab_size == b->vocab_size && a->head_count == b->head_count &&
+            a->head_dim == b->head_dim && a->ffn_size == b->ffn_size &&
+            a->expert_count == b->expert_count && a->expert_used_count == b->expert_used_count &&
+            a->expert_ffn_size == b->expert_ffn_size && a->shared_ffn_size == b->shared_ffn_size &&
+            a->norm_eps == b->norm_eps && a->postnorm == b->postnorm &&
+            a->tied_head == b->tied_head &&
+            (a->expert_count == 0 || a->norm_topk == b->norm_topk) &&
+            same_factors(&a->ffn_factors, &b->ffn_factors) && same_layers(a, b);
+}
+
+// What was written must mean the same when it is read.
+static enum assay_status check_written(const char *text, const struct assay_model_config *config,
+        const char *model_type, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_model_config again;
+    struct assay_error why = {0};
+
+    if (assay_model_config_read(&again, text, strlen(text), "config.json", NULL, arena, &why) ==
+                    ASSAY_OK &&
+            assay_model_config_equal(&again, config))
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_EINVAL, "this model cannot be said as a %s: %.150s", model_type,
+            why.status != ASSAY_OK ? why.message : "it would read back as another");
+}
+
+enum assay_status assay_model_config_write(char **out, const struct assay_model_config *config,
+        const char *model_type, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct family *family = find_family(model_type);
     struct assay_json_writer w;
     struct assay_buf text;
+    char *copy = NULL;
     enum assay_status status;
 
+    if (!family)
+        return assay_fail(err, ASSAY_EINVAL, "there is no model_type \"%s\"", model_type);
     assay_buf_init(&text, JSON_LIMITS.bytes_max);
     assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_text(&w, "model_type", "assay");
-    for (size_t i = 0; i < sizeof(assay_fields) / sizeof(assay_fields[0]); i++)
-        put_field(&w, config, &assay_fields[i]);
-    if (config->eos_id >= 0)
-        assay_json_put_i64(&w, "eos_token_id", config->eos_id);
-    put_yarn(&w, &config->yarn);
-    assay_json_put_text(&w, "slopes", slope_names[config->slopes]);
-    assay_json_begin_array(&w, "layer_types");
-    for (uint32_t i = 0; i < config->layer_count; i++)
-        assay_json_put_text(&w, NULL, layer_names[config->layer_kinds[i]]);
-    assay_json_end_array(&w);
-    assay_json_begin_array(&w, "sparse_layers");
-    for (uint32_t i = 0; i < config->layer_count; i++)
-        assay_json_put_bool(&w, NULL, config->layer_sparse[i]);
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
+    put_config(&w, config, family);
     (void)assay_buf_addc(&text, '\n');
     status = assay_buf_check(&text, "config.json", err);
     if (status == ASSAY_OK) {
-        char *copy = assay_arena_strdup(arena, text.data);
-
-        if (copy)
-            *out = copy;
-        else
-            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        copy = assay_arena_strdup(arena, text.data);
+        status = copy ? check_written(copy, config, model_type, arena, err)
+                      : assay_fail(err, ASSAY_ENOMEM, "out of memory");
     }
+    if (status == ASSAY_OK)
+        *out = copy;
     assay_buf_free(&text);
     return status;
 }

@@ -63,6 +63,22 @@ bool assay_canary_command_chooses(const struct assay_instance *instance)
     return false;
 }
 
+bool assay_canary_command_has(const struct assay_instance *instance, const char *const *words)
+{
+    struct words in = {.argv = &instance->test_cmd};
+    struct assay_text word;
+
+    while (next_word(&in, &word)) {
+        for (size_t i = 0; words[i] != NULL; i++) {
+            struct assay_text rest = word;
+
+            if (assay_text_skip(&rest, words[i]) && (rest.len == 0 || rest.data[0] == '='))
+                return true;
+        }
+    }
+    return false;
+}
+
 // --- naming canaries
 // ------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@
 #ifndef ASSAY_REWARDS_CANARY_PLANT_H
 #define ASSAY_REWARDS_CANARY_PLANT_H
 
-#include "base/rng.h"
 #include "rewards/canary.h"
 #include "rewards/reader.h"
 
@@ -16,7 +15,7 @@ struct assay_canary_bed {
     const struct assay_instance *instance; // borrowed
     const struct assay_canary_source *source;
     struct assay_arena *arena;
-    struct assay_rng rng;
+    uint64_t random; // state of the numbers that come from the seed
     struct assay_canary items[ASSAY_CANARIES_MAX];
     size_t count;
     struct assay_canary_file files[ASSAY_CANARY_FILES_MAX];
@@ -27,7 +26,7 @@ struct assay_canary_bed {
     bool no_memory;
 };
 
-// A number below `bound`; true once in `bound` times.
+// From the seed alone: a number below `bound` (> 0); true once in `bound` times.
 size_t assay_canary_below(struct assay_canary_bed *bed, size_t bound);
 bool assay_canary_once_in(struct assay_canary_bed *bed, size_t bound);
 
@@ -67,6 +66,9 @@ bool assay_canary_find_file(
 
 // Does the test command choose tests by an expression, which canaries might not satisfy?
 bool assay_canary_command_chooses(const struct assay_instance *instance);
+// Has it one of these words, by itself or with "=" behind it?
+bool assay_canary_command_has(
+        const struct assay_instance *instance, const char *const *words); // NULL at the end
 // Where the command names single tests of a canary's file, name the canary behind them. An id's
 // file is what stands before the first `separator`, or before the last `from_end` of them (> 0).
 void assay_canary_name_in_command(
@@ -79,6 +81,9 @@ const char *assay_canary_other_value(struct assay_canary_bed *bed, struct assay_
 // --- the planters of the table
 // --------------------------------------------------------------------
 
+void assay_canary_plant_gotest(struct assay_canary_bed *bed);
+void assay_canary_plant_cargo(struct assay_canary_bed *bed);
+void assay_canary_plant_ctest(struct assay_canary_bed *bed);
 void assay_canary_plant_pytest(struct assay_canary_bed *bed);
 void assay_canary_plant_unittest(struct assay_canary_bed *bed);
 

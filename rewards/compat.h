@@ -7,11 +7,12 @@
 //
 //   swebench  swebench 5: the row's log parser between the markers, exit status
 //             after them, fail_only, truncated ids, empty lists that count as passed
-//   swesmith  its snapshot of 2025-06: a test that the log does not name passed
-//   r2e       R2E-Gym: the tests of pytest's short summary are exactly the
-//             expected ones, each with its expected status
+//   swesmith  swesmith 0.0.9: "id STATUS" lines of pytest -v; a skipped test is
+//             neither a success nor a failure, and empty lists count as passed
+//   r2e       R2E-Gym: the tests that pytest's short summary names are exactly
+//             the expected ones, and each PASSED
 //   pro       SWE-bench Pro: every expected test PASSED, nothing else counts
-//   rebench   SWE-rebench V2: the same, names without the times behind them
+//   rebench   SWE-rebench V2: the same, ids without the times behind them
 #ifndef ASSAY_REWARDS_COMPAT_H
 #define ASSAY_REWARDS_COMPAT_H
 
@@ -58,8 +59,20 @@ ASSAY_MUST_USE enum assay_status assay_swebench_grade(struct assay_swebench_repo
 struct assay_bytes assay_swebench_file(
         struct assay_bytes output, int exit_code, struct assay_arena *arena);
 
-// As assay_judge(), by the rules of `compat` (not NONE). A run that did not end in time or that
-// the box refused is judged as assay_judge() does: those graders have no word for it.
+// Can the mode read what this instance's tests print? Needs a parser: the instance's own, that of
+// its repository, or that of its framework.
+bool assay_compat_applies(enum assay_compat compat, const struct assay_instance *instance,
+        const struct assay_framework *framework);
+
+// What a mode makes of a bare test log; the same record for all of them.
+ASSAY_MUST_USE enum assay_status assay_compat_grade(struct assay_swebench_report *out,
+        enum assay_compat compat, const struct assay_instance *instance,
+        const struct assay_log_parser *parser, struct assay_bytes output, int exit_code,
+        struct assay_arena *arena, struct assay_error *err);
+
+// As assay_judge(), by the rules of `compat` (not NONE, and one that applies). A run that did not
+// end in time or that the box refused is judged as assay_judge() does: those graders have no word
+// for it.
 ASSAY_MUST_USE enum assay_status assay_judge_compat(struct assay_verdict *verdict,
         struct assay_judgement *judgement, const struct assay_instance *instance,
         const struct assay_framework *framework, const struct assay_evidence *evidence,

@@ -17,7 +17,9 @@ static bool matches(struct assay_bytes log, const char *pattern, struct assay_ar
         struct assay_regex_match *match, bool *no_memory)
 {
     struct assay_log_map map = {0};
-    struct assay_log_run run = {.map = &map, .arena = arena};
+    struct assay_log_run run = {.map = &map,
+            .arena = arena,
+            .work_left = ASSAY_LOG_WORK_SPARE + ASSAY_LOG_WORK_FACTOR * log.len};
     struct assay_regex *regex = assay_log_regex(&run, pattern, ASSAY_REGEX_LINES);
     const bool found =
             assay_log_search(&run, regex, (struct assay_text){log.data, log.len}, 0, match);
@@ -30,11 +32,11 @@ static bool matches(struct assay_bytes log, const char *pattern, struct assay_ar
 static const char suite_ran[] =
         "Executed [1-9]" PY_D "* of " PY_D "+"
         "|TOTAL: [1-9]" PY_D "* (?:SUCCESS|FAILED)"
-        "|[1-9]" PY_D "* passing"
+        "|[1-9]" PY_D "*" ONE_STEP " passing"
         "|Tests:" PY_S "+[1-9]" PY_D "*"
         "|Test Suites:" PY_S "+(?:" PY_D "+ " PY_W "+, )*[1-9]" PY_D "* total"
         "|^# tests [1-9]" PY_D "*"
-        "|[1-9]" PY_D "* specs?, " PY_D "+ failures?"
+        "|[1-9]" PY_D "*" ONE_STEP " specs?, " PY_D "+ failures?"
         "|': ok$";
 
 static bool has(struct assay_bytes text, const char *part)
@@ -328,16 +330,18 @@ struct assay_swebench_infra assay_swebench_classify(struct assay_bytes log)
 struct assay_bytes assay_swebench_file(
         struct assay_bytes output, int exit_code, struct assay_arena *arena)
 {
+    static const char head[] = "+ : '" START_MARK "'\n";
     const char *end = output.len > 0 && output.data[output.len - 1] != '\n' ? "\n" : "";
-    char *head = assay_arena_strdup(arena, "+ : '" START_MARK "'\n");
-    char *tail =
+    const char *tail =
             assay_arena_printf(arena, "%s+ : '" END_MARK "'\n" EXIT_MARK ": %d\n", end, exit_code);
-    const size_t len =
-            (head != NULL ? strlen(head) : 0) + output.len + (tail != NULL ? strlen(tail) : 0);
-    char *file = assay_arena_alloc(arena, len + 1);
+    const size_t tail_len = tail != NULL ? strlen(tail) : 0;
+    char *file = assay_arena_alloc(arena, strlen(head) + output.len + tail_len + 1);
+    char *at = file;
 
-    if (head == NULL || tail == NULL || file == NULL)
+    if (tail == NULL || file == NULL)
         return (struct assay_bytes){NULL, 0};
-    memcpy(mempcpy(mempcpy(file, head, strlen(head)), output.data, output.len), tail, strlen(tail));
-    return (struct assay_bytes){file, len};
+    at = mempcpy(at, head, strlen(head));
+    at = mempcpy(at, output.data != NULL ? output.data : "", output.len);
+    at = mempcpy(at, tail, tail_len);
+    return (struct assay_bytes){file, (size_t)(at - file)};
 }

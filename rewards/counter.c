@@ -51,6 +51,7 @@ struct counter {
     bool everywhere; // the base's lines, too
     bool all;        // every line that holds an expected value; else one of each test
     bool described;
+    bool one;       // of the lines
     size_t changed; // lines in all
 };
 
@@ -98,30 +99,63 @@ struct replaced {
     const char *by;
 };
 
+// All lines that hold an expected value, or one of each test: any of those that are sure, or else
+// any of the others.
 static size_t choose_lines(struct counter *counter, struct assay_text text,
         enum assay_counter_shape shape, struct replaced *out, size_t room)
 {
     const bool all = counter->all || shape == ASSAY_COUNTER_DATA;
     struct assay_text rest = text, line;
     size_t count = 0, seen = 0;
+    bool sure = false, best_sure = false;
 
     while (count < room && assay_text_line(&rest, &line)) {
         const char *by = NULL;
 
-        if (assay_counter_begins_test(line))
+        if (assay_counter_begins_test(line)) {
             seen = 0;
+            best_sure = false;
+        }
         if (is_of_base(counter, line))
             continue;
-        by = assay_counter_line(&counter->bed, line, shape, counter->described);
-        if (by == NULL)
+        by = assay_counter_line(&counter->bed, line, shape, counter->described, &sure);
+        if (by == NULL || (best_sure && !sure && !all))
             continue;
-        if (all || seen == 0)
+        if (all || seen == 0) {
             out[count++] = (struct replaced){line, by};
-        else if (assay_canary_once_in(&counter->bed, seen + 1))
+        } else if ((sure && !best_sure) || assay_canary_once_in(&counter->bed, seen + 1)) {
             out[count - 1] = (struct replaced){line, by};
-        seen++;
+        }
+        seen = sure && !best_sure ? 1 : seen + 1;
+        best_sure = best_sure || sure;
     }
     return count;
+}
+
+static void put_lines(struct counter *counter, const struct assay_canary_file *file,
+        const struct replaced *lines, size_t count)
+{
+    struct assay_canary_bed *bed = &counter->bed;
+    const struct assay_text text = {file->content.data, file->content.len};
+    size_t from = 0;
+    struct assay_buf buf;
+
+    assay_buf_init(&buf, 2 * text.len + 4096 * count);
+    for (size_t i = 0; i < count; i++) {
+        const size_t at = (size_t)(lines[i].line.data - text.data);
+
+        assay_buf_add(&buf, text.data + from, at - from);
+        assay_buf_adds(&buf, lines[i].by);
+        from = at + lines[i].line.len;
+    }
+    assay_buf_add(&buf, text.data + from, text.len - from);
+    bed->files[bed->file_count] = *file;
+    bed->files[bed->file_count].content =
+            (struct assay_bytes){assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
+    if (buf.failed || bed->files[bed->file_count].content.data == NULL)
+        bed->no_memory = true;
+    assay_buf_free(&buf);
+    bed->file_count++;
 }
 
 static void change_file(struct counter *counter, const struct assay_canary_file *file)
@@ -129,8 +163,7 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
     struct assay_canary_bed *bed = &counter->bed;
     const struct assay_text text = {file->content.data, file->content.len};
     struct replaced *lines = NULL;
-    size_t count = 0, room = 1, from = 0;
-    struct assay_buf buf;
+    size_t count = 0, room = 1;
 
     for (size_t i = 0; i < text.len; i++)
         room += text.data[i] == '\n';
@@ -144,23 +177,14 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
     count = choose_lines(counter, text, assay_counter_shape_of(file->path), lines, room);
     if (count == 0)
         return;
-    assay_buf_init(&buf, 2 * text.len + 4096 * count);
-    for (size_t i = 0; i < count; i++) {
-        const size_t at = (size_t)(lines[i].line.data - text.data);
-
-        assay_buf_add(&buf, text.data + from, at - from);
-        assay_buf_adds(&buf, lines[i].by);
-        from = at + lines[i].line.len;
-    }
-    assay_buf_add(&buf, text.data + from, text.len - from);
-    bed->files[bed->file_count] = *file;
-    bed->files[bed->file_count].content = (struct assay_bytes){
-            assay_arena_memdup(bed->arena, buf.data, buf.len), buf.len};
-    if (buf.failed || bed->files[bed->file_count].content.data == NULL)
-        bed->no_memory = true;
-    assay_buf_free(&buf);
-    bed->file_count++;
     counter->changed += count;
+    if (!counter->one) {
+        put_lines(counter, file, lines, count);
+    } else if (assay_canary_below(bed, counter->changed) < count) {
+        // One of all lines so far: it takes the place of the one before.
+        bed->file_count = 0;
+        put_lines(counter, file, &lines[assay_canary_below(bed, count)], 1);
+    }
 }
 
 static void change_files(struct counter *counter)
@@ -184,7 +208,7 @@ static bool says_lines(const char *framework)
 
 enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
         const struct assay_instance *instance, const struct assay_canary_source *source,
-        uint64_t seed, struct assay_arena *arena, struct assay_error *err)
+        uint64_t seed, bool one, struct assay_arena *arena, struct assay_error *err)
 {
     struct counter *counter = assay_arena_alloc(arena, sizeof(*counter));
 
@@ -192,8 +216,9 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
     *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
             .all = says_lines(instance->framework),
+            .one = one,
             .described = says_lines(instance->framework)};
-    assay_rng_seed(&counter->bed.rng, seed, STREAM);
+    counter->bed.random = seed ^ STREAM;
     change_files(counter);
     if (counter->changed == 0) {
         counter->everywhere = true;
@@ -209,17 +234,34 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
 // --- what it says
 // ---------------------------------------------------------------------------------
 
-// Another id of a function of FAIL_TO_PASS, which the run itself did not know.
-static bool is_new_parameter(const struct assay_instance *instance,
-        const struct assay_outcome *first, const char *id)
+static bool is_of_function(const struct assay_instance *instance, const char *id)
 {
     const size_t len = function_length(id);
 
-    if (id[len] == '\0' || assay_outcome_find(first, id) != ASSAY_TEST_MISSING)
-        return false;
     for (size_t i = 0; i < instance->fail_to_pass.count; i++)
         if (function_length(instance->fail_to_pass.items[i]) == len &&
                 strncmp(instance->fail_to_pass.items[i], id, len) == 0)
+            return true;
+    return false;
+}
+
+// Another id of a function of FAIL_TO_PASS, which the run itself did not know.
+static bool is_new_parameter(
+        const struct assay_instance *instance, const struct assay_outcome *first, const char *id)
+{
+    return id[function_length(id)] != '\0' &&
+            assay_outcome_find(first, id) == ASSAY_TEST_MISSING && is_of_function(instance, id);
+}
+
+bool assay_counter_spoke(
+        const struct assay_instance *instance, const struct assay_outcome *counter)
+{
+    for (size_t i = 0; i < instance->fail_to_pass.count; i++)
+        if (assay_match_id(counter, instance->fail_to_pass.items[i], instance->rules) !=
+                ASSAY_TEST_MISSING)
+            return true;
+    for (size_t i = 0; i < counter->count; i++)
+        if (is_of_function(instance, counter->results[i].id))
             return true;
     return false;
 }
@@ -228,8 +270,8 @@ enum assay_status assay_counter_passed(struct assay_strings *out,
         const struct assay_instance *instance, const struct assay_outcome *first,
         const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err)
 {
-    const char **items = assay_arena_array(
-            arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
+    const char **items =
+            assay_arena_array(arena, instance->fail_to_pass.count + counter->count, sizeof(*items));
     size_t count = 0;
 
     if (items == NULL)

@@ -2,18 +2,19 @@
 // counter_text.c - which number or string of a line is an expected value, and another one for it.
 //
 // Guesses: a wrong one makes a counter-run that tells nothing, never a wrong verdict.
+#include "rewards/counter_text.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include "rewards/counter_text.h"
 
 #define TOKENS_MAX 64
 #define LINE_BYTES_MAX 4096
 
 struct token {
     size_t begin, end; // of the digits, or of what stands in the quotes
+    size_t depth;      // brackets around it
     bool is_string;
 };
 struct tokens {
@@ -38,7 +39,7 @@ static size_t string_end(struct assay_text line, size_t at)
 // Numbers and strings outside of words and comments.
 static void list_tokens(struct tokens *out, struct assay_text line, enum assay_counter_shape shape)
 {
-    size_t at = 0;
+    size_t at = 0, depth = 0;
 
     out->count = 0;
     while (at < line.len && out->count < TOKENS_MAX) {
@@ -49,7 +50,7 @@ static void list_tokens(struct tokens *out, struct assay_text line, enum assay_c
 
             if (end >= line.len)
                 return; // it goes on in the next line
-            out->items[out->count++] = (struct token){at + 1, end, true};
+            out->items[out->count++] = (struct token){at + 1, end, depth, true};
             at = end + 1;
         } else if (is_word(c)) {
             const size_t begin = at;
@@ -57,8 +58,10 @@ static void list_tokens(struct tokens *out, struct assay_text line, enum assay_c
             while (at < line.len && is_word(line.data[at]))
                 at++;
             if (strspn(line.data + begin, "0123456789") >= at - begin)
-                out->items[out->count++] = (struct token){begin, at, false};
+                out->items[out->count++] = (struct token){begin, at, depth, false};
         } else {
+            depth += strchr("([{", c) != NULL;
+            depth -= strchr(")]}", c) != NULL && depth > 0;
             at++;
         }
     }
@@ -108,8 +111,7 @@ static const struct token *beside_operator(const struct tokens *tokens, struct a
 
                 if (token->end <= at)
                     before = token;
-                else if (stop >= at + len &&
-                        memchr(line.data + at, ';', stop - at) == NULL &&
+                else if (stop >= at + len && memchr(line.data + at, ';', stop - at) == NULL &&
                         memmem(line.data + at, stop - at, "&&", 2) == NULL &&
                         memmem(line.data + at, stop - at, "||", 2) == NULL &&
                         memmem(line.data + at, stop - at, " and ", 5) == NULL)
@@ -143,6 +145,33 @@ static bool is_at_end(struct assay_text line, const struct token *token)
     return true;
 }
 
+// A line that brings in other files: another name there ends the whole run.
+static bool brings_in(struct assay_text line)
+{
+    static const char *const words[] = {"#include", "#import", "import ", "import(", "from ", "use ", "require ",
+            "require(", "require_relative ", "source ", ". ", "load ", "package ", "extern ",
+            "mod ", "include ", "include(", "@import"};
+    const struct assay_text inner = assay_text_trim(line);
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (assay_text_skip(&(struct assay_text){inner.data, inner.len}, words[i]))
+            return true;
+    return assay_text_has(line, "require(") || assay_text_has(line, "import(");
+}
+
+// Of a list of imports: one string, perhaps behind another name for it.
+static bool is_import(struct assay_text line)
+{
+    const struct assay_text inner = assay_text_trim(line);
+    size_t at = 0;
+
+    while (at < inner.len &&
+            (is_word(inner.data[at]) || inner.data[at] == ' ' || inner.data[at] == '\t' ||
+                    inner.data[at] == '.'))
+        at++;
+    return at < inner.len && inner.data[at] == '"' && string_end(inner, at) + 1 == inner.len;
+}
+
 // A row of a table: nothing but values.
 static bool is_row(struct assay_text line)
 {
@@ -152,29 +181,43 @@ static bool is_row(struct assay_text line)
             strchr(",)]}\"'0123456789", inner.data[inner.len - 1]) != NULL;
 }
 
-const char *assay_counter_line(
-        struct assay_canary_bed *bed, struct assay_text line, enum assay_counter_shape shape,
-        bool described)
+// Of the arguments of a call, or the values of a row: the last that no call of its own is around.
+static const struct token *outermost(
+        const struct tokens *tokens, struct assay_text line, bool described)
+{
+    const struct token *found = NULL;
+    size_t count = tokens->count;
+
+    // What a test is called is its id.
+    if (described && tokens->items[count - 1].is_string &&
+            is_at_end(line, &tokens->items[count - 1]))
+        count--;
+    for (size_t i = 0; i < count; i++)
+        if (found == NULL || tokens->items[i].depth <= found->depth)
+            found = &tokens->items[i];
+    return found;
+}
+
+const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text line,
+        enum assay_counter_shape shape, bool described, bool *sure)
 {
     struct tokens tokens;
     const struct token *token = NULL;
 
-    if (line.len > LINE_BYTES_MAX)
+    *sure = false;
+    if (line.len > LINE_BYTES_MAX ||
+            (shape != ASSAY_COUNTER_DATA && brings_in(line)) ||
+            (shape == ASSAY_COUNTER_C && is_import(line)))
         return NULL;
     list_tokens(&tokens, line, shape);
     if (tokens.count == 0)
         return NULL;
-    if (shape == ASSAY_COUNTER_DATA) {
-        token = &tokens.items[tokens.count - 1];
-        return change(bed, line, token);
-    }
+    if (shape == ASSAY_COUNTER_DATA)
+        return change(bed, line, &tokens.items[tokens.count - 1]);
     token = beside_operator(&tokens, line);
-    if (token == NULL && (has_call(line) || is_row(line))) {
-        token = &tokens.items[tokens.count - 1];
-        // What a test is called is its id.
-        if (described && token->is_string && is_at_end(line, token))
-            token = tokens.count > 1 ? token - 1 : NULL;
-    }
+    *sure = token != NULL;
+    if (token == NULL && (has_call(line) || is_row(line)))
+        token = outermost(&tokens, line, described);
     return token != NULL ? change(bed, line, token) : NULL;
 }
 

@@ -13,9 +13,9 @@ enum assay_counter_shape {
 enum assay_counter_shape assay_counter_shape_of(const char *path);
 
 // The line with another expected value; NULL: none is seen in it. `described`: a string at its end
-// is what the test is called.
+// is what the test is called. *sure: it stands beside an operator of comparison.
 const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text line,
-        enum assay_counter_shape shape, bool described);
+        enum assay_counter_shape shape, bool described, bool *sure);
 
 // Does a function or test begin here?
 bool assay_counter_begins_test(struct assay_text line);

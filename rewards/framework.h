@@ -75,6 +75,7 @@ struct assay_framework {
     const char *about;                 // one line for `assay suite show` and the docs table
     enum assay_evidence_kind evidence; // with its channel present
     bool channel_required;             // no channel, no positive evidence
+    bool clock_blind; // its programs ask the kernel for the time: a preloaded library is not asked
     const char *const *env; // "NAME=value"; PATH and PYTHONPATH are put before the recipe's
     // Names to read from ASSAY_OUT_DIR after death, "*.xml" for every such file; NULL-terminated.
     const char *const *out_files;
@@ -96,11 +97,20 @@ struct assay_framework {
             struct assay_error *err);
     // Could its reader report a test of this id? NULL: of every one.
     bool (*emits)(const char *id);
-    bool clock_blind; // its programs ask the kernel for the time: a preloaded library is not asked
     enum assay_status (*read)(const struct assay_evidence *evidence, struct assay_reading *out,
             struct assay_arena *arena, struct assay_error *err);
+    // The field's parser of such logs (logs.h); NULL: it has none. Where `read` is NULL it is what
+    // reads them, and "" means the one that the instance names.
+    const char *log_parser;
     void (*plant)(struct assay_canary_bed *bed); // draws its canaries; NULL: it can have none
+    // What is tested can write the channel: without a canary, evidence is weak.
+    bool canaries_needed;
 };
+
+// What the row makes of evidence, by its reader or by its log parser.
+ASSAY_MUST_USE enum assay_status assay_framework_read(const struct assay_framework *framework,
+        const struct assay_instance *instance, const struct assay_evidence *evidence,
+        struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
 
 const struct assay_framework *assay_framework_find(const char *name); // NULL: none
 const struct assay_framework *assay_framework_table(size_t *count);

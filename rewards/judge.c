@@ -372,8 +372,8 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
 
 static enum assay_status judge_begin(struct judge *judge, struct assay_error *err)
 {
-    enum assay_status status =
-            judge->framework->read(judge->evidence, &judge->reading, judge->arena, err);
+    enum assay_status status = assay_framework_read(
+            judge->framework, judge->instance, judge->evidence, &judge->reading, judge->arena, err);
 
     if (status != ASSAY_OK)
         return assay_wrap(err, "read the results of %s", judge->framework->name);
@@ -392,7 +392,8 @@ static enum assay_status judge_begin(struct judge *judge, struct assay_error *er
 static enum assay_evidence_kind evidence_kind(const struct judge *judge)
 {
     const struct assay_canary_plan *plan = judge->evidence->canaries;
-    const bool bare = judge->framework->plant != NULL && plan != NULL && plan->count == 0;
+    const bool bare = plan != NULL &&
+            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent);
 
     return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
                     !bare

@@ -31,7 +31,11 @@ static void put_all(struct assay_log_run *run, struct assay_text text, struct as
 // mocha --reporter min: "  1) suite name:", to the line that names the error.
 void assay_parse_eslint(struct assay_log_run *run)
 {
-    put_squeezed(run, assay_log_regex(run, PY_S "{2}" PY_D "+\\)((?s).*?)" PY_S "+.*Error", 0), 1);
+    put_squeezed(run,
+            assay_log_regex(run,
+                    PY_S "{2}" PY_D "+\\)" TO_TEXT_END "((?s).*?)" PY_S "+" TO_LINE_END ".*Error",
+                    0),
+            1);
 }
 
 // Karma in three browsers.
@@ -42,12 +46,12 @@ void assay_parse_bpmn(struct assay_log_run *run)
     static const struct {
         const char *pattern;
         unsigned group;
-    } browsers[] = {{PHANTOM "[" PY_D ".]+\\)" PY_S "(.*)FAILED\\n", 1},
-            {PHANTOM "x86_64\\)" PY_S "(.*)FAILED\\n", 1},
-            {"Chrome" PY_S "Headless" PY_S "(.*)" PY_S "\\(Linux" PY_S "x86_64\\)" PY_S
-             "(.*)FAILED\\n",
+    } browsers[] = {{PHANTOM "[" PY_D ".]+\\)" PY_S TO_LINE_END "(.*)FAILED\\n", 1},
+            {PHANTOM "x86_64\\)" PY_S TO_LINE_END "(.*)FAILED\\n", 1},
+            {"Chrome" PY_S "Headless" PY_S TO_LINE_END "(.*)" PY_S "\\(Linux" PY_S
+             "x86_64\\)" PY_S TO_LINE_END "(.*)FAILED\\n",
                     2},
-            {HEADLESS "[" PY_D ".]+\\)" PY_S "(.*)FAILED\\n", 1}};
+            {HEADLESS "[" PY_D ".]+\\)" PY_S TO_LINE_END "(.*)FAILED\\n", 1}};
 #undef PHANTOM
 #undef HEADLESS
 
@@ -59,9 +63,11 @@ void assay_parse_bpmn(struct assay_log_run *run)
 void assay_parse_openlayers(struct assay_log_run *run)
 {
 #define LINUX PY_S "[" PY_D ".]+" PY_S "\\(Linux" PY_S PY_NS "+\\)" PY_S
-    static const char *const patterns[] = {"Chrome" PY_S "Headless" LINUX "(.*)" PY_S "FAILED\\n",
-            "Chrome" LINUX "(.*)FAILED\\n",
-            "^" PY_S "{2}" PY_D "+\\)((?s).*?)Error:", "^case" PY_S "(.*):" PY_S "mismatch", NULL};
+    static const char *const patterns[] = {"Chrome" PY_S "Headless" LINUX TO_LINE_END "(.*)" PY_S
+                                           "FAILED\\n",
+            "Chrome" LINUX TO_LINE_END "(.*)FAILED\\n",
+            "^" PY_S "{2}" PY_D "+\\)" TO_TEXT_END "((?s).*?)Error:",
+            "^case" PY_S "(.*):" PY_S "mismatch", NULL};
 #undef LINUX
 
     for (size_t i = 0; patterns[i] != NULL; i++)
@@ -73,7 +79,9 @@ void assay_parse_chart(struct assay_log_run *run)
 {
 #define BLANK "(?![\\r\\n])" PY_S
     put_all(run, assay_py_plain(run, run->text),
-            assay_log_regex(run, "Chrome" PY_S "[" PY_D ".]+" BLANK "\\(.+?\\)" BLANK "(.*)FAILED$",
+            assay_log_regex(run,
+                    "Chrome" PY_S "[" PY_D ".]+" BLANK "\\(" TO_LINE_END ".+?\\)" BLANK TO_LINE_END
+                    "(.*)FAILED$",
                     ASSAY_REGEX_LINES),
             1);
 #undef BLANK
@@ -143,7 +151,8 @@ static size_t count_of(struct assay_text text, struct assay_text part)
 // tags that one closing tag left open stay.
 static struct assay_text without_xml(struct assay_log_run *run, struct assay_text log)
 {
-    struct assay_regex *element = assay_log_regex(run, "<(" PY_W "+)>(?s:.*?)</\\1>", 0);
+    struct assay_regex *element =
+            assay_log_regex(run, "<(" PY_W "+)>" TO_TEXT_END "(?s:.*?)</\\1>", 0);
     size_t work_left = XML_WORK_MAX;
     struct assay_regex_match match;
     char *made;
@@ -199,8 +208,8 @@ static void put_p5js(struct assay_log_run *run, struct assay_text names)
 
 void assay_parse_p5js(struct assay_log_run *run)
 {
-    struct assay_regex *numbered =
-            assay_log_regex(run, "^" PY_S "*" PY_D "+\\)((?s).{0,1000}?):", ASSAY_REGEX_LINES);
+    struct assay_regex *numbered = assay_log_regex(
+            run, "^" PY_S "*" ONE_STEP PY_D "+\\)((?s).{0,1000}?):", ASSAY_REGEX_LINES);
     struct assay_text log = without_json(run, assay_py_plain(run, run->text));
     struct assay_regex_match match;
 

@@ -69,7 +69,8 @@ void assay_parse_maven(struct assay_log_run *run)
 // "Class > method PASSED", where the status may come on a later line of its own.
 void assay_parse_gradle(struct assay_log_run *run)
 {
-    struct assay_regex *both = assay_log_regex(run, "([^>].+)" PY_S "+(PASSED|FAILED)$", 0);
+    struct assay_regex *both =
+            assay_log_regex(run, "([^>].+)" PY_S "+" ONE_STEP "(PASSED|FAILED)$", 0);
     struct assay_regex *alone =
             assay_log_regex(run, "[^>]" PY_NS "*" PY_S "+>" PY_S "+" PY_NS "+$", 0);
     struct assay_text rest = run->text, line, pending = {NULL, 0};

@@ -108,8 +108,8 @@ static size_t put_utf8(char *out, unsigned c)
     return len;
 }
 
-// Behind "\u". A half of a pair alone is a character that UTF-8 has not: *lone.
-static bool read_unicode(struct json *json, unsigned *c, bool *lone)
+// Behind "\u". A half of a pair alone is a character that UTF-8 has not: it becomes U+FFFD.
+static bool read_unicode(struct json *json, unsigned *c)
 {
     const char *after;
     unsigned low;
@@ -124,11 +124,12 @@ static bool read_unicode(struct json *json, unsigned *c, bool *lone)
         }
         json->at = after; // what follows is a character of its own, or a fault of its own
     }
-    *lone |= *c >= 0xd800 && *c < 0xe000;
+    if (*c >= 0xd800 && *c < 0xe000)
+        *c = 0xfffd;
     return true;
 }
 
-static bool read_escape(struct json *json, char **out, bool *lone)
+static bool read_escape(struct json *json, char **out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     const char *known;
@@ -137,7 +138,7 @@ static bool read_escape(struct json *json, char **out, bool *lone)
     if (json->at == json->end)
         return malformed(json);
     if (take(json, 'u')) {
-        if (!read_unicode(json, &c, lone))
+        if (!read_unicode(json, &c))
             return false;
         *out += put_utf8(*out, c);
         return true;
@@ -150,13 +151,11 @@ static bool read_escape(struct json *json, char **out, bool *lone)
     return true;
 }
 
-// The text behind an opening quote, to the closing one. With `keep` *text is made of it; its data
-// is NULL when the text cannot be an id of ours.
+// The text behind an opening quote, to the closing one. With `keep` *text is made of it.
 static bool read_string(struct json *json, bool keep, struct assay_text *text, bool *empty)
 {
     const char *quote = json->at;
     char *made = NULL, *out, spare[8];
-    bool lone = false;
 
     while (quote < json->end && *quote != '"')
         quote += *quote == '\\' && quote + 1 < json->end ? 2 : 1;
@@ -174,19 +173,19 @@ static bool read_string(struct json *json, bool keep, struct assay_text *text, b
         if (!keep)
             out = spare;
         if (take(json, '\\')) {
-            if (!read_escape(json, &out, &lone))
+            if (!read_escape(json, &out))
                 return false;
         } else {
             *out++ = *json->at++;
         }
     }
-    *text = (struct assay_text){lone || !keep ? NULL : made, keep ? (size_t)(out - made) : 0};
+    *text = (struct assay_text){made, keep ? (size_t)(out - made) : 0};
     return true;
 }
 
 // --- the rest ------------------------------------------------------------------------------------
 
-static bool digit(const struct json *json)
+static bool at_digit(const struct json *json)
 {
     return json->at < json->end && *json->at >= '0' && *json->at <= '9';
 }
@@ -196,26 +195,26 @@ static bool read_number(struct json *json)
     const char *back;
 
     (void)take(json, '-');
-    if (!digit(json))
+    if (!at_digit(json))
         return malformed(json);
     if (!take(json, '0'))
-        while (digit(json))
+        while (at_digit(json))
             json->at++;
     // A point or an "e" without digits behind it is not the number's.
     back = json->at;
     if (take(json, '.')) {
-        if (!digit(json))
+        if (!at_digit(json))
             json->at = back;
-        while (digit(json))
+        while (at_digit(json))
             json->at++;
     }
     back = json->at;
     if (take(json, 'e') || take(json, 'E')) {
         if (!take(json, '+'))
             (void)take(json, '-');
-        if (!digit(json))
+        if (!at_digit(json))
             json->at = back;
-        while (digit(json))
+        while (at_digit(json))
             json->at++;
     }
     return true;

@@ -32,7 +32,7 @@ const struct assay_log_lines assay_lines_tap = {.pattern = "(ok|not ok) " PY_D "
         .id_group = 2,
         .words = {{"ok", PASSED}, {"not ok", FAILED}}};
 const struct assay_log_lines assay_lines_gotest = {
-        .pattern = "--- (PASS|FAIL|SKIP): (.+) \\(.+\\)$",
+        .pattern = "--- (PASS|FAIL|SKIP): (.+) \\(" TO_LINE_END ".+\\)$",
         .word_group = 1,
         .id_group = 2,
         .words = {{"PASS", PASSED}, {"FAIL", FAILED}, {"SKIP", SKIPPED}}};
@@ -42,7 +42,8 @@ const struct assay_log_lines assay_lines_cargo = {
         .id_group = 1,
         .words = {{"ok", PASSED}, {"FAILED", FAILED}}};
 const struct assay_log_lines assay_lines_googletest = {
-        .pattern = ".*\\[" PY_S "*(OK|FAILED)" PY_S "*\\]" PY_S "(.*)" PY_S "\\(.*\\)$",
+        .pattern = ".*\\[" PY_S "*(OK|FAILED)" PY_S "*\\]" PY_S TO_LINE_END "(.*)" PY_S
+                   "\\(" TO_LINE_END ".*\\)$",
         .word_group = 1,
         .id_group = 2,
         .words = {{"OK", PASSED}, {"FAILED", FAILED}}};
@@ -52,7 +53,7 @@ const struct assay_log_lines assay_lines_redis = {.pattern = "\\[(ok|err|skip|ig
         .word_group = 1,
         .id_group = 2,
         .words = {{"ok", PASSED}, {"err", FAILED}, {"skip", SKIPPED}, {"ignore", SKIPPED}},
-        .failed_tail = PY_S "+in" PY_S "+" PY_NS "+$"};
+        .failed_tail = PY_S "+" ONE_STEP "in" PY_S "+" PY_NS "+$"};
 const struct assay_log_lines assay_lines_jq = {.pattern = PY_S "*(PASS|FAIL):" PY_S "(.+)$",
         .word_group = 1,
         .id_group = 2,
@@ -66,11 +67,12 @@ const struct assay_log_lines assay_lines_ant = {
         .word_group = 1,
         .id_group = 2,
         .words = {{"PASS", PASSED}, {"FAIL", FAILED}, {"ERR", FAILED}}};
-const struct assay_log_lines assay_lines_minitest = {.pattern = "(.+)\\. .*=.*(\\.|F|E).*$",
+const struct assay_log_lines assay_lines_minitest = {
+        .pattern = "(.+)\\. " TO_LINE_END ".*=" TO_LINE_END ".*(\\.|F|E).*$",
         .word_group = 2,
         .id_group = 1,
         .words = {{".", PASSED}, {"F", FAILED}, {"E", FAILED}}};
-const struct assay_log_lines assay_lines_cucumber = {.pattern = "(.*) \\.+(\\.|F)",
+const struct assay_log_lines assay_lines_cucumber = {.pattern = "(.*) " TO_LINE_END "\\.+(\\.|F)",
         .word_group = 2,
         .id_group = 1,
         .words = {{".", PASSED}, {"F", FAILED}}};
@@ -176,7 +178,8 @@ void assay_parse_phpunit(struct assay_log_run *run)
         const char *mark;
         enum assay_test_status status;
     } marks[] = {{"✔", PASSED}, {"✘", FAILED}, {"↩", SKIPPED}};
-    struct assay_regex *suite_line = assay_log_regex(run, "(" PY_W ".+) \\(.+\\)$", 0);
+    struct assay_regex *suite_line =
+            assay_log_regex(run, "(" PY_W ".+) \\(" TO_LINE_END ".+\\)$", 0);
     struct assay_text rest = run->text, line, suite = assay_text_of("None"), name;
     struct assay_regex_match match;
 

@@ -14,6 +14,8 @@
 
 #define ASSAY_LOG_REGEXES_MAX 12
 #define ASSAY_LOG_GROUPS_MAX 5
+#define ASSAY_LOG_WORK_SPARE ((size_t)1 << 27) // about four seconds
+#define ASSAY_LOG_WORK_FACTOR 8
 
 struct assay_regex; // a compiled pattern; owned by the run
 
@@ -25,6 +27,7 @@ struct assay_log_run {
     struct assay_arena *arena;
     struct assay_buf scratch; // an id being made
     size_t id_bytes_left;     // of all results: short lines must not repeat a long name for ever
+    size_t work_left;         // characters that patterns may look at again
     bool no_memory;
     struct assay_regex *regexes[ASSAY_LOG_REGEXES_MAX];
     size_t regex_count;
@@ -85,6 +88,13 @@ void assay_log_id_squeeze(struct assay_log_run *run, struct assay_text text);
 #define PY_D "\\p{Nd}"
 #define PY_WORD "\\p{L}\\p{N}_"
 #define PY_W "[" PY_WORD "]"
+
+// Cost. Where a pattern may look at the same text again and again, it says how far: each time a
+// match passes one of these, that much is taken from the work that a log may make. (Backtracking
+// on a line of n characters is n steps at most between two of them.)
+#define TO_LINE_END "(?C1)"
+#define TO_TEXT_END "(?C2)"
+#define ONE_STEP "(?C3)"
 
 enum { ASSAY_REGEX_LINES = 1 }; // ^ and $ also stand at line feeds (re.M)
 

@@ -245,11 +245,11 @@ static struct assay_text django_passed(struct assay_log_run *run, struct assay_t
 static void django_headline(struct assay_log_run *run, struct assay_text line, const char *word,
         enum assay_test_status status)
 {
-    struct assay_text name;
+    struct assay_text first, name;
 
     if (!assay_py_starts(line, word))
         return;
-    if (assay_py_word(&line, &name) && assay_py_word(&line, &name))
+    if (assay_py_word(&line, &first) && assay_py_word(&line, &name))
         assay_log_put(run, name, status);
     else
         assay_log_raise(run, "IndexError");
@@ -286,9 +286,10 @@ void assay_parse_django(struct assay_log_run *run)
 {
     // Three things that Django prints between a name and its "ok", at the ends of lines.
     static const char *const between[] = {"^(.*?)" PY_S "\\.\\.\\." PY_S
-                                          "Testing against Django installed in (?s:.*?)"
+                                          "Testing against Django installed in " TO_TEXT_END
+                                          "(?s:.*?)"
                                           " silenced\\)\\.\\nok$",
-            "^(.*?)" PY_S "\\.\\.\\." PY_S "Internal Server Error: /(.*)/\\nok$",
+            "^(.*?)" PY_S "\\.\\.\\." PY_S "Internal Server Error: /" TO_LINE_END "(.*)/\\nok$",
             "^(.*?)" PY_S "\\.\\.\\." PY_S
             "System check identified no issues \\(0 silenced\\)\\nok$",
             NULL};
@@ -307,24 +308,33 @@ void assay_parse_django(struct assay_log_run *run)
 
 // --- sympy ---------------------------------------------------------------------------------------
 
-// Headlines of failures first ("___ file.py:test ___"), then "test_name ok".
+// "___ file.py:test ___" in a line: from its first space to its last, around the last ".py:".
+static void sympy_headline(struct assay_log_run *run, struct assay_text line)
+{
+    struct assay_text before, file, test;
+
+    if (!assay_py_cut(line, " ", &before, &line) || !assay_py_rcut(line, " ", &line, &before) ||
+            !assay_py_rcut(line, ".py:", &file, &test))
+        return;
+    assay_log_id_begin(run);
+    assay_log_id_add(run, file);
+    assay_log_id_adds(run, ".py:");
+    assay_log_id_add(run, test);
+    assay_log_id_put(run, ASSAY_TEST_FAILED);
+}
+
+// Headlines of failures first, then "test_name ok".
 void assay_parse_sympy(struct assay_log_run *run)
 {
     static const struct {
         const char *suffix;
         enum assay_test_status status;
     } ends[] = {{" E", ASSAY_TEST_ERROR}, {" F", ASSAY_TEST_FAILED}, {" ok", ASSAY_TEST_PASSED}};
-    struct assay_regex *headline = assay_log_regex(run, "_* (.*)\\.py:(.*) _*", 0);
     struct assay_text rest = run->text, line, words, name;
-    struct assay_regex_match match;
 
-    for (size_t at = 0; assay_log_search(run, headline, run->text, at, &match); at = match.end) {
-        assay_log_id_begin(run);
-        assay_log_id_add(run, match.groups[1]);
-        assay_log_id_adds(run, ".py:");
-        assay_log_id_add(run, match.groups[2]);
-        assay_log_id_put(run, ASSAY_TEST_FAILED);
-    }
+    while (!assay_log_stopped(run) && assay_py_line(&rest, &line))
+        sympy_headline(run, line);
+    rest = run->text;
     while (!assay_log_stopped(run) && assay_py_line(&rest, &line)) {
         line = assay_py_strip(line);
         if (!assay_py_starts(line, "test_"))

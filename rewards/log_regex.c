@@ -21,6 +21,29 @@ struct assay_regex {
     pcre2_match_context *bounds;
 };
 
+#define CALLOUT_LINE 1
+#define CALLOUT_TEXT 2
+#define STEP_COST 8
+
+// Charge what lies before the match, as far as it may look.
+static int charge(pcre2_callout_block *block, void *user)
+{
+    struct assay_log_run *run = user;
+    const char *at = (const char *)block->subject + block->current_position;
+    const size_t left = block->subject_length - block->current_position;
+    const char *end = block->callout_number == CALLOUT_LINE ? memchr(at, '\n', left) : NULL;
+    size_t cost = STEP_COST;
+
+    if (end != NULL)
+        cost += (size_t)(end - at);
+    else if (block->callout_number == CALLOUT_LINE || block->callout_number == CALLOUT_TEXT)
+        cost += left;
+    if (cost > run->work_left)
+        return PCRE2_ERROR_CALLOUT;
+    run->work_left -= cost;
+    return 0;
+}
+
 static void regex_free(struct assay_regex *regex)
 {
     pcre2_match_context_free(regex->bounds);
@@ -61,6 +84,7 @@ struct assay_regex *assay_log_regex(struct assay_log_run *run, const char *patte
         run->no_memory = true;
         return NULL;
     }
+    (void)pcre2_set_callout(regex->bounds, charge, run);
     (void)pcre2_set_match_limit(regex->bounds, MATCH_STEPS_MAX);
     (void)pcre2_set_heap_limit(regex->bounds, MATCH_HEAP_KIB_MAX);
     run->regexes[run->regex_count++] = regex;
@@ -88,7 +112,7 @@ static bool run_match(struct assay_log_run *run, struct assay_regex *regex,
     memset(match, 0, sizeof(*match));
     match->start = ends[0];
     match->end = ends[1];
-    for (int i = 0; i < count && i < ASSAY_LOG_GROUPS_MAX; i++) {
+    for (size_t i = 0; i < (size_t)count && i < ASSAY_LOG_GROUPS_MAX; i++) {
         if (ends[2 * i] == PCRE2_UNSET)
             continue;
         match->groups[i] =

@@ -176,7 +176,7 @@ static void next_karma(struct assay_log_run *run)
     struct next next = {.failed = assay_log_regex(run, ".*?✗" PY_S "*(.*)", 0),
             .passed = assay_log_regex(run, ".*?✓" PY_S "*(.*)", 0)};
     struct assay_regex *message =
-            assay_log_regex(run, "AssertionError:" PY_S "+#((?s).*?)\\n\\n", 0);
+            assay_log_regex(run, "AssertionError:" PY_S "+#" TO_TEXT_END "((?s).*?)\\n\\n", 0);
     struct assay_text rest = assay_log_sub(run, message, assay_py_plain(run, run->text), ""), log;
     bool more = assay_py_cut(rest, " xvfb-run ", &log, &rest);
 
@@ -204,7 +204,7 @@ static void next_cypress_tests(struct assay_log_run *run, struct assay_regex *re
 static void next_cypress(struct assay_log_run *run)
 {
     struct assay_regex *suite_line =
-            assay_log_regex(run, "Running:(.*)\\)\\n{3}" PY_S "{2}(.*)\\n", 0);
+            assay_log_regex(run, "Running:" TO_LINE_END "(.*)\\)\\n{3}" PY_S "{2}(.*)\\n", 0);
     struct assay_regex *failed =
             assay_log_regex(run, "^" PY_S "{4}" PY_D "+\\)" PY_S "(.*)", ASSAY_REGEX_LINES);
     struct assay_regex *passed =
@@ -271,7 +271,7 @@ static void lighthouse_mocha(struct assay_log_run *run)
                     assay_log_regex(run, PY_D "+\\)" PY_S "(.*)" PY_S "\\(" PY_D "+m+s\\)", 0),
                     assay_log_regex(run, PY_D "+\\)" PY_S "(.*)", 0)},
             .begin = assay_log_regex(run, "running" PY_S PY_D "+" PY_S "test" PY_S "files", 0),
-            .end = assay_log_regex(run, PY_D "+" PY_S "passing", 0)};
+            .end = assay_log_regex(run, PY_D "+" ONE_STEP PY_S "passing", 0)};
     struct assay_regex_match match, after;
     bool more = assay_log_search(run, lighthouse.begin, run->text, 0, &match);
 
@@ -302,8 +302,8 @@ static void lighthouse_titles(struct assay_log_run *run, struct assay_regex *tit
 static void lighthouse_json(struct assay_log_run *run)
 {
     static const char command[] = "./node_modules/.bin/mocha --reporter json";
-    struct assay_regex *title =
-            assay_log_regex(run, "\"fullTitle\":" PY_S "\"(.*)\",\\n", ASSAY_REGEX_LINES);
+    struct assay_regex *title = assay_log_regex(
+            run, "\"fullTitle\":" PY_S "\"" TO_LINE_END "(.*)\",\\n", ASSAY_REGEX_LINES);
     struct assay_text rest, log;
     bool more = assay_py_cut(run->text, command, &log, &rest);
 

@@ -235,7 +235,8 @@ enum assay_status assay_log_parse(struct assay_log_map *out, const struct assay_
             .context = context,
             .map = &map,
             .arena = arena,
-            .id_bytes_left = ID_BYTES_SPARE + ID_BYTES_FACTOR * log.len};
+            .id_bytes_left = ID_BYTES_SPARE + ID_BYTES_FACTOR * log.len,
+            .work_left = ASSAY_LOG_WORK_SPARE + ASSAY_LOG_WORK_FACTOR * log.len};
 
     if (text.data == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to read a log of %zu bytes", log.len);

@@ -125,7 +125,8 @@ static bool is_test_folder(struct assay_text name)
     return false;
 }
 
-// The folder of tests that the path is in, with all that is in it. Other folders hold products, too.
+// The folder of tests that the path is in, with all that is in it. Other folders hold products,
+// too.
 static void push_folder(struct list *list, const char *front, struct assay_text path)
 {
     size_t begin = 0;
@@ -195,8 +196,7 @@ static void push_test_module(struct list *list, const char *id)
 
 static void push_tests(struct list *list, const struct assay_instance *instance)
 {
-    const struct assay_strings *const lists[] = {
-            &instance->fail_to_pass, &instance->pass_to_pass};
+    const struct assay_strings *const lists[] = {&instance->fail_to_pass, &instance->pass_to_pass};
 
     for (size_t i = 0; i < 2; i++) {
         if (strcmp(instance->framework, "unittest") != 0) {

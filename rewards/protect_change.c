@@ -24,8 +24,9 @@ static const char *const make_words[] = {"test", "check", "shell", "include", "e
         "make", "path", "prove", "eval", "define", "endef", "if", "else", "cc", "suffixes",
         "default", "all", NULL};
 static const char *const cmake_words[] = {"test", "include", "execute", "custom", "compiler",
-        "launcher", "will_fail", "expression", "macro", "function", "return", "subdirectory", "if",
-        "else", "while", "foreach", "block", "eval", "properties", "option(", NULL};
+        "launch", "cross", "emulator", "will_fail", "expression", "macro", "function", "return",
+        "subdirectory", "if", "else", "while", "foreach", "block", "eval", "properties", "option(",
+        NULL};
 static const char *const cargo_words[] = {"test", "harness", "build", "lib]", "profile", "patch",
         "replace", "path", "runner", "workspace", "bench", "autobins", "edition", NULL};
 static const char *const go_words[] = {"replace", "exclude", "toolchain", NULL};

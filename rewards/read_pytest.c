@@ -89,7 +89,8 @@ static void phase_record(
     if (strcmp(when, "collect") == 0)
         phases->collect_trouble++;
     add_phase(phases, reader->arena, id,
-            phase_said(when, outcome, xfail, marked == NULL || assay_json_bool(marked)) | (strcmp(when, "collect") == 0 ? 0 : RAN));
+            phase_said(when, outcome, xfail, marked == NULL || assay_json_bool(marked)) |
+                    (strcmp(when, "collect") == 0 ? 0 : RAN));
 }
 
 // The session counts failures as well; what it counted after the last test is no test's.

@@ -132,6 +132,10 @@ enum assay_status assay_python_replace_module(const struct assay_strings *argv, 
         const char *file, struct assay_strings *out, struct assay_arena *arena,
         struct assay_error *err);
 
+// `bash -c TEXT` with the commands of TEXT printed as they run; any other argv unchanged.
+enum assay_status assay_command_traced(const struct assay_strings *argv, struct assay_strings *out,
+        struct assay_arena *arena, struct assay_error *err);
+
 // --- the readers and rewriters of the table
 // -------------------------------------------------------
 

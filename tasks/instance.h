@@ -59,6 +59,8 @@ struct assay_instance {
     const char *recipe;            // name of a recipe of the suite
     struct assay_strings test_cmd; // argv
     const char *framework;         // name of a row of rewards/framework.h
+    const char *log_parser;        // the field's parser of its logs ("parse_log_jest"); NULL: none
+    const char *version;           // of the repository, as the row calls it; NULL: none
     enum assay_rules rules;
     bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
     struct assay_strings fail_to_pass, pass_to_pass;

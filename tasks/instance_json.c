@@ -12,7 +12,8 @@
 
 static const char *const instance_keys[] = {"schema", "instance_id", "repo", "base", "recipe",
         "test_cmd", "framework", "FAIL_TO_PASS", "PASS_TO_PASS", "task", "protected_allowed",
-        "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries"};
+        "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries", "log_parser",
+        "version"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
 static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir"};
 
@@ -88,13 +89,18 @@ static enum assay_status rules_fields(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
     const char *rules = "native";
-    const enum assay_status status = assay_fields_text_or(&rules, fields, "rules", err);
+    enum assay_status status = assay_fields_text_or(&rules, fields, "rules", err);
 
     if (status != ASSAY_OK)
         return status;
     if (strcmp(rules, "native") != 0 && strcmp(rules, "swebench") != 0)
         return assay_fields_fail(fields, "rules", err, "expected \"native\" or \"swebench\"");
     instance->rules = rules[0] == 's' ? ASSAY_RULES_SWEBENCH : ASSAY_RULES_NATIVE;
+    status = assay_fields_text_or(&instance->log_parser, fields, "log_parser", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_text_or(&instance->version, fields, "version", err);
+    if (status != ASSAY_OK)
+        return status;
     return assay_fields_bool_or(&instance->fail_only, fields, "fail_only", err);
 }
 
@@ -259,6 +265,10 @@ void assay_instance_write(struct assay_buf *out, const struct assay_instance *in
         assay_json_put_text(&w, "rules", "swebench");
     if (instance->fail_only)
         assay_json_put_bool(&w, "fail_only", true);
+    if (instance->log_parser != NULL)
+        assay_json_put_text(&w, "log_parser", instance->log_parser);
+    if (instance->version != NULL)
+        assay_json_put_text(&w, "version", instance->version);
     if (instance->no_canaries)
         assay_json_put_bool(&w, "canaries", false);
     assay_json_end_object(&w);

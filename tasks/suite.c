@@ -212,6 +212,15 @@ static void hash_hosts(
     hash_strings(sha, hosts);
 }
 
+// Only where it is said, for the same reason.
+static void hash_if_any(struct assay_sha256 *sha, const char *what, const char *text)
+{
+    if (text == NULL)
+        return;
+    assay_sha256_field_text(sha, what);
+    assay_sha256_field_text(sha, text);
+}
+
 // Not in it, because no verdict depends on them: repo, problem and tags, where
 // the base was read from (the tree says what it held), and the recipe's name.
 enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *suite,
@@ -247,6 +256,8 @@ enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *su
     assay_sha256_field(sha, instance->test_patch.data, instance->test_patch.len);
     hash_hosts(sha, "set-up reaches", &recipe->hosts);
     hash_hosts(sha, "tests reach", &instance->hosts);
+    hash_if_any(sha, "log parser", instance->log_parser);
+    hash_if_any(sha, "version", instance->version);
     assay_sha256_hex(sha, hex);
     assay_sha256_destroy(sha);
     return ASSAY_OK;

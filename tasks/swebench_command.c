@@ -8,8 +8,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SCRIPT_BYTES_MAX ((size_t)16 << 20)
 #define HEREDOC_BYTES_MAX 128
+#define PARSER_PREFIX "parse_log_"
 
-// The field's log parsers that one of our frameworks reads, without "parse_log_".
+// The field's log parsers, without "parse_log_", and which of our frameworks reads such suites.
 static const struct {
     const char *parser, *framework;
 } parsers[] = {
@@ -47,14 +48,47 @@ static const struct {
         {"junit_xml", "junit"},
         {"exit", "exit"},
         {"exit_code", "exit"},
+        {"jest", "jest"},
+        {"jest_json", "jest-json"},
+        {"vitest", "vitest"},
+        {"karma", "karma"},
+        {"highlightjs", "mocha"},
+        {"maven", "maven"},
+        {"gradle_custom", "gradle"},
+        {"ant", "ant"},
+        {"phpunit", "phpunit"},
+        {"minitest", "minitest"},
+        {"ruby_unit", "test-unit"},
+        {"cucumber", "cucumber"},
+        {"rspec_transformed_json", "rspec"},
+        {"googletest", "gtest"},
+        {"doctest", "doctest"},
+        {"sympy", "swebench-log"},
+        {"immutable_js", "swebench-log"},
+        {"calypso", "swebench-log"},
+        {"next", "swebench-log"},
+        {"lighthouse", "swebench-log"},
+        {"prismjs", "swebench-log"},
+        {"carbon", "swebench-log"},
+        {"react_pdf", "swebench-log"},
+        {"grommet", "swebench-log"},
+        {"quarto_cli", "swebench-log"},
+        {"eslint", "swebench-log"},
+        {"bpmn_js", "swebench-log"},
+        {"openlayers", "swebench-log"},
+        {"chart_js", "swebench-log"},
+        {"marked", "swebench-log"},
+        {"p5js", "swebench-log"},
+        {"redis", "swebench-log"},
+        {"jq", "swebench-log"},
+        {"micropython_test", "swebench-log"},
+        {"jekyll", "swebench-log"},
 };
 
 static const char *framework_of(const char *parser)
 {
-    static const char prefix[] = "parse_log_";
-
-    if (strncmp(parser, prefix, strlen(prefix)) == 0)
-        parser += strlen(prefix);
+    if (strncmp(parser, PARSER_PREFIX, strlen(PARSER_PREFIX)) == 0)
+        parser += strlen(PARSER_PREFIX);
     for (size_t i = 0; i < COUNT(parsers); i++) {
         if (strcmp(parsers[i].parser, parser) == 0)
             return parsers[i].framework;
@@ -257,6 +291,19 @@ static bool has(const struct assay_fields *fields, const char *key)
     return member != NULL && assay_json_type(member) != ASSAY_JSON_NULL;
 }
 
+// The parser under its full name, for `--compat` and for frameworks that read by it.
+static enum assay_status parser_field(struct assay_instance *instance,
+        const struct assay_fields *fields, const char *parser, struct assay_error *err)
+{
+    const bool full = strncmp(parser, PARSER_PREFIX, strlen(PARSER_PREFIX)) == 0;
+
+    instance->log_parser =
+            assay_arena_printf(fields->source->arena, "%s%s", full ? "" : PARSER_PREFIX, parser);
+    if (instance->log_parser == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", fields->source->file);
+    return ASSAY_OK;
+}
+
 static enum assay_status framework_field(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
@@ -269,7 +316,7 @@ static enum assay_status framework_field(
     if (instance->framework == NULL)
         return assay_fields_fail(
                 fields, "log_parser", err, "no framework reads what \"%.60s\" reads", parser);
-    return ASSAY_OK;
+    return parser_field(instance, fields, parser, err);
 }
 
 static enum assay_status eval_type_field(
@@ -334,5 +381,7 @@ enum assay_status assay_swebench_command(struct assay_instance *instance,
         status = framework_of_row(instance, fields, config, options, err);
     if (status == ASSAY_OK)
         status = eval_type_field(instance, fields, err);
+    if (status == ASSAY_OK && assay_json_text(assay_json_get(fields->object, "version")) != NULL)
+        status = assay_fields_text(&instance->version, fields, "version", err);
     return status;
 }

@@ -133,6 +133,8 @@ void assay_verdict_write(
     put_patch(&w, verdict);
     put_foreign(&w, "tier", verdict->tier);
     assay_json_put_text(&w, "evidence", evidence_names[verdict->evidence]);
+    if (verdict->compat != NULL)
+        put_foreign(&w, "compat", verdict->compat);
     put_usage(&w, &verdict->usage);
     put_attempts(&w, verdict);
     put_foreign(&w, "key", verdict->key);
@@ -228,6 +230,8 @@ static enum assay_status read_texts(
 
     for (size_t i = 0; i < COUNT(texts) && status == ASSAY_OK; i++)
         status = assay_fields_text(texts[i].out, fields, texts[i].key, err);
+    if (status == ASSAY_OK)
+        status = assay_fields_text_or(&verdict->compat, fields, "compat", err);
     if (status == ASSAY_OK)
         status = assay_fields_strings(&verdict->tamper, fields, "tamper", err);
     if (status == ASSAY_OK)

@@ -72,20 +72,21 @@ struct assay_shaped_reward {
     double reward; // their sum; NaN: not scored, or one could not be measured
 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of the written object
 struct assay_verdict {
     enum assay_task_kind kind;
     const char *run_id;
     const char *instance_id;
     bool scored; // false: resolved and reward are null (infrastructure)
     bool resolved;
+    bool patch_applied;
     double reward;      // 0 or 1 here; shaping comes later
     const char *reason; // one sentence for people
     enum assay_cause cause;
     enum assay_resolution resolution;
     struct assay_strings f2p_success, f2p_failure, p2p_success, p2p_failure;
-    struct assay_strings tamper; // what did not agree, one sentence each
-    struct assay_strings denied; // system calls refused
-    bool patch_applied;
+    struct assay_strings tamper;        // what did not agree, one sentence each
+    struct assay_strings denied;        // system calls refused
     struct assay_strings patch_dropped; // protected files whose changes were left out
     struct assay_hunk_record *hunks;
     size_t hunk_count;
@@ -101,6 +102,7 @@ struct assay_verdict {
     const struct assay_localize_score *localize;
     const struct assay_write_tests_score *write_tests;
     const struct assay_shaped_reward *shaped;
+    const char *compat; // whose rules judged ("swebench"); NULL: ours
 };
 
 // One JSON object, keys as DESIGN section 4 lists them; indent 0: one line, no newline.

@@ -42,10 +42,10 @@ struct bench {
 };
 
 #define INSTANCE(id, more)                                                                         \
-    "{\"schema\": 1, \"instance_id\": \"" id "\", \"repo\": \"a/b\", \"base\": "                  \
-    "{\"dir\": \"base\"}, \"recipe\": \"r\", \"framework\": \"pytest\", \"test_cmd\": "              \
-    "[\"/usr/bin/python3\", \"-m\", \"pytest\", \"-q\"], \"FAIL_TO_PASS\": "                         \
-    "[\"test_two.py::test_sum\"], \"PASS_TO_PASS\": [\"test_two.py::test_less\"], " more            \
+    "{\"schema\": 1, \"instance_id\": \"" id "\", \"repo\": \"a/b\", \"base\": "                   \
+    "{\"dir\": \"base\"}, \"recipe\": \"r\", \"framework\": \"pytest\", \"test_cmd\": "            \
+    "[\"/usr/bin/python3\", \"-m\", \"pytest\", \"-q\"], \"FAIL_TO_PASS\": "                       \
+    "[\"test_two.py::test_sum\"], \"PASS_TO_PASS\": [\"test_two.py::test_less\"], " more           \
     "\"limits\": {\"wall_ms\": 60000, \"cpu_ms\": 60000, \"memory_bytes\": 1073741824}}"
 #define PRODUCT "def add(a, b):\n    return a - b\n"
 #define GOLD                                                                                       \
@@ -63,15 +63,11 @@ static const struct {
                 "{\"schema\": 1, \"name\": \"bench\", \"version\": \"1\", \"recipes\": {\"r\": "
                 "{\"base\": \"host\", \"setup\": [], \"env\": {}, \"workdir\": \"/testbed\"}}}"},
         {"bench__two/instance.json", INSTANCE("bench__two", "")},
-        {"bench__two/problem.md", "problem\n"},
-        {"bench__two/base/two.py", PRODUCT},
-        {"bench__two/gold.patch", GOLD},
-        {"bench__two/test.patch", TEST},
+        {"bench__two/problem.md", "problem\n"}, {"bench__two/base/two.py", PRODUCT},
+        {"bench__two/gold.patch", GOLD}, {"bench__two/test.patch", TEST},
         {"bench__bare/instance.json", INSTANCE("bench__bare", "\"canaries\": false, ")},
-        {"bench__bare/problem.md", "problem\n"},
-        {"bench__bare/base/two.py", PRODUCT},
-        {"bench__bare/gold.patch", GOLD},
-        {"bench__bare/test.patch", TEST}};
+        {"bench__bare/problem.md", "problem\n"}, {"bench__bare/base/two.py", PRODUCT},
+        {"bench__bare/gold.patch", GOLD}, {"bench__bare/test.patch", TEST}};
 
 static bool write_suite(struct bench *bench)
 {
@@ -133,8 +129,8 @@ static enum assay_status set_up(struct bench *bench, struct assay_error *err)
     return status;
 }
 
-static bool grade(struct bench *bench, const char *instance, bool cold, double *ms,
-        struct assay_error *err)
+static bool grade(
+        struct bench *bench, const char *instance, bool cold, double *ms, struct assay_error *err)
 {
     const struct assay_grade_request request = {.suite = bench->suite,
             .instance = assay_suite_find(bench->suite, instance),

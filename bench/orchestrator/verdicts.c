@@ -374,7 +374,7 @@ int main(int argc, char **argv)
     if (status == ASSAY_OK)
         status = open_run(&bench, RUN_ID, &err);
     if (status == ASSAY_OK) // many threads: the store commits what waits together
-        status = assay_pool_run(32, INSTANCES, store_one, &bench, &never, &err);
+        status = assay_jobs_run(32, INSTANCES, store_one, &bench, &never, &err);
     if (status == ASSAY_OK)
         status = measure(regrade_all, &bench, regrade_ms, REGRADE_ROUNDS, &err);
     if (status == ASSAY_OK) {

@@ -19,10 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (assay_model_config_read(&config, (const char *)data, size, "fuzz", NULL, arena, NULL) ==
                     ASSAY_OK &&
-            assay_model_config_write(&once, &config, arena, NULL) == ASSAY_OK) {
+            assay_model_config_write(&once, &config, "assay", arena, NULL) == ASSAY_OK) {
         if (assay_model_config_read(&config, once, strlen(once), "once", NULL, arena, NULL) !=
                         ASSAY_OK ||
-                assay_model_config_write(&twice, &config, arena, NULL) != ASSAY_OK ||
+                assay_model_config_write(&twice, &config, "assay", arena, NULL) != ASSAY_OK ||
                 strcmp(once, twice) != 0)
             abort();
     }

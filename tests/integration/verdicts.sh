@@ -116,12 +116,12 @@ check "as certified" 'v["resolved"] is False and v["attempts"] == []'
 
 # Boxes die under every try: null, each try told, and never 0.
 suite_begin spoiled
-instance spoiled__slow-1 "sleep 1; $PASS"
+instance spoiled__slow-1 "sleep 4; $PASS"
 run 0 assay suite add "$SUITE"
 "$ASSAY" grade spoiled spoiled__slow-1 --gold --json >"$WORK/out" 2>"$WORK/err" </dev/null &
 pid=$!
 while kill -0 $pid 2>/dev/null; do
-    sleep 0.3
+    sleep 1 # in the middle of a run: the pauses between tries are 250 ms and 1 s
     for box in $(ps -o pid= --ppid $pid 2>/dev/null); do kill -9 "$box" 2>/dev/null || true; done
 done
 got=0

@@ -132,25 +132,25 @@ static void rmsnorm(void **state)
 
     (void)state;
     open_probe(&p, forward_rmsnorm);
-    x = fill(&p, 4 * 7);
+    x = fill(&p, 28);
     weight = fill(&p, 7);
-    dx = zeros(&p, 4 * 7);
+    dx = zeros(&p, 28);
     *a = (struct assay_rmsnorm_args){
             .x = x, .weight = weight, .dx = dx, .T = 4, .C = 7, .eps = 1e-2};
-    a->y = zeros(&p, 4 * 7);
+    a->y = zeros(&p, 28);
     a->rstd = zeros(&p, 4);
     a->dweight = zeros(&p, 7);
-    a->dy = observe(&p, a->y, 4 * 7);
+    a->dy = observe(&p, a->y, 28);
     p.forward(&p);
     p.rig.ops->rmsnorm_backward(a, p.rig.stream);
-    check(&p, "rmsnorm x", x, dx, 4 * 7);
+    check(&p, "rmsnorm x", x, dx, 28);
     check(&p, "rmsnorm weight", weight, a->dweight, 7);
     // accumulate adds the same gradient once more.
     a->accumulate = true;
     p.rig.ops->rmsnorm_backward(a, p.rig.stream);
     for (size_t i = 0; i < 28; i++)
         dx[i] /= 2;
-    check(&p, "rmsnorm accumulated", x, dx, 4 * 7);
+    check(&p, "rmsnorm accumulated", x, dx, 28);
     rig_close(&p.rig);
 }
 
@@ -167,8 +167,8 @@ static void matmul(void **state)
 
     (void)state;
     open_probe(&p, forward_matmul);
-    x = fill(&p, 3 * 5);
-    w = fill(&p, 4 * 5);
+    x = fill(&p, 15);
+    w = fill(&p, 20);
     *a = (struct assay_matmul_args){.x = x, .w = w, .M = 3, .N = 4, .K = 5};
     a->y = zeros(&p, 12);
     a->dx = zeros(&p, 15);
@@ -196,7 +196,7 @@ static void matmul_grouped(void **state)
 
     (void)state;
     open_probe(&p, forward_grouped);
-    x = fill(&p, 7 * 5);
+    x = fill(&p, 35);
     w = fill(&p, 60);
     offset = rig_bytes(&p.rig, sizeof(bounds));
     memcpy(offset, bounds, sizeof(bounds));
@@ -215,7 +215,7 @@ static void matmul_grouped(void **state)
 
 static void forward_rope(struct probe *p)
 {
-    memcpy(p->args.rope.x, p->before, 3 * 2 * 6 * sizeof(double));
+    memcpy(p->args.rope.x, p->before, 36 * sizeof(double));
     p->rig.ops->rope_forward(&p->args.rope, p->rig.stream);
 }
 
@@ -444,7 +444,7 @@ static void router(void **state)
         double *logits = NULL, *aux = NULL;
 
         open_probe(&p, forward_router);
-        logits = fill(&p, 5 * 6);
+        logits = fill(&p, 30);
         *a = (struct assay_router_args){
                 .logits = logits, .T = 5, .E = 6, .K = 2, .renormalise = renormalise == 1};
         a->prob = zeros(&p, 30);
@@ -467,7 +467,7 @@ static void router(void **state)
 static void forward_route(struct probe *p)
 {
     p->rig.ops->moe_gather_forward(&p->args.route, p->rig.stream);
-    for (size_t i = 0; i < 4 * 2 * 3; i++) // an expert that squares
+    for (size_t i = 0; i < 24; i++) // an expert that squares
         p->before[i] = ((double *)p->args.route.xs)[i] * ((double *)p->args.route.xs)[i];
     p->rig.ops->moe_combine_forward(&p->args.route, p->rig.stream);
 }
@@ -530,8 +530,8 @@ static void logprob(void **state)
 
     (void)state;
     open_probe(&p, forward_logprob);
-    x = fill(&p, 4 * 5);
-    w = fill(&p, 9 * 5);
+    x = fill(&p, 20);
+    w = fill(&p, 45);
     *a = (struct assay_logprob_args){.x = x,
             .w = w,
             .target = targets,

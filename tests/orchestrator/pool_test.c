@@ -36,7 +36,7 @@ static void every_index_is_worked_exactly_once(void **state)
         struct counts counts = {.fail_at = SIZE_MAX};
 
         assert_int_equal(
-                assay_pool_run(threads[t], 1000, count_one, &counts, NULL, NULL), ASSAY_OK);
+                assay_jobs_run(threads[t], 1000, count_one, &counts, NULL, NULL), ASSAY_OK);
         for (size_t i = 0; i < 1000; i++)
             assert_int_equal(atomic_load(&counts.seen[i]), 1);
     }
@@ -48,7 +48,7 @@ static void the_first_error_ends_it_and_is_told(void **state)
     struct assay_error err = {0};
 
     (void)state;
-    assert_int_equal(assay_pool_run(2, 1000, count_one, &counts, NULL, &err), ASSAY_EIO);
+    assert_int_equal(assay_jobs_run(2, 1000, count_one, &counts, NULL, &err), ASSAY_EIO);
     assert_string_equal(err.message, "index 10");
     assert_true(atomic_load(&counts.done) < 20);
 }
@@ -60,7 +60,7 @@ static void a_stop_from_outside_ends_it_as_interrupted(void **state)
 
     (void)state;
     assert_int_equal(
-            assay_pool_run(2, 1000, count_one, &counts, &counts.stop, &err), ASSAY_EINTERRUPTED);
+            assay_jobs_run(2, 1000, count_one, &counts, &counts.stop, &err), ASSAY_EINTERRUPTED);
     assert_true(atomic_load(&counts.done) < 20);
 }
 
@@ -69,9 +69,9 @@ static void an_empty_list_is_done_and_no_threads_is_an_error(void **state)
     struct counts counts = {.fail_at = SIZE_MAX};
 
     (void)state;
-    assert_int_equal(assay_pool_run(4, 0, count_one, &counts, NULL, NULL), ASSAY_OK);
-    assert_int_equal(assay_pool_run(0, 1, count_one, &counts, NULL, NULL), ASSAY_EINVAL);
-    assert_true(assay_pool_default_threads() >= 1);
+    assert_int_equal(assay_jobs_run(4, 0, count_one, &counts, NULL, NULL), ASSAY_OK);
+    assert_int_equal(assay_jobs_run(0, 1, count_one, &counts, NULL, NULL), ASSAY_EINVAL);
+    assert_true(assay_jobs_default_threads() >= 1);
 }
 
 int main(void)

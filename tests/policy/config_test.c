@@ -164,11 +164,13 @@ static void what_is_written_reads_back(void **state)
         char *first = NULL, *second = NULL;
 
         assay_model_count(&before, &config);
-        assert_int_equal(assay_model_config_write(&first, &config, *state, NULL), ASSAY_OK);
+        assert_int_equal(
+                assay_model_config_write(&first, &config, "assay", *state, NULL), ASSAY_OK);
         assert_int_equal(
                 assay_model_config_read(&config, first, strlen(first), "first", NULL, *state, NULL),
                 ASSAY_OK);
-        assert_int_equal(assay_model_config_write(&second, &config, *state, NULL), ASSAY_OK);
+        assert_int_equal(
+                assay_model_config_write(&second, &config, "assay", *state, NULL), ASSAY_OK);
         assert_string_equal(first, second);
         assay_model_count(&after, &config);
         assert_memory_equal(&before, &after, sizeof(before));

@@ -272,6 +272,176 @@ static void gradients_of_the_fast_filling_are_transformers(void **state)
     compare_gradients(assay_ops_cpu(NULL));
 }
 
+// --- planted mistakes
+// -----------------------------------------------------------------------------
+
+// Mistakes that were seen in programs that run these models. Each must be seen here.
+enum mistake {
+    MISTAKE_NONE,
+    MISTAKE_ROPE_WHOLE,       // all dims of a head turned
+    MISTAKE_INNER_EPS,        // the config's eps in the lightning norm
+    MISTAKE_SLOPE_LAYER,      // decay by the place among lightning layers, not among all
+    MISTAKE_QKV_CONCAT,       // q, k, v one after another instead of head by head
+    MISTAKE_W1_W3,            // gate and up exchanged
+    MISTAKE_UNTIED,           // a head of its own where the embedding is meant
+    MISTAKE_RESIDUAL,         // residual of the input, not of the normed input
+    MISTAKE_TOPK_RAW,         // router weights not made to sum to 1
+    MISTAKE_ROPE_INTERLEAVED, // pairs (2j, 2j + 1): the same as rows of q and k permuted
+};
+
+static void change_config(struct assay_model_config *c, enum mistake mistake)
+{
+    if (mistake == MISTAKE_ROPE_WHOLE)
+        c->rotary_dim = c->head_dim;
+    if (mistake == MISTAKE_INNER_EPS)
+        c->inner_norm_eps = 1e-2F;
+    if (mistake == MISTAKE_UNTIED)
+        c->tied_head = false;
+    if (mistake == MISTAKE_RESIDUAL)
+        c->postnorm = false;
+    if (mistake == MISTAKE_TOPK_RAW)
+        c->norm_topk = false;
+}
+
+// Rows of a [count, cols] matrix in another order; place(i) says where row i comes from.
+static void permute(struct assay_model *model, enum assay_tensor_role role, uint32_t layer,
+        size_t (*place)(const struct assay_model_config *, size_t))
+{
+    const struct assay_tensor_spec *spec =
+            &model->params.specs[assay_params_index(&model->params, role, layer)];
+    float *rows = assay_model_weight(model, role, layer);
+    const size_t bytes = (size_t)spec->rows * spec->cols * sizeof(float);
+    float *copy = malloc(bytes);
+
+    assert_non_null(copy);
+    memcpy(copy, rows, bytes);
+    for (size_t i = 0; i < spec->rows; i++)
+        memcpy(rows + i * spec->cols, copy + place(&model->config, i) * spec->cols,
+                spec->cols * sizeof(float));
+    free(copy);
+}
+
+static size_t concatenated(const struct assay_model_config *c, size_t row)
+{
+    const size_t head = row / ((size_t)3 * c->head_dim), part = row / c->head_dim % 3;
+
+    return part * ((size_t)c->head_count * c->head_dim) + head * c->head_dim + row % c->head_dim;
+}
+
+static size_t paired(const struct assay_model_config *c, size_t row)
+{
+    const size_t d = row % c->head_dim, half = c->rotary_dim / 2;
+
+    return row - d + (d < half ? 2 * d : d < c->rotary_dim ? 2 * (d - half) + 1 : d);
+}
+
+static void exchange(struct assay_model *model, uint32_t layer)
+{
+    const bool sparse = model->config.layer_sparse[layer];
+    float *gate = assay_model_weight(
+            model, sparse ? ASSAY_TENSOR_EXPERT_GATE : ASSAY_TENSOR_FFN_GATE, layer);
+    float *up =
+            assay_model_weight(model, sparse ? ASSAY_TENSOR_EXPERT_UP : ASSAY_TENSOR_FFN_UP, layer);
+    const uint64_t count = assay_tensor_elements(&model->params.specs[assay_params_index(
+            &model->params, sparse ? ASSAY_TENSOR_EXPERT_GATE : ASSAY_TENSOR_FFN_GATE, layer)]);
+
+    for (uint64_t i = 0; i < count; i++) {
+        const float kept = gate[i];
+
+        gate[i] = up[i];
+        up[i] = kept;
+    }
+}
+
+static void change_weights(struct assay_model *model, enum mistake mistake)
+{
+    for (uint32_t i = 0; i < model->config.layer_count; i++) {
+        const bool lightning = model->config.layer_kinds[i] == ASSAY_LAYER_LIGHTNING;
+
+        if (mistake == MISTAKE_W1_W3)
+            exchange(model, i);
+        if (mistake == MISTAKE_QKV_CONCAT && lightning)
+            permute(model, ASSAY_TENSOR_LIGHTNING_QKV, i, concatenated);
+        if (mistake == MISTAKE_ROPE_INTERLEAVED && !lightning) {
+            permute(model, ASSAY_TENSOR_Q, i, paired);
+            permute(model, ASSAY_TENSOR_K, i, paired);
+        }
+        // The slope of the layer before, as counting lightning layers alone would give.
+        if (mistake == MISTAKE_SLOPE_LAYER && lightning && i > 0)
+            memcpy((float *)model->slopes + (size_t)i * model->config.head_count,
+                    (float *)model->slopes + (size_t)(i - 1) * model->config.head_count,
+                    model->config.head_count * sizeof(float));
+    }
+}
+
+// Largest difference of the last sequence's logits, as a share of the largest logit.
+static double distance(const char *name, enum mistake mistake)
+{
+    const struct assay_ops *ops = assay_ops_ref(ASSAY_DTYPE_F32);
+    const struct assay_pass_options room = {.rows_max = ROWS_MAX, .sequences_max = 8};
+    struct golden g;
+    struct assay_model *first;
+    struct assay_model_config config;
+    double *ours, worst = 0, largest = 0;
+    size_t vocab;
+
+    open_case(&g, name, ops, false);
+    first = g.model;
+    config = first->config; // its lists are the first model's
+    change_config(&config, mistake);
+    assay_pass_destroy(g.pass);
+    assert_int_equal(assay_model_create(&g.model, &config, ops, g.stream, NULL), ASSAY_OK);
+    assay_model_destroy(first);
+    formula_fill(g.model, g.stream);
+    change_weights(g.model, mistake);
+    assert_int_equal(assay_pass_create(&g.pass, g.model, &room, g.stream, NULL), ASSAY_OK);
+    assert_int_equal(assay_pass_forward(g.pass, g.ids, g.sequences * g.length, g.spans, g.sequences,
+                             NULL, NULL),
+            ASSAY_OK);
+    vocab = config.vocab_size;
+    ours = malloc(vocab * sizeof(*ours));
+    assert_non_null(ours);
+    for (size_t i = 0; i < view(&g, "rows")->dims[0]; i++) {
+        const int32_t row =
+                (int32_t)((int64_t)((g.sequences - 1) * g.length) + integer(&g, "rows", i));
+
+        fetch(&g, ours, assay_pass_logits(g.pass, &row, 1), ops->activation, vocab);
+        for (size_t v = 0; v < vocab; v++) {
+            const double theirs = number(&g, "logits", i * vocab + v);
+
+            worst = fmax(worst, fabs(ours[v] - theirs));
+            largest = fmax(largest, fabs(theirs));
+        }
+    }
+    free(ours);
+    close_case(&g);
+    return worst / largest;
+}
+
+static void planted_mistakes_are_seen(void **state)
+{
+    static const struct {
+        const char *name;
+        enum mistake mistake;
+    } rows[] = {{"minimax_m1", MISTAKE_ROPE_WHOLE}, {"minimax_m1", MISTAKE_INNER_EPS},
+            {"minimax_m1", MISTAKE_SLOPE_LAYER}, {"minimax_8", MISTAKE_SLOPE_LAYER},
+            {"minimax_8", MISTAKE_QKV_CONCAT}, {"minimax_m1", MISTAKE_QKV_CONCAT},
+            {"minimax_m1", MISTAKE_W1_W3}, {"qwen3", MISTAKE_W1_W3}, {"qwen3_moe", MISTAKE_W1_W3},
+            {"qwen3", MISTAKE_UNTIED}, {"minimax_wide", MISTAKE_UNTIED},
+            {"minimax_m1", MISTAKE_RESIDUAL}, {"qwen3_moe", MISTAKE_TOPK_RAW},
+            {"qwen3", MISTAKE_ROPE_INTERLEAVED}, {"minimax_m1", MISTAKE_ROPE_INTERLEAVED}};
+
+    (void)state;
+    assert_true(distance("minimax_m1", MISTAKE_NONE) <= 2e-5);
+    assert_true(distance("qwen3_moe", MISTAKE_NONE) <= 2e-5);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const double far = distance(rows[i].name, rows[i].mistake);
+
+        print_message("%s, mistake %d: off by %.2g\n", rows[i].name, (int)rows[i].mistake, far);
+        assert_true(far > 2e-4); // ten times the bound
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -279,6 +449,7 @@ int main(void)
             cmocka_unit_test(gradients_of_the_reference_are_transformers),
             cmocka_unit_test(logits_of_the_fast_filling_are_transformers),
             cmocka_unit_test(gradients_of_the_fast_filling_are_transformers),
+            cmocka_unit_test(planted_mistakes_are_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

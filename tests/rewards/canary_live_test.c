@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "live.h"
+#include "rewards/live.h"
 #include "support/harness.h"
 
 #define PYTHON "/usr/bin/python3"
@@ -267,10 +267,52 @@ static void commands_that_choose_tests(void **state)
     }
 }
 
+// A runner that starts a process for each test: canaries stand beside the tests.
+static void ctest_has_canaries(void **state)
+{
+    static const char *const paths[] = {"CMakeLists.txt"};
+    static const char project[] =
+            "cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\n"
+            "enable_testing()\n"
+            "add_test(NAME adds_numbers COMMAND sh ${CMAKE_SOURCE_DIR}/t.sh)\n";
+    static const char command[] = "sh -c cmake -S . -B build >/dev/null && ctest --test-dir build";
+
+    (void)state;
+    if (!live_has("/usr/bin/cmake") || !live_has("/usr/bin/ctest"))
+        skip();
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct live live;
+
+        live_open(&live, "ctest");
+        live_file(&live, "CMakeLists.txt", project);
+        live_file(&live, "t.sh", "exit 0\n");
+        live_expect(&live, "adds_numbers", "");
+        live.canary_paths = (struct assay_strings){paths, 1};
+        live.canary_seed = seed;
+        live_run(&live, command);
+        live_check(&live, ASSAY_CAUSE_OK, true);
+        assert_int_equal(live.canaries.count, ASSAY_CANARY_LAST);
+        live_file(&live, "t.sh", "exit 1\n");
+        live_run(&live, command);
+        live_check(&live, ASSAY_CAUSE_TESTS_FAILED, false);
+        // Whoever takes failures away takes all of them.
+        live_file(&live, "t.sh", "exit 0\n");
+        live_file(&live, "CTestCustom.cmake", "");
+        live_file(&live, "CMakeLists.txt",
+                "cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\nenable_testing()\n"
+                "macro(add_test)\n_add_test(NAME ${ARGV1} COMMAND true)\nendmacro()\n"
+                "add_test(NAME adds_numbers COMMAND sh ${CMAKE_SOURCE_DIR}/t.sh)\n");
+        live_run(&live, command);
+        live_check(&live, ASSAY_CAUSE_TAMPERED, false);
+        live_close(&live);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(honest_runs_are_believed),
-            cmocka_unit_test(forgers_are_found_out), cmocka_unit_test(commands_that_choose_tests)};
+            cmocka_unit_test(forgers_are_found_out), cmocka_unit_test(commands_that_choose_tests),
+            cmocka_unit_test(ctest_has_canaries)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,7 +273,8 @@ static void exchange_files(struct live *live, struct assay_canary_file *kept)
 
 static void draw_canaries(struct live *live)
 {
-    const struct assay_canary_source source = {.read = read_source, .user = live};
+    const struct assay_canary_source source = {
+            .read = read_source, .user = live, .paths = live->canary_paths};
 
     live->canaries = (struct assay_canary_plan){.argv = live->instance.test_cmd};
     if (live->canary_seed != 0)

@@ -22,7 +22,8 @@ struct live {
     struct assay_evidence evidence;
     struct assay_verdict verdict;
     struct assay_judgement judgement;
-    uint64_t canary_seed; // of the canaries that live_run() plants; 0: none
+    uint64_t canary_seed;              // of the canaries that live_run() plants; 0: none
+    struct assay_strings canary_paths; // what the test patch would write
     struct assay_canary_plan canaries;
 };
 

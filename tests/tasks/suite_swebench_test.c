@@ -256,8 +256,8 @@ static void a_malformed_row_is_refused_with_file_line_and_field(void **state)
                     "PASS_TO_PASS: neither a list of strings nor a string that holds one in JSON "
                     "or Python"},
             {"[\"t.py::c\"]", "\"[1, 2]\"", "PASS_TO_PASS[0]: expected a string"},
-            {"parse_log_pytest_v2", "parse_log_jest",
-                    "log_parser: no framework reads what \"parse_log_jest\" reads"},
+            {"parse_log_pytest_v2", "parse_log_nosuch",
+                    "log_parser: no framework reads what \"parse_log_nosuch\" reads"},
             {"\"log_parser\"", "\"parser\"", "log_parser: missing; --framework stands in for it"},
             {"\"test_cmd\"", "\"cmd\"",
                     "test_cmd: missing, as eval_script is; --test-cmd stands in for it"},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// pqueue.h - a priority queue of numbered jobs; the smallest priority comes first, equal ones in order.
+// pqueue.h - a priority queue of numbered jobs; the smallest priority comes first, equal ones in
+// order.
 #ifndef PQUEUE_H
 #define PQUEUE_H
 #include <stdbool.h>

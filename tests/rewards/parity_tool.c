@@ -21,7 +21,19 @@
 static _Noreturn void die(const char *what)
 {
     (void)fprintf(stderr, "parity_tool: %s\n", what);
-    exit(1);
+    abort();
+}
+
+// A number, and the one character behind it.
+static size_t number(char **at)
+{
+    char *end;
+    const size_t value = strtoul(*at, &end, 10);
+
+    if (end == *at)
+        die("a number is missing");
+    *at = *end != '\0' ? end + 1 : end;
+    return value;
 }
 
 static struct assay_bytes read_bytes(struct assay_arena *arena, size_t len)
@@ -79,14 +91,15 @@ static void put_parse(const struct assay_log_map *map)
 static struct assay_strings read_ids(struct assay_arena *arena, size_t count)
 {
     const char **ids = count < IDS_MAX ? assay_arena_array(arena, count, sizeof(*ids)) : NULL;
-    size_t len;
+    char line[64], *at;
 
     if (ids == NULL)
         die("too many ids");
     for (size_t i = 0; i < count; i++) {
-        if (scanf("%zu", &len) != 1 || getchar() != '\n')
-            die("bad id");
-        ids[i] = read_bytes(arena, len).data;
+        at = fgets(line, sizeof(line), stdin);
+        if (at == NULL)
+            die("an id is missing");
+        ids[i] = read_bytes(arena, number(&at)).data;
     }
     return (struct assay_strings){ids, count};
 }
@@ -125,20 +138,39 @@ static void put_grade(const struct assay_swebench_report *report)
 }
 
 struct request {
-    char kind[8], parser[64], instance[128], version[64], eval_type[32];
+    const char *kind, *parser, *instance, *version, *eval_type; // words of `line`
+    char line[512];
     size_t len, f2p, p2p;
 };
 
+// The next word of a line, ended where it ends.
+static const char *word(char **at)
+{
+    char *start = *at;
+
+    *at += strcspn(start, " \n");
+    if (**at != '\0')
+        *(*at)++ = '\0';
+    return start;
+}
+
 static bool read_request(struct request *request)
 {
-    char line[512];
+    char *at = request->line;
 
-    *request = (struct request){.len = 0};
-    if (fgets(line, sizeof(line), stdin) == NULL)
+    if (fgets(request->line, sizeof(request->line), stdin) == NULL)
         return false;
-    return sscanf(line, "%7s %63s %zu %127s %63s %31s %zu %zu", request->kind, request->parser,
-                   &request->len, request->instance, request->version, request->eval_type,
-                   &request->f2p, &request->p2p) >= 5;
+    request->kind = word(&at);
+    request->parser = word(&at);
+    request->len = number(&at);
+    request->instance = word(&at);
+    request->version = word(&at);
+    request->eval_type = word(&at);
+    if (strcmp(request->kind, "grade") != 0)
+        return true;
+    request->f2p = number(&at);
+    request->p2p = number(&at);
+    return true;
 }
 
 static void answer(const struct request *request, struct assay_arena *arena)
@@ -168,7 +200,7 @@ static void answer(const struct request *request, struct assay_arena *arena)
 
 int main(void)
 {
-    struct request request;
+    struct request request = {.kind = NULL};
     struct assay_arena *arena;
 
     while (read_request(&request)) {

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// What must hold: a row's result does not depend on the rows beside it, nor on how its sequence was
+// cut into calls. Bit for bit, on every path: alone or in a batch of 64, prefill or token by token,
+// sampler or trainer.
+#include <string.h>
+
+#include "support/harness.h"
+#include "tests/kernels/rig.h"
+
+static void same(const char *what, const float *a, const float *b, size_t count)
+{
+    if (memcmp(a, b, count * sizeof(*a)) != 0)
+        print_message("%s differs\n", what);
+    assert_memory_equal(a, b, count * sizeof(*a));
+}
+
+static void for_every_path(void (*body)(struct rig *rig))
+{
+    for (size_t path = 0; rig_cpu_paths()[path] != NULL; path++) {
+        static struct rig rig;
+
+        print_message("%s\n", rig_cpu_paths()[path]->name);
+        rig_open(&rig, rig_cpu_paths()[path], 3);
+        body(&rig);
+        rig_close(&rig);
+    }
+}
+
+// 64 rows at once, then in pieces of 1, 2, 5 ... rows.
+static void rows_body(struct rig *rig)
+{
+    const size_t M = 64, N = 77, K = 700;
+    static const size_t pieces[] = {1, 2, 5, 13, 43};
+    struct assay_matmul_args all = {.M = M, .N = N, .K = K}, part = all;
+    size_t row = 0;
+
+    all.x = rig_uniform(rig, M * K, -1, 1);
+    all.w = part.w = rig_uniform(rig, N * K, -1, 1);
+    all.y = rig_zeros(rig, M * N);
+    rig->ops->matmul_forward(&all, rig->stream);
+    part.y = rig_zeros(rig, M * N);
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        struct assay_matmul_args piece = part;
+
+        piece.M = pieces[i];
+        piece.x = (const float *)all.x + row * K;
+        piece.y = (float *)part.y + row * N;
+        rig->ops->matmul_forward(&piece, rig->stream);
+        row += pieces[i];
+    }
+    assert_int_equal(row, M);
+    same("matmul", all.y, part.y, M * N);
+}
+
+static void a_row_of_a_product_does_not_depend_on_its_batch(void **state)
+{
+    (void)state;
+    for_every_path(rows_body);
+}
+
+// A grouped product is the plain one of its rows.
+static void grouped_body(struct rig *rig)
+{
+    const size_t R = 40, N = 33, K = 300, E = 3;
+    struct assay_matmul_grouped_args a = {.R = R, .N = N, .K = K, .E = E};
+    int32_t *offset = rig_ints(rig, E + 1, 0, 1);
+    float *y = rig_zeros(rig, R * N);
+
+    offset[1] = 7;
+    offset[2] = 8;
+    offset[3] = (int32_t)R;
+    a.offset = offset;
+    a.x = rig_uniform(rig, R * K, -1, 1);
+    a.w = rig_uniform(rig, (size_t)E * N * K, -1, 1);
+    a.y = rig_zeros(rig, R * N);
+    rig->ops->matmul_grouped_forward(&a, rig->stream);
+    for (size_t r = 0; r < R; r++) {
+        const size_t e = r < 7 ? 0 : r < 8 ? 1 : 2;
+        const struct assay_matmul_args one = {.y = y + r * N,
+                .x = (const float *)a.x + r * K,
+                .w = (const float *)a.w + e * N * K,
+                .M = 1,
+                .N = N,
+                .K = K};
+
+        rig->ops->matmul_forward(&one, rig->stream);
+    }
+    same("grouped", a.y, y, R * N);
+}
+
+static void a_row_of_an_expert_does_not_depend_on_the_others(void **state)
+{
+    (void)state;
+    for_every_path(grouped_body);
+}
+
+enum {
+    TOKENS = 150,
+    HEADS = 4,
+    GROUPS = 2,
+    WIDTH = 40,
+    SLOTS = 3,
+    PAGES = 3,
+    TABLE = SLOTS * PAGES
+};
+
+static const size_t heads_width = (size_t)HEADS * WIDTH, groups_width = (size_t)GROUPS * WIDTH;
+
+struct cache {
+    float *k, *v;
+    int32_t *pages;
+};
+
+static struct cache make_cache(struct rig *rig)
+{
+    const size_t count = (size_t)SLOTS * PAGES * ASSAY_ATTENTION_BLOCK * groups_width;
+    struct cache cache = {.k = rig_zeros(rig, count), .v = rig_zeros(rig, count)};
+
+    cache.pages = rig_ints(rig, TABLE, 0, 1);
+    for (int32_t i = 0; i < TABLE; i++)
+        cache.pages[i] = TABLE - 1 - i;
+    return cache;
+}
+
+// Tokens [from, to) of slot 0's sequence, and the same of slots 1.. when `others`.
+static void run_attention(struct rig *rig, const struct cache *cache, const float *q,
+        const float *k, const float *v, float *out, uint32_t from, uint32_t to, size_t slots)
+{
+    const size_t rows = to - from, T = rows * slots;
+    struct assay_kv_write_args w = {.k_pages = cache->k,
+            .v_pages = cache->v,
+            .pages = cache->pages,
+            .pages_per_slot = PAGES,
+            .B = slots,
+            .T = T,
+            .rows_max = rows,
+            .G = GROUPS,
+            .D = WIDTH};
+    struct assay_attention_args a = {.k = cache->k,
+            .v = cache->v,
+            .pages = cache->pages,
+            .pages_per_slot = PAGES,
+            .B = slots,
+            .T = T,
+            .rows_max = rows,
+            .H = HEADS,
+            .G = GROUPS,
+            .D = WIDTH,
+            .scale = 0.2};
+    struct assay_span spans[SLOTS] = {{0}};
+    float *qs = rig_zeros(rig, T * heads_width), *ks = rig_zeros(rig, T * groups_width);
+    float *vs = rig_zeros(rig, T * groups_width), *outs = rig_zeros(rig, T * heads_width);
+
+    for (size_t b = 0; b < slots; b++) {
+        // Slot 0 comes last in the batch.
+        const size_t row = (slots - 1 - b) * rows;
+
+        spans[b] = (struct assay_span){.row = (uint32_t)row,
+                .row_count = to - from,
+                .position = from,
+                .slot = (uint32_t)b};
+        memcpy(qs + row * heads_width, q + from * heads_width, rows * heads_width * sizeof(*q));
+        memcpy(ks + row * groups_width, k + from * groups_width, rows * groups_width * sizeof(*k));
+        memcpy(vs + row * groups_width, v + from * groups_width, rows * groups_width * sizeof(*v));
+        // The others see something else.
+        for (size_t i = 0; b > 0 && i < rows * groups_width; i++)
+            ks[row * groups_width + i] *= 1.5f + (float)b;
+    }
+    w.k = ks;
+    w.v = vs;
+    w.spans = a.spans = spans;
+    a.q = qs;
+    a.out = outs;
+    rig->ops->kv_write(&w, rig->stream);
+    rig->ops->attention_forward(&a, rig->stream);
+    memcpy(out + from * heads_width, outs + spans[0].row * heads_width,
+            rows * heads_width * sizeof(*out));
+}
+
+static void attention_body(struct rig *rig)
+{
+    static const uint32_t cuts[] = {0, 1, 63, 64, 65, 100, TOKENS};
+    const size_t wide = (size_t)TOKENS * heads_width, narrow = (size_t)TOKENS * groups_width;
+    const struct assay_span span = {.row_count = TOKENS};
+    const float *q = rig_uniform(rig, wide, -3, 3), *k = rig_uniform(rig, narrow, -1, 1);
+    const float *v = rig_uniform(rig, narrow, -1, 1);
+    float *rows = rig_zeros(rig, wide), *out = rig_zeros(rig, wide);
+    struct assay_attention_args a = {.out = rows,
+            .q = q,
+            .k = k,
+            .v = v,
+            .spans = &span,
+            .B = 1,
+            .T = TOKENS,
+            .rows_max = TOKENS,
+            .H = HEADS,
+            .G = GROUPS,
+            .D = WIDTH,
+            .scale = 0.2};
+    struct cache cache = make_cache(rig);
+
+    rig->ops->attention_forward(&a, rig->stream);
+    run_attention(rig, &cache, q, k, v, out, 0, TOKENS, 1);
+    same("prefill on pages", rows, out, wide);
+    cache = make_cache(rig);
+    for (size_t i = 0; i + 1 < sizeof(cuts) / sizeof(cuts[0]); i++)
+        run_attention(rig, &cache, q, k, v, out, cuts[i], cuts[i + 1], SLOTS);
+    same("pieces, in a batch", rows, out, wide);
+    cache = make_cache(rig);
+    for (uint32_t t = 0; t < TOKENS; t++)
+        run_attention(rig, &cache, q, k, v, out, t, t + 1, t % 2 == 0 ? 1 : SLOTS);
+    same("token by token", rows, out, wide);
+}
+
+static void softmax_attention_decodes_as_it_prefills(void **state)
+{
+    (void)state;
+    for_every_path(attention_body);
+}
+
+static void lightning_body(struct rig *rig)
+{
+    const size_t T = 100, H = 2, D = 33;
+    static const uint32_t cuts[] = {0, 1, 31, 32, 33, 64, 65, 97, 100};
+    const size_t area = (size_t)H * D * D;
+    struct assay_span span = {.row_count = 100};
+    struct assay_lightning_args a = {.row_stride = (size_t)3 * H * D,
+            .head_stride = (size_t)3 * D,
+            .spans = &span,
+            .B = 1,
+            .T = T,
+            .rows_max = T,
+            .H = H,
+            .D = D};
+    float *qkv = rig_uniform(rig, (size_t)T * 3 * H * D, -1, 1),
+          *whole = rig_zeros(rig, (size_t)T * H * D);
+    float *state = rig_zeros(rig, area);
+
+    a.slope = rig_uniform(rig, H, 0.01, 1);
+    a.q = qkv;
+    a.k = qkv + D;
+    a.v = qkv + 2 * D;
+    a.out = whole;
+    a.state = state;
+    rig->ops->lightning_forward(&a, rig->stream);
+    for (int single = 0; single < 2; single++) {
+        float *out = rig_zeros(rig, (size_t)T * H * D), *pieces = rig_zeros(rig, area);
+
+        for (uint32_t i = 0, from = 0; from < T; i++) {
+            struct assay_lightning_args part = a;
+            const uint32_t to = single ? from + 1 : cuts[i + 1];
+
+            span = (struct assay_span){.row_count = to - from, .position = from};
+            part.q = qkv + from * part.row_stride;
+            part.k = qkv + from * part.row_stride + D;
+            part.v = qkv + from * part.row_stride + 2 * D;
+            part.out = out + (size_t)from * H * D;
+            part.state = pieces;
+            rig->ops->lightning_forward(&part, rig->stream);
+            from = to;
+        }
+        same(single ? "token by token" : "pieces", whole, out, (size_t)T * H * D);
+        same("state", state, pieces, area);
+    }
+}
+
+static void lightning_attention_decodes_as_it_prefills(void **state)
+{
+    (void)state;
+    for_every_path(lightning_body);
+}
+
+// Rows in a batch against rows alone, for what remains of a layer.
+static void layer_body(struct rig *rig)
+{
+    const size_t T = 64, C = 97;
+    float *x = rig_uniform(rig, T * C, -2, 2), *gate = rig_uniform(rig, T * C, -2, 2);
+    float *weight = rig_uniform(rig, C, -1, 1);
+    float *norm = rig_zeros(rig, T * C), *gated = rig_zeros(rig, T * C),
+          *glu = rig_zeros(rig, T * C);
+    float *one = rig_zeros(rig, C);
+    struct assay_rmsnorm_args n = {
+            .y = norm, .x = x, .weight = weight, .T = T, .C = C, .eps = 1e-6};
+    struct assay_gate_args g = {
+            .y = gated, .x = x, .gate = gate, .weight = weight, .T = T, .C = C, .eps = 1e-6};
+    struct assay_swiglu_args s = {.y = glu, .gate = gate, .up = x, .count = T * C};
+
+    rig->ops->rmsnorm_forward(&n, rig->stream);
+    rig->ops->gate_forward(&g, rig->stream);
+    rig->ops->swiglu_forward(&s, rig->stream);
+    n.T = g.T = 1;
+    s.count = C;
+    n.y = g.y = s.y = one;
+    for (size_t t = 0; t < T; t++) {
+        n.x = g.x = s.up = x + t * C;
+        g.gate = s.gate = gate + t * C;
+        rig->ops->rmsnorm_forward(&n, rig->stream);
+        same("rmsnorm", norm + t * C, one, C);
+        rig->ops->gate_forward(&g, rig->stream);
+        same("gate", gated + t * C, one, C);
+        rig->ops->swiglu_forward(&s, rig->stream);
+        same("swiglu", glu + t * C, one, C);
+    }
+}
+
+static void norms_and_gates_do_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    for_every_path(layer_body);
+}
+
+// The sampler multiplies out the logits of a few rows; the trainer never stores them.
+static void head_body(struct rig *rig)
+{
+    const size_t T = 40, C = 70, V = 2100, VALID = 2090;
+    float *logits = rig_zeros(rig, T * V), *logp = rig_zeros(rig, T), *lse = rig_zeros(rig, T);
+    float *entropy = rig_zeros(rig, T), *logp_one = rig_zeros(rig, T), *lse_one = rig_zeros(rig, T);
+    float *entropy_one = rig_zeros(rig, T), *logp_without = rig_zeros(rig, T);
+    struct assay_logprob_args a = {.logp = logp,
+            .lse = lse,
+            .entropy = entropy,
+            .T = T,
+            .C = C,
+            .V = V,
+            .V_valid = VALID,
+            .logit_scale = 1.1};
+    struct assay_matmul_args product = {.y = logits, .M = T, .N = V, .K = C};
+
+    a.x = product.x = rig_uniform(rig, T * C, -1, 1);
+    a.w = product.w = rig_uniform(rig, (size_t)V * C, -1, 1);
+    a.target = rig_ints(rig, T, 0, (int32_t)VALID);
+    rig->ops->logprob_forward(&a, rig->stream);
+    a.entropy = NULL;
+    a.logp = logp_without;
+    rig->ops->logprob_forward(&a, rig->stream);
+    same("logp without entropy", logp, logp_without, T);
+    for (size_t t = 0; t < T; t++) {
+        struct assay_matmul_args row = product;
+        struct assay_logprob_args one = a;
+
+        row.M = one.T = 1;
+        row.x = (const float *)product.x + t * C;
+        row.y = logits + t * V;
+        rig->ops->matmul_forward(&row, rig->stream);
+        one.logits = row.y;
+        one.target = a.target + t;
+        one.logp = logp_one + t;
+        one.lse = lse_one + t;
+        one.entropy = entropy_one + t;
+        rig->ops->logprob_of_logits(&one, rig->stream);
+    }
+    same("logp", logp, logp_one, T);
+    same("lse", lse, lse_one, T);
+    same("entropy", entropy, entropy_one, T);
+}
+
+static void the_samplers_logp_is_the_trainers(void **state)
+{
+    (void)state;
+    for_every_path(head_body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(a_row_of_a_product_does_not_depend_on_its_batch),
+            cmocka_unit_test(a_row_of_an_expert_does_not_depend_on_the_others),
+            cmocka_unit_test(softmax_attention_decodes_as_it_prefills),
+            cmocka_unit_test(lightning_attention_decodes_as_it_prefills),
+            cmocka_unit_test(norms_and_gates_do_not_depend_on_the_batch),
+            cmocka_unit_test(the_samplers_logp_is_the_trainers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

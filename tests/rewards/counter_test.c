@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// What must hold: expected values become others, and nothing else of a test does; what passes with
+// them is held against gold alone.
+#include "rewards/counter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "rewards/counter_text.h"
+#include "support/harness.h"
+
+static struct assay_arena *new_arena(void)
+{
+    struct assay_arena *arena = NULL;
+
+    assert_int_equal(assay_arena_create(&arena, (size_t)64 << 20, NULL), ASSAY_OK);
+    return arena;
+}
+
+// What stays in front of and behind the changed value; NULL: the line is left alone.
+static void values_that_are_changed(void **state)
+{
+    static const struct {
+        const char *line, *front, *back;
+        enum assay_counter_shape shape;
+        bool described, sure;
+    } rows[] = {
+            {"    assert f(2) == 5", "    assert f(2) == ", "", ASSAY_COUNTER_SCRIPT, false, true},
+            {"\tif got := Add(2, 3); got != 5 {", "\tif got := Add(2, 3); got != ", " {",
+                    ASSAY_COUNTER_C, false, true},
+            {"    CHECK(bv_ones(&v) == 69);", "    CHECK(bv_ones(&v) == ", ");", ASSAY_COUNTER_C,
+                    false, true},
+            {"    assert_equal 4, Rpn.new.evaluate('7 3 -')", "    assert_equal ",
+                    ", Rpn.new.evaluate('7 3 -')", ASSAY_COUNTER_SCRIPT, false, false},
+            {"    self.assertEqual(f(\"a\"), \"b\")", "    self.assertEqual(f(\"a\"), \"b", "\")",
+                    ASSAY_COUNTER_SCRIPT, false, false},
+            {"is \"$(f 'x')\" \"y z\" \"joins words\"", "is \"$(f 'x')\" \"y z",
+                    "\" \"joins words\"", ASSAY_COUNTER_SCRIPT, true, false},
+            {"is(fold(\"a b\", 5), \"a\", \"a name\");", "is(fold(\"a b\", 5), \"a",
+                    "\", \"a name\");", ASSAY_COUNTER_SCRIPT, true, false},
+            {"    (\"12.50\", 1250),", "    (\"12.50\", ", "),", ASSAY_COUNTER_SCRIPT, false,
+                    false},
+            {"    assert_eq!(parse(\"x\"), 'c' as u32);", "    assert_eq!(parse(\"x",
+                    "\"), 'c' as u32);", ASSAY_COUNTER_C, false, false},
+            {"3 4 = 7", "3 4 = ", "", ASSAY_COUNTER_DATA, false, false},
+            {"import os", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"    plan 11", NULL, NULL, ASSAY_COUNTER_SCRIPT, true, false},
+            {"    x = open(\"file\")", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"", NULL, NULL, ASSAY_COUNTER_DATA, false, false},
+            // What brings in other files: without them nothing would run.
+            {"#include \"check.h\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"\t\"github.com/x/go-cmp/cmp\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"\tmust \"example.com/must\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"const assert = require('assert');", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"import { expect } from 'vitest';", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"require_relative \"test_helper_match\"", NULL, NULL, ASSAY_COUNTER_SCRIPT, false,
+                    false},
+            {"#[case(2, 3)]", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"\t\"b\",", "\t\"b", "\",", ASSAY_COUNTER_C, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct assay_canary_bed bed = {.arena = new_arena()};
+        bool sure = false;
+        const char *out;
+
+        bed.random = i;
+        print_message("%s\n", rows[i].line);
+        out = assay_counter_line(
+                &bed, assay_text_of(rows[i].line), rows[i].shape, rows[i].described, &sure);
+        if (rows[i].front == NULL) {
+            assert_null(out);
+        } else {
+            const size_t front = strlen(rows[i].front), back = strlen(rows[i].back);
+
+            assert_non_null(out);
+            print_message("    %s\n", out);
+            assert_string_not_equal(out, rows[i].line);
+            assert_memory_equal(out, rows[i].front, front);
+            assert_true(strlen(out) > front + back);
+            assert_string_equal(out + strlen(out) - back, rows[i].back);
+            assert_int_equal(sure, rows[i].sure);
+        }
+        assay_arena_destroy(bed.arena);
+    }
+}
+
+static const char base[] = "def test_old():\n    assert f(1) == 2\n";
+static const char text[] =
+        "def test_old():\n    assert f(1) == 2\n\n\n"
+        "def test_new():\n    x = f(3)\n    assert check(x, 9)\n    assert x == 4\n";
+static const char *const paths[] = {"tests/test_a.py"};
+
+static bool read_text(void *user, const char *path, struct assay_canary_file *out)
+{
+    (void)user;
+    *out = (struct assay_canary_file){path, {text, sizeof(text) - 1}, false};
+    return true;
+}
+
+static bool read_base(void *user, const char *path, struct assay_canary_file *out)
+{
+    (void)user;
+    *out = (struct assay_canary_file){path, {base, sizeof(base) - 1}, false};
+    return true;
+}
+
+static void lines_of_the_base_stay(void **state)
+{
+    static const char *const f2p[] = {"tests/test_a.py::test_new"};
+    const struct assay_instance instance = {.framework = "pytest", .fail_to_pass = {f2p, 1}};
+    const struct assay_canary_source source = {
+            .read = read_text, .read_base = read_base, .paths = {paths, 1}};
+    struct assay_arena *arena = new_arena();
+    struct assay_canary_file *files = NULL;
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(
+            assay_counter_draw(&files, &count, &instance, &source, 3, false, arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(count, 1);
+    assert_non_null(strstr(files[0].content.data, "    assert f(1) == 2\n"));
+    assert_non_null(strstr(files[0].content.data, "    x = f(3)\n    assert check(x, 9)\n"));
+    assert_null(strstr(files[0].content.data, "x == 4\n"));
+    assay_arena_destroy(arena);
+}
+
+static const char *const both_paths[] = {"tests/test_a.py", "tests/test_b.py"};
+
+static size_t changed_lines(const char *content)
+{
+    size_t count = 0;
+
+    for (const char *a = text, *b = content; *a != '\0' && *b != '\0';) {
+        const size_t a_len = strcspn(a, "\n"), b_len = strcspn(b, "\n");
+
+        count += a_len != b_len || memcmp(a, b, a_len) != 0;
+        a += a_len + 1;
+        b += b_len + 1;
+    }
+    return count;
+}
+
+// After a draw that nothing came out of: no more than one line, of either file, and any of them.
+static void one_line_in_all(void **state)
+{
+    static const char *const f2p[] = {"tests/test_a.py::test_new"};
+    const struct assay_instance instance = {.framework = "tap", .fail_to_pass = {f2p, 1}};
+    const struct assay_canary_source source = {.read = read_text, .paths = {both_paths, 2}};
+    unsigned seen[2] = {0};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 32; seed++) {
+        struct assay_arena *arena = new_arena();
+        struct assay_canary_file *files = NULL;
+        size_t count = 0;
+
+        assert_int_equal(assay_counter_draw(
+                                 &files, &count, &instance, &source, seed, true, arena, NULL),
+                ASSAY_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(changed_lines(files[0].content.data), 1);
+        seen[strcmp(files[0].path, both_paths[1]) == 0]++;
+        assay_arena_destroy(arena);
+    }
+    assert_true(seen[0] > 0 && seen[1] > 0);
+}
+
+static struct assay_outcome outcome_of(
+        struct assay_arena *arena, const struct assay_test_result *results, size_t count)
+{
+    struct assay_outcome outcome;
+
+    assay_outcome_init(&outcome, arena);
+    for (size_t i = 0; i < count; i++)
+        assay_outcome_add(&outcome, results[i].id, strlen(results[i].id), results[i].status);
+    assert_int_equal(assay_outcome_finish(&outcome, NULL), ASSAY_OK);
+    return outcome;
+}
+
+static void gold_decides(void **state)
+{
+    static const char *const f2p[] = {"a::x", "a::y", "a::p[1]"};
+    static const struct assay_test_result first[] = {{"a::x", ASSAY_TEST_PASSED},
+            {"a::y", ASSAY_TEST_PASSED}, {"a::p[1]", ASSAY_TEST_PASSED}},
+                                          counter[] = {{"a::x", ASSAY_TEST_PASSED},
+                                                  {"a::y", ASSAY_TEST_FAILED},
+                                                  {"a::p[23]", ASSAY_TEST_PASSED}},
+                                          gold[] = {{"a::x", ASSAY_TEST_PASSED},
+                                                  {"a::p[23]", ASSAY_TEST_FAILED}};
+    const struct assay_instance instance = {.framework = "pytest", .fail_to_pass = {f2p, 3}};
+    struct assay_arena *arena = new_arena();
+    const struct assay_outcome of_first = outcome_of(arena, first, 3),
+                               of_counter = outcome_of(arena, counter, 3),
+                               of_gold = outcome_of(arena, gold, 2);
+    const struct assay_outcome nothing = outcome_of(arena, first, 0);
+    struct assay_strings passed, unmoved;
+
+    (void)state;
+    assert_true(assay_counter_spoke(&instance, &of_counter));
+    assert_true(assay_counter_spoke(&instance, &of_gold));
+    assert_false(assay_counter_spoke(&instance, &nothing));
+    assert_int_equal(assay_counter_passed(&passed, &instance, &of_first, &of_counter, arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(passed.count, 2);
+    assert_int_equal(
+            assay_counter_unmoved(&unmoved, &passed, &instance, &of_gold, arena, NULL), ASSAY_OK);
+    assert_int_equal(unmoved.count, 1);
+    assert_string_equal(unmoved.items[0], "a::p[23]");
+    assay_arena_destroy(arena);
+}
+
+static void when_it_is_due(void **state)
+{
+    static const char *const f2p[] = {"a::x", "a::p[1]", "a::p[2]"};
+    static const struct assay_canary copies[] = {
+            {ASSAY_CANARY_COPY, "a::c", "a::x"}, {ASSAY_CANARY_COPY, "a::d", "a::p"}};
+    struct assay_instance instance = {.framework = "pytest", .fail_to_pass = {f2p, 3}};
+    struct assay_canary_plan plan = {.seed = 1, .items = copies, .count = 2};
+
+    (void)state;
+    assert_false(assay_counter_due(&plan, &instance));
+    plan.seed = ASSAY_COUNTER_ONCE_IN;
+    assert_true(assay_counter_due(&plan, &instance));
+    plan.seed = 1;
+    plan.count = 1;
+    assert_true(assay_counter_due(&plan, &instance));
+    instance.no_canaries = true;
+    assert_false(assay_counter_due(&plan, &instance));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(values_that_are_changed),
+            cmocka_unit_test(lines_of_the_base_stay),
+            cmocka_unit_test(one_line_in_all), cmocka_unit_test(gold_decides),
+            cmocka_unit_test(when_it_is_due)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
