@@ -13,7 +13,8 @@
 //   CPU time    goes on: the next box's begins at what there is (struct assay_cgroup_past)
 //
 // So a box that ever had more than two processes leaves its group to nobody. Two living boxes
-// never share, and a box cannot see its group. Without orders the forge soon removes those it keeps.
+// never share, and a box cannot see its group. Without orders the forge soon removes those it
+// keeps.
 #ifndef ASSAY_SANDBOX_GROUPS_H
 #define ASSAY_SANDBOX_GROUPS_H
 
