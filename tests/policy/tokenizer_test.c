@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What must hold: 10,000 strings become the ids that HF tokenizers gave them, under each family's
-// pattern; any bytes, UTF-8 or not, come back as they were; a file that asks for
+// pattern; training gives HF's merges; any bytes, UTF-8 or not, come back as they were; a file that asks for
 // what is not built is refused by name. The fixtures: tests/parity/tokenizer_ids.py make.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/rng.h"
+#include "policy/bpe_train.h"
 #include "policy/tokenizer.h"
 #include "support/harness.h"
 
@@ -169,6 +171,55 @@ static void special_tokens_are_known_and_skipped(void **state)
     assay_tokenizer_destroy(tokenizer);
 }
 
+// The merges of ours, one a line, as HF's fixture has them.
+static void check_training(const char *pattern)
+{
+    static const char *const specials[] = {"<|endoftext|>", "<|im_end|>"};
+    const struct assay_json_limits limits = {(size_t)1 << 24, 16};
+    struct assay_bpe_trainer *trainer = NULL;
+    struct assay_json *root = NULL;
+    struct assay_buf texts, wanted, json, got;
+    char path[128];
+
+    read_file(&texts, FIXTURES "strings.bin");
+    snprintf(path, sizeof(path), FIXTURES "%s.merges", pattern);
+    read_file(&wanted, path);
+    assay_buf_init(&json, (size_t)1 << 24);
+    assay_buf_init(&got, (size_t)1 << 24);
+    assert_int_equal(assay_bpe_trainer_create(&trainer, pattern, NULL), ASSAY_OK);
+    for (size_t at = 0; at < texts.len;) {
+        const size_t len = take_u16(&texts, &at);
+
+        assert_int_equal(
+                assay_bpe_trainer_add(trainer, texts.data + at, len, NULL), ASSAY_OK);
+        at += len;
+    }
+    assert_int_equal(
+            assay_bpe_trainer_finish(trainer, 1200, specials, 2, &json, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_json_parse(&root, json.data, json.len, limits, "t", 1, NULL), ASSAY_OK);
+    for (const struct assay_json *m = assay_json_first(
+                 assay_json_get(assay_json_get(root, "model"), "merges"));
+            m; m = assay_json_next(m))
+        (void)assay_buf_addf(&got, "%s %s\n", assay_json_text(assay_json_first(m)),
+                assay_json_text(assay_json_next(assay_json_first(m))));
+    assert_string_equal(got.data, wanted.data);
+    assay_json_free(root);
+    assay_bpe_trainer_destroy(trainer);
+    assay_buf_free(&texts);
+    assay_buf_free(&wanted);
+    assay_buf_free(&json);
+    assay_buf_free(&got);
+}
+
+static void training_gives_the_merges_of_hf(void **state)
+{
+    (void)state;
+    check_training("gpt2");
+    check_training("qwen2");
+    check_training("o200k");
+}
+
 // What becomes of the fixture when `from` is written as `to`: the message of the refusal.
 static void check_refused(const struct assay_buf *file, const char *from, const char *to,
         const char *message)
@@ -232,6 +283,7 @@ int main(void)
             cmocka_unit_test(any_bytes_come_back),
             cmocka_unit_test(long_runs_take_linear_time),
             cmocka_unit_test(special_tokens_are_known_and_skipped),
+            cmocka_unit_test(training_gives_the_merges_of_hf),
             cmocka_unit_test(what_is_not_built_is_refused_by_name),
     };
 
