@@ -134,8 +134,8 @@ static enum assay_status read_prompt(
         return assay_fail(err, ASSAY_EINVAL, "give either --prompt or --ids");
     if (ids)
         return read_ids(&r->prompt, ids, err);
-    status = assay_tokenizer_open(&r->tokenizer, invocation->arguments[0],
-            assay_cli_value(invocation, "pattern"), err);
+    status = assay_tokenizer_open(
+            &r->tokenizer, invocation->arguments[0], assay_cli_value(invocation, "pattern"), err);
     if (status == ASSAY_OK)
         status = assay_tokenizer_encode(r->tokenizer, &r->prompt, prompt, strlen(prompt), err);
     if (status == ASSAY_OK && r->prompt.count == 0)
@@ -189,7 +189,7 @@ static bool on_token(void *user, const struct assay_generated *token)
         (void)assay_buf_addf(
                 &a->text, "%s%d", before ? "," : "", token->id); // a list of ids is its text
     else if (text && !text->special &&
-             assay_text_stream_add(&a->stream, text->bytes, text->len, &a->text, NULL) != ASSAY_OK)
+            assay_text_stream_add(&a->stream, text->bytes, text->len, &a->text, NULL) != ASSAY_OK)
         a->failed = true;
     return show(a, before) && !a->failed;
 }
@@ -235,7 +235,7 @@ static enum assay_status prepare(struct run *r, const struct assay_invocation *i
     enum assay_status status = ASSAY_OK;
 
     for (const char *stop; (stop = assay_cli_value_at(invocation, "stop", r->stop_count)) &&
-                           r->stop_count < ASSAY_STOP_STRINGS_MAX;)
+            r->stop_count < ASSAY_STOP_STRINGS_MAX;)
         r->stops[r->stop_count++] = stop;
     r->answers = calloc(g->sample_count, sizeof(*r->answers));
     if (!r->answers)
@@ -346,8 +346,7 @@ enum assay_exit assay_cmd_model_generate(struct assay_invocation *invocation)
         print_answers(&r);
     if (status == ASSAY_OK) {
         ms = assay_clock_ms() - r.first_ms;
-        fprintf(stderr,
-                "prompt %zu tokens in %" PRIu64 " ms; %" PRIu64 " tokens, %.1f tokens/s\n",
+        fprintf(stderr, "prompt %zu tokens in %" PRIu64 " ms; %" PRIu64 " tokens, %.1f tokens/s\n",
                 r.prompt.count, r.first_ms - begin_ms, r.token_count,
                 (double)r.token_count * 1000.0 / (double)(ms ? ms : 1));
     }

@@ -47,13 +47,13 @@ enum assay_exit assay_cmd_model_tokenizer_train(struct assay_invocation *invocat
     struct assay_error err = {0};
     struct assay_buf json;
     uint64_t vocab = 6400;
-    enum assay_status status = assay_cli_number(
-            &vocab, invocation, "vocab", 256, ASSAY_VOCABULARY_IDS_MAX, &err);
+    enum assay_status status =
+            assay_cli_number(&vocab, invocation, "vocab", 256, ASSAY_VOCABULARY_IDS_MAX, &err);
 
     assay_buf_init(&json, JSON_BYTES_MAX);
     path = path ? path : "tokenizer.json";
     for (const char *token; special_count < ASSAY_SPECIAL_TOKENS_MAX &&
-                            (token = assay_cli_value_at(invocation, "special", special_count));)
+            (token = assay_cli_value_at(invocation, "special", special_count));)
         specials[special_count++] = token;
     if (status == ASSAY_OK)
         status = assay_bpe_trainer_create(&trainer, pattern ? pattern : "gpt2", &err);

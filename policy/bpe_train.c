@@ -45,7 +45,7 @@ struct assay_bpe_trainer {
     size_t found_count, found_capacity;
 
     struct word *words;
-    uint32_t *ids; // of all words
+    uint32_t *ids;             // of all words
     struct assay_map64 counts; // pair -> times, as int64
     struct entry *queue;       // a heap
     size_t queue_count, queue_capacity;
@@ -56,7 +56,7 @@ struct assay_bpe_trainer {
     struct assay_arena *arena;
     struct assay_vocabulary vocabulary;
     uint32_t token_count;
-    uint64_t *merges;           // pairs, in order; [merge_count]
+    uint64_t *merges; // pairs, in order; [merge_count]
     size_t merge_count, merge_capacity;
 };
 
@@ -65,18 +65,19 @@ static enum assay_status no_memory(struct assay_error *err)
     return assay_fail(err, ASSAY_ENOMEM, "tokenizer training: out of memory");
 }
 
-// Room for one more element.
+// Room for one more element in the list that `list` points to (a pointer of any type: hence
+// memcpy).
 static bool grow(void *list, size_t count, size_t *capacity, size_t size)
 {
-    void **items = list;
-    void *bigger;
+    void *items;
 
     if (count < *capacity)
         return true;
-    bigger = realloc(*items, (*capacity ? *capacity * 2 : 16) * size);
-    if (!bigger)
+    memcpy(&items, list, sizeof(items));
+    items = realloc(items, (*capacity ? *capacity * 2 : 16) * size);
+    if (!items)
         return false;
-    *items = bigger;
+    memcpy(list, &items, sizeof(items));
     *capacity = *capacity ? *capacity * 2 : 16;
     return true;
 }
@@ -144,8 +145,8 @@ static bool count_word(struct assay_bpe_trainer *t, size_t first)
 
         if (!at)
             break;
-        if (t->found[*at].len == len && memcmp(t->bytes.data + t->found[*at].first,
-                                                t->bytes.data + first, len) == 0) {
+        if (t->found[*at].len == len &&
+                memcmp(t->bytes.data + t->found[*at].first, t->bytes.data + first, len) == 0) {
             t->found[*at].times++;
             assay_buf_truncate(&t->bytes, first);
             return true;
@@ -184,8 +185,8 @@ enum assay_status assay_bpe_trainer_add(
     enum assay_status status = ASSAY_OK;
 
     if (len > TEXT_BYTES_MAX)
-        return assay_fail(err, ASSAY_EINVAL, "a text of %zu bytes: more than %zu", len,
-                TEXT_BYTES_MAX);
+        return assay_fail(
+                err, ASSAY_EINVAL, "a text of %zu bytes: more than %zu", len, TEXT_BYTES_MAX);
     codes = malloc((len + 1) * sizeof(*codes));
     if (!codes)
         return no_memory(err);
@@ -263,8 +264,7 @@ static int64_t count_of(const struct assay_bpe_trainer *t, uint64_t pair)
 }
 
 // `change` more of a pair in a word; a pair that became more is queued after this merge.
-static bool change_pair(
-        struct assay_bpe_trainer *t, uint64_t pair, int64_t change, uint32_t word)
+static bool change_pair(struct assay_bpe_trainer *t, uint64_t pair, int64_t change, uint32_t word)
 {
     const uint64_t *at;
     struct entry *e;
@@ -329,10 +329,10 @@ static bool merge_word(struct assay_bpe_trainer *t, uint32_t index, uint64_t pai
         }
         if (kept > 0)
             good = change_pair(t, pair_of(w->ids[kept - 1], left), -times, index) &&
-                   change_pair(t, pair_of(w->ids[kept - 1], id), times, index);
+                    change_pair(t, pair_of(w->ids[kept - 1], id), times, index);
         if (good && i + 2 < w->count)
             good = change_pair(t, pair_of(right, w->ids[i + 2]), -times, index) &&
-                   change_pair(t, pair_of(id, w->ids[i + 2]), times, index);
+                    change_pair(t, pair_of(id, w->ids[i + 2]), times, index);
         w->ids[kept++] = id;
         i++;
     }
@@ -341,8 +341,8 @@ static bool merge_word(struct assay_bpe_trainer *t, uint32_t index, uint64_t pai
 }
 
 // The id of two tokens together: a known one, or the next.
-static enum assay_status token_of(struct assay_bpe_trainer *t, uint32_t *out, uint64_t pair,
-        struct assay_error *err)
+static enum assay_status token_of(
+        struct assay_bpe_trainer *t, uint32_t *out, uint64_t pair, struct assay_error *err)
 {
     const struct assay_token *left = &t->vocabulary.tokens[pair >> 32];
     const struct assay_token *right = &t->vocabulary.tokens[(uint32_t)pair];
@@ -443,8 +443,8 @@ static enum assay_status add_first_tokens(struct assay_bpe_trainer *t, uint32_t 
                 return assay_fail(err, ASSAY_EINVAL, "special token %zu is no UTF-8", i);
             k += n;
         }
-        status = assay_vocabulary_add(&t->vocabulary, t->token_count++, specials[i],
-                strlen(specials[i]), true, err);
+        status = assay_vocabulary_add(
+                &t->vocabulary, t->token_count++, specials[i], strlen(specials[i]), true, err);
     }
     // In the order of the alphabet: first the bytes that are themselves in it, then the others.
     for (unsigned pass = 0; pass < 2; pass++)
@@ -452,8 +452,7 @@ static enum assay_status add_first_tokens(struct assay_bpe_trainer *t, uint32_t 
             const char c = (char)byte;
 
             if (assay_byte_is_itself(byte) == (pass == 0))
-                status = assay_vocabulary_add(
-                        &t->vocabulary, t->token_count++, &c, 1, true, err);
+                status = assay_vocabulary_add(&t->vocabulary, t->token_count++, &c, 1, true, err);
         }
     return status == ASSAY_OK ? assay_vocabulary_finish(&t->vocabulary, err) : status;
 }

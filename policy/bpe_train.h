@@ -20,8 +20,8 @@ ASSAY_MUST_USE enum assay_status assay_bpe_trainer_create(
 void assay_bpe_trainer_destroy(struct assay_bpe_trainer *trainer); // NULL is allowed
 
 // Count the words of a text. Errors: ASSAY_EINVAL (too long), ASSAY_ENOMEM.
-ASSAY_MUST_USE enum assay_status assay_bpe_trainer_add(struct assay_bpe_trainer *trainer,
-        const char *text, size_t len, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_bpe_trainer_add(
+        struct assay_bpe_trainer *trainer, const char *text, size_t len, struct assay_error *err);
 
 // Merge until there are `vocab_size` tokens, or no pair is left, and append the tokenizer.json to
 // `out`. Once; then only destroy. Errors: ASSAY_EINVAL (a size that specials and bytes do not fit

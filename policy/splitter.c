@@ -61,9 +61,10 @@ static enum assay_status check_pattern(const char *pattern, struct assay_error *
             at = check_property(at + 1) - 1;
             continue;
         }
-        if (*at == '\0' || (strchr("sSdDrntf", *at) == NULL &&
-                                   ((*at >= '0' && *at <= '9') || (*at | 32) >= 'a') &&
-                                   ((*at | 32) <= 'z' || *at < 0)))
+        if (*at == '\0' ||
+                (strchr("sSdDrntf", *at) == NULL &&
+                        ((*at >= '0' && *at <= '9') || (*at | 32) >= 'a') &&
+                        ((*at | 32) <= 'z' || *at < 0)))
             return assay_fail(err, ASSAY_EINVAL, "pattern: \\%.8s is not supported", at);
     }
     return ASSAY_OK;
@@ -163,16 +164,15 @@ static int match(const struct assay_splitter *splitter, const uint32_t *classes,
                 splitter->code, classes, count, from, PCRE2_NO_UTF_CHECK, data, context);
     }
     if (context && found == PCRE2_ERROR_JIT_STACKLIMIT)
-        found = pcre2_match(splitter->code, classes, count, from,
-                PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, context);
+        found = pcre2_match(splitter->code, classes, count, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                data, context);
     pcre2_match_context_free(context);
     pcre2_jit_stack_free(stack);
     return found;
 }
 
-enum assay_status assay_splitter_run(const struct assay_splitter *splitter,
-        const uint32_t *classes, size_t count, assay_split_visit visit, void *user,
-        struct assay_error *err)
+enum assay_status assay_splitter_run(const struct assay_splitter *splitter, const uint32_t *classes,
+        size_t count, assay_split_visit visit, void *user, struct assay_error *err)
 {
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(splitter->code, NULL);
     enum assay_status status = ASSAY_OK;

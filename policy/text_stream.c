@@ -3,15 +3,13 @@
 
 #include <string.h>
 
-
 #define HELD_BYTES_MAX ((size_t)1 << 20)
 
-enum assay_status assay_text_stream_init(struct assay_text_stream *stream,
-        const char *const *stops, size_t stop_count, struct assay_error *err)
+enum assay_status assay_text_stream_init(struct assay_text_stream *stream, const char *const *stops,
+        size_t stop_count, struct assay_error *err)
 {
     if (stop_count > ASSAY_STOP_STRINGS_MAX)
-        return assay_fail(
-                err, ASSAY_EINVAL, "more than %d stop strings", ASSAY_STOP_STRINGS_MAX);
+        return assay_fail(err, ASSAY_EINVAL, "more than %d stop strings", ASSAY_STOP_STRINGS_MAX);
     for (size_t i = 0; i < stop_count; i++)
         if (stops[i][0] == '\0' || strlen(stops[i]) > ASSAY_STOP_BYTES_MAX)
             return assay_fail(err, ASSAY_EINVAL, "stop string %zu: not 1 to %d bytes", i,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// text_stream.h - an answer as text while its tokens come: whole characters only, and an end where a
-// stop string begins.
+// text_stream.h - an answer as text while its tokens come: whole characters only, and an end where
+// a stop string begins.
 //
 // Bytes are held back while they may be the beginning of a character, or of a stop string. What has
 // been handed out is never taken back.

@@ -163,7 +163,7 @@ struct piece {
     struct encoder *e;
     const uint32_t *codes, *classes;
     size_t count;
-    size_t step; // the next
+    size_t step;                 // the next
     size_t held_first, held_end; // a piece that may still grow (behaviours that join)
     bool held, held_match;
 };
@@ -181,11 +181,9 @@ static enum assay_status emit_word(
             &e->t->vocabulary, e->ids, e->word.data, e->word.len, &e->scratch, err);
 }
 
-static enum assay_status pass_on(
-        struct piece *p, size_t first, size_t end, struct assay_error *err)
+static enum assay_status pass_on(struct piece *p, size_t first, size_t end, struct assay_error *err)
 {
-    return run_steps(
-            p->e, p->step + 1, p->codes + first, p->classes + first, end - first, err);
+    return run_steps(p->e, p->step + 1, p->codes + first, p->classes + first, end - first, err);
 }
 
 static enum assay_status flush(struct piece *p, struct assay_error *err)
@@ -266,8 +264,7 @@ static enum assay_status run_steps(struct encoder *e, size_t step, const uint32_
         const uint32_t *classes, size_t count, struct assay_error *err)
 {
     const struct assay_split_step *s = &e->t->steps[step];
-    struct piece piece = {
-            .e = e, .codes = codes, .classes = classes, .count = count, .step = step};
+    struct piece piece = {.e = e, .codes = codes, .classes = classes, .count = count, .step = step};
 
     if (count == 0)
         return ASSAY_OK;
@@ -309,8 +306,8 @@ static enum assay_status on_normalized(
 }
 
 // A piece of raw text without added tokens of the raw kind.
-static enum assay_status encode_piece(struct encoder *e, const uint32_t *codes, size_t count,
-        bool plain, struct assay_error *err)
+static enum assay_status encode_piece(
+        struct encoder *e, const uint32_t *codes, size_t count, bool plain, struct assay_error *err)
 {
     uint32_t *normal = NULL;
     enum assay_status status = ASSAY_OK;

@@ -16,9 +16,9 @@
 
 struct assay_tokenizer; // opaque; owned
 
-// `path`: a tokenizer.json, a directory that holds one, or a GGUF file. `pattern`: NULL, or the name
-// of the splitting pattern to use whatever the file says (gpt2, qwen2, o200k).
-// Errors: ASSAY_ENOTFOUND, ASSAY_EINVAL ("FILE: FIELD: why"), ASSAY_ENOMEM, ASSAY_EIO.
+// `path`: a tokenizer.json, a directory that holds one, or a GGUF file. `pattern`: NULL, or the
+// name of the splitting pattern to use whatever the file says (gpt2, qwen2, o200k). Errors:
+// ASSAY_ENOTFOUND, ASSAY_EINVAL ("FILE: FIELD: why"), ASSAY_ENOMEM, ASSAY_EIO.
 ASSAY_MUST_USE enum assay_status assay_tokenizer_open(struct assay_tokenizer **out,
         const char *path, const char *pattern, struct assay_error *err);
 // The same from the text of a tokenizer.json.

@@ -45,8 +45,8 @@ enum assay_status assay_tokenizer_add_token(struct assay_tokenizer *t, const cha
     struct assay_token *entry = NULL;
 
     if (token->id >= t->vocabulary.count)
-        return assay_fail(err, ASSAY_EINVAL, "id %u is not below %u", token->id,
-                t->vocabulary.count);
+        return assay_fail(
+                err, ASSAY_EINVAL, "id %u is not below %u", token->id, t->vocabulary.count);
     entry = &t->vocabulary.tokens[token->id];
     if (!entry->bytes)
         status = assay_vocabulary_add(&t->vocabulary, token->id, text, len, false, err);
@@ -67,8 +67,8 @@ enum assay_status assay_tokenizer_add_token(struct assay_tokenizer *t, const cha
         if (status != ASSAY_OK)
             goto out;
     }
-    status = trie_add(normalized ? &t->normalized : &t->raw, normal ? normal : codes, count, token,
-            err);
+    status = trie_add(
+            normalized ? &t->normalized : &t->raw, normal ? normal : codes, count, token, err);
 
 out:
     free(codes);
@@ -102,7 +102,7 @@ static const struct assay_added_token *longest(const struct assay_added_trie *tr
 static bool stands_alone(const uint32_t *codes, size_t count, size_t first, size_t end)
 {
     return (first == 0 || !assay_code_is_word(codes[first - 1])) &&
-           (end == count || !assay_code_is_word(codes[end]));
+            (end == count || !assay_code_is_word(codes[end]));
 }
 
 enum assay_status assay_added_split(const struct assay_added_trie *trie, const uint32_t *codes,

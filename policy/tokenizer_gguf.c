@@ -35,8 +35,8 @@ static enum assay_status find_keys(
     if (!keys->merges || keys->merges->type != ASSAY_GGUF_ARRAY || !keys->merges->texts ||
             keys->merges->count > UINT32_MAX)
         return assay_fail(err, ASSAY_EINVAL, "tokenizer.ggml.merges: no list of texts");
-    if (keys->types && (keys->types->type != ASSAY_GGUF_ARRAY ||
-                               keys->types->count != keys->tokens->count))
+    if (keys->types &&
+            (keys->types->type != ASSAY_GGUF_ARRAY || keys->types->count != keys->tokens->count))
         return assay_fail(err, ASSAY_EINVAL, "tokenizer.ggml.token_type: not one a token");
     return ASSAY_OK;
 }
@@ -160,8 +160,8 @@ enum assay_status assay_tokenizer_from_gguf(struct assay_tokenizer **out,
     if (strcmp(model, "gpt2") != 0)
         return assay_fail(err, ASSAY_EINVAL,
                 "tokenizer.ggml.model: \"%s\" is not built, only gpt2 (byte-level BPE)", model);
-    status = assay_tokenizer_create(&t, (uint32_t)keys.tokens->count,
-            (size_t)keys.tokens->count, ARENA_BYTES_MAX, err);
+    status = assay_tokenizer_create(
+            &t, (uint32_t)keys.tokens->count, (size_t)keys.tokens->count, ARENA_BYTES_MAX, err);
     // minimind's makers write "qwen2", but its tokens were made with GPT-2's pattern.
     if (status == ASSAY_OK && !pattern && keys.tokens->count == MINIMIND_TOKENS)
         pattern = "gpt2";

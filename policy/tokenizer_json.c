@@ -130,8 +130,8 @@ static enum assay_status read_vocab(struct assay_tokenizer *t, const struct assa
 }
 
 // "a b", or ["a", "b"]: both parts in the alphabet of bytes, in which there is no space.
-static bool merge_parts(const char **left, size_t *left_len, const char **right,
-        const struct assay_json *merge)
+static bool merge_parts(
+        const char **left, size_t *left_len, const char **right, const struct assay_json *merge)
 {
     const char *text = assay_json_text(merge);
     const char *space = text ? strchr(text, ' ') : NULL;
@@ -224,10 +224,9 @@ static enum assay_status read_split(
     static const char *const names[] = {
             "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
     const struct assay_json *pattern = assay_json_get(step, "pattern");
-    const struct assay_json *regex =
-            pattern && assay_json_type(pattern) == ASSAY_JSON_OBJECT
-                    ? assay_json_get(pattern, "Regex")
-                    : NULL;
+    const struct assay_json *regex = pattern && assay_json_type(pattern) == ASSAY_JSON_OBJECT
+            ? assay_json_get(pattern, "Regex")
+            : NULL;
     const struct assay_json *behavior = assay_json_get(step, "behavior");
     struct assay_split_step *made;
     size_t k = 0;
@@ -298,8 +297,8 @@ static enum assay_status read_normalizer(
     if (is_null(normalizer))
         return ASSAY_OK;
     if (strcmp(type_of(normalizer), "NFC") != 0)
-        return assay_fail(err, ASSAY_EINVAL, "normalizer: %.64s is not built, only NFC",
-                type_of(normalizer));
+        return assay_fail(
+                err, ASSAY_EINVAL, "normalizer: %.64s is not built, only NFC", type_of(normalizer));
     t->nfc = true;
     return ASSAY_OK;
 }
@@ -317,10 +316,11 @@ static enum assay_status read_root(struct assay_tokenizer **out, const struct as
     added = assay_json_get(root, "added_tokens");
     if (is_null(added))
         added = NULL;
-    if (added && (assay_json_type(added) != ASSAY_JSON_ARRAY ||
-                         assay_json_count(added) > ASSAY_ADDED_TOKENS_MAX))
-        return assay_fail(err, ASSAY_EINVAL, "added_tokens: no array of at most %d",
-                ASSAY_ADDED_TOKENS_MAX);
+    if (added &&
+            (assay_json_type(added) != ASSAY_JSON_ARRAY ||
+                    assay_json_count(added) > ASSAY_ADDED_TOKENS_MAX))
+        return assay_fail(
+                err, ASSAY_EINVAL, "added_tokens: no array of at most %d", ASSAY_ADDED_TOKENS_MAX);
     status = assay_json_read_object(&model, root, "model", err);
     if (status == ASSAY_OK)
         status = check_model(model, err);

@@ -30,8 +30,8 @@ struct assay_added_token {
     bool single_word, lstrip, rstrip;
 };
 struct assay_added_trie {
-    struct assay_map64 edges; // node << 32 | code -> node; node 0 is the root
-    struct assay_map64 ends;  // node -> index into tokens
+    struct assay_map64 edges;         // node << 32 | code -> node; node 0 is the root
+    struct assay_map64 ends;          // node -> index into tokens
     struct assay_added_token *tokens; // [count], in the arena
     size_t count;
     uint32_t node_count;
@@ -55,8 +55,8 @@ const char *assay_pattern_find(const char *name);
 // Append a step that isolates the matches of a pattern (NULL: no cutting).
 ASSAY_MUST_USE enum assay_status assay_tokenizer_add_step(
         struct assay_tokenizer *tokenizer, const char *pattern, struct assay_error *err);
-// An added token: `text` is its content, and `token` says how it is matched. When the vocabulary has
-// no token of this id yet, it gets one. Errors: ASSAY_EINVAL, ASSAY_ENOMEM.
+// An added token: `text` is its content, and `token` says how it is matched. When the vocabulary
+// has no token of this id yet, it gets one. Errors: ASSAY_EINVAL, ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_tokenizer_add_token(struct assay_tokenizer *tokenizer,
         const char *text, const struct assay_added_token *token, bool special, bool normalized,
         struct assay_error *err);

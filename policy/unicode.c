@@ -75,8 +75,8 @@ uint32_t assay_code_class(uint32_t code)
 bool assay_code_is_space(uint32_t code)
 {
     return (code >= 9 && code <= 13) || code == 0x20 || code == 0x85 || code == 0xa0 ||
-           code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
-           code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+            code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
+            code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
 bool assay_code_is_word(uint32_t code)
@@ -109,9 +109,8 @@ bool assay_code_is_word(uint32_t code)
 // Takes part in no decomposition, order or composition, for HF.
 static bool is_inert(uint32_t code)
 {
-    return code >= ASSAY_CODE_BYTE ||
-           find(assay_unicode_inert, assay_unicode_inert_count, code) ||
-           find(assay_unicode_newer, assay_unicode_newer_count, code);
+    return code >= ASSAY_CODE_BYTE || find(assay_unicode_inert, assay_unicode_inert_count, code) ||
+            find(assay_unicode_newer, assay_unicode_newer_count, code);
 }
 
 static unsigned class_of(utf8proc_int32_t code)
@@ -148,8 +147,8 @@ static void order(utf8proc_int32_t *codes, size_t count, utf8proc_int32_t *scrat
 }
 
 // NFC of codes without inert ones into out, which has room for four each; returns how many.
-static size_t compose_run(utf8proc_int32_t *out, const uint32_t *codes, size_t count,
-        utf8proc_int32_t *scratch)
+static size_t compose_run(
+        utf8proc_int32_t *out, const uint32_t *codes, size_t count, utf8proc_int32_t *scratch)
 {
     size_t len = 0;
     utf8proc_ssize_t composed;
@@ -157,8 +156,8 @@ static size_t compose_run(utf8proc_int32_t *out, const uint32_t *codes, size_t c
     for (size_t i = 0; i < count; i++) {
         utf8proc_int32_t parts[DECOMPOSED_MAX];
         int boundary = 0;
-        const utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)codes[i], parts,
-                DECOMPOSED_MAX, UTF8PROC_DECOMPOSE, &boundary);
+        const utf8proc_ssize_t n = utf8proc_decompose_char(
+                (utf8proc_int32_t)codes[i], parts, DECOMPOSED_MAX, UTF8PROC_DECOMPOSE, &boundary);
 
         if (n < 1 || n > 4) { // none is so long; should one be, it stays as it is
             out[len++] = (utf8proc_int32_t)codes[i];

@@ -29,8 +29,8 @@ enum assay_status assay_vocabulary_create(struct assay_vocabulary *out, uint32_t
     size_t slot_count = 64;
 
     if (count == 0 || count > ASSAY_VOCABULARY_IDS_MAX)
-        return assay_fail(err, ASSAY_EINVAL, "%u ids: not 1 to %u", count,
-                ASSAY_VOCABULARY_IDS_MAX);
+        return assay_fail(
+                err, ASSAY_EINVAL, "%u ids: not 1 to %u", count, ASSAY_VOCABULARY_IDS_MAX);
     while (slot_count < (size_t)count * 2)
         slot_count *= 2;
     *out = (struct assay_vocabulary){.arena = arena, .count = count, .slot_count = slot_count};
@@ -112,8 +112,8 @@ enum assay_status assay_vocabulary_merge(struct assay_vocabulary *v, const char 
     if (id < 0)
         return assay_fail(err, ASSAY_EINVAL, "merge %u makes no token", rank);
     // A pair that is listed twice has its last rank, as in HF tokenizers.
-    if (!assay_map64_put(&v->merges, (uint64_t)a << 32 | (uint64_t)b,
-                (uint64_t)rank << 32 | (uint64_t)id))
+    if (!assay_map64_put(
+                &v->merges, (uint64_t)a << 32 | (uint64_t)b, (uint64_t)rank << 32 | (uint64_t)id))
         return assay_fail(err, ASSAY_ENOMEM, "vocabulary: out of memory");
     return ASSAY_OK;
 }
@@ -177,7 +177,9 @@ bool assay_byte_unspell(struct assay_buf *buf, const char *text, size_t len)
         if (n == 2)
             code = (code & 0x1f) << 6 | ((unsigned char)text[i + 1] & 0x3f);
         if (n == 1 || n == 2)
-            byte = code >= 0x100 ? byte_at_rank(code - 0x100) : assay_byte_is_itself(code) ? (int)code : -1;
+            byte = code >= 0x100                 ? byte_at_rank(code - 0x100)
+                    : assay_byte_is_itself(code) ? (int)code
+                                                 : -1;
         if (byte < 0 || !assay_buf_addc(buf, (char)byte)) {
             assay_buf_truncate(buf, before);
             return false;

@@ -28,14 +28,14 @@ struct assay_ids {
 bool assay_ids_add(struct assay_ids *ids, int32_t id); // false: out of memory
 
 struct assay_vocabulary {
-    struct assay_arena *arena; // borrowed: holds tokens and their bytes
+    struct assay_arena *arena;  // borrowed: holds tokens and their bytes
     struct assay_token *tokens; // [count]
     uint32_t count;             // highest id + 1
     uint32_t *slots;            // by bytes: id + 1
     size_t slot_count;
-    struct assay_map64 merges;  // left id << 32 | right id -> rank << 32 | id
-    uint32_t bytes[256];        // the token of one byte
-    bool ignore_merges;         // a word that is a token is that token, whatever the merges say
+    struct assay_map64 merges; // left id << 32 | right id -> rank << 32 | id
+    uint32_t bytes[256];       // the token of one byte
+    bool ignore_merges;        // a word that is a token is that token, whatever the merges say
 };
 
 // An empty one for ids below `count`, at most ASSAY_VOCABULARY_IDS_MAX. Errors: ASSAY_ENOMEM.

@@ -3,9 +3,9 @@
 //
 // A pair in the heap goes stale when one of its symbols merges with another neighbour; it is
 // recognised by the ids that it was made of and dropped when it comes up.
-#include "policy/vocabulary.h"
-
 #include <stdlib.h>
+
+#include "policy/vocabulary.h"
 
 struct assay_word_symbol {
     uint32_t id;
@@ -114,8 +114,7 @@ static void merge_all(
         struct assay_word_symbol *left = &s->symbols[pair.place];
         struct assay_word_symbol *right;
 
-        if (left->next >= DEAD || left->id != pair.left ||
-                s->symbols[left->next].id != pair.right)
+        if (left->next >= DEAD || left->id != pair.left || s->symbols[left->next].id != pair.right)
             continue;
         right = &s->symbols[left->next];
         left->id = pair.id;
@@ -139,8 +138,8 @@ enum assay_status assay_vocabulary_word(const struct assay_vocabulary *v, struct
 
         if (id >= 0)
             return assay_ids_add(ids, (int32_t)id)
-                           ? ASSAY_OK
-                           : assay_fail(err, ASSAY_ENOMEM, "ids: out of memory");
+                    ? ASSAY_OK
+                    : assay_fail(err, ASSAY_ENOMEM, "ids: out of memory");
     }
     if (len >= DEAD / 8 || !reserve(s, len))
         return assay_fail(err, ASSAY_ENOMEM, "a word of %zu bytes: out of memory", len);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What must hold: no tokenizer.json makes the reader crash or hang; what it accepts encodes any text
-// into ids that stand for tokens.
+// What must hold: no tokenizer.json makes the reader crash or hang; what it accepts encodes any
+// text into ids that stand for tokens.
 #include <stdint.h>
 #include <stdlib.h>
 

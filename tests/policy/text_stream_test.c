@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What must hold: an answer that comes byte by byte is handed out in whole characters, ends before
 // the first stop string, and is the same however it was cut.
+#include "policy/text_stream.h"
+
 #include <string.h>
 
 #include "base/utf8.h"
-#include "policy/text_stream.h"
 #include "support/harness.h"
 
 static const char *const stops[] = {"</end>", "\n\nQ:", "\xc3\xa9."};
@@ -21,8 +22,8 @@ static void check(const char *text, const char *wanted, size_t step, bool whole)
     for (size_t i = 0; i < len; i += step) {
         const size_t before = out.len;
 
-        assert_int_equal(assay_text_stream_add(&stream, text + i, len - i < step ? len - i : step,
-                                 &out, NULL),
+        assert_int_equal(assay_text_stream_add(
+                                 &stream, text + i, len - i < step ? len - i : step, &out, NULL),
                 ASSAY_OK);
         for (size_t at = before; whole && at < out.len;) {
             const size_t n = assay_utf8_length(out.data + at, out.len - at);

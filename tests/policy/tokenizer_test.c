@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What must hold: 10,000 strings become the ids that HF tokenizers gave them, under each family's
-// pattern; training gives HF's merges; any bytes, UTF-8 or not, come back as they were; a file that asks for
-// what is not built is refused by name. The fixtures: tests/parity/tokenizer_ids.py make.
+// pattern; training gives HF's merges; any bytes, UTF-8 or not, come back as they were; a file that
+// asks for what is not built is refused by name. The fixtures: tests/parity/tokenizer_ids.py make.
+#include "policy/tokenizer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,6 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "policy/bpe_train.h"
-#include "policy/tokenizer.h"
 #include "support/harness.h"
 
 #define FIXTURES "tests/policy/fixtures/tokenizers/"
@@ -135,8 +136,7 @@ static void long_runs_take_linear_time(void **state)
         }
         for (size_t k = 0; k < 2; k++) {
             ids.count = 0;
-            assert_int_equal(
-                    assay_tokenizer_encode(tokenizer[k], &ids, text, at, NULL), ASSAY_OK);
+            assert_int_equal(assay_tokenizer_encode(tokenizer[k], &ids, text, at, NULL), ASSAY_OK);
             assert_true(ids.count > 0);
         }
     }
@@ -190,16 +190,13 @@ static void check_training(const char *pattern)
     for (size_t at = 0; at < texts.len;) {
         const size_t len = take_u16(&texts, &at);
 
-        assert_int_equal(
-                assay_bpe_trainer_add(trainer, texts.data + at, len, NULL), ASSAY_OK);
+        assert_int_equal(assay_bpe_trainer_add(trainer, texts.data + at, len, NULL), ASSAY_OK);
         at += len;
     }
-    assert_int_equal(
-            assay_bpe_trainer_finish(trainer, 1200, specials, 2, &json, NULL), ASSAY_OK);
-    assert_int_equal(
-            assay_json_parse(&root, json.data, json.len, limits, "t", 1, NULL), ASSAY_OK);
-    for (const struct assay_json *m = assay_json_first(
-                 assay_json_get(assay_json_get(root, "model"), "merges"));
+    assert_int_equal(assay_bpe_trainer_finish(trainer, 1200, specials, 2, &json, NULL), ASSAY_OK);
+    assert_int_equal(assay_json_parse(&root, json.data, json.len, limits, "t", 1, NULL), ASSAY_OK);
+    for (const struct assay_json *m =
+                    assay_json_first(assay_json_get(assay_json_get(root, "model"), "merges"));
             m; m = assay_json_next(m))
         (void)assay_buf_addf(&got, "%s %s\n", assay_json_text(assay_json_first(m)),
                 assay_json_text(assay_json_next(assay_json_first(m))));
@@ -221,8 +218,8 @@ static void training_gives_the_merges_of_hf(void **state)
 }
 
 // What becomes of the fixture when `from` is written as `to`: the message of the refusal.
-static void check_refused(const struct assay_buf *file, const char *from, const char *to,
-        const char *message)
+static void check_refused(
+        const struct assay_buf *file, const char *from, const char *to, const char *message)
 {
     const char *at = strstr(file->data, from);
     struct assay_tokenizer *tokenizer = NULL;
