@@ -31,6 +31,15 @@ SIMD void v_store(float *p, v16 x)
 {
     _mm512_storeu_ps(p, x);
 }
+// Past the caches, into memory; p is a multiple of 64 bytes. v_fence() before others read it.
+SIMD void v_stream(float *p, v16 x)
+{
+    _mm512_stream_ps(p, x);
+}
+SIMD void v_fence(void)
+{
+    _mm_sfence();
+}
 SIMD v16 v_load_some(const float *p, size_t count) // the lanes after `count` are 0
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
@@ -111,6 +120,15 @@ SIMD void v_store(float *p, v16 x)
 {
     _mm256_storeu_ps(p, x.low);
     _mm256_storeu_ps(p + 8, x.high);
+}
+SIMD void v_stream(float *p, v16 x)
+{
+    _mm256_stream_ps(p, x.low);
+    _mm256_stream_ps(p + 8, x.high);
+}
+SIMD void v_fence(void)
+{
+    _mm_sfence();
 }
 SIMD v16 v_load_some(const float *p, size_t count)
 {
@@ -230,6 +248,13 @@ SIMD void v_store_some(float *p, v16 x, size_t count)
 SIMD void v_store(float *p, v16 x)
 {
     v_store_some(p, x, SIMD_LANES);
+}
+SIMD void v_stream(float *p, v16 x)
+{
+    v_store(p, x);
+}
+SIMD void v_fence(void)
+{
 }
 SIMD v16 v_add(v16 a, v16 b)
 {

@@ -61,8 +61,9 @@ unsigned assay_cgroups_sweep(struct assay_cgroups *groups);
 
 // The group of one box, as open directories. Its name is the prefix and a number.
 struct assay_cgroup {
-    int dirs[ASSAY_CGROUP_TREES_MAX]; // O_PATH; -1: none
-    int oom_fd;                       // v1: an eventfd that tells of an OOM; -1
+    int dirs[ASSAY_CGROUP_TREES_MAX];                  // O_PATH; -1: none
+    int oom_fd;                                        // v1: an eventfd that tells of an OOM; -1
+    uint64_t cpu_user_us_before, cpu_system_us_before; // of boxes that had the group before
 };
 
 // No group.

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "sandbox/fds.h"
+#include "sandbox/groups.h"
 #include "sandbox/init.h"
 #include "sandbox/nets.h"
 #include "sandbox/quota.h"
@@ -30,6 +31,8 @@
 struct grave {
     int mount_fd; // its mount namespace; -1
     struct assay_net net;
+    bool has_group;
+    struct assay_cgroup group; // if so, to be used again
 };
 
 struct forge {
@@ -38,6 +41,7 @@ struct forge {
     int full_fd,
             stage_fd; // mount namespaces: as the spawner's; the stage's, which plain boxes copy
     struct assay_nets nets;
+    struct assay_groups groups;
     struct grave *graves; // owned; by slot
     uint64_t *busy;       // owned; numbers of groups that could not be removed yet
     size_t busy_count, busy_cap;
@@ -50,6 +54,7 @@ struct making {
     const struct spawner *spawner;
     const struct assay_forge_order *order;
     struct assay_cgroup group;
+    bool has_group; // one that is used again
     int pid_fd;
     int control_fd; // the spawner's end
     int init_control_fd;
@@ -145,8 +150,9 @@ static bool make_rest(struct making *making)
         return assay_fault_set(making->fault, "control socket");
     making->control_fd = pair[0];
     making->init_control_fd = pair[1];
-    return assay_cgroup_create(&making->group, &making->spawner->cgroups, making->order->group,
-                   making->fault) &&
+    return (making->has_group ||
+                   assay_cgroup_create(&making->group, &making->spawner->cgroups,
+                           making->order->group, making->fault)) &&
             assay_cgroup_limit(&making->group, &making->spawner->cgroups, &making->order->limits,
                     making->fault);
 }
@@ -190,6 +196,7 @@ static struct making begin(const struct spawner *spawner, const struct assay_for
 
     memset(made, 0, sizeof(*made));
     made->slot = order->slot;
+    made->group = order->group;
     assay_cgroup_init(&making.group);
     return making;
 }
@@ -234,6 +241,11 @@ static void discard(struct forge *forge, const struct assay_forge_order *order)
         close(grave->mount_fd);
     grave->mount_fd = -1;
     assay_nets_return(&forge->nets, &grave->net);
+    if (grave->has_group) {
+        grave->has_group = false;
+        if (assay_groups_return(&forge->groups, &grave->group, order->group))
+            return;
+    }
     if (!assay_cgroup_remove(&forge->spawner->cgroups, order->group))
         note_busy(forge, order->group);
 }
@@ -262,7 +274,7 @@ static bool choose_mounts(const struct forge *forge, bool stage)
     return forge->stage_fd < 0 || setns(stage ? forge->stage_fd : forge->full_fd, CLONE_NEWNS) == 0;
 }
 
-static void make(struct forge *forge, const struct assay_forge_order *order)
+static void make(struct forge *forge, struct assay_forge_order *order)
 {
     const bool plain = order->shape == ASSAY_SHAPE_PLAIN;
     struct grave *grave = &forge->graves[order->slot];
@@ -273,6 +285,12 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
     char path[48];
 
     making.is_sibling = true;
+    if (assay_groups_take(&forge->groups, &making.group, &order->group)) {
+        making.has_group = true;
+        made.group = order->group;
+        made.cpu_user_us_before = making.group.cpu_user_us_before;
+        made.cpu_system_us_before = making.group.cpu_system_us_before;
+    }
     if (open_network(forge, making.fault) && make_rest(&making) &&
             assay_nets_enter(&forge->nets, &grave->net, making.fault)) {
         if (plain || choose_mounts(forge, false))
@@ -292,6 +310,11 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
     if (assay_wire_send(
                 forge->fd, &made, sizeof(made), fds, made.pid > 0 ? collect(&making, fds) : 0) < 0)
         _exit(1);
+    if (made.pid > 0) {
+        grave->has_group = true;
+        grave->group = making.group;
+        assay_cgroup_init(&making.group);
+    }
     close_all(&making);
 }
 
@@ -367,8 +390,12 @@ static void enter_stage(struct forge *forge)
 
 static _Noreturn void run(const struct spawner *spawner, int fd)
 {
-    struct forge forge = {
-            .spawner = spawner, .fd = fd, .full_fd = -1, .stage_fd = -1, .nets.home_fd = -1};
+    struct forge forge = {.spawner = spawner,
+            .fd = fd,
+            .full_fd = -1,
+            .stage_fd = -1,
+            .nets.home_fd = -1,
+            .groups.cgroups = &spawner->cgroups};
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
@@ -385,6 +412,7 @@ static _Noreturn void run(const struct spawner *spawner, int fd)
         forge.graves[i] = (struct grave){.mount_fd = -1, .net.ns_fd = -1};
     work(&forge);
     assay_nets_close(&forge.nets);
+    assay_groups_close(&forge.groups);
     free(forge.graves);
     free(forge.busy);
     _exit(0);
