@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rewards/canary.h"
 #include "rewards/logs.h"
 #include "rewards/match.h"
 #include "support/harness.h"
