@@ -167,8 +167,8 @@ void assay_cgroup_read_cpu(const struct assay_cgroup *group, const struct assay_
     for (size_t i = 0; i < groups->tree_count; i++) {
         if (groups->trees[i].roles & ASSAY_CGROUP_CPU) {
             read_cpu(group->dirs[i], groups->trees[i].v2, usage);
-            subtract(&usage->cpu_user_us, group->cpu_user_us_before);
-            subtract(&usage->cpu_system_us, group->cpu_system_us_before);
+            subtract(&usage->cpu_user_us, group->past.cpu_user_us);
+            subtract(&usage->cpu_system_us, group->past.cpu_system_us);
             return;
         }
     }

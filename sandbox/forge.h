@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "sandbox/box.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/fault.h"
 #include "sandbox/mounts.h"
 
@@ -43,7 +44,7 @@ struct assay_forge_made {
     uint32_t slot;
     int32_t pid;
     uint64_t group; // its number: another than the order's where one is used again
-    uint64_t cpu_user_us_before, cpu_system_us_before;
+    struct assay_cgroup_past past;
     struct assay_fault fault; // step empty: made
 };
 

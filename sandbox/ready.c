@@ -95,8 +95,7 @@ static void adopt(struct spawner *spawner, struct box *box, const struct assay_f
         box->group.dirs[i] = fds[2 + i];
     box->group.oom_fd = fd_count > 2 + tree_count ? fds[2 + tree_count] : -1;
     box->group_number = made->group;
-    box->group.cpu_user_us_before = made->cpu_user_us_before;
-    box->group.cpu_system_us_before = made->cpu_system_us_before;
+    box->group.past = made->past;
     if (!watch(spawner, box)) {
         struct pollfd dead = {.fd = box->pid_fd, .events = POLLIN};
 
