@@ -92,7 +92,7 @@ void assay_canary_learn(struct assay_canary_bed *bed, struct assay_text name)
     size_t len = 0;
 
     for (size_t i = 0; i <= name.len; i++) {
-        const char c = i < name.len ? name.data[i] : '_';
+        const char c = (char)(i < name.len ? name.data[i] : '_');
 
         // A word ends at its edge, and where a capital follows a small letter.
         if ((!is_small(c) && !is_capital(c)) ||
@@ -104,7 +104,7 @@ void assay_canary_learn(struct assay_canary_bed *bed, struct assay_text name)
         if (!is_small(c) && !is_capital(c))
             continue;
         if (len < WORD_BYTES_MAX)
-            word[len] = is_capital(c) ? small_letters[c - 'A'] : c;
+            word[len] = (char)(is_capital(c) ? small_letters[c - 'A'] : c);
         len++;
     }
 }
