@@ -468,7 +468,8 @@ static void write_phases(
 static int write_report(char *report, size_t room, const char *canary, bool solved)
 {
     const bool failed = !solved || (canary != NULL && strcmp(canary, "failed") == 0);
-    const unsigned failures = !solved + (canary != NULL && strcmp(canary, "failed") == 0);
+    const unsigned failures =
+            (solved ? 0U : 1U) + (canary != NULL && strcmp(canary, "failed") == 0 ? 1U : 0U);
     unsigned n = 1;
     size_t len;
 
