@@ -98,10 +98,27 @@ run_test() { # NAME TIMEOUT VARIABLES COMMAND...
     77) echo "skipped $name: $(grep -m1 -a SKIP "$log")" ;;
     *)
         echo "FAILED  $name ${took}s (status $rc)"
-        { echo "=== $name (status $rc)" && tail -n 60 "$log"; } >>"$out/failed.txt"
+        { echo "=== $name (status $rc)" && tail -n 60 "$log"; } >"$out/part.${name//\//.}.failed"
         ;;
-    esac >>"$out/tests.txt"
+    esac >"$out/part.${name//\//.}.tests"
     rm -f "$log"
+}
+
+is_alone() { # NAME
+    case $1 in
+    *attack* | *death* | *faults* | *idle*) return 0 ;;
+    esac
+    return 1
+}
+
+# As soon as fewer than JOBS run.
+start_test() { # JOBS NAME TIMEOUT VARIABLES COMMAND
+    while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do
+        wait -n || true
+    done
+    # shellcheck disable=SC2046 # words
+    run_test "$2" "$3" "$(echo "$4" | sed "s|=build/|=$root/$pack/|g")" \
+        $(for word in $5; do echo "${word/#build\//$root/$pack/}"; done) &
 }
 
 run() {
@@ -119,21 +136,30 @@ run() {
         ASSAY_BUILD_DIR=$root/$pack/dev "$pack/dev/tests/sandbox_probe_test" 2>&1 | grep -a "^probe" || true
     } >"$out/host.txt"
     cat "$out/host.txt"
-    local name limit variables command
-    while read -r name limit variables command; do
-        # shellcheck disable=SC2086 # words
-        run_test "$name" "$limit" "$(echo "$variables" | sed "s|=build/|=$root/$pack/|g")" \
-            $(for word in $command; do echo "${word/#build\//$root/$pack/}"; done)
-    done <"$pack/tests.list"
-    sort -k1,1 -s "$out/tests.txt" | grep -v ^passed || true
-    echo "tests: $(grep -c ^passed "$out/tests.txt") passed," \
-        "$(grep -c ^skipped "$out/tests.txt") skipped, $(grep -c ^FAILED "$out/tests.txt") failed"
+    # Benches first, one after another on an idle machine: their figures come back whatever follows.
     local rc=0 program
     for program in "$pack"/release/benches/*; do
-        ASSAY_BUILD_DIR=$root/$pack/release timeout 300 "$program" --json </dev/null \
+        ASSAY_BUILD_DIR=$root/$pack/release timeout "${BENCH_SECONDS_MAX:-90}" "$program" --json </dev/null \
             >>"$out/bench.jsonl" 2>>"$out/failed.txt" || { rc=1 && echo "bench failed: $program"; }
     done
     wc -l <"$out/bench.jsonl" | sed 's/$/ figures/'
+    # Many tests at a time, but two of those that compare the host before and after, as in `make test`.
+    local name limit variables command jobs=$(($(nproc) / 2))
+    [ "$jobs" -ge 1 ] || jobs=1
+    while read -r name limit variables command; do
+        is_alone "$name" || start_test "$jobs" "$name" "$limit" "$variables" "$command"
+    done <"$pack/tests.list"
+    wait
+    while read -r name limit variables command; do
+        ! is_alone "$name" || start_test 2 "$name" "$limit" "$variables" "$command"
+    done <"$pack/tests.list"
+    wait
+    cat "$out"/part.*.failed >>"$out/failed.txt" 2>/dev/null || true
+    cat "$out"/part.*.tests >>"$out/tests.txt"
+    rm -f "$out"/part.*
+    sort -k1,1 -s "$out/tests.txt" | grep -v ^passed || true
+    echo "tests: $(grep -c ^passed "$out/tests.txt") passed," \
+        "$(grep -c ^skipped "$out/tests.txt") skipped, $(grep -c ^FAILED "$out/tests.txt") failed"
     grep -q ^FAILED "$out/tests.txt" && rc=1
     exit "$rc"
 }

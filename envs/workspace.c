@@ -273,9 +273,11 @@ static enum assay_status add_model(struct making *making, struct assay_error *er
     if (status == ASSAY_OK)
         status = write_layer(making->depot, workspace->model_edits, workspace->scratch, "model",
                 workspace->paths[workspace->lower_count], err);
-    if (status == ASSAY_OK)
-        push_lower(workspace);
-    return status;
+    if (status != ASSAY_OK)
+        return status;
+    workspace->model_path = workspace->paths[workspace->lower_count];
+    push_lower(workspace);
+    return ASSAY_OK;
 }
 
 static enum assay_status parse_test_patch(struct making *making, struct assay_error *err)
@@ -412,6 +414,20 @@ enum assay_status assay_workspace_read(const struct assay_workspace *workspace, 
     return assay_fail(err, ASSAY_ENOTFOUND, "no file %.200s", path);
 }
 
+// Code can see when a file of its own was last changed (ctime), and nobody can set that: the layer
+// is as old in each run.
+static enum assay_status write_model_anew(
+        struct assay_workspace *workspace, struct assay_depot *depot, struct assay_error *err)
+{
+    char name[32];
+
+    if (workspace->model_path == NULL || workspace->planted_count == 0)
+        return ASSAY_OK;
+    snprintf(name, sizeof(name), "model-%u", workspace->planted_count);
+    return write_layer(
+            depot, workspace->model_edits, workspace->scratch, name, workspace->model_path, err);
+}
+
 enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
         struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err)
 {
@@ -420,6 +436,9 @@ enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
 
     if (workspace->scratch[0] == '\0')
         status = assay_depot_tmp(depot, workspace->scratch, err);
+    if (status != ASSAY_OK)
+        return status;
+    status = write_model_anew(workspace, depot, err);
     if (status != ASSAY_OK)
         return status;
     snprintf(name, sizeof(name), "planted-%u", workspace->planted_count++);

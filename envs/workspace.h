@@ -19,6 +19,7 @@ struct assay_workspace {
     char paths[4][PATH_MAX];         // the last is of what is planted
     char scratch[PATH_MAX];          // owned: removed by release
     unsigned planted_count;          // how often it was tried to plant something
+    char *model_path;                // of `paths`, the model's layer; NULL: none
     struct assay_edits *model_edits; // what the model patch became; NULL without one; in the arena
 };
 
@@ -51,7 +52,8 @@ ASSAY_MUST_USE enum assay_status assay_workspace_make(struct assay_workspace *ou
 ASSAY_MUST_USE enum assay_status assay_workspace_read(const struct assay_workspace *workspace,
         const char *path, struct assay_arena *arena, struct assay_file *out,
         struct assay_error *err);
-// Lay these over everything else, in place of what was planted before. edits: sorted by path.
+// Lay these over everything else, in place of what was planted before. edits: sorted by path. The
+// model's layer is written anew, too, but for the first time: times tell no run from another.
 ASSAY_MUST_USE enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
         struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err);
 // The base tree with these edits and nothing else; they must live as long as the workspace.

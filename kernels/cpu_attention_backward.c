@@ -72,9 +72,9 @@ static void begin_tile(const struct cpu_tile *tile, const struct scratch *scratc
 }
 
 // [rows] x [keys of the block]: rows . their D elements, for q.k and dout.v.
-// NOLINTNEXTLINE(readability-non-const-parameter): result is written through the product
 static void against_keys(const struct cpu_tile *tile, const struct scratch *scratch, float *packed,
-        const void *rows, size_t key, size_t count, float *result)
+        const void *rows, size_t key, size_t count,
+        float *result) // NOLINT(readability-non-const-parameter): written by the product
 {
     const struct assay_attention_args *args = tile->args;
     const struct cpu_gemm gemm = {.c = result,

@@ -30,6 +30,8 @@ enum { TOKENS = 2, VECTORS = 1 };
 enum {
     BLOCK = ASSAY_LIGHTNING_BLOCK,
     WIDTH = VECTORS * SIMD_LANES,
+    STREAM_TOKENS = 256,
+    LINE_BYTES = 64,
 };
 
 // Rows of one head: element d of token i is at[i * row + d].
@@ -49,8 +51,9 @@ struct walk {
     float grow[BLOCK], shrink[BLOCK]; // e^{s (r + 1)}, e^{-s (r + 1)}
     float *s;                         // [(column_end - column) / WIDTH][D][WIDTH]
     float *state_out;                 // [D][D], or NULL; gets S * state_factor in the end
+    float *keys, *queries;            // [BLOCK][D] of the block at hand: b scaled, and a
     float state_factor;
-    float *keys, *queries; // [BLOCK][D] of the block at hand: b scaled, and a
+    bool streams; // past the caches: a long result would only wait for lines that it overwrites
 };
 
 // The columns that walk together.
@@ -98,8 +101,11 @@ SIMD void keep_tokens(const struct walk *walk, const struct strip *strip, const 
         for (size_t j = 0; j < VECTORS && j * SIMD_LANES < strip->columns; j++) {
             const size_t left = strip->columns - j * SIMD_LANES;
 
-            v_store_some(to + j * SIMD_LANES, v_mul(out[t][j], shrink),
-                    left < SIMD_LANES ? left : SIMD_LANES);
+            if (walk->streams && left >= SIMD_LANES)
+                v_stream(to + j * SIMD_LANES, v_mul(out[t][j], shrink));
+            else
+                v_store_some(to + j * SIMD_LANES, v_mul(out[t][j], shrink),
+                        left < SIMD_LANES ? left : SIMD_LANES);
         }
     }
 }
@@ -163,7 +169,8 @@ static void fetch(const struct walk *walk, const struct strip *strip, size_t i)
         __builtin_prefetch(walk->a.at + token * (ptrdiff_t)walk->a.row + d, 0, 2);
         __builtin_prefetch(walk->b.at + token * (ptrdiff_t)walk->b.row + d, 0, 2);
         __builtin_prefetch(walk->c.at + token * (ptrdiff_t)walk->c.row + d, 0, 2);
-        __builtin_prefetch(walk->out + token * (ptrdiff_t)walk->out_row + d, 1, 2);
+        if (!walk->streams)
+            __builtin_prefetch(walk->out + token * (ptrdiff_t)walk->out_row + d, 1, 2);
     }
 }
 
@@ -220,6 +227,8 @@ static void run_walks(const struct walk *walks, size_t walk_count)
             }
         }
     }
+    if (walks->streams)
+        v_fence();
 }
 
 // This task's columns of a [D][D] state, `transposed` or not, times a factor.
@@ -247,9 +256,17 @@ static void store_state(const struct walk *walk)
     }
 }
 
-// --- tasks: (span, heads, columns, kind of walk) ---
+// --- tasks: (span, heads, columns, direction) ---
 
 enum walk_kind { WALK_OUT, WALK_DQ, WALK_DK, WALK_DV };
+
+// Kinds that walk the same way share a task: they read the same rows.
+struct direction {
+    enum walk_kind kinds[2];
+    size_t count;
+};
+static const struct direction forward = {{WALK_OUT}, 1};
+static const struct direction backward[2] = {{{WALK_DQ}, 1}, {{WALK_DK, WALK_DV}, 2}};
 
 enum {
     HEADS_MAX = 16, // of a task
@@ -260,8 +277,9 @@ enum {
 struct call {
     const struct assay_lightning_args *args;
     struct assay_stream *stream;
-    enum walk_kind kind_first;
-    size_t kinds, heads, head_tasks, columns, column_tasks; // of a task, tasks of a row or head
+    const struct direction *directions;
+    // Of a task: heads and columns. Tasks of a span: directions * head_tasks * column_tasks.
+    size_t direction_count, heads, head_tasks, columns, column_tasks;
 };
 
 struct place {
@@ -353,36 +371,51 @@ static size_t state_floats(const struct call *call)
     return (call->columns + WIDTH) * call->args->D;
 }
 
+static void set_walk(struct walk *walk, const struct call *call, const struct place *place,
+        enum walk_kind kind, size_t column)
+{
+    const size_t D = call->args->D;
+
+    walk->D = D;
+    walk->count = place->span->row_count;
+    walk->column = column;
+    walk->column_end = D - column < call->columns ? D : column + call->columns;
+    set_rows(walk, call, place, kind);
+    walk->streams = walk->count >= STREAM_TOKENS && (uintptr_t)walk->out % LINE_BYTES == 0 &&
+            walk->out_row * sizeof(float) % LINE_BYTES == 0;
+    if (kind == WALK_OUT || kind == WALK_DQ)
+        along_time(walk, call, place, kind);
+    else
+        against_time(walk, call, place, kind);
+}
+
 static void walk_task(void *context, size_t task, size_t thread)
 {
     const struct call *call = context;
-    const size_t D = call->args->D, rest = task / call->kinds / call->column_tasks;
-    const enum walk_kind kind = call->kind_first + (enum walk_kind)(task % call->kinds);
-    const size_t column = task / call->kinds % call->column_tasks * call->columns;
+    const struct direction *direction = &call->directions[task % call->direction_count];
+    const size_t piece = task / call->direction_count, rest = piece / call->column_tasks;
+    const size_t column = piece % call->column_tasks * call->columns, D = call->args->D;
     const size_t head = rest % call->head_tasks * call->heads, left = call->args->H - head;
     const size_t heads = left < call->heads ? left : call->heads;
     float *memory = assay_host_local(call->stream, thread);
-    struct walk walks[HEADS_MAX] = {0};
+    struct walk walks[2 * HEADS_MAX] = {0};
+    size_t count = 0;
 
     for (size_t i = 0; i < heads; i++) {
         const struct place place = place_of(call->args, rest / call->head_tasks, head + i);
-        struct walk *walk = &walks[i];
 
-        walk->D = D;
-        walk->count = place.span->row_count;
-        walk->column = column;
-        walk->column_end = D - column < call->columns ? D : column + call->columns;
-        walk->keys = memory;
-        walk->queries = memory + BLOCK * D;
-        walk->s = memory + (size_t)2 * BLOCK * D + i * state_floats(call);
-        set_rows(walk, call, &place, kind);
-        if (kind == WALK_OUT || kind == WALK_DQ)
-            along_time(walk, call, &place, kind);
-        else
-            against_time(walk, call, &place, kind);
+        for (size_t kind = 0; kind < direction->count; kind++) {
+            struct walk *walk = &walks[count];
+
+            walk->keys = memory;
+            walk->queries = memory + BLOCK * D;
+            walk->s = memory + (size_t)2 * BLOCK * D + count * state_floats(call);
+            set_walk(walk, call, &place, direction->kinds[kind], column);
+            count++;
+        }
     }
-    run_walks(walks, heads);
-    for (size_t i = 0; i < heads; i++)
+    run_walks(walks, count);
+    for (size_t i = 0; i < count; i++)
         store_state(&walks[i]);
 }
 
@@ -394,33 +427,36 @@ static size_t pieces(size_t count, size_t size)
 // As many heads to a task as leave four tasks for each thread; strips of a head when heads are
 // few.
 static void run(const struct assay_lightning_args *args, struct assay_stream *stream,
-        enum walk_kind kind_first, size_t kinds)
+        const struct direction *directions, size_t direction_count)
 {
     const size_t threads = assay_pool_thread_count(stream->pool), D = args->D, H = args->H;
-    struct call call = {.args = args, .stream = stream, .kind_first = kind_first, .kinds = kinds};
+    struct call call = {.args = args,
+            .stream = stream,
+            .directions = directions,
+            .direction_count = direction_count};
 
     if (args->B == 0 || H == 0 || D == 0)
         return;
     call.heads = 1;
     while (2 * call.heads <= HEADS_MAX && 2 * call.heads <= H &&
             2 * call.heads * D * D <= STATE_FLOATS_MAX &&
-            args->B * kinds * pieces(H, 2 * call.heads) >= 4 * threads)
+            args->B * direction_count * pieces(H, 2 * call.heads) >= 4 * threads)
         call.heads *= 2;
     call.head_tasks = pieces(H, call.heads);
-    call.columns = args->B * kinds * H >= threads ? pieces(D, WIDTH) * WIDTH : WIDTH;
+    call.columns = args->B * direction_count * H >= threads ? pieces(D, WIDTH) * WIDTH : WIDTH;
     call.column_tasks = pieces(D, call.columns);
-    if (assay_host_reserve_local(
-                stream, ((size_t)2 * BLOCK * D + call.heads * state_floats(&call)) * sizeof(float)))
-        assay_pool_run(stream->pool, args->B * call.head_tasks * call.column_tasks * kinds,
-                walk_task, &call);
+    if (assay_host_reserve_local(stream,
+                ((size_t)2 * BLOCK * D + 2 * call.heads * state_floats(&call)) * sizeof(float)))
+        assay_pool_run(stream->pool,
+                args->B * call.head_tasks * call.column_tasks * direction_count, walk_task, &call);
 }
 
 CPU_OP(lightning_forward, lightning)
 {
-    run(args, stream, WALK_OUT, 1);
+    run(args, stream, &forward, 1);
 }
 
 CPU_OP(lightning_backward, lightning)
 {
-    run(args, stream, WALK_DQ, 3);
+    run(args, stream, backward, 2);
 }

@@ -16,8 +16,9 @@
 #define CORPUS_BYTES_MAX ((size_t)64 << 20) // of attacks.jsonl
 #define LINE_DEPTH_MAX 4
 #define ATTACKS_MAX 10000
-#define ATTACK_SUFFIX ".attack"
-#define TWIN_SUFFIX ".twin"
+// In this order by name, which is the order in which instances are graded.
+#define TWIN_PREFIX "honest."
+#define ATTACK_PREFIX "hostile."
 
 // What the reading of one corpus shares.
 struct corpus {
@@ -196,10 +197,11 @@ static enum assay_status read_lines(struct corpus *corpus, struct assay_error *e
 // --- the suite and its patches -------------------------------------------------------------------
 
 static enum assay_status read_patch(struct corpus *corpus, struct assay_bytes *out,
-        const char *instance_id, struct assay_error *err)
+        const struct assay_attack *attack, bool twin, struct assay_error *err)
 {
     struct assay_buf text;
-    char *file = assay_arena_printf(corpus->arena, "%s/patches/%s.patch", corpus->dir, instance_id);
+    char *file = assay_arena_printf(corpus->arena, "%s/patches/%s.%s.patch", corpus->dir,
+            attack->id, twin ? "twin" : "attack");
     enum assay_status status = file ? ASSAY_OK : no_memory(err);
 
     assay_buf_init(&text, ASSAY_MODEL_PATCH_BYTES_MAX);
@@ -217,14 +219,15 @@ static enum assay_status read_patch(struct corpus *corpus, struct assay_bytes *o
 
 // One instance and its prediction.
 static enum assay_status add_instance(struct corpus *corpus, const struct assay_attack *attack,
-        const char *suffix, struct assay_error *err)
+        bool twin, struct assay_error *err)
 {
     struct assay_attacks *attacks = corpus->attacks;
     struct assay_instance *instance = &attacks->suite->instances[attacks->suite->instance_count];
     struct assay_prediction *prediction = &attacks->predictions->items[attacks->predictions->count];
 
     *instance = *assay_suite_find(&corpus->repos, attack->repo);
-    instance->instance_id = assay_arena_printf(corpus->arena, "%s%s", attack->id, suffix);
+    instance->instance_id = assay_arena_printf(
+            corpus->arena, "%s%s", twin ? TWIN_PREFIX : ATTACK_PREFIX, attack->id);
     if (!instance->instance_id)
         return no_memory(err);
     attacks->suite->instance_count++;
@@ -235,7 +238,7 @@ static enum assay_status add_instance(struct corpus *corpus, const struct assay_
             .model = "attacks",
             .line = attacks->predictions->count + 1};
     attacks->predictions->count++;
-    return read_patch(corpus, &prediction->patch, instance->instance_id, err);
+    return read_patch(corpus, &prediction->patch, attack, twin, err);
 }
 
 // What the patches are: the run of other patches is another run.
@@ -274,9 +277,9 @@ static enum assay_status build(struct corpus *corpus, struct assay_error *err)
     if (!attacks->predictions->items)
         return no_memory(err);
     for (size_t i = 0; i < attacks->count && status == ASSAY_OK; i++)
-        status = add_instance(corpus, &attacks->items[i], TWIN_SUFFIX, err);
+        status = add_instance(corpus, &attacks->items[i], true, err);
     for (size_t i = 0; i < attacks->count && status == ASSAY_OK; i++)
-        status = add_instance(corpus, &attacks->items[i], ATTACK_SUFFIX, err);
+        status = add_instance(corpus, &attacks->items[i], false, err);
     return status == ASSAY_OK ? hash_patches(corpus, err) : status;
 }
 
@@ -298,28 +301,25 @@ static enum assay_status check_ids(struct corpus *corpus, struct assay_error *er
             : assay_fail(err, ASSAY_ENOTFOUND, "%s: no attack is left", corpus->dir);
 }
 
-static bool ends_with(const char *text, const char *suffix)
+// What stands behind the prefix, or NULL.
+static const char *behind(const char *text, const char *prefix)
 {
-    const size_t len = strlen(text), end = strlen(suffix);
+    const size_t len = strlen(prefix);
 
-    return len > end && strcmp(text + len - end, suffix) == 0;
+    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
 }
 
 const struct assay_attack *assay_attacks_of(
         const struct assay_attacks *attacks, const char *instance_id, bool *twin)
 {
-    size_t len;
+    const char *id = behind(instance_id, TWIN_PREFIX);
 
-    *twin = ends_with(instance_id, TWIN_SUFFIX);
-    if (!*twin && !ends_with(instance_id, ATTACK_SUFFIX))
-        return NULL;
-    len = strlen(instance_id) - strlen(*twin ? TWIN_SUFFIX : ATTACK_SUFFIX);
-    for (size_t i = 0; i < attacks->count; i++) {
-        const char *id = attacks->items[i].id;
-
-        if (strncmp(id, instance_id, len) == 0 && id[len] == '\0')
+    *twin = id != NULL;
+    if (!id)
+        id = behind(instance_id, ATTACK_PREFIX);
+    for (size_t i = 0; id && i < attacks->count; i++)
+        if (strcmp(attacks->items[i].id, id) == 0)
             return &attacks->items[i];
-    }
     return NULL;
 }
 

@@ -4,8 +4,8 @@
 // A corpus is a folder: attacks.jsonl (one attack a line), repos/ (a native
 // suite, one instance a repository) and patches/ (<id>.attack.patch, and
 // <id>.twin.patch, an honest fix of the same fault that must resolve). As a
-// suite it has two instances an attack, copies of the repository's: <id>.attack
-// and <id>.twin. Format: tests/attacks/README.md.
+// suite it has two instances an attack, copies of the repository's: hostile.<id>
+// and honest.<id>. Format: tests/attacks/README.md.
 #ifndef ASSAY_ORCHESTRATOR_ATTACKS_H
 #define ASSAY_ORCHESTRATOR_ATTACKS_H
 

@@ -11,7 +11,7 @@
 static bool is_certified(const struct assay_grading *g)
 {
     const struct assay_grade_request *r = g->request;
-    struct assay_certificate certificate;
+    struct assay_certificate certificate = {0};
     char hash[65];
 
     return assay_instance_hash(hash, r->suite, r->instance, NULL) == ASSAY_OK &&

@@ -109,23 +109,52 @@ static int compare_edits(const void *left, const void *right)
     return strcmp(a->path, b->path);
 }
 
-enum assay_status assay_grading_lay(struct assay_grading *g, struct assay_workspace *workspace,
-        const struct assay_canary_file *files, size_t count, struct assay_error *err)
+static bool is_among(const struct assay_canary_file *files, size_t count, const char *path)
 {
-    struct assay_edits edits = {.count = count};
-
-    if (count == 0 && workspace->planted_count == 0)
-        return ASSAY_OK;
-    edits.items = assay_arena_array(g->arena, count, sizeof(*edits.items));
-    if (edits.items == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (size_t i = 0; i < count; i++)
-        edits.items[i] = (struct assay_edit){.path = files[i].path,
-                .kind = ASSAY_FILE_REGULAR,
-                .executable = files[i].executable,
-                .content = files[i].content};
-    if (count > 0)
-        qsort(edits.items, count, sizeof(*edits.items), compare_edits);
+        if (strcmp(files[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+static struct assay_edit edit_of(const struct assay_canary_file *file)
+{
+    return (struct assay_edit){.path = file->path,
+            .kind = ASSAY_FILE_REGULAR,
+            .executable = file->executable,
+            .content = file->content};
+}
+
+enum assay_status assay_grading_lay(struct assay_grading_source *source,
+        struct assay_workspace *workspace, const struct assay_canary_file *files, size_t count,
+        struct assay_error *err)
+{
+    const struct assay_grading *g = source->g;
+    const struct assay_strings *paths = &source->canary.paths;
+    struct assay_canary_file *others =
+            assay_arena_array(g->arena, paths->count + 1, sizeof(*others));
+    struct assay_edits edits = {0};
+    size_t other_count = 0;
+
+    edits.items = assay_arena_array(g->arena, count + paths->count + 1, sizeof(*edits.items));
+    if (edits.items == NULL || others == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    // The field's graders lay nothing twice.
+    for (size_t i = 0; g->request->compat == ASSAY_COMPAT_NONE && i < paths->count; i++)
+        if (!is_among(files, count, paths->items[i]) &&
+                !is_among(others, other_count, paths->items[i]) &&
+                read_source(source, paths->items[i], &others[other_count]))
+            other_count++;
+    for (size_t i = 0; i < count; i++)
+        edits.items[edits.count++] = edit_of(&files[i]);
+    for (size_t i = 0; i < other_count; i++)
+        edits.items[edits.count++] = edit_of(&others[i]);
+    if (source->status != ASSAY_OK)
+        return assay_grading_source_close(source, err);
+    if (edits.count == 0 && workspace->planted_count == 0)
+        return ASSAY_OK;
+    if (edits.count > 0)
+        qsort(edits.items, edits.count, sizeof(*edits.items), compare_edits);
     return assay_workspace_plant(workspace, assay_context_depot(g->context), &edits, err);
 }
 
@@ -150,5 +179,6 @@ enum assay_status assay_grading_plant(struct assay_grading *g, struct assay_erro
         status = assay_grading_source_close(&source, err);
     if (status != ASSAY_OK)
         return status;
-    return assay_grading_lay(g, &g->workspace, g->canaries.files, g->canaries.file_count, err);
+    return assay_grading_lay(
+            &source, &g->workspace, g->canaries.files, g->canaries.file_count, err);
 }

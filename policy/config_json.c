@@ -669,7 +669,7 @@ static void put_layers(struct assay_json_writer *w, const struct assay_model_con
         const char *model_type)
 {
     const bool original =
-            strncasecmp(model_type, "minimax", 7) == 0 && strcmp(model_type, "minimax");
+            strncasecmp(model_type, "minimax", 7) == 0 && strcmp(model_type, "minimax") != 0;
 
     assay_json_begin_array(w, original ? "attn_type_list" : "layer_types");
     for (uint32_t i = 0; i < config->layer_count; i++) {

@@ -73,7 +73,7 @@ static enum assay_status make_room(struct assay_generator *g, struct assay_error
     g->ids = calloc(g->options.rows_max, sizeof(*g->ids));
     g->last_rows = calloc(n, sizeof(*g->last_rows));
     g->spans = calloc(n, sizeof(*g->spans));
-    g->span_requests = calloc(n, sizeof(*g->span_requests));
+    g->span_requests = calloc(n, sizeof(struct request *));
     g->raw = calloc(vocab, sizeof(double));
     g->logits = calloc(vocab, sizeof(*g->logits));
     return g->samples && g->ids && g->last_rows && g->spans && g->span_requests && g->raw &&
@@ -302,12 +302,12 @@ static enum assay_status start_sample(struct assay_generator *g, struct request 
 {
     struct sample *s = &g->samples[g->sample_count];
     const size_t count = r->asked.prompt_count + r->asked.token_count_max;
+    int32_t *ids = malloc(count * sizeof(*ids));
 
-    *s = (struct sample){
-            .request = r, .number = number, .slot = slot, .ids = malloc(count * sizeof(int32_t))};
-    if (!s->ids)
+    if (!ids)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    memcpy(s->ids, r->prompt, r->asked.prompt_count * sizeof(int32_t));
+    memcpy(ids, r->prompt, r->asked.prompt_count * sizeof(int32_t));
+    *s = (struct sample){.request = r, .number = number, .slot = slot, .ids = ids};
     assay_rng_seed(&s->rng, r->asked.seed, number);
     g->sample_count++;
     r->alive++;

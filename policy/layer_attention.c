@@ -118,13 +118,13 @@ static void softmax_forward(const struct assay_layer_run *run, void *y)
     assay_linear_forward(run, output(run, ASSAY_TENSOR_ATTN_OUT), y, a->o);
 }
 
-static void unnorm_heads(const struct assay_layer_run *run, void *dx, const void *x,
-        const void *rstd, enum assay_tensor_role role, size_t heads)
+static void unnorm_heads(const struct assay_layer_run *run, void *dx, const void *x, void *rstd,
+        enum assay_tensor_role role, size_t heads)
 {
     const struct assay_model_config *c = &run->model->config;
     const struct assay_rmsnorm_args args = {.x = x,
             .weight = assay_run_weight(run, role),
-            .rstd = (void *)(uintptr_t)rstd,
+            .rstd = rstd,
             .T = run->T * heads,
             .C = c->head_dim,
             .eps = (double)c->norm_eps,

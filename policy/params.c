@@ -157,8 +157,10 @@ enum assay_status assay_params_init(struct assay_params *params, struct assay_st
 
         assay_rng_seed(&rng, seed, i);
         for (uint64_t at = 0; at < count && status == ASSAY_OK; at += CHUNK) {
-            const uint64_t part = count - at < CHUNK ? count - at : CHUNK;
+            uint64_t part = count - at;
 
+            if (part > CHUNK)
+                part = CHUNK;
             for (uint64_t j = 0; j < part; j++)
                 values[j] = is_norm(spec->role)
                         ? 1

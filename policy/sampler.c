@@ -102,7 +102,7 @@ static int32_t likeliest(const struct assay_sampler *s, uint32_t valid)
 // Logits become weights relative to the largest; returns their sum.
 static double weigh(struct assay_sampler *s, uint32_t count, double temperature)
 {
-    double largest = -INFINITY, sum = 0;
+    double largest = -HUGE_VAL, sum = 0;
 
     for (uint32_t i = 0; i < count; i++)
         largest = fmax(largest, s->candidates[i].value);

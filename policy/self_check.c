@@ -41,8 +41,10 @@ static enum assay_status check_weights(
         bool finite = true, zero = true;
 
         for (uint64_t at = 0; at < count && status == ASSAY_OK; at += CHUNK) {
-            const uint64_t part = count - at < CHUNK ? count - at : CHUNK;
+            uint64_t part = count - at;
 
+            if (part > CHUNK)
+                part = CHUNK;
             status = assay_params_read(params, c->stream, params->weights, c->model->ops->weight, i,
                     at, values, part, err);
             for (uint64_t j = 0; status == ASSAY_OK && j < part; j++) {
@@ -88,7 +90,7 @@ static enum assay_status feed(
 static void judge_logits(struct assay_self_check *out, struct checking *c)
 {
     const uint32_t valid = c->model->config.vocab_sampled;
-    double smallest = INFINITY, largest = -INFINITY;
+    double smallest = HUGE_VAL, largest = -HUGE_VAL;
     bool finite = true;
 
     assay_convert_to_double(

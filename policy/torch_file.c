@@ -154,12 +154,12 @@ static enum assay_status make_tensor(
     *view = (struct assay_weight_view){
             .type = storage->type, .dim_count = (uint32_t)items[2].count};
     for (size_t i = view->dim_count; i > 0; i--) {
-        const struct value *size = &items[2].items[i - 1], *step = &items[3].items[i - 1];
+        const struct value *size = &items[2].items[i - 1], *pitch = &items[3].items[i - 1];
 
-        if (size->kind != NUMBER || size->number < 0 || step->kind != NUMBER)
+        if (size->kind != NUMBER || size->number < 0 || pitch->kind != NUMBER)
             return malformed(err, "a tensor with strange sizes");
         view->dims[i - 1] = (uint64_t)size->number;
-        if (size->number > 1 && (uint64_t)step->number != stride)
+        if (size->number > 1 && (uint64_t)pitch->number != stride)
             return malformed(err, "a tensor that is not stored row by row");
         if (__builtin_mul_overflow(stride, view->dims[i - 1], &stride))
             return malformed(err, "a tensor whose sizes overflow");

@@ -251,8 +251,7 @@ void assay_weight_file_close(struct assay_weight_file *file)
         return;
     for (size_t i = 0; i < file->mapping_count; i++)
         if (file->mappings[i].data)
-            // NOLINTNEXTLINE(clang-diagnostic-cast-qual): munmap takes what mmap gave
-            munmap((void *)(uintptr_t)file->mappings[i].data, file->mappings[i].bytes);
+            munmap(file->mappings[i].data, file->mappings[i].bytes);
     free(file->views);
     assay_arena_destroy(file->arena);
     free(file);

@@ -7,7 +7,7 @@
 #include "policy/weight_file.h"
 
 struct assay_mapping {
-    const unsigned char *data; // NULL for an empty file
+    unsigned char *data; // never written; NULL for an empty file
     uint64_t bytes;
 };
 

@@ -27,7 +27,7 @@ static bool has_magic(const struct assay_mapping *m, uint64_t offset, const char
 // The end record is the last thing but a comment; where a field is all ones, zip64's holds it.
 static bool find_directory(struct directory *out, const struct assay_mapping *m)
 {
-    uint64_t end = m->bytes, locator, end64;
+    uint64_t end, locator, end64;
 
     if (m->bytes < END_BYTES)
         return false;

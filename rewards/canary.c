@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -98,6 +99,8 @@ void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_pl
     for (size_t i = 0; i < plan->unmoved.count; i++)
         assay_json_put_text(&w, NULL, plan->unmoved.items[i]);
     assay_json_end_array(&w);
+    if (plan->counter_silent)
+        assay_json_put_bool(&w, "counter_silent", true);
     assay_json_end_object(&w);
 }
 
@@ -170,10 +173,12 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
         status = assay_json_read_array(&list, json, "canaries", err);
     if (status != ASSAY_OK)
         return status;
-    if (strlen(seed) != SEED_DIGITS || sscanf(seed, "%16" SCNx64, &out->seed) != 1)
+    if (strlen(seed) != SEED_DIGITS || strspn(seed, "0123456789abcdef") != SEED_DIGITS)
         return assay_fail(err, ASSAY_EINVAL, "the seed of canaries is not 16 digits");
+    out->seed = strtoull(seed, NULL, 16);
     if (assay_json_count(list) > ASSAY_CANARIES_MAX)
         return assay_fail(err, ASSAY_EINVAL, "more than %d canaries", ASSAY_CANARIES_MAX);
+    out->counter_silent = assay_json_bool(assay_json_get(json, "counter_silent"));
     out->framework = assay_arena_strdup(arena, framework);
     items = assay_arena_array(arena, assay_json_count(list), sizeof(*items));
     if (out->framework == NULL || items == NULL)

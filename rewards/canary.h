@@ -59,6 +59,8 @@ struct assay_canary_plan {
     // Tests that passed with another expected value, though the gold patch fails them
     // (rewards/counter.h); none where no counter-run was made.
     struct assay_strings unmoved;
+    // Nothing came out of the counter-runs: the run itself is all that speaks for the patch.
+    bool counter_silent;
 };
 
 // Where the suite's test files are read.
@@ -81,6 +83,7 @@ ASSAY_MUST_USE enum assay_status assay_canary_draw(struct assay_canary_plan *out
 // One JSON object without files and argv: what is needed to judge. No newline.
 //   {"schema":1,"framework":"pytest","seed":"0123456789abcdef",
 //    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a"}, ...],"unmoved":[]}
+// and "counter_silent":true where it is so.
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan);
 // The reverse; strings into the arena. ASSAY_EINVAL with the reason.
 ASSAY_MUST_USE enum assay_status assay_canary_plan_read(struct assay_canary_plan *out,

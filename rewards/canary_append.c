@@ -21,7 +21,9 @@ struct language {
     const char *const *places; // files where tests may be defined, beside those of the test patch
 };
 
+// NOLINTBEGIN(bugprone-suspicious-missing-comma): one text in pieces
 static const char *const go_choosing[] = {"-run", "--run", "-skip", "-short", NULL};
+// NOLINTBEGIN(bugprone-suspicious-missing-comma): each text is one string
 static const struct language go = {.ending = "_test.go",
         .mark = {"func ", "("},
         .separator = "::",
@@ -86,6 +88,9 @@ static const struct language cmake = {.places = cmake_places,
                 [ASSAY_CANARY_SKIP] = "add_test(NAME @ COMMAND ${CMAKE_COMMAND} -E true)\n"
                                       "set_tests_properties(@ PROPERTIES SKIP_RETURN_CODE 0)\n",
                 [ASSAY_CANARY_LAST] = "add_test(NAME @ COMMAND ${CMAKE_COMMAND} -E echo $)\n"}};
+// NOLINTEND(bugprone-suspicious-missing-comma)
+
+// NOLINTEND(bugprone-suspicious-missing-comma)
 
 static const char *fill(struct assay_canary_bed *bed, const char *text, const char *name)
 {

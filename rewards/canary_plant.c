@@ -58,6 +58,9 @@ const char *assay_canary_print(struct assay_canary_bed *bed, const char *fmt, ..
 // --- words and names
 // ------------------------------------------------------------------------------
 
+static const char small_letters[] = "abcdefghijklmnopqrstuvwxyz";
+static const char capital_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 static bool is_small(char c)
 {
     return c >= 'a' && c <= 'z';
@@ -89,7 +92,7 @@ void assay_canary_learn(struct assay_canary_bed *bed, struct assay_text name)
     size_t len = 0;
 
     for (size_t i = 0; i <= name.len; i++) {
-        const char c = i < name.len ? name.data[i] : '_';
+        const char c = (char)(i < name.len ? name.data[i] : '_');
 
         // A word ends at its edge, and where a capital follows a small letter.
         if ((!is_small(c) && !is_capital(c)) ||
@@ -101,7 +104,7 @@ void assay_canary_learn(struct assay_canary_bed *bed, struct assay_text name)
         if (!is_small(c) && !is_capital(c))
             continue;
         if (len < WORD_BYTES_MAX)
-            word[len] = (char)(is_capital(c) ? c - 'A' + 'a' : c);
+            word[len] = (char)(is_capital(c) ? small_letters[c - 'A'] : c);
         len++;
     }
 }
@@ -149,7 +152,7 @@ static const char *join_words(
             name[len] = style == ASSAY_CANARY_SNAKE ? '_' : ' ';
         len = first + (size_t)snprintf(name + first, sizeof(name) - first, "%s", word);
         if (style == ASSAY_CANARY_CAPITAL && is_small(name[first]))
-            name[first] = (char)(name[first] - 'a' + 'A');
+            name[first] = capital_letters[name[first] - 'a'];
     }
     return assay_canary_print(bed, "%s", name);
 }

@@ -51,6 +51,7 @@ struct counter {
     bool everywhere; // the base's lines, too
     bool all;        // every line that holds an expected value; else one of each test
     bool described;
+    bool one;       // of the lines
     size_t changed; // lines in all
 };
 
@@ -131,26 +132,14 @@ static size_t choose_lines(struct counter *counter, struct assay_text text,
     return count;
 }
 
-static void change_file(struct counter *counter, const struct assay_canary_file *file)
+static void put_lines(struct counter *counter, const struct assay_canary_file *file,
+        const struct replaced *lines, size_t count)
 {
     struct assay_canary_bed *bed = &counter->bed;
     const struct assay_text text = {file->content.data, file->content.len};
-    struct replaced *lines = NULL;
-    size_t count = 0, room = 1, from = 0;
+    size_t from = 0;
     struct assay_buf buf;
 
-    for (size_t i = 0; i < text.len; i++)
-        room += text.data[i] == '\n';
-    if (memchr(text.data, '\0', text.len) != NULL || bed->file_count == ASSAY_CANARY_FILES_MAX)
-        return;
-    lines = assay_arena_array(bed->arena, room, sizeof(*lines));
-    if (lines == NULL) {
-        bed->no_memory = true;
-        return;
-    }
-    count = choose_lines(counter, text, assay_counter_shape_of(file->path), lines, room);
-    if (count == 0)
-        return;
     assay_buf_init(&buf, 2 * text.len + 4096 * count);
     for (size_t i = 0; i < count; i++) {
         const size_t at = (size_t)(lines[i].line.data - text.data);
@@ -167,7 +156,35 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
         bed->no_memory = true;
     assay_buf_free(&buf);
     bed->file_count++;
+}
+
+static void change_file(struct counter *counter, const struct assay_canary_file *file)
+{
+    struct assay_canary_bed *bed = &counter->bed;
+    const struct assay_text text = {file->content.data, file->content.len};
+    struct replaced *lines = NULL;
+    size_t count = 0, room = 1;
+
+    for (size_t i = 0; i < text.len; i++)
+        room += text.data[i] == '\n';
+    if (memchr(text.data, '\0', text.len) != NULL || bed->file_count == ASSAY_CANARY_FILES_MAX)
+        return;
+    lines = assay_arena_array(bed->arena, room, sizeof(*lines));
+    if (lines == NULL) {
+        bed->no_memory = true;
+        return;
+    }
+    count = choose_lines(counter, text, assay_counter_shape_of(file->path), lines, room);
+    if (count == 0)
+        return;
     counter->changed += count;
+    if (!counter->one) {
+        put_lines(counter, file, lines, count);
+    } else if (assay_canary_below(bed, counter->changed) < count) {
+        // One of all lines so far: it takes the place of the one before.
+        bed->file_count = 0;
+        put_lines(counter, file, &lines[assay_canary_below(bed, count)], 1);
+    }
 }
 
 static void change_files(struct counter *counter)
@@ -191,7 +208,7 @@ static bool says_lines(const char *framework)
 
 enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
         const struct assay_instance *instance, const struct assay_canary_source *source,
-        uint64_t seed, struct assay_arena *arena, struct assay_error *err)
+        uint64_t seed, bool one, struct assay_arena *arena, struct assay_error *err)
 {
     struct counter *counter = assay_arena_alloc(arena, sizeof(*counter));
 
@@ -199,6 +216,7 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
     *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
             .all = says_lines(instance->framework),
+            .one = one,
             .described = says_lines(instance->framework)};
     counter->bed.random = seed ^ STREAM;
     change_files(counter);
@@ -216,17 +234,34 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
 // --- what it says
 // ---------------------------------------------------------------------------------
 
+static bool is_of_function(const struct assay_instance *instance, const char *id)
+{
+    const size_t len = function_length(id);
+
+    for (size_t i = 0; i < instance->fail_to_pass.count; i++)
+        if (function_length(instance->fail_to_pass.items[i]) == len &&
+                strncmp(instance->fail_to_pass.items[i], id, len) == 0)
+            return true;
+    return false;
+}
+
 // Another id of a function of FAIL_TO_PASS, which the run itself did not know.
 static bool is_new_parameter(
         const struct assay_instance *instance, const struct assay_outcome *first, const char *id)
 {
-    const size_t len = function_length(id);
+    return id[function_length(id)] != '\0' &&
+            assay_outcome_find(first, id) == ASSAY_TEST_MISSING && is_of_function(instance, id);
+}
 
-    if (id[len] == '\0' || assay_outcome_find(first, id) != ASSAY_TEST_MISSING)
-        return false;
+bool assay_counter_spoke(
+        const struct assay_instance *instance, const struct assay_outcome *counter)
+{
     for (size_t i = 0; i < instance->fail_to_pass.count; i++)
-        if (function_length(instance->fail_to_pass.items[i]) == len &&
-                strncmp(instance->fail_to_pass.items[i], id, len) == 0)
+        if (assay_match_id(counter, instance->fail_to_pass.items[i], instance->rules) !=
+                ASSAY_TEST_MISSING)
+            return true;
+    for (size_t i = 0; i < counter->count; i++)
+        if (is_of_function(instance, counter->results[i].id))
             return true;
     return false;
 }

@@ -21,10 +21,16 @@ bool assay_counter_due(const struct assay_canary_plan *plan, const struct assay_
 
 // The files that the test patch writes (source->paths; source->read), with other expected values.
 // Lines that source->read_base knows are left alone if there are any others to
-// change: a patch knows those. *count is 0 when there is nothing to change. In the arena.
+// change: a patch knows those. *count is 0 when there is nothing to change. `one`: no more than one
+// line in all, after a draw that nothing came out of. In the arena.
 ASSAY_MUST_USE enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
         const struct assay_instance *instance, const struct assay_canary_source *source,
-        uint64_t seed, struct assay_arena *arena, struct assay_error *err);
+        uint64_t seed, bool one, struct assay_arena *arena, struct assay_error *err);
+
+// Has any test of FAIL_TO_PASS a result in the counter-run? If none has, what was changed kept the
+// suite from being built or loaded, and the run says nothing about the patch.
+bool assay_counter_spoke(
+        const struct assay_instance *instance, const struct assay_outcome *counter);
 
 // Tests of FAIL_TO_PASS that passed in the counter-run; where ids hold values of parameters, new
 // ids of the same function, too (`first` is the outcome of the run itself). In the arena.

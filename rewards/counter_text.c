@@ -145,6 +145,33 @@ static bool is_at_end(struct assay_text line, const struct token *token)
     return true;
 }
 
+// A line that brings in other files: another name there ends the whole run.
+static bool brings_in(struct assay_text line)
+{
+    static const char *const words[] = {"#include", "#import", "import ", "import(", "from ", "use ", "require ",
+            "require(", "require_relative ", "source ", ". ", "load ", "package ", "extern ",
+            "mod ", "include ", "include(", "@import"};
+    const struct assay_text inner = assay_text_trim(line);
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (assay_text_skip(&(struct assay_text){inner.data, inner.len}, words[i]))
+            return true;
+    return assay_text_has(line, "require(") || assay_text_has(line, "import(");
+}
+
+// Of a list of imports: one string, perhaps behind another name for it.
+static bool is_import(struct assay_text line)
+{
+    const struct assay_text inner = assay_text_trim(line);
+    size_t at = 0;
+
+    while (at < inner.len &&
+            (is_word(inner.data[at]) || inner.data[at] == ' ' || inner.data[at] == '\t' ||
+                    inner.data[at] == '.'))
+        at++;
+    return at < inner.len && inner.data[at] == '"' && string_end(inner, at) + 1 == inner.len;
+}
+
 // A row of a table: nothing but values.
 static bool is_row(struct assay_text line)
 {
@@ -178,7 +205,9 @@ const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text l
     const struct token *token = NULL;
 
     *sure = false;
-    if (line.len > LINE_BYTES_MAX)
+    if (line.len > LINE_BYTES_MAX ||
+            (shape != ASSAY_COUNTER_DATA && brings_in(line)) ||
+            (shape == ASSAY_COUNTER_C && is_import(line)))
         return NULL;
     list_tokens(&tokens, line, shape);
     if (tokens.count == 0)

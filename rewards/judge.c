@@ -392,7 +392,8 @@ static enum assay_status judge_begin(struct judge *judge, struct assay_error *er
 static enum assay_evidence_kind evidence_kind(const struct judge *judge)
 {
     const struct assay_canary_plan *plan = judge->evidence->canaries;
-    const bool bare = judge->framework->canaries_needed && plan != NULL && plan->count == 0;
+    const bool bare = plan != NULL &&
+            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent);
 
     return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
                     !bare

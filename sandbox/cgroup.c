@@ -58,7 +58,7 @@ static int watch_oom(int dir_fd)
 
 void assay_cgroup_init(struct assay_cgroup *group)
 {
-    group->oom_fd = -1;
+    *group = (struct assay_cgroup){.oom_fd = -1};
     for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
         group->dirs[i] = -1;
 }
@@ -156,12 +156,19 @@ static void read_cpu(int dir_fd, bool v2, struct assay_cgroup_usage *usage)
     }
 }
 
+static void subtract(uint64_t *from, uint64_t what)
+{
+    *from = *from > what ? *from - what : 0;
+}
+
 void assay_cgroup_read_cpu(const struct assay_cgroup *group, const struct assay_cgroups *groups,
         struct assay_cgroup_usage *usage)
 {
     for (size_t i = 0; i < groups->tree_count; i++) {
         if (groups->trees[i].roles & ASSAY_CGROUP_CPU) {
             read_cpu(group->dirs[i], groups->trees[i].v2, usage);
+            subtract(&usage->cpu_user_us, group->past.cpu_user_us);
+            subtract(&usage->cpu_system_us, group->past.cpu_system_us);
             return;
         }
     }

@@ -59,10 +59,20 @@ void assay_cgroups_close(struct assay_cgroups *groups);
 // Remove groups of spawners of this pid namespace that are dead; returns how many.
 unsigned assay_cgroups_sweep(struct assay_cgroups *groups);
 
+// The numbers of this spawner's groups that there are, in no order; one a tree.
+void assay_cgroups_visit(const struct assay_cgroups *groups,
+        void (*visit)(void *context, uint64_t number), void *context);
+
+// What boxes used that had the group before (groups.h).
+struct assay_cgroup_past {
+    uint64_t cpu_user_us, cpu_system_us;
+};
+
 // The group of one box, as open directories. Its name is the prefix and a number.
 struct assay_cgroup {
     int dirs[ASSAY_CGROUP_TREES_MAX]; // O_PATH; -1: none
     int oom_fd;                       // v1: an eventfd that tells of an OOM; -1
+    struct assay_cgroup_past past;
 };
 
 // No group.

@@ -466,3 +466,33 @@ unsigned assay_cgroups_sweep(struct assay_cgroups *groups)
     }
     return removed;
 }
+
+void assay_cgroups_visit(const struct assay_cgroups *groups,
+        void (*visit)(void *context, uint64_t number), void *context)
+{
+    const size_t len = strlen(groups->prefix);
+
+    for (size_t i = 0; i < groups->tree_count; i++) {
+        const int fd = openat(groups->trees[i].dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        const struct dirent *entry = NULL;
+
+        if (dir == NULL) {
+            if (fd >= 0)
+                close(fd);
+            continue;
+        }
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): assay-box has one thread
+        while ((entry = readdir(dir)) != NULL) {
+            char *end = NULL;
+            uint64_t number = 0;
+
+            if (strncmp(entry->d_name, groups->prefix, len) != 0 || entry->d_name[len] != '-')
+                continue;
+            number = strtoull(entry->d_name + len + 1, &end, 10);
+            if (end != entry->d_name + len + 1 && *end == '\0')
+                visit(context, number);
+        }
+        closedir(dir);
+    }
+}

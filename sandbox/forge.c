@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "sandbox/fds.h"
+#include "sandbox/groups.h"
 #include "sandbox/init.h"
 #include "sandbox/nets.h"
 #include "sandbox/quota.h"
@@ -24,12 +25,15 @@
 
 #define AHEAD_RUNTIME_NS 20000000
 #define BUSY_PAUSE_MS 5
+#define IDLE_MS_MAX 20   // without orders for so long it keeps no group: an idle assay has none
 #define BUSY_MS_MAX 5000 // how long the end waits for groups that are still busy
 
 // What is kept for a box until it is buried.
 struct grave {
     int mount_fd; // its mount namespace; -1
     struct assay_net net;
+    bool has_group; // made by this forge
+    struct assay_group group;
 };
 
 struct forge {
@@ -38,9 +42,8 @@ struct forge {
     int full_fd,
             stage_fd; // mount namespaces: as the spawner's; the stage's, which plain boxes copy
     struct assay_nets nets;
+    struct assay_groups groups;
     struct grave *graves; // owned; by slot
-    uint64_t *busy;       // owned; numbers of groups that could not be removed yet
-    size_t busy_count, busy_cap;
 };
 
 // --- making --------------------------------------------------------------------------------------
@@ -49,7 +52,8 @@ struct forge {
 struct making {
     const struct spawner *spawner;
     const struct assay_forge_order *order;
-    struct assay_cgroup group;
+    struct assay_group group;
+    bool has_group; // it was there already
     int pid_fd;
     int control_fd; // the spawner's end
     int init_control_fd;
@@ -81,7 +85,7 @@ static _Noreturn void become_init(
 static pid_t clone_init(struct making *making)
 {
     const struct spawner *spawner = making->spawner;
-    const int group_fd = assay_cgroup_clone_fd(&making->group, &spawner->cgroups);
+    const int group_fd = assay_cgroup_clone_fd(&making->group.dirs, &spawner->cgroups);
     const struct assay_id_map map = {ASSAY_BOX_UID, ASSAY_BOX_UID, making->order->uid,
             spawner->ids.root ? making->order->uid : spawner->ids.store_gid};
     struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
@@ -109,7 +113,8 @@ static pid_t clone_init(struct making *making)
         (void)assay_fault_set(making->fault, "clone3");
         return -1;
     }
-    if (!assay_cgroup_add(&making->group, &spawner->cgroups, pid, group_fd >= 0, making->fault))
+    if (!assay_cgroup_add(
+                &making->group.dirs, &spawner->cgroups, pid, group_fd >= 0, making->fault))
         return -1;
     if (spawner->tier != ASSAY_TIER_C && !assay_spawn_write_maps(pid, &map)) {
         (void)assay_fault_set(making->fault, "uid map");
@@ -145,10 +150,11 @@ static bool make_rest(struct making *making)
         return assay_fault_set(making->fault, "control socket");
     making->control_fd = pair[0];
     making->init_control_fd = pair[1];
-    return assay_cgroup_create(&making->group, &making->spawner->cgroups, making->order->group,
-                   making->fault) &&
-            assay_cgroup_limit(&making->group, &making->spawner->cgroups, &making->order->limits,
-                    making->fault);
+    return (making->has_group ||
+                   assay_cgroup_create(&making->group.dirs, &making->spawner->cgroups,
+                           making->group.number, making->fault)) &&
+            assay_cgroup_limit(&making->group.dirs, &making->spawner->cgroups,
+                    &making->order->limits, making->fault);
 }
 
 // What is handed over, in the order of forge.h.
@@ -159,23 +165,20 @@ static size_t collect(const struct making *making, int *fds)
     fds[count++] = making->pid_fd;
     fds[count++] = making->control_fd;
     for (size_t i = 0; i < making->spawner->cgroups.tree_count; i++)
-        fds[count++] = making->group.dirs[i];
-    if (making->group.oom_fd >= 0)
-        fds[count++] = making->group.oom_fd;
+        fds[count++] = making->group.dirs.dirs[i];
+    if (making->group.dirs.oom_fd >= 0)
+        fds[count++] = making->group.dirs.oom_fd;
     return count;
 }
 
+// But for the group.
 static void close_all(const struct making *making)
 {
-    const int fds[] = {
-            making->pid_fd, making->control_fd, making->init_control_fd, making->group.oom_fd};
+    const int fds[] = {making->pid_fd, making->control_fd, making->init_control_fd};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    for (size_t i = 0; i < ASSAY_CGROUP_TREES_MAX; i++)
-        if (making->group.dirs[i] >= 0)
-            close(making->group.dirs[i]);
 }
 
 static struct making begin(const struct spawner *spawner, const struct assay_forge_order *order,
@@ -183,6 +186,7 @@ static struct making begin(const struct spawner *spawner, const struct assay_for
 {
     struct making making = {.spawner = spawner,
             .order = order,
+            .group.number = order->group,
             .pid_fd = -1,
             .control_fd = -1,
             .init_control_fd = -1,
@@ -190,7 +194,7 @@ static struct making begin(const struct spawner *spawner, const struct assay_for
 
     memset(made, 0, sizeof(*made));
     made->slot = order->slot;
-    assay_cgroup_init(&making.group);
+    assay_cgroup_init(&making.group.dirs);
     return making;
 }
 
@@ -203,28 +207,16 @@ void assay_forge_make_here(const struct spawner *spawner, const struct assay_for
     if (make_rest(&making))
         made->pid = make_init(&making);
     if (made->pid > 0) {
+        made->group = order->group;
         *fd_count = collect(&making, fds);
         close(making.init_control_fd);
     } else {
         close_all(&making);
+        assay_cgroup_close(&making.group.dirs);
     }
 }
 
 // --- burying -------------------------------------------------------------------------------------
-
-static void note_busy(struct forge *forge, uint64_t number)
-{
-    if (forge->busy_count == forge->busy_cap) {
-        const size_t cap = forge->busy_cap * 2 + 16;
-        uint64_t *grown = realloc(forge->busy, cap * sizeof(*grown));
-
-        if (grown == NULL)
-            return; // the next start sweeps it up
-        forge->busy = grown;
-        forge->busy_cap = cap;
-    }
-    forge->busy[forge->busy_count++] = number;
-}
 
 static void discard(struct forge *forge, const struct assay_forge_order *order)
 {
@@ -234,18 +226,26 @@ static void discard(struct forge *forge, const struct assay_forge_order *order)
         close(grave->mount_fd);
     grave->mount_fd = -1;
     assay_nets_return(&forge->nets, &grave->net);
-    if (!assay_cgroup_remove(&forge->spawner->cgroups, order->group))
-        note_busy(forge, order->group);
+    // What another forge made, or the spawner for a zygote, is known by its number alone.
+    if (grave->has_group)
+        assay_groups_return(&forge->groups, &grave->group);
+    else
+        assay_groups_remove(&forge->groups, order->group);
+    grave->has_group = false;
 }
 
-static void retry_busy(struct forge *forge)
+// What an earlier forge kept, that died, is nobody's any more.
+static void remove_lost(void *context, uint64_t number)
 {
-    size_t kept = 0;
+    struct forge *forge = context;
+    const struct spawner *spawner = forge->spawner;
 
-    for (size_t i = 0; i < forge->busy_count; i++)
-        if (!assay_cgroup_remove(&forge->spawner->cgroups, forge->busy[i]))
-            forge->busy[kept++] = forge->busy[i];
-    forge->busy_count = kept;
+    if (number >= spawner->cgroups.next)
+        return;
+    for (uint32_t slot = 0; slot < ASSAY_BOXES_MAX; slot++)
+        if (spawner->boxes[slot] != NULL && spawner->boxes[slot]->group_number == number)
+            return;
+    assay_groups_remove(&forge->groups, number);
 }
 
 // --- orders --------------------------------------------------------------------------------------
@@ -256,33 +256,46 @@ static bool open_network(struct forge *forge, struct assay_fault *fault)
             assay_nets_open(&forge->nets, forge->spawner->fresh_network, fault);
 }
 
-// Whatever is no plain box wants more of the host than the stage has.
 static bool choose_mounts(const struct forge *forge, bool stage)
 {
     return forge->stage_fd < 0 || setns(stage ? forge->stage_fd : forge->full_fd, CLONE_NEWNS) == 0;
 }
 
+// The init, born in the network that it is to have. The fault tells if there is none.
+static pid_t bear(struct forge *forge, struct making *making, struct assay_net *net)
+{
+    // Whatever is no plain box wants more of the host than the stage has.
+    const bool plain = making->order->shape == ASSAY_SHAPE_PLAIN;
+    struct assay_fault fault;
+    pid_t pid = -1;
+
+    if (assay_nets_enter(&forge->nets, net, making->fault)) {
+        if (plain || choose_mounts(forge, false))
+            pid = make_init(making);
+        else
+            (void)assay_fault_set(making->fault, "mount namespace");
+    }
+    if (!assay_nets_leave(&forge->nets, &fault) || (!plain && !choose_mounts(forge, true)))
+        _exit(1); // the next one begins anew
+    return pid;
+}
+
 static void make(struct forge *forge, const struct assay_forge_order *order)
 {
-    const bool plain = order->shape == ASSAY_SHAPE_PLAIN;
     struct grave *grave = &forge->graves[order->slot];
     struct assay_forge_made made;
     struct making making = begin(forge->spawner, order, &made);
-    struct assay_fault fault;
     int fds[ASSAY_WIRE_FDS_MAX];
     char path[48];
 
     making.is_sibling = true;
-    if (open_network(forge, making.fault) && make_rest(&making) &&
-            assay_nets_enter(&forge->nets, &grave->net, making.fault)) {
-        if (plain || choose_mounts(forge, false))
-            made.pid = make_init(&making);
-        else
-            (void)assay_fault_set(making.fault, "mount namespace");
-    }
-    if ((forge->nets.home_fd >= 0 && !assay_nets_leave(&forge->nets, &fault)) ||
-            (!plain && !choose_mounts(forge, true)))
-        _exit(1); // the next one begins anew
+    making.has_group = assay_groups_take(&forge->groups, &making.group);
+    if (open_network(forge, making.fault) && make_rest(&making))
+        made.pid = bear(forge, &making, &grave->net);
+    made.group = making.group.number;
+    made.past = making.group.dirs.past;
+    grave->has_group = true;
+    grave->group = making.group;
     if (made.pid <= 0) {
         discard(forge, order);
     } else {
@@ -315,25 +328,35 @@ static bool hear_order(struct forge *forge)
 
 static void work(struct forge *forge)
 {
-    uint64_t end_ms = 0;
-
     for (;;) {
         struct pollfd ready = {.fd = forge->fd, .events = POLLIN};
+        const bool busy = forge->groups.busy_count > 0;
+        int heard = 1;
 
-        if (forge->busy_count == 0) {
-            if (!hear_order(forge))
-                return;
-            continue;
-        }
-        if (poll(&ready, 1, BUSY_PAUSE_MS) > 0 && !hear_order(forge))
-            break;
-        retry_busy(forge);
+        if (busy || forge->groups.idle_count > 0)
+            heard = poll(&ready, 1, busy ? BUSY_PAUSE_MS : IDLE_MS_MAX);
+        if (heard > 0 && !hear_order(forge))
+            return;
+        if (heard == 0 && !busy)
+            assay_groups_close(&forge->groups);
+        if (busy)
+            assay_groups_retry(&forge->groups);
     }
-    end_ms = assay_clock_ms() + BUSY_MS_MAX;
-    while (forge->busy_count > 0 && assay_clock_left_ms(end_ms) > 0) {
+}
+
+// Nothing is left behind but what is still busy after a while.
+static void end(struct forge *forge)
+{
+    const uint64_t end_ms = assay_clock_ms() + BUSY_MS_MAX;
+
+    assay_nets_close(&forge->nets);
+    assay_groups_close(&forge->groups);
+    while (forge->groups.busy_count > 0 && assay_clock_left_ms(end_ms) > 0) {
         (void)poll(NULL, 0, BUSY_PAUSE_MS);
-        retry_busy(forge);
+        assay_groups_retry(&forge->groups);
     }
+    free(forge->groups.busy);
+    free(forge->graves);
 }
 
 // --- the process ---------------------------------------------------------------------------------
@@ -378,16 +401,16 @@ static _Noreturn void run(const struct spawner *spawner, pid_t parent, int fd)
     (void)sys_schedule(0, SCHED_BATCH, AHEAD_RUNTIME_NS);
     if (!shed(spawner, fd))
         _exit(1);
+    assay_groups_open(&forge.groups, &spawner->cgroups);
     enter_stage(&forge);
     forge.graves = calloc(ASSAY_BOXES_MAX, sizeof(*forge.graves));
     if (forge.graves == NULL)
         _exit(1);
     for (size_t i = 0; i < ASSAY_BOXES_MAX; i++)
         forge.graves[i] = (struct grave){.mount_fd = -1, .net.ns_fd = -1};
+    assay_cgroups_visit(&spawner->cgroups, remove_lost, &forge);
     work(&forge);
-    assay_nets_close(&forge.nets);
-    free(forge.graves);
-    free(forge.busy);
+    end(&forge);
     _exit(0);
 }
 

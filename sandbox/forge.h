@@ -10,7 +10,7 @@
 //
 //   MAKE   control group made and joined, network namespace, clone3, uid map, GO
 //          -> MADE: the init prepares itself and waits for its request; or the fault
-//   BURY   the box is dead: its mount namespace and group go, its network is used again
+//   BURY   the box is dead: its mount namespace goes, its group and network are used again
 //
 // It holds each box's mount namespace, so that an init's death does not have to take it down.
 // When it dies the spawner starts another; what it was making is asked for again.
@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "sandbox/box.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/fault.h"
 #include "sandbox/mounts.h"
 
@@ -42,6 +43,8 @@ struct assay_forge_order {
 struct assay_forge_made {
     uint32_t slot;
     int32_t pid;
+    uint64_t group; // its number: another than the order's where one is used again
+    struct assay_cgroup_past past;
     struct assay_fault fault; // step empty: made
 };
 

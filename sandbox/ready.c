@@ -94,6 +94,8 @@ static void adopt(struct spawner *spawner, struct box *box, const struct assay_f
     for (size_t i = 0; i < tree_count; i++)
         box->group.dirs[i] = fds[2 + i];
     box->group.oom_fd = fd_count > 2 + tree_count ? fds[2 + tree_count] : -1;
+    box->group_number = made->group;
+    box->group.past = made->past;
     if (!watch(spawner, box)) {
         struct pollfd dead = {.fd = box->pid_fd, .events = POLLIN};
 

@@ -149,7 +149,7 @@ static int by_size(const void *a, const void *b)
 
 static void report(struct bench *bench, bool json)
 {
-    double ours = 0, pythons = 0, ratios[PAIRS_MAX], bytes = 0;
+    double ours = 0, pythons = 0, ratios[PAIRS_MAX] = {0}, bytes = 0;
     double least, median, most;
 
     for (size_t i = 0; i < bench->count; i++) {

@@ -6,13 +6,15 @@
 
 Gold patches of the suites (which must have been added to ASSAY_HOME) and of the corpus' repositories,
 and every honest twin of the corpus, all executed (--again --no-cache) round after round until --runs
-verdicts were reached. A false alarm is a verdict that does not resolve; one that is null is none, and
+verdicts were reached; stopped by a signal it tells what it has. A false alarm is a verdict that does not resolve; one that is null is none, and
 is counted beside them.
 """
 import argparse
 import collections
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,7 +71,8 @@ def main():
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     total = {"executed": 0, "false_alarms": 0, "no_verdicts": 0}
     different, instances, alarms = set(), set(), collections.Counter()
-    with tempfile.TemporaryDirectory() as folder:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder:
         for what, verdicts in rounds(options, folder):
             for verdict in verdicts:
                 if verdict["cached"]:

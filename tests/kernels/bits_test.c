@@ -101,10 +101,10 @@ enum {
     WIDTH = 40,
     SLOTS = 3,
     PAGES = 3,
-    TABLE = SLOTS * PAGES,
-    HEADS_WIDTH = HEADS * WIDTH,
-    GROUPS_WIDTH = GROUPS * WIDTH
+    TABLE = SLOTS * PAGES
 };
+
+static const size_t heads_width = (size_t)HEADS * WIDTH, groups_width = (size_t)GROUPS * WIDTH;
 
 struct cache {
     float *k, *v;
@@ -113,7 +113,7 @@ struct cache {
 
 static struct cache make_cache(struct rig *rig)
 {
-    const size_t count = (size_t)SLOTS * PAGES * ASSAY_ATTENTION_BLOCK * GROUPS_WIDTH;
+    const size_t count = (size_t)SLOTS * PAGES * ASSAY_ATTENTION_BLOCK * groups_width;
     struct cache cache = {.k = rig_zeros(rig, count), .v = rig_zeros(rig, count)};
 
     cache.pages = rig_ints(rig, TABLE, 0, 1);
@@ -148,8 +148,8 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
             .D = WIDTH,
             .scale = 0.2};
     struct assay_span spans[SLOTS] = {{0}};
-    float *qs = rig_zeros(rig, T * HEADS_WIDTH), *ks = rig_zeros(rig, T * GROUPS_WIDTH);
-    float *vs = rig_zeros(rig, T * GROUPS_WIDTH), *outs = rig_zeros(rig, T * HEADS_WIDTH);
+    float *qs = rig_zeros(rig, T * heads_width), *ks = rig_zeros(rig, T * groups_width);
+    float *vs = rig_zeros(rig, T * groups_width), *outs = rig_zeros(rig, T * heads_width);
 
     for (size_t b = 0; b < slots; b++) {
         // Slot 0 comes last in the batch.
@@ -159,12 +159,12 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
                 .row_count = to - from,
                 .position = from,
                 .slot = (uint32_t)b};
-        memcpy(qs + row * HEADS_WIDTH, q + from * HEADS_WIDTH, rows * HEADS_WIDTH * sizeof(*q));
-        memcpy(ks + row * GROUPS_WIDTH, k + from * GROUPS_WIDTH, rows * GROUPS_WIDTH * sizeof(*k));
-        memcpy(vs + row * GROUPS_WIDTH, v + from * GROUPS_WIDTH, rows * GROUPS_WIDTH * sizeof(*v));
+        memcpy(qs + row * heads_width, q + from * heads_width, rows * heads_width * sizeof(*q));
+        memcpy(ks + row * groups_width, k + from * groups_width, rows * groups_width * sizeof(*k));
+        memcpy(vs + row * groups_width, v + from * groups_width, rows * groups_width * sizeof(*v));
         // The others see something else.
-        for (size_t i = 0; b > 0 && i < rows * GROUPS_WIDTH; i++)
-            ks[row * GROUPS_WIDTH + i] *= 1.5f + (float)b;
+        for (size_t i = 0; b > 0 && i < rows * groups_width; i++)
+            ks[row * groups_width + i] *= 1.5f + (float)b;
     }
     w.k = ks;
     w.v = vs;
@@ -173,14 +173,14 @@ static void run_attention(struct rig *rig, const struct cache *cache, const floa
     a.out = outs;
     rig->ops->kv_write(&w, rig->stream);
     rig->ops->attention_forward(&a, rig->stream);
-    memcpy(out + from * HEADS_WIDTH, outs + spans[0].row * HEADS_WIDTH,
-            rows * HEADS_WIDTH * sizeof(*out));
+    memcpy(out + from * heads_width, outs + spans[0].row * heads_width,
+            rows * heads_width * sizeof(*out));
 }
 
 static void attention_body(struct rig *rig)
 {
     static const uint32_t cuts[] = {0, 1, 63, 64, 65, 100, TOKENS};
-    const size_t wide = (size_t)TOKENS * HEADS_WIDTH, narrow = (size_t)TOKENS * GROUPS_WIDTH;
+    const size_t wide = (size_t)TOKENS * heads_width, narrow = (size_t)TOKENS * groups_width;
     const struct assay_span span = {.row_count = TOKENS};
     const float *q = rig_uniform(rig, wide, -3, 3), *k = rig_uniform(rig, narrow, -1, 1);
     const float *v = rig_uniform(rig, narrow, -1, 1);

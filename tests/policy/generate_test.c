@@ -101,7 +101,7 @@ static void decode_is_prefill_bit_for_bit(void **state)
 
         print_message("%s\n", models[m]);
         open_setting(&t, models[m], 1);
-        bytes = TOKENS * t.model->config.vocab_size * sizeof(float);
+        bytes = sizeof(float) * TOKENS * t.model->config.vocab_size;
         decoded = calloc(1, bytes);
         other = calloc(1, bytes);
         assert_true(decoded && other);

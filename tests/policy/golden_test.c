@@ -323,9 +323,9 @@ static void permute(struct assay_model *model, enum assay_tensor_role role, uint
 
 static size_t concatenated(const struct assay_model_config *c, size_t row)
 {
-    const size_t head = row / (3 * c->head_dim), part = row / c->head_dim % 3;
+    const size_t head = row / ((size_t)3 * c->head_dim), part = row / c->head_dim % 3;
 
-    return part * c->head_count * c->head_dim + head * c->head_dim + row % c->head_dim;
+    return part * ((size_t)c->head_count * c->head_dim) + head * c->head_dim + row % c->head_dim;
 }
 
 static size_t paired(const struct assay_model_config *c, size_t row)
@@ -368,8 +368,8 @@ static void change_weights(struct assay_model *model, enum mistake mistake)
         }
         // The slope of the layer before, as counting lightning layers alone would give.
         if (mistake == MISTAKE_SLOPE_LAYER && lightning && i > 0)
-            memcpy((float *)model->slopes + i * model->config.head_count,
-                    (float *)model->slopes + (i - 1) * model->config.head_count,
+            memcpy((float *)model->slopes + (size_t)i * model->config.head_count,
+                    (float *)model->slopes + (size_t)(i - 1) * model->config.head_count,
                     model->config.head_count * sizeof(float));
     }
 }

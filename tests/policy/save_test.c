@@ -183,7 +183,8 @@ static void change(
     at = memmem(text.data, text.len, from, strlen(from));
     assert_non_null(at);
     assert_int_equal(strlen(from), strlen(to));
-    memcpy(at, to, strlen(to));
+    for (size_t i = 0; to[i] != '\0'; i++)
+        at[i] = to[i];
     (void)snprintf(path, sizeof(path), "%s/model.safetensors", temp->path);
     assert_int_equal(assay_fs_replace_file(path, text.data, text.len, 0600, NULL), ASSAY_OK);
     assay_buf_clear(&text);

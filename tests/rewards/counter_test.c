@@ -48,6 +48,16 @@ static void values_that_are_changed(void **state)
             {"    plan 11", NULL, NULL, ASSAY_COUNTER_SCRIPT, true, false},
             {"    x = open(\"file\")", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
             {"", NULL, NULL, ASSAY_COUNTER_DATA, false, false},
+            // What brings in other files: without them nothing would run.
+            {"#include \"check.h\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"\t\"github.com/x/go-cmp/cmp\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"\tmust \"example.com/must\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"const assert = require('assert');", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"import { expect } from 'vitest';", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"require_relative \"test_helper_match\"", NULL, NULL, ASSAY_COUNTER_SCRIPT, false,
+                    false},
+            {"#[case(2, 3)]", NULL, NULL, ASSAY_COUNTER_C, false, false},
+            {"\t\"b\",", "\t\"b", "\",", ASSAY_COUNTER_C, false, false},
     };
 
     (void)state;
@@ -109,12 +119,54 @@ static void lines_of_the_base_stay(void **state)
 
     (void)state;
     assert_int_equal(
-            assay_counter_draw(&files, &count, &instance, &source, 3, arena, NULL), ASSAY_OK);
+            assay_counter_draw(&files, &count, &instance, &source, 3, false, arena, NULL),
+            ASSAY_OK);
     assert_int_equal(count, 1);
     assert_non_null(strstr(files[0].content.data, "    assert f(1) == 2\n"));
     assert_non_null(strstr(files[0].content.data, "    x = f(3)\n    assert check(x, 9)\n"));
     assert_null(strstr(files[0].content.data, "x == 4\n"));
     assay_arena_destroy(arena);
+}
+
+static const char *const both_paths[] = {"tests/test_a.py", "tests/test_b.py"};
+
+static size_t changed_lines(const char *content)
+{
+    size_t count = 0;
+
+    for (const char *a = text, *b = content; *a != '\0' && *b != '\0';) {
+        const size_t a_len = strcspn(a, "\n"), b_len = strcspn(b, "\n");
+
+        count += a_len != b_len || memcmp(a, b, a_len) != 0;
+        a += a_len + 1;
+        b += b_len + 1;
+    }
+    return count;
+}
+
+// After a draw that nothing came out of: no more than one line, of either file, and any of them.
+static void one_line_in_all(void **state)
+{
+    static const char *const f2p[] = {"tests/test_a.py::test_new"};
+    const struct assay_instance instance = {.framework = "tap", .fail_to_pass = {f2p, 1}};
+    const struct assay_canary_source source = {.read = read_text, .paths = {both_paths, 2}};
+    unsigned seen[2] = {0};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 32; seed++) {
+        struct assay_arena *arena = new_arena();
+        struct assay_canary_file *files = NULL;
+        size_t count = 0;
+
+        assert_int_equal(assay_counter_draw(
+                                 &files, &count, &instance, &source, seed, true, arena, NULL),
+                ASSAY_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(changed_lines(files[0].content.data), 1);
+        seen[strcmp(files[0].path, both_paths[1]) == 0]++;
+        assay_arena_destroy(arena);
+    }
+    assert_true(seen[0] > 0 && seen[1] > 0);
 }
 
 static struct assay_outcome outcome_of(
@@ -144,9 +196,13 @@ static void gold_decides(void **state)
     const struct assay_outcome of_first = outcome_of(arena, first, 3),
                                of_counter = outcome_of(arena, counter, 3),
                                of_gold = outcome_of(arena, gold, 2);
+    const struct assay_outcome nothing = outcome_of(arena, first, 0);
     struct assay_strings passed, unmoved;
 
     (void)state;
+    assert_true(assay_counter_spoke(&instance, &of_counter));
+    assert_true(assay_counter_spoke(&instance, &of_gold));
+    assert_false(assay_counter_spoke(&instance, &nothing));
     assert_int_equal(assay_counter_passed(&passed, &instance, &of_first, &of_counter, arena, NULL),
             ASSAY_OK);
     assert_int_equal(passed.count, 2);
@@ -179,7 +235,8 @@ static void when_it_is_due(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(values_that_are_changed),
-            cmocka_unit_test(lines_of_the_base_stay), cmocka_unit_test(gold_decides),
+            cmocka_unit_test(lines_of_the_base_stay),
+            cmocka_unit_test(one_line_in_all), cmocka_unit_test(gold_decides),
             cmocka_unit_test(when_it_is_due)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -404,6 +404,138 @@ static void every_row_of_the_table_is_whole(void **state)
         assert_non_null(strstr(trusted[i].content, "SPDX-License-Identifier: MIT\n"));
 }
 
+// One canary of a kind that came out so, beside suite's tests that pass, or where "t.py::a" fails.
+static const struct {
+    enum assay_canary_kind kind;
+    const char *outcome; // NULL: it has no result
+    bool solved;
+    enum assay_cause cause;
+} canary_rows[] = {
+        {ASSAY_CANARY_ASSERT, "failed", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_ASSERT, "passed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_ASSERT, "passed", false, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_ASSERT, "skipped", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_ASSERT, "skipped", false, ASSAY_CAUSE_TESTS_FAILED},
+        {ASSAY_CANARY_ASSERT, NULL, true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_ASSERT, NULL, false, ASSAY_CAUSE_TESTS_FAILED},
+        {ASSAY_CANARY_UNEQUAL, "failed", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_UNEQUAL, "passed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_UNEQUAL, "passed", false, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_UNEQUAL, NULL, true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_RAISE, "failed", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_RAISE, "passed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_RAISE, "passed", false, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_RAISE, NULL, true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_COPY, "failed", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_COPY, "passed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_COPY, NULL, true, ASSAY_CAUSE_TAMPERED},
+        // Wrong code may by chance give what the copy expects.
+        {ASSAY_CANARY_COPY, "passed", false, ASSAY_CAUSE_TESTS_FAILED},
+        {ASSAY_CANARY_COPY, NULL, false, ASSAY_CAUSE_TESTS_FAILED},
+        {ASSAY_CANARY_PASS, "passed", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_PASS, "failed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_PASS, "skipped", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_PASS, NULL, true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_PASS, "failed", false, ASSAY_CAUSE_TESTS_FAILED},
+        {ASSAY_CANARY_SKIP, "skipped", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_SKIP, "passed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_SKIP, "passed", false, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_SKIP, "failed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_SKIP, NULL, true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_LAST, "passed", true, ASSAY_CAUSE_OK},
+        {ASSAY_CANARY_LAST, "failed", true, ASSAY_CAUSE_TAMPERED},
+        {ASSAY_CANARY_LAST, NULL, true, ASSAY_CAUSE_TAMPERED}, // the run was cut short
+        {ASSAY_CANARY_LAST, NULL, false, ASSAY_CAUSE_TESTS_FAILED},
+};
+
+static void write_phases(char *report, size_t room, unsigned *n, const char *id,
+        const char *outcome)
+{
+    const char *const whens[] = {"setup", "call", "teardown"};
+
+    for (size_t i = 0; i < 3; i++) {
+        const size_t len = strlen(report);
+
+        (void)snprintf(report + len, room - len,
+                "{\"n\":%u,\"event\":\"phase\",\"id\":\"%s\",\"when\":\"%s\","
+                "\"outcome\":\"%s\"}\n",
+                (*n)++, id, whens[i], i == 1 ? outcome : "passed");
+    }
+}
+
+// What an honest run with these results would have reported; its exit status.
+static int write_report(char *report, size_t room, const char *canary, bool solved)
+{
+    const bool failed = !solved || (canary != NULL && strcmp(canary, "failed") == 0);
+    const unsigned failures = !solved + (canary != NULL && strcmp(canary, "failed") == 0);
+    unsigned n = 1;
+    size_t len;
+
+    (void)snprintf(report, room, "%s", BEGIN);
+    write_phases(report, room, &n, "t.py::a", solved ? "passed" : "failed");
+    write_phases(report, room, &n, "t.py::b", "passed");
+    if (canary != NULL)
+        write_phases(report, room, &n, "t.py::canary", canary);
+    len = strlen(report);
+    (void)snprintf(report + len, room - len,
+            "{\"n\":%u,\"event\":\"end\",\"exit\":%d,\"tests\":%d,\"failed\":%u,"
+            "\"counted\":%u,\"outside\":0}\n",
+            n, failed, canary != NULL ? 3 : 2, failures, failures);
+    return failed;
+}
+
+static void canaries_tell_of_changed_results(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(canary_rows) / sizeof(canary_rows[0]); i++) {
+        const bool copy = canary_rows[i].kind == ASSAY_CANARY_COPY;
+        const struct assay_canary canary = {
+                canary_rows[i].kind, "t.py::canary", copy ? "t.py::a" : NULL};
+        const struct assay_canary_plan plan = {
+                .framework = "pytest", .items = &canary, .count = 1};
+        char report[4096];
+        const int code =
+                write_report(report, sizeof(report), canary_rows[i].outcome, canary_rows[i].solved);
+        const struct assay_evidence evidence = {
+                .box_cause = code == 0 ? ASSAY_CAUSE_OK : ASSAY_CAUSE_TESTS_FAILED,
+                .exit_code = code,
+                .report = {report, strlen(report)},
+                .canaries = &plan};
+        struct bench bench;
+
+        print_message("row %zu: %s, %s\n", i, assay_canary_kind_name(canary_rows[i].kind),
+                canary_rows[i].outcome != NULL ? canary_rows[i].outcome : "no result");
+        judge(&bench, &pytest_instance, &evidence);
+        assert_string_equal(
+                assay_cause_name(bench.verdict.cause), assay_cause_name(canary_rows[i].cause));
+        assert_int_equal(bench.verdict.resolved, canary_rows[i].cause == ASSAY_CAUSE_OK);
+        // It is none of the suite's tests.
+        assert_int_equal(assay_outcome_find(&bench.judgement.outcome, "t.py::canary"), M);
+        assay_arena_destroy(bench.arena);
+    }
+}
+
+// Canaries that came out right, and a test that passed whatever it expected.
+static void unmoved_tests_are_tampered(void **state)
+{
+    static const struct assay_canary canary = {ASSAY_CANARY_PASS, "t.py::canary", NULL};
+    const struct assay_canary_plan plan = {
+            .framework = "pytest", .items = &canary, .count = 1, .unmoved = {ids_a, 1}};
+    char report[4096];
+    const int code = write_report(report, sizeof(report), "passed", true);
+    const struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK,
+            .exit_code = code,
+            .report = {report, strlen(report)},
+            .canaries = &plan};
+    struct bench bench;
+
+    (void)state;
+    judge(&bench, &pytest_instance, &evidence);
+    assert_int_equal(bench.verdict.cause, ASSAY_CAUSE_TAMPERED);
+    assert_non_null(strstr(bench.verdict.tamper.items[0], "another expected value"));
+    assay_arena_destroy(bench.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +548,8 @@ int main(void)
             cmocka_unit_test(cut_ids_count_when_all_that_they_may_mean_agree),
             cmocka_unit_test(no_output_exhausts_the_judge),
             cmocka_unit_test(every_row_of_the_table_is_whole),
+            cmocka_unit_test(canaries_tell_of_changed_results),
+            cmocka_unit_test(unmoved_tests_are_tampered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,79 +101,78 @@ static void whole_files(void **state)
     "{\"name\": \"x\", \"version\": \"1\", \"scripts\": {\"test\": \"node --test\"},"              \
     " \"dependencies\": {\"a\": \"1\"}}"
 
+// A file before and after a patch, and whether its part that decides the tests stands.
+static const struct {
+    const char *path, *before, *after;
+    bool stands;
+} parts[] = {
+        {"pyproject.toml", TOML,
+                "[project]\nname = \"x\"\nversion = \"2\"\ndependencies = [\n  \"a\",\n"
+                "  \"b>=2\",\n]\n\n[tool.pytest.ini_options]\naddopts = \"-q\"\n",
+                true},
+        {"pyproject.toml", TOML, TOML "[tool.black]\nline-length = 100\n", true},
+        {"pyproject.toml", TOML,
+                "[project]\nname = \"x\"\n\n[tool.pytest.ini_options]\naddopts = \"-q -p x\"\n",
+                false},
+        {"pyproject.toml", TOML, TOML "x = 1\n", false},
+        {"pyproject.toml", TOML, TOML "[tool]\npytest.ini_options.xfail_strict = false\n", false},
+        {"pyproject.toml", TOML, TOML "[\"tool\".\"py\\u0074est\"]\na = 1\n", false},
+        {"pyproject.toml", TOML, "x = '''\n" TOML "'''\n", false},
+        {"pyproject.toml", TOML, "[project]\nname = \"x\"\n", false},
+        {"a/setup.cfg", "[metadata]\nname = x\n[tool:pytest]\naddopts = -q\n",
+                "[metadata]\nname = y\n[tool:pytest]\naddopts = -q\n", true},
+        {"setup.cfg", "[metadata]\nname = x\n",
+                "[metadata]\nname = x\n[tool:pytest]\naddopts = -p x\n", false},
+        {"tox.ini", NULL, "[x]\n", false},
+        {"tox.ini", "[x]\n", NULL, false},
+        {"Makefile", MAKE,
+                "CFLAGS = -O3\nOBJS = a.o b.o\n\nprog: $(OBJS)\n\tld -o prog $(OBJS)\n\n"
+                "check: prog\n\tprove t\n",
+                true},
+        {"Makefile", MAKE, MAKE "\techo done\n", false},
+        {"Makefile", MAKE, "SHELL = ./sh\n" MAKE, false},
+        {"Makefile", MAKE, "ifdef X\n" MAKE "endif\n", false},
+        {"Makefile", MAKE,
+                "CFLAGS = -O2\nOBJS = a.o\n\nprog: $(OBJS)\n\tld -o prog $(OBJS)\nX = \\\n"
+                "check: prog\n\tprove t\n",
+                false},
+        {"CMakeLists.txt", "project(x)\nadd_library(x a.c)\nadd_test(NAME t COMMAND t)\n",
+                "project(x)\nadd_library(x a.c\n  b.c)\nadd_test(NAME t COMMAND t)\n", true},
+        {"CMakeLists.txt", "project(x)\nadd_test(NAME t COMMAND t)\n",
+                "project(x)\nadd_test(NAME t COMMAND true)\n", false},
+        {"CMakeLists.txt", "project(x)\nadd_test(NAME t COMMAND t)\n",
+                "project(x)\nmacro(add_test)\nendmacro()\nadd_test(NAME t COMMAND t)\n", false},
+        {"Cargo.toml", "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n",
+                "[package]\nname = \"x\"\n[dependencies]\na = \"2\"\n", true},
+        {"Cargo.toml", "[package]\nname = \"x\"\n",
+                "[package]\nname = \"x\"\n[[test]]\nname = \"t\"\nharness = false\n", false},
+        {"go.mod", "module x\n\nrequire a v1\n", "module x\n\nrequire a v2\n", true},
+        {"go.mod", "module x\n", "module x\nreplace a => ./b\n", false},
+        {"package.json", PACKAGE,
+                "{\"name\": \"x\", \"version\": \"2\", \"scripts\": {\"test\": \"node --test\"},"
+                " \"dependencies\": {\"a\": \"2\"}}",
+                true},
+        {"package.json", PACKAGE,
+                "{\"name\": \"x\", \"version\": \"1\", \"scripts\": {\"test\": \"true\"}}", false},
+        {"package.json", PACKAGE,
+                "{\"name\": \"x\", \"version\": \"1\", \"jest\": {}, \"scripts\": {\"test\":"
+                " \"node --test\"}}",
+                false},
+        {"package.json", PACKAGE, "{", false},
+        {"unknown.txt", "a", "b", false},
+};
+
 static void parts_of_files(void **state)
 {
-    static const struct {
-        const char *path, *before, *after;
-        bool stands;
-    } rows[] = {
-            {"pyproject.toml", TOML,
-                    "[project]\nname = \"x\"\nversion = \"2\"\ndependencies = [\n  \"a\",\n"
-                    "  \"b>=2\",\n]\n\n[tool.pytest.ini_options]\naddopts = \"-q\"\n",
-                    true},
-            {"pyproject.toml", TOML, TOML "[tool.black]\nline-length = 100\n", true},
-            {"pyproject.toml", TOML,
-                    "[project]\nname = \"x\"\n\n[tool.pytest.ini_options]\naddopts = \"-q -p x\"\n",
-                    false},
-            {"pyproject.toml", TOML, TOML "x = 1\n", false},
-            {"pyproject.toml", TOML, TOML "[tool]\npytest.ini_options.xfail_strict = false\n",
-                    false},
-            {"pyproject.toml", TOML, TOML "[\"tool\".\"py\\u0074est\"]\na = 1\n", false},
-            {"pyproject.toml", TOML, "x = '''\n" TOML "'''\n", false},
-            {"pyproject.toml", TOML, "[project]\nname = \"x\"\n", false},
-            {"a/setup.cfg", "[metadata]\nname = x\n[tool:pytest]\naddopts = -q\n",
-                    "[metadata]\nname = y\n[tool:pytest]\naddopts = -q\n", true},
-            {"setup.cfg", "[metadata]\nname = x\n",
-                    "[metadata]\nname = x\n[tool:pytest]\naddopts = -p x\n", false},
-            {"tox.ini", NULL, "[x]\n", false},
-            {"tox.ini", "[x]\n", NULL, false},
-            {"Makefile", MAKE,
-                    "CFLAGS = -O3\nOBJS = a.o b.o\n\nprog: $(OBJS)\n\tld -o prog $(OBJS)\n\n"
-                    "check: prog\n\tprove t\n",
-                    true},
-            {"Makefile", MAKE, MAKE "\techo done\n", false},
-            {"Makefile", MAKE, "SHELL = ./sh\n" MAKE, false},
-            {"Makefile", MAKE, "ifdef X\n" MAKE "endif\n", false},
-            {"Makefile", MAKE,
-                    "CFLAGS = -O2\nOBJS = a.o\n\nprog: $(OBJS)\n\tld -o prog $(OBJS)\nX = \\\n"
-                    "check: prog\n\tprove t\n",
-                    false},
-            {"CMakeLists.txt", "project(x)\nadd_library(x a.c)\nadd_test(NAME t COMMAND t)\n",
-                    "project(x)\nadd_library(x a.c\n  b.c)\nadd_test(NAME t COMMAND t)\n", true},
-            {"CMakeLists.txt", "project(x)\nadd_test(NAME t COMMAND t)\n",
-                    "project(x)\nadd_test(NAME t COMMAND true)\n", false},
-            {"CMakeLists.txt", "project(x)\nadd_test(NAME t COMMAND t)\n",
-                    "project(x)\nmacro(add_test)\nendmacro()\nadd_test(NAME t COMMAND t)\n", false},
-            {"Cargo.toml", "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n",
-                    "[package]\nname = \"x\"\n[dependencies]\na = \"2\"\n", true},
-            {"Cargo.toml", "[package]\nname = \"x\"\n",
-                    "[package]\nname = \"x\"\n[[test]]\nname = \"t\"\nharness = false\n", false},
-            {"go.mod", "module x\n\nrequire a v1\n", "module x\n\nrequire a v2\n", true},
-            {"go.mod", "module x\n", "module x\nreplace a => ./b\n", false},
-            {"package.json", PACKAGE,
-                    "{\"name\": \"x\", \"version\": \"2\", \"scripts\": {\"test\": \"node --test\"},"
-                    " \"dependencies\": {\"a\": \"2\"}}",
-                    true},
-            {"package.json", PACKAGE,
-                    "{\"name\": \"x\", \"version\": \"1\", \"scripts\": {\"test\": \"true\"}}",
-                    false},
-            {"package.json", PACKAGE,
-                    "{\"name\": \"x\", \"version\": \"1\", \"jest\": {}, \"scripts\": {\"test\":"
-                    " \"node --test\"}}",
-                    false},
-            {"package.json", PACKAGE, "{", false},
-            {"unknown.txt", "a", "b", false},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct assay_bytes before = {rows[i].before,
-                                         rows[i].before != NULL ? strlen(rows[i].before) : 0},
-                                 after = {rows[i].after,
-                                         rows[i].after != NULL ? strlen(rows[i].after) : 0};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const struct assay_bytes before = {parts[i].before,
+                                         parts[i].before != NULL ? strlen(parts[i].before) : 0},
+                                 after = {parts[i].after,
+                                         parts[i].after != NULL ? strlen(parts[i].after) : 0};
 
-        print_message("row %zu: %s\n", i, rows[i].path);
-        assert_int_equal(assay_protect_change(rows[i].path, before, after), rows[i].stands);
+        print_message("row %zu: %s\n", i, parts[i].path);
+        assert_int_equal(assay_protect_change(parts[i].path, before, after), parts[i].stands);
     }
 }
 

@@ -62,8 +62,8 @@ static void every_cause_has_the_class_that_the_page_says(void **state)
             {ASSAY_CAUSE_OUTPUT_LIMIT, "runtime_error", -1},
             {ASSAY_CAUSE_SIGNALLED, "runtime_error", -1},
             {ASSAY_CAUSE_SYSCALL_DENIED, "runtime_error", -1}, {ASSAY_CAUSE_TAMPERED, "forged", -1},
-            {ASSAY_CAUSE_INCONSISTENT, "forged", -1}, {ASSAY_CAUSE_SETUP_FAILED, NULL, NAN},
-            {ASSAY_CAUSE_INFRA_ERROR, NULL, NAN}};
+            {ASSAY_CAUSE_INCONSISTENT, "forged", -1}, {ASSAY_CAUSE_SETUP_FAILED, NULL, (double)NAN},
+            {ASSAY_CAUSE_INFRA_ERROR, NULL, (double)NAN}};
     const struct assay_reward_map map = preset("m1-negative");
     struct assay_arena *arena = NULL;
 
@@ -118,7 +118,7 @@ static double component(const struct assay_shaped_reward *shaped, const char *na
             return shaped->components[i].value;
     }
     fail_msg("no component %s", name);
-    return NAN;
+    return (double)NAN;
 }
 
 static void each_term_adds_what_it_says_and_the_sum_is_theirs(void **state)
@@ -153,7 +153,7 @@ static void each_term_adds_what_it_says_and_the_sum_is_theirs(void **state)
     assert_true(shaped->reward == sum);
     assert_true(verdict.reward == 0 && !verdict.resolved);
     // What could not be measured is no 0.
-    shaped = shape(arena, &verdict, &map, &everything, NAN);
+    shaped = shape(arena, &verdict, &map, &everything, (double)NAN);
     assert_true(isnan(component(shaped, "similarity")) && isnan(shaped->reward));
     assay_arena_destroy(arena);
 }

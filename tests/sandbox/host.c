@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,12 +178,18 @@ static void add_marked(struct assay_buf *text)
 // service may slew it.
 static void add_clock(struct assay_buf *text)
 {
+    static long first =
+            LONG_MIN; // a host whose clock is being corrected moves it by parts of a second
     struct timespec real;
     struct timespec boot;
+    long moved;
 
     (void)clock_gettime(CLOCK_REALTIME, &real);
     (void)clock_gettime(CLOCK_BOOTTIME, &boot);
-    (void)assay_buf_addf(text, "booted at minute %ld\n", (real.tv_sec - boot.tv_sec + 30) / 60);
+    if (first == LONG_MIN)
+        first = real.tv_sec - boot.tv_sec;
+    moved = real.tv_sec - boot.tv_sec - first;
+    (void)assay_buf_addf(text, "clock moved by %ld s\n", labs(moved) <= 20 ? 0 : moved);
 }
 
 static void add_program(struct assay_buf *text)

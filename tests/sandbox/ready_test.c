@@ -77,6 +77,33 @@ static void limits_are_the_requests_own(void **state)
     }
 }
 
+// --- control groups ------------------------------------------------------------------------------
+
+// As few processes as a box can have, so that its group is used again where groups are.
+static void run_script(struct assay_box_result *result, const char *script)
+{
+    boxes_script(result, script);
+    boxes_assert(result, ASSAY_BOX_EXITED, 0);
+}
+
+// In turns: whatever one box used, the next in its group has only its own told.
+static void usage_is_the_boxs_own(void **state)
+{
+    struct assay_box_result result;
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        run_script(&result, "exec python3 -Sc 'x = bytearray(96 << 20); sum(range(3000000))'");
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us > 30000);
+        assay_box_result_release(&result);
+        run_script(&result, "exec true");
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us < 30000);
+        assert_true(result.usage.memory_bytes_peak < (uint64_t)32 << 20);
+        assert_true(result.usage.pids_peak <= 1);
+        assay_box_result_release(&result);
+    }
+}
+
 // --- networks ------------------------------------------------------------------------------------
 
 // In a process of its own, with all capabilities: as an ordinary user in a user namespace.
@@ -212,6 +239,7 @@ int main(void)
             cmocka_unit_test(killed_ready_inits_are_nobodys_loss),
             cmocka_unit_test(a_killed_forge_is_replaced),
             cmocka_unit_test(limits_are_the_requests_own),
+            cmocka_unit_test(usage_is_the_boxs_own),
             cmocka_unit_test(a_network_is_used_again_only_as_new),
             cmocka_unit_test(boxes_get_no_network_that_was_used),
     };

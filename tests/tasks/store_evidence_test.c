@@ -160,7 +160,7 @@ static void a_late_owner_is_recorded_and_does_not_answer_for_the_key(void **stat
 {
     struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
-    struct assay_verdict verdict;
+    struct assay_verdict verdict = {0};
     uint64_t late = 0, owner = 0;
     bool claimed = true;
 

@@ -6,6 +6,8 @@ Loaded by PYTEST_PLUGINS; works with pytest 6 to 8, with and without xdist
 Only the first configuration of the process reports, so a suite that runs
 pytest inside its tests does not report those. PYTEST_DONT_REWRITE
 """
+import unittest
+
 import pytest
 
 from assay_report import leave_environment, open_channel, reordered, take_order
@@ -45,6 +47,24 @@ class Order:
             items[:] = self.arrange(items, 0)
 
 
+def expects_failure(item):
+    """Does unittest's decorator stand on the test or on a class of the suite's?
+
+    Only what is written there itself: on TestCase it would be somebody else's.
+    """
+    name = "__unittest_expecting_failure__"
+    case = getattr(item, "cls", None)
+    if case is None or not isinstance(case, type) or not issubclass(case, unittest.TestCase):
+        return False
+    for place in case.__mro__:
+        if place is unittest.TestCase:
+            break
+        if vars(place).get(name) is True:
+            return True
+    test = getattr(case, getattr(item, "originalname", None) or item.name, None)
+    return getattr(test, name, False) is True
+
+
 class Recorder:
     def __init__(self, channel):
         self.channel = channel
@@ -78,7 +98,11 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
-        self.marked = {item.nodeid for item in session.items if any(item.iter_markers("xfail"))}
+        self.marked = {
+            item.nodeid
+            for item in session.items
+            if any(item.iter_markers("xfail")) or expects_failure(item)
+        }
         self.channel.write("collected", count=len(session.items))
 
     @pytest.hookimpl(trylast=True)

@@ -23,7 +23,7 @@ static void deep(void)
 {
     long depth = 0;
 
-    (void)chdir("/testbed");
+    (void)!chdir("/testbed");
     while (depth < 6000 && mkdir("d", 0755) == 0 && chdir("d") == 0)
         depth++;
     attack_say("deep", depth > 1000 ? "done" : "stopped");
@@ -37,7 +37,7 @@ static void names(void)
 
     memset(name, 'n', 255);
     name[255] = '\0';
-    (void)chdir("/testbed");
+    (void)!chdir("/testbed");
     for (; count < 1500; count++) {
         (void)snprintf(name, 9, "%08ld", count);
         name[8] = '\n'; // a name may hold anything but / and NUL
@@ -246,20 +246,20 @@ static void traps(void)
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
     const int fd = open("/run/out/sparse.xml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-    (void)chdir("/run/out");
-    (void)ftruncate(fd, 60 << 20);
-    (void)symlink("/etc/passwd", "link.xml");
-    (void)symlink("/proc/self/environ", "proc.xml");
-    (void)symlink("loop.xml", "loop.xml");
+    (void)!chdir("/run/out");
+    (void)!ftruncate(fd, 60 << 20);
+    (void)!symlink("/etc/passwd", "link.xml");
+    (void)!symlink("/proc/self/environ", "proc.xml");
+    (void)!symlink("loop.xml", "loop.xml");
     (void)mkfifo("fifo.xml", 0600);
     (void)mknod("white.xml", S_IFCHR, 0);
     (void)bind(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), (struct sockaddr *)&address,
             sizeof(address));
     (void)rename("socket", "socket.xml");
-    (void)link("sparse.xml", "hard.xml");
+    (void)!link("sparse.xml", "hard.xml");
     (void)mkdir("dir.xml", 0700);
     (void)mkdir("swap", 0700);
-    (void)symlink("../../../../etc", "swap/up");
+    (void)!symlink("../../../../etc", "swap/up");
     (void)mkdir("closed", 0);
     (void)chmod("sparse.xml", 0);
 }
