@@ -16,7 +16,7 @@ static enum assay_status upload(void **out, const struct assay_ops *ops,
         struct assay_stream *stream, const double *values, size_t count, struct assay_error *err)
 {
     const size_t bytes = count * assay_dtype_bytes(ops->sum);
-    void *host = malloc(bytes), *memory = NULL;
+    void *host = malloc(bytes > 0 ? bytes : 1), *memory = NULL; // malloc(0) may give NULL
     enum assay_status status;
 
     if (!host)

@@ -49,6 +49,8 @@ static const char *check_property(const char *at)
 
 static enum assay_status check_pattern(const char *pattern, struct assay_error *err)
 {
+    const char *property_end;
+
     for (const char *at = pattern; *at; at++) {
         if (at[0] == '&' && at[1] == '&')
             return assay_fail(err, ASSAY_EINVAL, "pattern: && is not supported");
@@ -57,8 +59,9 @@ static enum assay_status check_pattern(const char *pattern, struct assay_error *
         if (at[0] != '\\')
             continue;
         at++;
-        if ((*at == 'p' || *at == 'P') && check_property(at + 1)) {
-            at = check_property(at + 1) - 1;
+        property_end = *at == 'p' || *at == 'P' ? check_property(at + 1) : NULL;
+        if (property_end) {
+            at = property_end - 1;
             continue;
         }
         if (*at == '\0' ||
