@@ -231,9 +231,8 @@ static void forgers_are_found_out(void **state)
                 open_suite(&live, &suites[j]);
                 run(&live, &suites[j], 7 + i + 1000003 * (uint64_t)k, cheats[i].code);
                 if (k == 0 || live.verdict.resolved)
-                    print_message("%s, %s, draw %u: %s: %s\n", suites[j].framework,
-                            cheats[i].name, k, assay_cause_name(live.verdict.cause),
-                            live.verdict.reason);
+                    print_message("%s, %s, draw %u: %s: %s\n", suites[j].framework, cheats[i].name,
+                            k, assay_cause_name(live.verdict.cause), live.verdict.reason);
                 found += !live.verdict.resolved;
                 live_close(&live);
             }

@@ -153,8 +153,8 @@ static const struct {
                 "project(x)\nset(a CMAKE_CROS)\nset(b SCOMPILING_EMU)\nset(c LATOR)\n"
                 "set(${a}${b}${c} /usr/bin/true)\n",
                 false},
-        {"CMakeLists.txt", "project(x)\n",
-                "project(x)\nset(CMAKE_POSITION_INDEPENDENT_CODE ON)\n", true},
+        {"CMakeLists.txt", "project(x)\n", "project(x)\nset(CMAKE_POSITION_INDEPENDENT_CODE ON)\n",
+                true},
         {"Cargo.toml", "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n",
                 "[package]\nname = \"x\"\n[dependencies]\na = \"2\"\n", true},
         {"Cargo.toml", "[package]\nname = \"x\"\n",
