@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < ids.count; i++)
             if (!assay_tokenizer_token(tokenizer, ids.items[i]))
                 abort();
-    (void)assay_tokenizer_decode(tokenizer, &back, ids.items, ids.count, true, NULL);
+    if (assay_tokenizer_decode(tokenizer, &back, ids.items, ids.count, true, NULL) != ASSAY_OK)
+        assay_buf_clear(&back);
     assay_buf_free(&back);
     free(ids.items);
     assay_tokenizer_destroy(tokenizer);
