@@ -38,6 +38,7 @@ check() {
         rule("seccomp\\.h", "^sandbox/")
         rule("(git2|archive)(\\.h|/|_entry\\.h)", "^envs/")
         rule("pcre2(posix)?\\.h", "^(envs|rewards|policy)/")
+        rule("utf8proc\\.h", "^policy/")
         rule("expat(_external)?\\.h", "^rewards/")
         rule("(curl/|microhttpd\\.h|wslay/)", "^orchestrator/")
         rule("(cuda|cublas|cudnn|nccl|nvml|nvtx)[a-zA-Z0-9_]*(\\.h|/)", "^kernels/")

@@ -416,14 +416,14 @@ enum assay_status assay_workspace_read(const struct assay_workspace *workspace, 
 
 // Code can see when a file of its own was last changed (ctime), and nobody can set that: the layer
 // is as old in each run.
-static enum assay_status write_model_anew(
-        struct assay_workspace *workspace, struct assay_depot *depot, struct assay_error *err)
+static enum assay_status write_model_anew(struct assay_workspace *workspace,
+        struct assay_depot *depot, unsigned number, struct assay_error *err)
 {
     char name[32];
 
-    if (workspace->model_path == NULL || workspace->planted_count == 0)
+    if (workspace->model_path == NULL || number == 0)
         return ASSAY_OK;
-    snprintf(name, sizeof(name), "model-%u", workspace->planted_count);
+    snprintf(name, sizeof(name), "model-%u", number);
     return write_layer(
             depot, workspace->model_edits, workspace->scratch, name, workspace->model_path, err);
 }
@@ -431,6 +431,7 @@ static enum assay_status write_model_anew(
 enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
         struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err)
 {
+    const unsigned number = workspace->planted_count++;
     char name[32];
     enum assay_status status = ASSAY_OK;
 
@@ -438,10 +439,10 @@ enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
         status = assay_depot_tmp(depot, workspace->scratch, err);
     if (status != ASSAY_OK)
         return status;
-    status = write_model_anew(workspace, depot, err);
+    status = write_model_anew(workspace, depot, number, err);
     if (status != ASSAY_OK)
         return status;
-    snprintf(name, sizeof(name), "planted-%u", workspace->planted_count++);
+    snprintf(name, sizeof(name), "planted-%u", number);
     status = write_layer(depot, edits, workspace->scratch, name, workspace->paths[PLANTED], err);
     if (status != ASSAY_OK)
         return status;

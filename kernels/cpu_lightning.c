@@ -51,9 +51,9 @@ struct walk {
     float grow[BLOCK], shrink[BLOCK]; // e^{s (r + 1)}, e^{-s (r + 1)}
     float *s;                         // [(column_end - column) / WIDTH][D][WIDTH]
     float *state_out;                 // [D][D], or NULL; gets S * state_factor in the end
+    float *keys, *queries;            // [BLOCK][D] of the block at hand: b scaled, and a
     float state_factor;
     bool streams; // past the caches: a long result would only wait for lines that it overwrites
-    float *keys, *queries; // [BLOCK][D] of the block at hand: b scaled, and a
 };
 
 // The columns that walk together.

@@ -76,6 +76,10 @@ SIMD v16 v_max(v16 a, v16 b) // b when one is a NaN
 {
     return _mm512_max_ps(a, b);
 }
+SIMD v16 v_drop_below(v16 a, v16 x, float limit) // 0 where x < limit, or else a
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, v_set(limit), _CMP_NLT_UQ), a);
+}
 SIMD v16 v_min(v16 a, v16 b)
 {
     return _mm512_min_ps(a, b);
@@ -177,6 +181,13 @@ SIMD v16 v_fma(v16 a, v16 b, v16 c)
 SIMD v16 v_max(v16 a, v16 b)
 {
     return SIMD_BOTH(_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high));
+}
+SIMD v16 v_drop_below(v16 a, v16 x, float limit)
+{
+    const __m256 bound = _mm256_set1_ps(limit);
+
+    return SIMD_BOTH(_mm256_and_ps(a.low, _mm256_cmp_ps(x.low, bound, _CMP_NLT_UQ)),
+            _mm256_and_ps(a.high, _mm256_cmp_ps(x.high, bound, _CMP_NLT_UQ)));
 }
 SIMD v16 v_min(v16 a, v16 b)
 {
@@ -290,6 +301,10 @@ SIMD v16 v_max(v16 a, v16 b)
 {
     return simd_pick((simd_int)(a > b), a, b);
 }
+SIMD v16 v_drop_below(v16 a, v16 x, float limit)
+{
+    return simd_pick((simd_int)(x < v_set(limit)), v_set(0), a);
+}
 SIMD v16 v_min(v16 a, v16 b)
 {
     return simd_pick((simd_int)(a < b), a, b);
@@ -330,11 +345,13 @@ SIMD float v_top(v16 a) // the largest lane; no rounding, so no order to keep
     return top;
 }
 
-// e^x: 2^n e^r with |r| <= ln 2 / 2, a polynomial of degree 6 for e^r (within 1.5 ulp where the
-// result is normal). Below -104 it is 0, above 88.8 infinity; a NaN stays one.
+// e^x: 2^n e^r with |r| <= ln 2 / 2, a polynomial of degree 6 for e^r (within 1.5 ulp). Above 88.8
+// it is infinity, below -69 it is 0: beside the largest weight of a softmax 1e-30 is nothing, and
+// products with numbers below the normal range take a processor a hundred times as long. A NaN
+// stays one.
 SIMD v16 v_exp(v16 x)
 {
-    const v16 bounded = v_min(v_set(88.8f), v_max(v_set(-104.0f), x));
+    const v16 bounded = v_min(v_set(88.8f), v_max(v_set(-70.0f), x));
     const v16 n = v_round(v_mul(bounded, v_set(1.44269504f)));
     v16 r = v_fma(n, v_set(-0.693145752f), bounded);
     v16 p = v_set(1.9875691500e-4f);
@@ -346,7 +363,7 @@ SIMD v16 v_exp(v16 x)
     p = v_fma(p, r, v_set(1.6666665459e-1f));
     p = v_fma(p, r, v_set(5.0000001201e-1f));
     p = v_fma(p, v_mul(r, r), r);
-    return v_scale(v_add(p, v_set(1.0f)), n);
+    return v_drop_below(v_scale(v_add(p, v_set(1.0f)), n), x, -69.0f);
 }
 
 SIMD v16 v_sigmoid(v16 x)

@@ -18,6 +18,8 @@ extern const struct assay_option assay_model_info_options[];
 extern const struct assay_option assay_model_plan_options[];
 extern const struct assay_option assay_model_convert_options[];
 extern const struct assay_option assay_model_check_options[];
+extern const struct assay_option assay_model_generate_options[];
+extern const struct assay_option assay_model_tokenizer_options[];
 extern const struct assay_option assay_store_prune_options[];
 extern const struct assay_option assay_selftest_attacks_options[];
 
@@ -38,6 +40,8 @@ enum assay_exit assay_cmd_model_info(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_plan(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_convert(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_check(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_model_generate(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_model_tokenizer_train(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 
 #endif

@@ -45,8 +45,7 @@ static enum assay_status merge(struct counter_run *run, const struct assay_canar
     for (size_t i = 0; i < run->changed_count; i++) {
         size_t at = 0;
 
-        while (at < plan->file_count &&
-                strcmp(plan->files[at].path, run->files[i].path) != 0)
+        while (at < plan->file_count && strcmp(plan->files[at].path, run->files[i].path) != 0)
             at++;
         if (at == plan->file_count)
             files[count++] = run->files[i];
@@ -58,8 +57,8 @@ static enum assay_status merge(struct counter_run *run, const struct assay_canar
 }
 
 // run->changed_count is 0 when there is nothing to change.
-static enum assay_status draw(struct counter_run *run, struct assay_grading *g, unsigned draws,
-        struct assay_error *err)
+static enum assay_status draw(
+        struct counter_run *run, struct assay_grading *g, unsigned draws, struct assay_error *err)
 {
     const uint64_t seed = g->canaries.seed ^ (SEED_OF_COUNTER * (draws + 1));
     struct assay_canary_plan plan;

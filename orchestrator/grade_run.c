@@ -200,8 +200,7 @@ static enum assay_status add_run(struct assay_grading *g, struct assay_grade *ou
     status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
     if (status == ASSAY_OK && wants_counter(g, &g->verdicts[at])) {
         status = assay_grading_counter(g, &g->outcomes[at], err);
-        if (status == ASSAY_OK &&
-                (g->canaries.unmoved.count > 0 || g->canaries.counter_silent))
+        if (status == ASSAY_OK && (g->canaries.unmoved.count > 0 || g->canaries.counter_silent))
             status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
     }
     if (status == ASSAY_OK)

@@ -71,6 +71,13 @@ static const struct assay_command commands[] = {
                 "assay model plan config.json --gpus 512 --gpu h800 --context 80000 --sequences 512\n"
                 "assay model plan config.json --serve --gpus 8 --gpu h200 --context 1000000",
                 assay_model_plan_options, 1, 1, assay_cmd_model_plan, false},
+        {"model generate", "MODEL", "Continue a prompt; one sample is written as it comes",
+                "assay model generate ~/models/minimind-3 --prompt 'Once upon a time' --max 64\n"
+                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json",
+                assay_model_generate_options, 1, 1, assay_cmd_model_generate, false},
+        {"model tokenizer-train", "TEXT...", "Make a byte-level BPE tokenizer.json from texts",
+                "assay model tokenizer-train docs/*.md --vocab 2000 --special '<|endoftext|>'",
+                assay_model_tokenizer_options, 1, SIZE_MAX, assay_cmd_model_tokenizer_train, false},
         {"version", "", "Show the version", "assay version", no_options, 0, 0, assay_cmd_version,
                 false},
         {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false},

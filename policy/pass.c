@@ -390,7 +390,7 @@ static void layer_forward(struct assay_pass *p, uint32_t layer)
     const struct assay_model_config *c = &p->model->config;
     const struct assay_residual_factors *f = attention_factors(c, layer);
     const struct assay_layer_run run = run_of(p, layer);
-    const struct assay_layer_acts *a = run.acts;
+    const struct assay_layer_acts *a = &p->acts[layer];
     void *y = p->scratch.y;
 
     norm_forward(&run, ASSAY_TENSOR_ATTN_NORM, a->u, p->x[layer], a->rstd_u);
@@ -611,7 +611,7 @@ static void layer_backward(struct assay_pass *p, uint32_t layer, void *dx)
     const struct assay_model_config *c = &p->model->config;
     const struct assay_residual_factors *f = attention_factors(c, layer);
     const struct assay_layer_run run = run_of(p, layer);
-    const struct assay_layer_acts *a = run.acts;
+    const struct assay_layer_acts *a = &p->acts[layer];
     struct assay_layer_scratch *s = &p->scratch;
     const size_t bytes = run.T * c->hidden_size * assay_dtype_bytes(p->model->ops->activation);
 

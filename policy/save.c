@@ -2,6 +2,7 @@
 // save.c - header first, then tensor after tensor, converted piece by piece.
 #include "policy/save.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -87,6 +88,7 @@ static enum assay_status list_pieces(
 
     for (size_t i = 0; i < params->count; i++)
         count += params->specs[i].expert_count;
+    assert(count > 0);
     s->pieces = calloc(count, sizeof(*s->pieces));
     if (!s->pieces)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");

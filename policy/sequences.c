@@ -41,6 +41,7 @@ static enum assay_status make_host(struct assay_sequences *s, struct assay_error
 {
     const size_t layers = s->model->config.layer_count, slots = s->options.slots_max;
 
+    assert(layers > 0);
     s->slots = calloc(slots, sizeof(*s->slots));
     s->table = calloc(slots * s->pages_per_slot, sizeof(*s->table));
     s->holders = calloc(s->options.page_count, sizeof(*s->holders));

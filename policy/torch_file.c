@@ -390,7 +390,8 @@ static enum assay_status step_stack(
         m->stack[m->depth - 1] = (struct value){.kind = GLOBAL,
                 .text = assay_arena_printf(m->file->arena, "%s %s", m->stack[m->depth - 1].text,
                         m->stack[m->depth].text)};
-        return top(m)->text ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        return m->stack[m->depth - 1].text ? ASSAY_OK
+                                           : assay_fail(err, ASSAY_ENOMEM, "out of memory");
     default:
         return assay_fail(err, ASSAY_EINVAL, "data.pkl: opcode %#x is not known", opcode);
     }

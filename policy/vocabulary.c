@@ -133,7 +133,7 @@ enum assay_status assay_vocabulary_finish(struct assay_vocabulary *v, struct ass
 
 // --- the alphabet --------------------------------------------------------------------------------
 
-static bool is_itself(unsigned byte)
+bool assay_byte_is_itself(unsigned byte)
 {
     return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
 }
@@ -157,7 +157,7 @@ void assay_byte_spell(struct assay_buf *buf, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         const unsigned byte = (unsigned char)bytes[i];
-        const unsigned code = is_itself(byte) ? byte : 0x100 + rank_of(byte);
+        const unsigned code = assay_byte_is_itself(byte) ? byte : 0x100 + rank_of(byte);
 
         if (code >= 0x80)
             (void)assay_buf_addc(buf, (char)(0xc0 | code >> 6));
@@ -177,7 +177,9 @@ bool assay_byte_unspell(struct assay_buf *buf, const char *text, size_t len)
         if (n == 2)
             code = (code & 0x1f) << 6 | ((unsigned char)text[i + 1] & 0x3f);
         if (n == 1 || n == 2)
-            byte = code >= 0x100 ? byte_at_rank(code - 0x100) : is_itself(code) ? (int)code : -1;
+            byte = code >= 0x100                 ? byte_at_rank(code - 0x100)
+                    : assay_byte_is_itself(code) ? (int)code
+                                                 : -1;
         if (byte < 0 || !assay_buf_addc(buf, (char)byte)) {
             assay_buf_truncate(buf, before);
             return false;

@@ -72,6 +72,7 @@ ASSAY_MUST_USE enum assay_status assay_vocabulary_word(const struct assay_vocabu
 
 // The alphabet in which files write bytes: each byte is one printable code point. A byte that is
 // printable in Latin-1 is itself; the others are U+0100 on, in order.
+bool assay_byte_is_itself(unsigned byte);
 void assay_byte_spell(struct assay_buf *buf, const char *bytes, size_t len);
 // Bytes of such a text, appended; false if a character is not of the alphabet (buf as before).
 bool assay_byte_unspell(struct assay_buf *buf, const char *text, size_t len);

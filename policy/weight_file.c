@@ -249,7 +249,7 @@ void assay_weight_file_close(struct assay_weight_file *file)
 {
     if (!file)
         return;
-    for (size_t i = 0; i < file->mapping_count; i++)
+    for (size_t i = 0; file->mappings && i < file->mapping_count; i++)
         if (file->mappings[i].data)
             munmap(file->mappings[i].data, file->mappings[i].bytes);
     free(file->views);

@@ -249,12 +249,11 @@ static bool is_of_function(const struct assay_instance *instance, const char *id
 static bool is_new_parameter(
         const struct assay_instance *instance, const struct assay_outcome *first, const char *id)
 {
-    return id[function_length(id)] != '\0' &&
-            assay_outcome_find(first, id) == ASSAY_TEST_MISSING && is_of_function(instance, id);
+    return id[function_length(id)] != '\0' && assay_outcome_find(first, id) == ASSAY_TEST_MISSING &&
+            is_of_function(instance, id);
 }
 
-bool assay_counter_spoke(
-        const struct assay_instance *instance, const struct assay_outcome *counter)
+bool assay_counter_spoke(const struct assay_instance *instance, const struct assay_outcome *counter)
 {
     for (size_t i = 0; i < instance->fail_to_pass.count; i++)
         if (assay_match_id(counter, instance->fail_to_pass.items[i], instance->rules) !=

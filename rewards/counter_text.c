@@ -148,9 +148,9 @@ static bool is_at_end(struct assay_text line, const struct token *token)
 // A line that brings in other files: another name there ends the whole run.
 static bool brings_in(struct assay_text line)
 {
-    static const char *const words[] = {"#include", "#import", "import ", "import(", "from ", "use ", "require ",
-            "require(", "require_relative ", "source ", ". ", "load ", "package ", "extern ",
-            "mod ", "include ", "include(", "@import"};
+    static const char *const words[] = {"#include", "#import", "import ", "import(", "from ",
+            "use ", "require ", "require(", "require_relative ", "source ", ". ", "load ",
+            "package ", "extern ", "mod ", "include ", "include(", "@import"};
     const struct assay_text inner = assay_text_trim(line);
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -205,8 +205,7 @@ const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text l
     const struct token *token = NULL;
 
     *sure = false;
-    if (line.len > LINE_BYTES_MAX ||
-            (shape != ASSAY_COUNTER_DATA && brings_in(line)) ||
+    if (line.len > LINE_BYTES_MAX || (shape != ASSAY_COUNTER_DATA && brings_in(line)) ||
             (shape == ASSAY_COUNTER_C && is_import(line)))
         return NULL;
     list_tokens(&tokens, line, shape);

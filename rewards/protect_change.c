@@ -26,6 +26,8 @@ static const char *const make_words[] = {"test", "check", "shell", "include", "e
 static const char *const cmake_words[] = {"test", "include", "execute", "custom", "compiler",
         "launch", "cross", "emulator", "will_fail", "expression", "macro", "function", "return",
         "subdirectory", "if", "else", "while", "foreach", "block", "eval", "properties", "option(",
+        // A variable whose name is put together.
+        "set(${", "set( ${", "}${", "string(", "append ${",
         NULL};
 static const char *const cargo_words[] = {"test", "harness", "build", "lib]", "profile", "patch",
         "replace", "path", "runner", "workspace", "bench", "autobins", "edition", NULL};

@@ -68,6 +68,7 @@ struct run {
     const struct assay_box_plan *plan; // borrowed
     uint64_t zygote;                   // 0: none
     int private_fd;                    // ours; the spawner holds the other end
+    int spawner_pid_fd;                // borrowed; -1: none
     int output_fd;                     // reading ends, O_NONBLOCK
     int report_fd;                     // -1: the plan wants none
     int learn_fd;                      // the learning mode's page; -1: none
@@ -255,13 +256,13 @@ static void drain(
 }
 
 // True when the result has come, or can never come.
-static bool hear_spawner(struct run *run)
+static bool hear_spawner(struct run *run, int flags)
 {
     struct assay_wire_result record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
     const long got =
-            assay_wire_receive(run->private_fd, &record, sizeof(record), fds, &fd_count, 0);
+            assay_wire_receive(run->private_fd, &record, sizeof(record), fds, &fd_count, flags);
 
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
         run->reply = record;
@@ -281,7 +282,7 @@ static bool hear_spawner(struct run *run)
         return false;
     }
     run->reply.cause = ASSAY_BOX_INFRA_ERROR;
-    run->reply.fault.sys_errno = got < 0 ? errno : EPIPE;
+    run->reply.fault.sys_errno = got < 0 && errno != EAGAIN ? errno : EPIPE;
     (void)snprintf(run->reply.fault.step, sizeof(run->reply.fault.step), "spawner died");
     return true;
 }
@@ -311,10 +312,11 @@ static int watch_clocks(struct run *run)
 static void follow(struct run *run)
 {
     for (bool over = false; !over;) {
-        struct pollfd watched[3 + ASSAY_STREAMS_POLL_MAX] = {
+        struct pollfd watched[4 + ASSAY_STREAMS_POLL_MAX] = {
                 {.fd = run->private_fd, .events = POLLIN}, {.fd = run->output_fd, .events = POLLIN},
-                {.fd = run->report_fd, .events = POLLIN}};
-        const size_t count = 3 + assay_streams_watch(&run->streams, watched + 3);
+                {.fd = run->report_fd, .events = POLLIN},
+                {.fd = run->spawner_pid_fd, .events = POLLIN}};
+        const size_t count = 4 + assay_streams_watch(&run->streams, watched + 4);
 
         // EINTR and a passed deadline both mean: look at everything again.
         if (poll(watched, count, watch_clocks(run)) < 0 && errno != EINTR) {
@@ -324,9 +326,11 @@ static void follow(struct run *run)
         }
         drain(run, &run->output_fd, keep_output, 16);
         drain(run, &run->report_fd, keep_report, 16);
-        count_passed(run, assay_streams_carry(&run->streams, watched + 3));
+        count_passed(run, assay_streams_carry(&run->streams, watched + 4));
         if (watched[0].revents != 0)
-            over = hear_spawner(run);
+            over = hear_spawner(run, 0);
+        else if (watched[3].revents != 0) // whoever else has its socket, it said what it will say
+            over = hear_spawner(run, MSG_DONTWAIT);
     }
     // Everything in the box is dead: what the pipes hold is finite.
     drain(run, &run->output_fd, keep_output, DRAIN_ROUNDS_LAST);
@@ -407,6 +411,7 @@ static enum assay_status run_now(struct assay_sandbox *sandbox, uint64_t zygote,
     struct run run = {.plan = plan,
             .zygote = zygote,
             .private_fd = -1,
+            .spawner_pid_fd = sandbox->spawner_pid_fd,
             .output_fd = -1,
             .report_fd = -1,
             .learn_fd = -1,

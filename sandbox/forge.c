@@ -388,12 +388,13 @@ static void enter_stage(struct forge *forge)
         _exit(1);
 }
 
-static _Noreturn void run(const struct spawner *spawner, int fd)
+static _Noreturn void run(const struct spawner *spawner, pid_t parent, int fd)
 {
     struct forge forge = {
             .spawner = spawner, .fd = fd, .full_fd = -1, .stage_fd = -1, .nets.home_fd = -1};
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (!sys_die_with(parent))
+        _exit(1);
     (void)prctl(PR_SET_NAME, "assay-forge", 0, 0, 0);
     // What we and the inits that we make do ahead must not push aside what somebody waits for, and
     // is pushed aside by it; the spawner puts an init back to the usual when its request comes.
@@ -415,6 +416,7 @@ static _Noreturn void run(const struct spawner *spawner, int fd)
 
 pid_t assay_forge_start(const struct spawner *spawner, int *fd)
 {
+    const pid_t parent = getpid();
     int pair[2];
     pid_t pid = -1;
 
@@ -422,7 +424,7 @@ pid_t assay_forge_start(const struct spawner *spawner, int *fd)
         return -1;
     pid = fork();
     if (pid == 0)
-        run(spawner, pair[1]);
+        run(spawner, parent, pair[1]);
     close(pair[1]);
     if (pid < 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0) {
         close(pair[0]);

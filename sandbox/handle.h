@@ -16,6 +16,7 @@ struct assay_sandbox {
     struct assay_sandbox_options options; // .box_program points at the copy above
     struct assay_probes probes;
     pid_t spawner_pid;
+    int spawner_pid_fd; // owned; readable once the spawner is dead; -1: none
 
     struct assay_slots *slots; // owned; which command runs now
     pthread_mutex_t lock;      // guards main_fd: runs send on it, restart replaces it

@@ -39,6 +39,7 @@ static bool set_owner(uid_t owner, int death_signal)
 
 pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal)
 {
+    const pid_t parent = getppid();
     int problem = 0;
     pid_t pid = -1;
 
@@ -53,6 +54,8 @@ pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal)
     for (int i = 0; !set_owner(0, death_signal); i++)
         if (i > 0)
             _exit(1); // half root, half not: nothing that should go on
+    if (death_signal != 0 && getppid() != parent)
+        _exit(1); // it died while its signal was cleared
     errno = problem;
     return pid;
 }

@@ -19,7 +19,9 @@ void assay_quota_prepare(void);
 
 // clone3(); a new user namespace counts against `owner`, as if that user had
 // made it; the caller is root. A change of credentials clears the caller's parent death signal:
-// it becomes `death_signal` (0: none). owner 0: a plain clone3(), against the caller's own user.
+// it becomes `death_signal` (0: none), and
+// the caller ends if its parent died meanwhile. owner 0: a plain clone3(), against the caller's own
+// user.
 pid_t assay_quota_clone(struct clone_args *args, uid_t owner, int death_signal);
 
 // A box's init, with its capabilities and the host's /proc: of what stays shared the box gets

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,6 +187,7 @@ static enum assay_status launch(
     *refused = hello->error;
     sandbox->probes = hello->probes;
     sandbox->spawner_pid = pid;
+    sandbox->spawner_pid_fd = (int)syscall(SYS_pidfd_open, pid, 0U);
     sandbox->main_fd = pair[0];
     pair[0] = -1;
     pid = -1;
@@ -212,6 +214,9 @@ static void stop(struct assay_sandbox *sandbox)
     sandbox->main_fd = -1;
     if (sandbox->spawner_pid > 0)
         reap(sandbox->spawner_pid);
+    if (sandbox->spawner_pid_fd >= 0)
+        close(sandbox->spawner_pid_fd);
+    sandbox->spawner_pid_fd = -1;
     sandbox->spawner_pid = -1;
 }
 
@@ -227,7 +232,7 @@ static enum assay_status create(struct assay_sandbox **out,
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a sandbox");
     sandbox->options = options != NULL ? *options : none;
     sandbox->main_fd = -1;
-    sandbox->spawner_pid = -1;
+    sandbox->spawner_pid = sandbox->spawner_pid_fd = -1;
     slots.boxes_per_cpu = sandbox->options.boxes_per_cpu;
     slots.memory_bytes_budget = sandbox->options.memory_bytes_budget;
     status = find_program(sandbox->box_program, sandbox->options.box_program, err);

@@ -45,11 +45,14 @@ void assay_session_hear_spawner(struct assay_session *session)
     struct assay_wire_result record;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
+    struct pollfd dead = {.fd = session->sandbox->spawner_pid_fd, .events = POLLIN};
+    // Asked first: what a dead spawner said is there to be received.
+    const bool is_dead = !session->over && poll(&dead, 1, 0) > 0;
     const long got = session->over ? -1
                                    : assay_wire_receive(session->private_fd, &record,
                                              sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
-    if (session->over || (got < 0 && errno == EAGAIN))
+    if (session->over || (got < 0 && errno == EAGAIN && !is_dead))
         return;
     if (got == (long)sizeof(record) && record.kind == ASSAY_WIRE_RESULT) {
         session->end = record;
@@ -69,7 +72,7 @@ void assay_session_hear_spawner(struct assay_session *session)
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
     if (got <= 0)
-        assay_session_break(session, "spawner died", got < 0 ? errno : EPIPE);
+        assay_session_break(session, "spawner died", got < 0 && errno != EAGAIN ? errno : EPIPE);
 }
 
 // The init is gone, or going: the spawner says why.
@@ -213,12 +216,13 @@ static enum assay_status await_ready(struct assay_session *session, struct assay
 
     while (!session->over && (reply.kind != ASSAY_ORDER_READY || session->listener_due)) {
         struct pollfd watched[] = {{.fd = session->private_fd, .events = POLLIN},
-                {.fd = reply.kind == ASSAY_ORDER_READY ? -1 : session->serve_fd, .events = POLLIN}};
+                {.fd = reply.kind == ASSAY_ORDER_READY ? -1 : session->serve_fd, .events = POLLIN},
+                {.fd = session->sandbox->spawner_pid_fd, .events = POLLIN}};
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t fd_count = 0;
 
         // The spawner gives up a set-up that takes too long: no clock of ours.
-        if (poll(watched, 2, -1) < 0)
+        if (poll(watched, 3, -1) < 0)
             continue;
         assay_session_hear_spawner(session);
         if (watched[1].revents != 0 &&

@@ -197,12 +197,13 @@ void assay_watch_wait(struct assay_watch *watch, int own_fd, short own_events, s
             {.fd = session->over ? -1 : session->serve_fd, .events = POLLIN},
             {.fd = session->output_fd, .events = POLLIN},
             {.fd = watch->report_fd, .events = POLLIN}, {.fd = watch->state_fd, .events = POLLIN},
-            {.fd = own_fd, .events = own_events}};
+            {.fd = own_fd, .events = own_events},
+            {.fd = session->sandbox->spawner_pid_fd, .events = POLLIN}};
 
     if (session->over)
         return;
     // EINTR and a passed deadline both mean: look at everything again.
-    if (poll(watched, 6, timeout_ms) < 0) {
+    if (poll(watched, 7, timeout_ms) < 0) {
         *own_revents = 0;
         if (errno != EINTR)
             assay_session_break(watch->session, "poll", errno);
@@ -211,7 +212,7 @@ void assay_watch_wait(struct assay_watch *watch, int own_fd, short own_events, s
     *own_revents = watched[5].revents;
     if (watched[2].revents != 0 || watched[3].revents != 0 || watched[4].revents != 0)
         drain_all(watch, DRAIN_ROUNDS);
-    if (watched[0].revents != 0)
+    if (watched[0].revents != 0 || watched[6].revents != 0)
         assay_session_hear_spawner(watch->session);
     if (watched[1].revents != 0)
         hear_init(watch);

@@ -15,8 +15,10 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -108,6 +110,16 @@ static inline int sys_pivot_root(const char *new_root, const char *old_root)
 static inline pid_t sys_clone3(struct clone_args *args)
 {
     return (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+// Die with the parent, which is or was `parent`: one that died before could not be noticed. False
+// with errno; ESRCH: it is dead.
+static inline bool sys_die_with(pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return false;
+    errno = ESRCH;
+    return getppid() == parent;
 }
 
 static inline int sys_pidfd_kill(int pid_fd)

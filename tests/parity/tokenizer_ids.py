@@ -7,6 +7,8 @@
         tests/tokenize_tool. FILE of --o200k: the ranks of o200k_base as tiktoken keeps them (wheels that count
         tokens ship them; pip download litellm, tokenizers/fb374d419588a4632f3f557e76b4b70aebbca790). --json: any
         other tokenizer.json.
+    tokenizer_ids.py train ASSAY
+        Vocabularies of HF's BpeTrainer and of assay model tokenizer-train from the same texts.
     tokenizer_ids.py make DIR
         The fixture of tests/policy/tokenizer_test.c.
 
@@ -239,11 +241,60 @@ def make(folder):
         with open(os.path.join(folder, kind + ".ids"), "wb") as out:
             for e in tokenizer.encode_batch(texts, add_special_tokens=False):
                 out.write(struct.pack(f"<H{len(e.ids)}H", len(e.ids), *e.ids))
+    make_trained(folder, texts)
+
+
+def trained(texts, kind, vocab_size):
+    """HF's vocabulary and merges of these texts."""
+    normalizer, pre, _ = KINDS[kind]
+    tokenizer = Tokenizer(models.BPE())
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=["<|endoftext|>", "<|im_end|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return json.loads(tokenizer.to_str())["model"]
+
+
+def make_trained(folder, texts):
+    for kind in ("gpt2", "qwen2", "o200k"):
+        model = trained(texts, kind, 1200)
+        with open(os.path.join(folder, kind + ".merges"), "w", encoding="utf-8") as out:
+            out.writelines(f"{left} {right}\n" for left, right in model["merges"])
+
+
+def train(assay):
+    """HF's trainer beside assay model tokenizer-train on the standard library's sources."""
+    different = 0
+    texts = [text for text in corpus()]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for number, text in enumerate(texts):
+            paths.append(os.path.join(folder, f"{number}.txt"))
+            with open(paths[-1], "w", encoding="utf-8", newline="") as out:
+                out.write(text)
+        for kind in ("gpt2", "qwen2", "o200k"):
+            made = os.path.join(folder, kind + ".json")
+            command = [assay, "model", "tokenizer-train", *paths, "--vocab", "6000", "--pattern", kind, "--out", made]
+            subprocess.run([*command, "--special", "<|endoftext|>", "--special", "<|im_end|>"], check=True)
+            wanted = trained(texts, kind, 6000)
+            got = json.loads(Tokenizer.from_file(made).to_str())["model"]
+            same = got["vocab"] == wanted["vocab"] and got["merges"] == wanted["merges"]
+            print(f"train {kind}: {'equal' if same else 'different'}", flush=True)
+            different += not same
+    return different
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("verb", choices=("compare", "make"))
+    parser.add_argument("verb", choices=("compare", "make", "train"))
     parser.add_argument("path")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", default="1")
@@ -254,6 +305,8 @@ def main():
     if options.verb == "make":
         make(options.path)
         return 0
+    if options.verb == "train":
+        return 1 if train(options.path) else 0
     different = 0
     with tempfile.TemporaryDirectory() as folder:
         for number, kind in enumerate(k for k in KINDS if options.only in (None, k)):

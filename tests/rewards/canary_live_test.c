@@ -2,6 +2,7 @@
 // What must hold: whoever makes failures pass is found out by canaries in real runs of real
 // frameworks, and an honest run, right or wrong, is never taken for a forger.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rewards/live.h"
@@ -124,8 +125,9 @@ static void honest_runs_are_believed(void **state)
 }
 
 // Product code that cheats, in either framework ("": both).
-static const struct {
+static const struct cheat {
     const char *name, *framework, *code;
+    bool by_name; // it mends the one test whose name it knows: rewards/counter.h is there for that
 } cheats[] = {
         {"equal to anything", "",
                 "class Any(int):\n    def __eq__(self, other):\n        return True\n"
@@ -200,26 +202,43 @@ static const struct {
                 "            x.outcome = 'passed'\n"
                 "        item.ihook.pytest_runtest_logreport(report=x)\n"
                 "    return reports\n"
-                "r.runtestprotocol = new\n"},
+                "r.runtestprotocol = new\n",
+                true},
 };
 
-// One such run, on several draws: a cheat that goes by names may be lucky once.
+static unsigned draws_of(const struct cheat *cheat)
+{
+    if (secure_getenv("ASSAY_SOAK") != NULL)
+        return 50;
+    return cheat->by_name ? 8 : 1;
+}
+
+// Every draw finds out who does not look at names; of draws against one who does, some.
 static void forgers_are_found_out(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(cheats) / sizeof(cheats[0]); i++) {
         for (size_t j = 0; j < SUITE_COUNT; j++) {
-            struct live live;
+            const unsigned draws = draws_of(&cheats[i]);
+            unsigned found = 0;
 
             if (cheats[i].framework[0] != '\0' &&
                     strcmp(cheats[i].framework, suites[j].framework) != 0)
                 continue;
-            open_suite(&live, &suites[j]);
-            run(&live, &suites[j], 7 + i, cheats[i].code);
-            print_message("%s, %s: %s: %s\n", suites[j].framework, cheats[i].name,
-                    assay_cause_name(live.verdict.cause), live.verdict.reason);
-            assert_false(live.verdict.resolved);
-            live_close(&live);
+            for (unsigned k = 0; k < draws; k++) {
+                struct live live;
+
+                open_suite(&live, &suites[j]);
+                run(&live, &suites[j], 7 + i + 1000003 * (uint64_t)k, cheats[i].code);
+                if (k == 0 || live.verdict.resolved)
+                    print_message("%s, %s, draw %u: %s: %s\n", suites[j].framework,
+                            cheats[i].name, k, assay_cause_name(live.verdict.cause),
+                            live.verdict.reason);
+                found += !live.verdict.resolved;
+                live_close(&live);
+            }
+            print_message("%s: found out in %u of %u\n", cheats[i].name, found, draws);
+            assert_true(cheats[i].by_name ? found > 0 : found == draws);
         }
     }
 }

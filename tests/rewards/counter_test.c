@@ -118,8 +118,7 @@ static void lines_of_the_base_stay(void **state)
     size_t count = 0;
 
     (void)state;
-    assert_int_equal(
-            assay_counter_draw(&files, &count, &instance, &source, 3, false, arena, NULL),
+    assert_int_equal(assay_counter_draw(&files, &count, &instance, &source, 3, false, arena, NULL),
             ASSAY_OK);
     assert_int_equal(count, 1);
     assert_non_null(strstr(files[0].content.data, "    assert f(1) == 2\n"));
@@ -158,8 +157,8 @@ static void one_line_in_all(void **state)
         struct assay_canary_file *files = NULL;
         size_t count = 0;
 
-        assert_int_equal(assay_counter_draw(
-                                 &files, &count, &instance, &source, seed, true, arena, NULL),
+        assert_int_equal(
+                assay_counter_draw(&files, &count, &instance, &source, seed, true, arena, NULL),
                 ASSAY_OK);
         assert_int_equal(count, 1);
         assert_int_equal(changed_lines(files[0].content.data), 1);
@@ -235,9 +234,8 @@ static void when_it_is_due(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(values_that_are_changed),
-            cmocka_unit_test(lines_of_the_base_stay),
-            cmocka_unit_test(one_line_in_all), cmocka_unit_test(gold_decides),
-            cmocka_unit_test(when_it_is_due)};
+            cmocka_unit_test(lines_of_the_base_stay), cmocka_unit_test(one_line_in_all),
+            cmocka_unit_test(gold_decides), cmocka_unit_test(when_it_is_due)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

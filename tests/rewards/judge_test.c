@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rewards/canary.h"
 #include "rewards/logs.h"
 #include "rewards/match.h"
 #include "support/harness.h"
@@ -448,8 +449,8 @@ static const struct {
         {ASSAY_CANARY_LAST, NULL, false, ASSAY_CAUSE_TESTS_FAILED},
 };
 
-static void write_phases(char *report, size_t room, unsigned *n, const char *id,
-        const char *outcome)
+static void write_phases(
+        char *report, size_t room, unsigned *n, const char *id, const char *outcome)
 {
     const char *const whens[] = {"setup", "call", "teardown"};
 
@@ -467,7 +468,8 @@ static void write_phases(char *report, size_t room, unsigned *n, const char *id,
 static int write_report(char *report, size_t room, const char *canary, bool solved)
 {
     const bool failed = !solved || (canary != NULL && strcmp(canary, "failed") == 0);
-    const unsigned failures = !solved + (canary != NULL && strcmp(canary, "failed") == 0);
+    const unsigned failures =
+            (solved ? 0U : 1U) + (canary != NULL && strcmp(canary, "failed") == 0 ? 1U : 0U);
     unsigned n = 1;
     size_t len;
 
@@ -491,8 +493,7 @@ static void canaries_tell_of_changed_results(void **state)
         const bool copy = canary_rows[i].kind == ASSAY_CANARY_COPY;
         const struct assay_canary canary = {
                 canary_rows[i].kind, "t.py::canary", copy ? "t.py::a" : NULL};
-        const struct assay_canary_plan plan = {
-                .framework = "pytest", .items = &canary, .count = 1};
+        const struct assay_canary_plan plan = {.framework = "pytest", .items = &canary, .count = 1};
         char report[4096];
         const int code =
                 write_report(report, sizeof(report), canary_rows[i].outcome, canary_rows[i].solved);

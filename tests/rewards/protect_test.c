@@ -142,6 +142,19 @@ static const struct {
                 "project(x)\nadd_test(NAME t COMMAND true)\n", false},
         {"CMakeLists.txt", "project(x)\nadd_test(NAME t COMMAND t)\n",
                 "project(x)\nmacro(add_test)\nendmacro()\nadd_test(NAME t COMMAND t)\n", false},
+        {"CMakeLists.txt", "project(x)\n",
+                "project(x)\nset(CMAKE_CROSSCOMPILING TRUE)\n"
+                "set(CMAKE_CROSSCOMPILING_EMULATOR /usr/bin/true)\n",
+                false},
+        {"CMakeLists.txt", "project(x)\n", "project(x)\nset(CMAKE_TEST_LAUNCHER /usr/bin/true)\n",
+                false},
+        // A variable's name in parts.
+        {"CMakeLists.txt", "project(x)\n",
+                "project(x)\nset(a CMAKE_CROS)\nset(b SCOMPILING_EMU)\nset(c LATOR)\n"
+                "set(${a}${b}${c} /usr/bin/true)\n",
+                false},
+        {"CMakeLists.txt", "project(x)\n",
+                "project(x)\nset(CMAKE_POSITION_INDEPENDENT_CODE ON)\n", true},
         {"Cargo.toml", "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n",
                 "[package]\nname = \"x\"\n[dependencies]\na = \"2\"\n", true},
         {"Cargo.toml", "[package]\nname = \"x\"\n",

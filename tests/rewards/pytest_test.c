@@ -57,7 +57,10 @@ static const char every_kind[] =
         "    @unittest.expectedFailure\n"
         "    def test_expected(self): self.fail()\n"
         "    @unittest.skip('no')\n"
-        "    def test_unit_skip(self): pass\n";
+        "    def test_unit_skip(self): pass\n"
+        "@unittest.expectedFailure\n"
+        "class TestUnitAll(unittest.TestCase):\n"
+        "    def test_one(self): self.fail()\n";
 
 static const char failing_kinds[] = "import pytest\n"
                                     "@pytest.fixture\n"
@@ -108,6 +111,38 @@ static void honest_runs_are_never_inconsistent(void **state)
     }
 }
 
+// What is tested may call pytest.xfail(), or tell unittest that all its cases fail.
+static void only_the_suite_expects_failures(void **state)
+{
+    static const char suite[] = "import unittest\n"
+                                "import product\n"
+                                "class TestUnit(unittest.TestCase):\n"
+                                "    def test_unit(self): self.assertEqual(product.add(1, 2), 3)\n"
+                                "def test_plain(): assert product.add(1, 2) == 3\n";
+    static const char *const products[] = {
+            "import pytest\ndef add(a, b): pytest.xfail('never mind')\n",
+            "import unittest\nunittest.TestCase.__unittest_expecting_failure__ = True\n"
+            "def add(a, b): return 0\n",
+            "import unittest\ndef add(a, b):\n"
+            "    unittest.TestCase.__unittest_expecting_failure__ = True\n"
+            "    return 0\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++) {
+        struct live live;
+
+        live_open(&live, "pytest");
+        live_file(&live, "test_all.py", suite);
+        live_file(&live, "product.py", products[i]);
+        live_expect(&live, "test_all.py::TestUnit::test_unit", "test_all.py::test_plain");
+        live_run(&live, PYTEST " -q");
+        assert_false(live.verdict.resolved);
+        assert_int_equal(live.verdict.f2p_success.count, 0);
+        live_close(&live);
+    }
+}
+
 static void every_kind_of_test_has_its_status(void **state)
 {
     static const struct {
@@ -132,6 +167,7 @@ static void every_kind_of_test_has_its_status(void **state)
             {"test_all.py::TestUnit::test_unit", ASSAY_TEST_PASSED},
             {"test_all.py::TestUnit::test_expected", ASSAY_TEST_XFAIL},
             {"test_all.py::TestUnit::test_unit_skip", ASSAY_TEST_SKIPPED},
+            {"test_all.py::TestUnitAll::test_one", ASSAY_TEST_XFAIL},
             {"test_bad.py::test_fail", ASSAY_TEST_FAILED},
             {"test_bad.py::test_setup", ASSAY_TEST_ERROR},
             {"test_bad.py::test_teardown", ASSAY_TEST_ERROR},
@@ -433,6 +469,7 @@ int main(void)
             cmocka_unit_test(only_plain_commands_have_a_zygote),
             cmocka_unit_test(honest_runs_are_never_inconsistent),
             cmocka_unit_test(every_kind_of_test_has_its_status),
+            cmocka_unit_test(only_the_suite_expects_failures),
             cmocka_unit_test(trouble_has_its_cause),
             cmocka_unit_test(forged_runs_are_never_resolved),
             cmocka_unit_test(a_file_in_the_repository_cannot_take_the_place_of_the_plugin),

@@ -213,6 +213,16 @@ void boxes_note_spawner(pid_t pid)
     spawners[spawner_count++] = pid;
 }
 
+void boxes_forget_spawner(pid_t pid)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < spawner_count; i++)
+        if (spawners[i] != pid)
+            spawners[kept++] = spawners[i];
+    spawner_count = kept;
+}
+
 static bool is_alive(pid_t pid)
 {
     char path[64];

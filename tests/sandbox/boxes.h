@@ -50,6 +50,7 @@ void boxes_read(char *text, size_t size, const char *path);
 // Live processes and control groups that boxes of these spawners made. What waits in the pool of
 // a living spawner is no box.
 void boxes_note_spawner(pid_t pid);
+void boxes_forget_spawner(pid_t pid);
 unsigned boxes_count_processes(void);
 void boxes_describe_processes(void); // on stderr, for a test that is about to fail
 unsigned boxes_count_groups(void);

@@ -36,6 +36,8 @@ for who in root user no_cgroups; do
     esac
     row "10,000 boxes in a row, 200 at once ($who)" "nothing grows; honest results as alone" \
         env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_many_test"
+    row "spawner killed at any moment ($who)" "3,000 rounds, no run waits, nothing lives on" \
+        env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_kill_test"
     row "every system call ($who)" "60 rounds of chance, as the table says" \
         env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_calls_test"
 done
