@@ -193,7 +193,8 @@ void assay_generator_destroy(struct assay_generator *generator)
 // --- requests
 // -------------------------------------------------------------------------------------
 
-// Pages that the request can come to hold: the prompt's whole ones once, the rest for each sample.
+// Pages that the request can come to hold: the prompt's whole ones once, the rest for each sample
+// (the last sample goes on in the prompt's own slot).
 static size_t pages_of(const struct assay_generator *g, const struct assay_generation *asked)
 {
     const size_t shared = asked->prompt_count / ASSAY_ATTENTION_BLOCK;
@@ -203,7 +204,7 @@ static size_t pages_of(const struct assay_generator *g, const struct assay_gener
     if (end > g->options.positions_max)
         end = g->options.positions_max;
     all = assay_sequences_pages_for(g->sequences, end);
-    return all == 0 ? 0 : shared + asked->sample_count * (all - shared) + 1;
+    return all == 0 ? 0 : shared + asked->sample_count * (all - shared);
 }
 
 static enum assay_status check_request(const struct assay_generator *g,

@@ -24,8 +24,8 @@
 #define CONFIG "tests/policy/fixtures/minimind_3.json"
 enum {
     THREADS = 2,
-    ROUNDS = 7,
-    STEPS = 4,
+    ROUNDS = 3,
+    STEPS = 2,
     PROMPT = 8,
     TOKENS = 64,
     BATCH = 16,
@@ -90,6 +90,7 @@ static void report(struct bench *bench, const struct figure *f)
         (void)printf("%-26s %10.3f %-9s (+- %.3f)  %s %.3f: ratio %.3f, bound %s %.2f: %s\n",
                 f->metric, f->value, f->unit, f->spread, f->peer, f->peer_value, f->ratio,
                 f->at_most ? "<=" : ">=", f->bound, met ? "met" : "NOT met");
+        (void)fflush(stdout);
         return;
     }
     (void)printf("{\"bench\":\"policy\",\"metric\":\"%s\",\"value\":%.4f,\"unit\":\"%s\","
