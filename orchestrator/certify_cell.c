@@ -82,6 +82,21 @@ static enum assay_status read_log(struct assay_cell *cell, enum assay_check chec
     return status;
 }
 
+// A patch that does nothing, called forged because tests pass that must not: so all expected ones
+// passed without a fix, and the tests are at fault.
+static bool is_vacuous(
+        enum assay_check check, const struct assay_verdict *verdict, const char *vector)
+{
+    if (check != ASSAY_CHECK_JUNK && check != ASSAY_CHECK_NULL && check != ASSAY_CHECK_EMPTY)
+        return false;
+    if (verdict->cause != ASSAY_CAUSE_TAMPERED || *vector == '\0')
+        return false;
+    for (; *vector; vector++)
+        if (assay_cell_status(*vector) != ASSAY_TEST_PASSED)
+            return false;
+    return true;
+}
+
 enum assay_status assay_cell_fill(struct assay_cell *cell, const struct assay_instance *instance,
         enum assay_check check, const struct assay_grade *grade, struct assay_arena *scratch,
         struct assay_error *err)
@@ -96,6 +111,7 @@ enum assay_status assay_cell_fill(struct assay_cell *cell, const struct assay_in
             .wall_ms = v->usage.wall_ms};
     if (!cell->vector)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    cell->resolved = cell->resolved || is_vacuous(check, v, cell->vector);
     if (check == ASSAY_CHECK_GOLD)
         cell->cut_id = assay_defect_cut_id(instance, &grade->outcome, &cell->whole_id);
     return read_log(cell, check, grade, scratch, err);

@@ -22,6 +22,7 @@
 #include "policy/save.h"
 
 #define CONFIG "tests/policy/fixtures/minimind_3.json"
+#define TRAIN_ROWS ((size_t)TRAIN_B * TRAIN_T)
 enum {
     THREADS = 2,
     ROUNDS = 3,
@@ -408,7 +409,7 @@ static void bench_memory(struct bench *bench)
 struct learner {
     struct assay_pass *pass;
     struct assay_span spans[TRAIN_B];
-    int32_t ids[TRAIN_B * TRAIN_T], targets[TRAIN_B * TRAIN_T];
+    int32_t ids[TRAIN_ROWS], targets[TRAIN_ROWS];
     void *dlogp, *m, *v;
     uint64_t step;
 };
@@ -416,15 +417,14 @@ struct learner {
 static void make_learner(struct bench *bench, struct learner *learner)
 {
     const struct assay_pass_options options = {
-            .rows_max = TRAIN_B * TRAIN_T, .sequences_max = TRAIN_B, .training = true};
+            .rows_max = TRAIN_ROWS, .sequences_max = TRAIN_B, .training = true};
     const struct assay_device *device = &bench->ops->device;
     const size_t bytes = bench->model->params.element_count * sizeof(float);
     float *dlogp = NULL;
 
     must(assay_pass_create(&learner->pass, bench->model, &options, bench->stream, NULL) ==
                             ASSAY_OK &&
-                    device->alloc(&learner->dlogp, TRAIN_B * TRAIN_T * sizeof(float), NULL) ==
-                            ASSAY_OK &&
+                    device->alloc(&learner->dlogp, TRAIN_ROWS * sizeof(float), NULL) == ASSAY_OK &&
                     device->alloc(&learner->m, bytes, NULL) == ASSAY_OK &&
                     device->alloc(&learner->v, bytes, NULL) == ASSAY_OK,
             "memory");
@@ -460,8 +460,8 @@ static double learn(struct bench *bench, struct learner *learner, double *loss)
             .step = ++learner->step};
 
     assay_pass_zero_gradients(learner->pass);
-    must(assay_pass_forward(learner->pass, learner->ids, TRAIN_B * TRAIN_T, learner->spans, TRAIN_B,
-                 NULL, NULL) == ASSAY_OK,
+    must(assay_pass_forward(learner->pass, learner->ids, TRAIN_ROWS, learner->spans, TRAIN_B, NULL,
+                 NULL) == ASSAY_OK,
             "forward");
     assay_pass_logprob(learner->pass, learner->targets, 1, &logp, NULL);
     assay_pass_backward(learner->pass, learner->dlogp, NULL);
@@ -469,7 +469,7 @@ static double learn(struct bench *bench, struct learner *learner, double *loss)
     bench->ops->adamw(&adamw, bench->stream);
     must(bench->ops->device.sync(bench->stream, NULL) == ASSAY_OK, "step");
     *loss = 0;
-    for (size_t i = 0; i < (size_t)TRAIN_B * TRAIN_T; i++)
+    for (size_t i = 0; i < TRAIN_ROWS; i++)
         *loss -= (double)((const float *)logp)[i] / (TRAIN_B * (TRAIN_T - 1));
     return now_s() - start;
 }
