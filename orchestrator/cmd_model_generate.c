@@ -195,24 +195,25 @@ static bool on_token(void *user, const struct assay_generated *token)
 }
 
 static enum assay_status generate(
-        struct run *r, struct assay_generation *g, struct assay_error *err)
+        struct run *r, const struct assay_generation *g, struct assay_error *err)
 {
     int32_t stop_ids[STOP_IDS_MAX];
+    struct assay_generation request = *g;
     const struct assay_generator_options options = {.sequences_max = g->sample_count + 1,
             .rows_max = g->sample_count + 128,
             .positions_max = r->prompt.count + g->token_count_max};
     size_t left = 1;
     enum assay_status status;
 
-    g->prompt = r->prompt.items;
-    g->prompt_count = r->prompt.count;
-    g->stop_ids = stop_ids;
-    g->stop_id_count = find_stop_ids(stop_ids, r);
-    g->on_token = on_token;
-    g->user = r;
+    request.prompt = r->prompt.items;
+    request.prompt_count = r->prompt.count;
+    request.stop_ids = stop_ids;
+    request.stop_id_count = find_stop_ids(stop_ids, r);
+    request.on_token = on_token;
+    request.user = r;
     status = assay_generator_create(&r->generator, r->model, &options, r->stream, err);
     if (status == ASSAY_OK)
-        status = assay_generator_add(r->generator, g, err);
+        status = assay_generator_add(r->generator, &request, err);
     while (status == ASSAY_OK && left > 0)
         status = assay_generator_step(r->generator, &left, err);
     for (size_t i = 0; i < r->sample_count && status == ASSAY_OK; i++) {
