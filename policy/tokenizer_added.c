@@ -56,7 +56,7 @@ enum assay_status assay_tokenizer_add_token(struct assay_tokenizer *t, const cha
         goto out;
     entry->added = true;
     entry->special = special;
-    codes = malloc(len * sizeof(*codes));
+    codes = malloc((len ? len : 1) * sizeof(*codes));
     if (!codes) {
         status = assay_fail(err, ASSAY_ENOMEM, "added tokens: out of memory");
         goto out;
