@@ -69,15 +69,15 @@ static enum assay_status no_memory(struct assay_error *err)
 // memcpy).
 static bool grow(void *list, size_t count, size_t *capacity, size_t size)
 {
-    void *items;
+    void *items, *larger;
 
     if (count < *capacity)
         return true;
     memcpy(&items, list, sizeof(items));
-    items = realloc(items, (*capacity ? *capacity * 2 : 16) * size);
-    if (!items)
+    larger = realloc(items, (*capacity ? *capacity * 2 : 16) * size);
+    if (!larger)
         return false;
-    memcpy(list, &items, sizeof(items));
+    memcpy(list, &larger, sizeof(larger));
     *capacity = *capacity ? *capacity * 2 : 16;
     return true;
 }

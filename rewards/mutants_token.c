@@ -151,15 +151,16 @@ static enum assay_status add_constant(struct mutant_candidates *out, const struc
     struct mutant_candidate candidate = {
             .source = text->source, .operator= MUTANT_CONSTANT, .line = line + 1, .at = at};
     const char *more;
+    long value = 0; // not by strtol(): nothing need end the text
     size_t len = 0;
 
-    while (is_digit(byte_at(text, at + len)))
-        len++;
+    for (; is_digit(byte_at(text, at + len)); len++)
+        value = len < 9 ? value * 10 + (byte_at(text, at + len) - '0') : value;
     *taken = len;
     if (len == 0 || len > 9 || is_name(before) || before == '.' || before == '$' ||
             is_name(byte_at(text, at + len)) || byte_at(text, at + len) == '.')
         return ASSAY_OK;
-    more = assay_arena_printf(arena, "%ld", strtol(text->bytes.data + at, NULL, 10) + 1);
+    more = assay_arena_printf(arena, "%ld", value + 1);
     if (!more)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     candidate.len = len;
