@@ -79,6 +79,7 @@ static bool grow(void *list, size_t count, size_t *capacity, size_t size)
         return false;
     memcpy(list, &larger, sizeof(larger));
     *capacity = *capacity ? *capacity * 2 : 16;
+    // cppcheck-suppress memleak // the list has it
     return true;
 }
 
