@@ -56,10 +56,11 @@ void formula_fill(struct assay_model *model, struct assay_stream *stream)
         uint64_t hash;
         char key[64];
 
-        assert_non_null(values);
+        if (!values)
+            fail_msg("out of memory");
         formula_key(key, spec);
         hash = formula_hash(key);
-        for (uint64_t i = 0; i < count; i++)
+        for (uint64_t i = 0; values && i < count; i++)
             values[i] = value_of(spec, hash, i);
         assert_int_equal(
                 assay_params_write(&model->params, stream, t, 0, values, count, NULL), ASSAY_OK);
@@ -80,6 +81,8 @@ struct assay_model *formula_model(const char *config_path, const struct assay_op
             assay_model_create(&model, &config, ops, stream, &err) != ASSAY_OK)
         fail_msg("%s", err.message);
     assay_arena_destroy(arena);
+    if (!model)
+        return NULL;
     formula_fill(model, stream);
     return model;
 }
