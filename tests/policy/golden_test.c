@@ -163,9 +163,9 @@ static double backward(struct golden *g)
     const double weight = g->length > 1 ? 1.0 / (double)(g->sequences * (g->length - 1)) : 0;
     const void *logp = NULL, *aux;
     double values[ROWS_MAX], loss = 0;
-    int32_t targets[ROWS_MAX];
-    float single[ROWS_MAX];
-    double wide[ROWS_MAX];
+    int32_t targets[ROWS_MAX] = {0};
+    float single[ROWS_MAX] = {0};
+    double wide[ROWS_MAX] = {0};
     void *dlogp = NULL;
     const size_t bytes = rows * assay_dtype_bytes(g->ops->sum);
 
