@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What must hold: the spawner may be killed at any moment, from its first instruction on. Whoever
-// waits for a box of it is told, nothing of it lives on, and the next start removes what it left.
+// waits for a box of it is told, and no process of it lives on. (Control groups are not looked at.)
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
