@@ -53,14 +53,13 @@ struct assay_rollout_verdict {
 
 struct assay_rewarder_counts { // since it was created
     uint64_t answers, unrun, executed, joined, remembered, unscored;
-    uint64_t counter_runs; // second runs with other expected values, within executed
-    uint64_t wall_us;      // inside grade()
+    uint64_t wall_us; // inside grade()
 };
 
 struct assay_rewarder; // opaque; owned by whoever called assay_rewarder_create()
 
-// *context is borrowed. ASSAY_EREFUSED: the sandbox's tier has no zygotes (it would work, slowly,
-// and a training run should know).
+// *context is borrowed and was opened with a sandbox. Where there are no zygotes (docs/sandbox.md)
+// all is as here, but ten times slower.
 ASSAY_MUST_USE enum assay_status assay_rewarder_create(struct assay_rewarder **out,
         struct assay_context *context, const struct assay_rewarder_options *options,
         struct assay_error *err);

@@ -34,10 +34,10 @@ const char *assay_repair_split_name(enum assay_repair_split split);
 bool assay_repair_split_find(enum assay_repair_split *out, const char *name);
 
 struct assay_repair_task {
-    const char *id;       // an instance id: family, split, seed, index
-    const char *family;   // "binary_search"
-    const char *operator; // of the mutation, as rewards/mutants.h calls it
-    const char *path;     // "ledger.py"; always at the top
+    const char *id;            // an instance id: family, split, seed, index
+    const char *family;        // "binary_search"
+    const char *operator_name; // of the mutation, as in rewards/mutants.h
+    const char *path;          // "ledger.py"; always at the top
     const char *test_path;
     struct assay_bytes broken, gold, tests; // files, LF, with a last line feed
     size_t line;                            // from 1: the one in which gold differs
@@ -65,7 +65,7 @@ ASSAY_MUST_USE enum assay_status assay_repair_draw(struct assay_repair_task *out
         const struct assay_repair_table *table, enum assay_repair_split split, uint64_t seed,
         uint64_t index, struct assay_arena *arena, struct assay_error *err);
 
-// The task as an instance of a suite with the recipe that assay_repair_recipe() adds. Texts are
+// The task as an instance of a suite whose only recipe assay_repair_recipe() sets. Texts are
 // shared; base and tree are the caller's to set. In the arena. ASSAY_ENOMEM.
 #define ASSAY_REPAIR_RECIPE "python"
 ASSAY_MUST_USE enum assay_status assay_repair_instance(struct assay_instance *out,
