@@ -59,6 +59,7 @@ static void each_fault_has_its_name(void **state)
             {"0+a\n1+a\n2+a\n3+a\n1|b\n2|b\n3|b", ASSAY_ANSWER_FINE},
             {"2|    y = x", ASSAY_ANSWER_NO_CHANGE},
             {"2|    y = x   \n", ASSAY_ANSWER_NO_CHANGE},
+            {"2-\n1+    y = x", ASSAY_ANSWER_NO_CHANGE},
             {"2|    y = \x01", ASSAY_ANSWER_NOT_TEXT},
             {"2|    y = \xff", ASSAY_ANSWER_NOT_TEXT},
             {"2|    y = \xc3\xa9", ASSAY_ANSWER_FINE},
