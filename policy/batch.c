@@ -11,7 +11,7 @@
 // --- the checker ---------------------------------------------------------------------------------
 
 static enum assay_status check_token(
-        const struct assay_rollout *r, size_t i, uint32_t vocab_size, struct assay_error *err)
+        const struct assay_trajectory *r, size_t i, uint32_t vocab_size, struct assay_error *err)
 {
     if (r->ids[i] < 0 || (uint32_t)r->ids[i] >= vocab_size)
         return assay_fail(err, ASSAY_EINVAL, "token %zu: id %d is not in the vocabulary of %u", i,
@@ -31,33 +31,33 @@ static enum assay_status check_token(
     return ASSAY_OK;
 }
 
-enum assay_status assay_rollout_check(
-        const struct assay_rollout *rollout, uint32_t vocab_size, struct assay_error *err)
+enum assay_status assay_trajectory_check(
+        const struct assay_trajectory *trajectory, uint32_t vocab_size, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
     size_t sampled = 0;
 
-    if (rollout->count < 2)
-        return assay_fail(err, ASSAY_EINVAL, "a rollout of %zu tokens", rollout->count);
-    for (size_t i = 0; i < rollout->count && status == ASSAY_OK; i++) {
-        status = check_token(rollout, i, vocab_size, err);
-        sampled += rollout->mask[i];
+    if (trajectory->count < 2)
+        return assay_fail(err, ASSAY_EINVAL, "a trajectory of %zu tokens", trajectory->count);
+    for (size_t i = 0; i < trajectory->count && status == ASSAY_OK; i++) {
+        status = check_token(trajectory, i, vocab_size, err);
+        sampled += trajectory->mask[i];
     }
     if (status == ASSAY_OK && sampled == 0)
-        status = assay_fail(err, ASSAY_EINVAL, "no token of the rollout was sampled");
-    if (status == ASSAY_OK && !isfinite(rollout->advantage))
-        status = assay_fail(err, ASSAY_EINVAL, "the advantage is %g", rollout->advantage);
+        status = assay_fail(err, ASSAY_EINVAL, "no token of the trajectory was sampled");
+    if (status == ASSAY_OK && !isfinite(trajectory->advantage))
+        status = assay_fail(err, ASSAY_EINVAL, "the advantage is %g", trajectory->advantage);
     return status;
 }
 
-uint64_t assay_rollout_answer(const struct assay_rollout *rollout)
+uint64_t assay_trajectory_answer(const struct assay_trajectory *trajectory)
 {
     uint64_t hash = 0;
 
-    for (size_t i = 0; i < rollout->count; i++) {
-        const uint64_t pair[2] = {hash, (uint64_t)(uint32_t)rollout->ids[i]};
+    for (size_t i = 0; i < trajectory->count; i++) {
+        const uint64_t pair[2] = {hash, (uint64_t)(uint32_t)trajectory->ids[i]};
 
-        if (rollout->mask[i] != 0)
+        if (trajectory->mask[i] != 0)
             hash = assay_hash64(pair, sizeof(pair));
     }
     return hash;
@@ -78,22 +78,23 @@ static int by_group(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double sampled_tokens(const struct assay_rollout *rollout)
+static double sampled_tokens(const struct assay_trajectory *trajectory)
 {
     double count = 0;
 
-    for (size_t i = 0; i < rollout->count; i++)
-        count += rollout->mask[i];
+    for (size_t i = 0; i < trajectory->count; i++)
+        count += trajectory->mask[i];
     return count;
 }
 
 // Sorted, one an group; returns how many.
-static size_t sum_groups(struct group_sum *sums, const struct assay_rollout *rollouts, size_t count)
+static size_t sum_groups(
+        struct group_sum *sums, const struct assay_trajectory *trajectories, size_t count)
 {
     size_t groups = 0;
 
     for (size_t i = 0; i < count; i++)
-        sums[i] = (struct group_sum){rollouts[i].group, sampled_tokens(&rollouts[i])};
+        sums[i] = (struct group_sum){trajectories[i].group, sampled_tokens(&trajectories[i])};
     qsort(sums, count, sizeof(*sums), by_group);
     for (size_t i = 0; i < count; i++) {
         if (groups > 0 && sums[groups - 1].group == sums[i].group)
@@ -105,21 +106,21 @@ static size_t sum_groups(struct group_sum *sums, const struct assay_rollout *rol
 }
 
 enum assay_status assay_batch_total(struct assay_batch_totals *out, double *norms,
-        const struct assay_rollout *rollouts, size_t count, const struct assay_objective *objective,
-        struct assay_error *err)
+        const struct assay_trajectory *trajectories, size_t count,
+        const struct assay_objective *objective, struct assay_error *err)
 {
     struct group_sum *sums = malloc((count + 1) * sizeof(*sums));
     size_t groups;
 
     if (!sums)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    groups = sum_groups(sums, rollouts, count);
+    groups = sum_groups(sums, trajectories, count);
     *out = (struct assay_batch_totals){.sequence_count = (double)count,
             .norm_constant = objective->norm_constant * (double)count};
     for (size_t g = 0; g < groups; g++)
         out->token_count += sums[g].tokens;
     for (size_t i = 0; i < count; i++) {
-        const struct group_sum key = {.group = rollouts[i].group};
+        const struct group_sum key = {.group = trajectories[i].group};
         const struct group_sum *sum = bsearch(&key, sums, groups, sizeof(*sums), by_group);
 
         norms[i] = objective->norm == ASSAY_NORM_PROMPT && sum ? sum->tokens * (double)groups : 0;
@@ -172,7 +173,7 @@ void assay_batch_destroy(struct assay_batch *batch)
     free(batch);
 }
 
-static void add(struct assay_batch *b, const struct assay_rollout *r)
+static void add(struct assay_batch *b, const struct assay_trajectory *r)
 {
     for (size_t i = 0; i + 1 < r->count; i++) {
         const size_t row = b->T + i;
@@ -191,17 +192,17 @@ static void add(struct assay_batch *b, const struct assay_rollout *r)
     b->B++;
 }
 
-size_t assay_batch_fill(struct assay_batch *batch, const struct assay_rollout *rollouts,
+size_t assay_batch_fill(struct assay_batch *batch, const struct assay_trajectory *trajectories,
         const double *norms, size_t count)
 {
     batch->T = 0;
     batch->B = 0;
     for (size_t i = 0; i < count && batch->B < batch->sequences_max; i++) {
-        assert(rollouts[i].count >= 2);
-        if (rollouts[i].count - 1 > batch->rows_max - batch->T)
+        assert(trajectories[i].count >= 2);
+        if (trajectories[i].count - 1 > batch->rows_max - batch->T)
             break;
         batch->norm[batch->B] = norms ? norms[i] : 0;
-        add(batch, &rollouts[i]);
+        add(batch, &trajectories[i]);
     }
     return batch->B;
 }

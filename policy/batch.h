@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// batch.h - rollouts as they were recorded, and how they are laid side by side for one pass.
+// batch.h - trajectories as they were recorded, and how they are laid side by side for one pass.
 //
 // Token in, token out: ids, mask and log-probabilities are written while the policy samples and
-// never come from text again. Row t of a sequence predicts ids[t + 1], so a rollout of n ids takes
-// n - 1 rows, and what stands at ids[t + 1] (mask, logp_old) belongs to row t.
+// never come from text again. Row t of a sequence predicts ids[t + 1], so a trajectory of n ids
+// takes n - 1 rows, and what stands at ids[t + 1] (mask, logp_old) belongs to row t.
 #ifndef ASSAY_POLICY_BATCH_H
 #define ASSAY_POLICY_BATCH_H
 
 #include "kernels/ops.h"
 #include "policy/objective.h"
 
-struct assay_rollout {
+struct assay_trajectory {
     const int32_t *ids;     // [count] prompt, answer, and what tools said between
     const uint8_t *mask;    // [count] 1: the policy sampled this id
     const double *logp_old; // [count] nats, read where mask is 1; NULL: as it is now (sft)
@@ -24,25 +24,24 @@ struct assay_rollout {
 // 1, 0 on the first id, 1 somewhere; logp_old of sampled ids finite and at most 0 (ASSAY_LOGP_SLACK
 // of rounding), the advantage finite. ASSAY_EINVAL names the token.
 #define ASSAY_LOGP_SLACK 1e-5
-ASSAY_MUST_USE enum assay_status assay_rollout_check(
-        const struct assay_rollout *rollout, uint32_t vocab_size, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_trajectory_check(
+        const struct assay_trajectory *trajectory, uint32_t vocab_size, struct assay_error *err);
 // 64-bit hash of the sampled ids: is this the same answer?
-uint64_t assay_rollout_answer(const struct assay_rollout *rollout);
+uint64_t assay_trajectory_answer(const struct assay_trajectory *trajectory);
 
-// What N is made of, over all rollouts that one update sees.
+// What N is made of, over all trajectories that one update sees.
 struct assay_batch_totals {
     double token_count;    // sampled
-    double sequence_count; // rollouts
-    double norm_constant;  // objective's, times the rollouts
+    double sequence_count; // trajectories
+    double norm_constant;  // objective's, times the trajectories
 };
-// norms [count]: N of each rollout under ASSAY_NORM_PROMPT (0 for the other norms). Groups are told
-// apart by number, wherever their rollouts stand.
-// Errors: ASSAY_ENOMEM.
+// norms [count]: N of each trajectory under ASSAY_NORM_PROMPT (0 for the other norms). Groups are
+// told apart by number, wherever their trajectories stand. Errors: ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_batch_total(struct assay_batch_totals *out, double *norms,
-        const struct assay_rollout *rollouts, size_t count, const struct assay_objective *objective,
-        struct assay_error *err);
+        const struct assay_trajectory *trajectories, size_t count,
+        const struct assay_objective *objective, struct assay_error *err);
 
-// A micro-batch: whole rollouts, packed. Host memory.
+// A micro-batch: whole trajectories, packed. Host memory.
 struct assay_batch {
     size_t rows_max, sequences_max;
     size_t T, B;
@@ -55,9 +54,9 @@ struct assay_batch {
 ASSAY_MUST_USE enum assay_status assay_batch_create(
         struct assay_batch **out, size_t rows_max, size_t sequences_max, struct assay_error *err);
 void assay_batch_destroy(struct assay_batch *batch); // NULL is allowed
-// Take rollouts from the front as long as they fit; returns how many: 0 when the first is longer
-// than rows_max. norms may be NULL.
-size_t assay_batch_fill(struct assay_batch *batch, const struct assay_rollout *rollouts,
+// Take trajectories from the front as long as they fit; returns how many: 0 when the first is
+// longer than rows_max. norms may be NULL.
+size_t assay_batch_fill(struct assay_batch *batch, const struct assay_trajectory *trajectories,
         const double *norms, size_t count);
 
 #endif

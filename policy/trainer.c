@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// trainer.c - rollouts -> micro-batches -> gradients, summed -> norm -> clip -> AdamW.
+// trainer.c - trajectories -> micro-batches -> gradients, summed -> norm -> clip -> AdamW.
 #include "policy/trainer.h"
 
 #include <assert.h>
@@ -17,7 +17,7 @@ struct assay_trainer {
     struct assay_pass *pass;
     struct assay_batch *batch;
     struct assay_trainer_counts counts;
-    double *norms; // [norm_capacity] N of each rollout of an update
+    double *norms; // [norm_capacity] N of each trajectory of an update
     size_t norm_capacity;
     double *host; // [rows_max or sequences_max] numbers on their way
     void *raw;    // the same in the device's type
@@ -152,19 +152,19 @@ struct assay_trainer_counts *assay_trainer_counts(struct assay_trainer *trainer)
 
 // --- one micro-batch -----------------------------------------------------------------------------
 
-static enum assay_status check_rollouts(const struct assay_trainer *t,
-        const struct assay_rollout *rollouts, size_t count, struct assay_error *err)
+static enum assay_status check_trajectories(const struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
 
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        status = assay_rollout_check(&rollouts[i], t->model->config.vocab_size, err);
-        if (status == ASSAY_OK && rollouts[i].count - 1 > t->options.rows_max)
+        status = assay_trajectory_check(&trajectories[i], t->model->config.vocab_size, err);
+        if (status == ASSAY_OK && trajectories[i].count - 1 > t->options.rows_max)
             status = assay_fail(err, ASSAY_EINVAL,
-                    "%zu tokens are more than a micro-batch has (%zu)", rollouts[i].count - 1,
+                    "%zu tokens are more than a micro-batch has (%zu)", trajectories[i].count - 1,
                     t->options.rows_max);
         if (status != ASSAY_OK && err)
-            (void)assay_wrap(err, "rollout %zu of %zu", i, count);
+            (void)assay_wrap(err, "trajectory %zu of %zu", i, count);
     }
     return status;
 }
@@ -194,15 +194,15 @@ static enum assay_status download(struct assay_trainer *t, double *values, const
 }
 
 // Fill the batch from the front, run it, and leave logp and entropy of its rows in the pass.
-static enum assay_status forward(struct assay_trainer *t, const struct assay_rollout *rollouts,
-        const double *norms, size_t count, const void **logp, const void **entropy,
-        struct assay_error *err)
+static enum assay_status forward(struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, const double *norms, size_t count,
+        const void **logp, const void **entropy, struct assay_error *err)
 {
     struct assay_batch *b = t->batch;
     enum assay_status status;
 
-    (void)assay_batch_fill(b, rollouts, norms, count);
-    assert(b->B > 0); // check_rollouts() has seen that the first fits
+    (void)assay_batch_fill(b, trajectories, norms, count);
+    assert(b->B > 0); // check_trajectories() has seen that the first fits
     status = assay_pass_forward(t->pass, b->ids, b->T, b->spans, b->B, NULL, err);
     if (status == ASSAY_OK)
         assay_pass_logprob(t->pass, b->targets, 1 / t->options.temperature, logp, entropy);
@@ -210,21 +210,21 @@ static enum assay_status forward(struct assay_trainer *t, const struct assay_rol
 }
 
 enum assay_status assay_trainer_score(struct assay_trainer *trainer,
-        const struct assay_rollout *rollouts, size_t count, double *const *logp,
+        const struct assay_trajectory *trajectories, size_t count, double *const *logp,
         struct assay_error *err)
 {
     struct assay_trainer *t = trainer;
-    enum assay_status status = check_rollouts(t, rollouts, count, err);
+    enum assay_status status = check_trajectories(t, trajectories, count, err);
 
     for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->B) {
         const void *device_logp = NULL;
 
-        status = forward(t, rollouts + at, NULL, count - at, &device_logp, NULL, err);
+        status = forward(t, trajectories + at, NULL, count - at, &device_logp, NULL, err);
         if (status == ASSAY_OK)
             status = download(t, t->host, device_logp, t->batch->T, err);
         for (size_t b = 0; b < t->batch->B && status == ASSAY_OK; b++)
-            for (size_t i = 1; i < rollouts[at + b].count; i++)
-                if (rollouts[at + b].mask[i] != 0)
+            for (size_t i = 1; i < trajectories[at + b].count; i++)
+                if (trajectories[at + b].mask[i] != 0)
                     logp[at + b][i] = t->host[t->batch->spans[b].row + i - 1];
     }
     return status;
@@ -263,7 +263,7 @@ static void compare(struct assay_agreement *out, struct moments *m, double logp,
 }
 
 enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_trainer *trainer,
-        const struct assay_rollout *rollouts, size_t count, struct assay_error *err)
+        const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
 {
     struct assay_agreement agreement = {0};
     struct moments moments = {0};
@@ -272,7 +272,7 @@ enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_
     enum assay_status status = ASSAY_OK;
 
     for (size_t i = 0; i < count; i++)
-        total += rollouts[i].count;
+        total += trajectories[i].count;
     rows = calloc(count + 1, sizeof(*rows));
     values = calloc(total + 1, sizeof(*values));
     if (!rows || !values) {
@@ -281,15 +281,15 @@ enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_
     }
     for (size_t i = 0; i < count; i++) {
         rows[i] = values + at;
-        at += rollouts[i].count;
+        at += trajectories[i].count;
     }
-    status = assay_trainer_score(trainer, rollouts, count, rows, err);
+    status = assay_trainer_score(trainer, trajectories, count, rows, err);
     if (status != ASSAY_OK)
         goto out;
     for (size_t i = 0; i < count; i++)
-        for (size_t k = 1; k < rollouts[i].count; k++)
-            if (rollouts[i].mask[k] != 0)
-                compare(&agreement, &moments, rows[i][k], rollouts[i].logp_old[k]);
+        for (size_t k = 1; k < trajectories[i].count; k++)
+            if (trajectories[i].mask[k] != 0)
+                compare(&agreement, &moments, rows[i][k], trajectories[i].logp_old[k]);
     if (agreement.token_count > 0)
         agreement.gap_mean /= (double)agreement.token_count;
     // Equal pairs are perfectly correlated whatever their rounding.
@@ -323,13 +323,14 @@ static enum assay_status upload_batch(struct assay_trainer *t, struct assay_erro
 
 // Gradients of one micro-batch, added to those of the others. Without logp_old a token's ratio
 // is 1.
-static enum assay_status accumulate(struct assay_trainer *t, const struct assay_rollout *rollouts,
-        const double *norms, size_t count, const struct assay_batch_totals *totals,
-        struct assay_update *update, struct assay_error *err)
+static enum assay_status accumulate(struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, const double *norms, size_t count,
+        const struct assay_batch_totals *totals, struct assay_update *update,
+        struct assay_error *err)
 {
     const struct assay_objective *o = &t->options.objective;
     const void *logp = NULL, *entropy = NULL;
-    enum assay_status status = forward(t, rollouts, norms, count, &logp, &entropy, err);
+    enum assay_status status = forward(t, trajectories, norms, count, &logp, &entropy, err);
 
     if (status == ASSAY_OK)
         status = upload_batch(t, err);
@@ -339,7 +340,7 @@ static enum assay_status accumulate(struct assay_trainer *t, const struct assay_
             .dentropy = o->entropy != 0 ? t->dentropy : NULL,
             .metrics = t->metrics,
             .logp = logp,
-            .logp_old = rollouts->logp_old ? t->logp_old : logp,
+            .logp_old = trajectories->logp_old ? t->logp_old : logp,
             .logp_ref = t->logp_ref,
             .entropy = entropy,
             .advantage = t->advantage,
@@ -357,7 +358,7 @@ static enum assay_status accumulate(struct assay_trainer *t, const struct assay_
     assay_objective_kind(o, &loss.kind);
     t->model->ops->loss(&loss, t->stream);
     if (t->model->config.expert_count > 0 && t->model->config.router_aux_coef > 0) {
-        // Each micro-batch has its share of the update's rollouts.
+        // Each micro-batch has its share of the update's trajectories.
         const void *aux = assay_pass_aux(t->pass, (double)t->batch->B / totals->sequence_count);
         double value = 0;
 
@@ -455,7 +456,7 @@ static enum assay_status reserve_norms(
 }
 
 enum assay_status assay_trainer_update(struct assay_trainer *trainer,
-        const struct assay_rollout *rollouts, size_t count, struct assay_update *out,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_update *out,
         struct assay_error *err)
 {
     struct assay_trainer *t = trainer;
@@ -465,17 +466,18 @@ enum assay_status assay_trainer_update(struct assay_trainer *trainer,
     enum assay_status status = ASSAY_OK;
 
     assert(count > 0);
-    status = check_rollouts(t, rollouts, count, err);
+    status = check_trajectories(t, trajectories, count, err);
     if (status == ASSAY_OK)
         status = reserve_norms(t, count, err);
     if (status == ASSAY_OK)
-        status = assay_batch_total(&totals, t->norms, rollouts, count, &t->options.objective, err);
+        status = assay_batch_total(
+                &totals, t->norms, trajectories, count, &t->options.objective, err);
     if (status != ASSAY_OK)
         return status;
     assay_pass_zero_gradients(t->pass);
     t->model->ops->device.zero(t->stream, t->metrics, sizeof(*t->metrics));
     for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->B)
-        status = accumulate(t, rollouts + at, t->norms + at, count - at, &totals, &update, err);
+        status = accumulate(t, trajectories + at, t->norms + at, count - at, &totals, &update, err);
     if (status == ASSAY_OK)
         status = measure_gradient(t, &update, err);
     if (status != ASSAY_OK)

@@ -2,7 +2,7 @@
 // trainer.h - one update after another: gradient of the objective, clip, AdamW.
 //
 // Life: create -> (score, update) ... -> destroy. The model's weights change in place; whoever
-// samples from it does so between two updates. Given the same rollouts and state, the same bits
+// samples from it does so between two updates. Given the same trajectories and state, the same bits
 // come out on one host and filling, whatever the threads.
 #ifndef ASSAY_POLICY_TRAINER_H
 #define ASSAY_POLICY_TRAINER_H
@@ -34,8 +34,8 @@ ASSAY_MUST_USE enum assay_status assay_optimizer_check(
 struct assay_trainer_options {
     struct assay_objective objective;
     struct assay_optimizer optimizer;
-    double temperature;             // that rollouts were sampled at, > 0
-    size_t rows_max, sequences_max; // of one micro-batch, > 0; a longer rollout is refused
+    double temperature;             // that trajectories were sampled at, > 0
+    size_t rows_max, sequences_max; // of one micro-batch, > 0; a longer trajectory is refused
 };
 
 // What goes on from update to update beside the moments; plain, saved as it is.
@@ -55,10 +55,10 @@ ASSAY_MUST_USE enum assay_status assay_trainer_create(struct assay_trainer **out
         struct assay_stream *stream, struct assay_error *err);
 void assay_trainer_destroy(struct assay_trainer *trainer); // NULL is allowed
 
-// Log-probabilities under the weights as they are: logp[i][k] of id k of rollout i where its mask
-// is 1 (other places are left alone). Nothing is trained.
+// Log-probabilities under the weights as they are: logp[i][k] of id k of trajectory i where its
+// mask is 1 (other places are left alone). Nothing is trained.
 ASSAY_MUST_USE enum assay_status assay_trainer_score(struct assay_trainer *trainer,
-        const struct assay_rollout *rollouts, size_t count, double *const *logp,
+        const struct assay_trajectory *trajectories, size_t count, double *const *logp,
         struct assay_error *err);
 
 // How far the sampler's record is from what the trainer computes now. Right after sampling on one
@@ -69,7 +69,7 @@ struct assay_agreement {
     double correlation;                    // of probabilities; 1 when they are all alike
 };
 ASSAY_MUST_USE enum assay_status assay_trainer_agree(struct assay_agreement *out,
-        struct assay_trainer *trainer, const struct assay_rollout *rollouts, size_t count,
+        struct assay_trainer *trainer, const struct assay_trajectory *trajectories, size_t count,
         struct assay_error *err);
 
 struct assay_update {
@@ -83,11 +83,11 @@ struct assay_update {
     double outlier_score; // deviations above the window's mean; 0 while it fills
 };
 
-// One update over all rollouts, in micro-batches of as many as fit. All are checked first.
-// Errors: ASSAY_EINVAL (a rollout, by number; a loss or gradient that is no number: nothing was
+// One update over all trajectories, in micro-batches of as many as fit. All are checked first.
+// Errors: ASSAY_EINVAL (a trajectory, by number; a loss or gradient that is no number: nothing was
 // changed then), ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_trainer_update(struct assay_trainer *trainer,
-        const struct assay_rollout *rollouts, size_t count, struct assay_update *out,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_update *out,
         struct assay_error *err);
 
 // What a checkpoint keeps of it: moments [element_count] S in device memory, in the layout of the

@@ -89,13 +89,13 @@ static void the_chance_of_a_dead_group_is_the_published_one(void **state)
 static const int32_t ids[] = {3, 1, 4, 1, 5};
 static const uint8_t mask[] = {0, 0, 1, 0, 1};
 static const double logp[] = {9, 9, -0.5, 9, -1.5}; // 9: must not be read
-static const struct assay_rollout good = {
+static const struct assay_trajectory good = {
         .ids = ids, .mask = mask, .logp_old = logp, .count = 5, .group = 2, .advantage = 0.25};
 
 static void rows_predict_what_was_sampled_next(void **state)
 {
     static const int32_t targets[] = {-1, 4, -1, 5};
-    const struct assay_rollout two[] = {good, good};
+    const struct assay_trajectory two[] = {good, good};
     struct assay_batch *b = NULL;
 
     (void)state;
@@ -126,13 +126,13 @@ static void a_wrong_rollout_is_named(void **state)
     static const uint8_t first[] = {1, 0, 1, 0, 1}, none[5] = {0}, two[] = {0, 2, 1, 0, 1};
     static const double positive[] = {9, 9, 0.5, 9, -1}, nan[] = {9, 9, NAN, 9, -1};
     const struct {
-        struct assay_rollout rollout;
+        struct assay_trajectory rollout;
         const char *message;
     } rows[] = {
-            {{ids, mask, logp, NULL, 1, 0, 0}, "a rollout of 1 tokens"},
+            {{ids, mask, logp, NULL, 1, 0, 0}, "a trajectory of 1 tokens"},
             {{foreign, mask, logp, NULL, 5, 0, 0}, "token 3: id 9 is not in the vocabulary of 9"},
             {{ids, first, logp, NULL, 5, 0, 0}, "token 0 is marked as sampled"},
-            {{ids, none, logp, NULL, 5, 0, 0}, "no token of the rollout was sampled"},
+            {{ids, none, logp, NULL, 5, 0, 0}, "no token of the trajectory was sampled"},
             {{ids, two, logp, NULL, 5, 0, 0}, "token 1: mask is 2"},
             {{ids, mask, positive, NULL, 5, 0, 0}, "token 2: logp_old 0.5"},
             {{ids, mask, nan, NULL, 5, 0, 0}, "token 2: logp_old nan"},
@@ -140,11 +140,11 @@ static void a_wrong_rollout_is_named(void **state)
     };
 
     (void)state;
-    assert_int_equal(assay_rollout_check(&good, 9, NULL), ASSAY_OK);
+    assert_int_equal(assay_trajectory_check(&good, 9, NULL), ASSAY_OK);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct assay_error err = {0};
 
-        assert_int_equal(assay_rollout_check(&rows[i].rollout, 9, &err), ASSAY_EINVAL);
+        assert_int_equal(assay_trajectory_check(&rows[i].rollout, 9, &err), ASSAY_EINVAL);
         if (!strstr(err.message, rows[i].message))
             fail_msg("%s, want %s", err.message, rows[i].message);
     }
@@ -153,13 +153,13 @@ static void a_wrong_rollout_is_named(void **state)
 static void an_answer_is_its_sampled_ids(void **state)
 {
     static const int32_t other_prompt[] = {3, 2, 4, 7, 5}, other_answer[] = {3, 1, 4, 1, 6};
-    struct assay_rollout r = good;
+    struct assay_trajectory r = good;
 
     (void)state;
     r.ids = other_prompt;
-    assert_true(assay_rollout_answer(&r) == assay_rollout_answer(&good));
+    assert_true(assay_trajectory_answer(&r) == assay_trajectory_answer(&good));
     r.ids = other_answer;
-    assert_true(assay_rollout_answer(&r) != assay_rollout_answer(&good));
+    assert_true(assay_trajectory_answer(&r) != assay_trajectory_answer(&good));
 }
 
 int main(void)

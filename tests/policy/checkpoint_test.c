@@ -61,7 +61,7 @@ static void train(struct world *w, size_t from, size_t to)
         int32_t ids[COUNT][LENGTH];
         uint8_t mask[COUNT][LENGTH];
         double logp[COUNT][LENGTH];
-        struct assay_rollout rollouts[COUNT];
+        struct assay_trajectory trajectories[COUNT];
         struct assay_update update;
 
         for (size_t i = 0; i < COUNT; i++) {
@@ -71,11 +71,11 @@ static void train(struct world *w, size_t from, size_t to)
                 mask[i][k] = k > 3;
                 logp[i][k] = -2;
             }
-            rollouts[i] = (struct assay_rollout){
+            trajectories[i] = (struct assay_trajectory){
                     ids[i], mask[i], logp[i], NULL, LENGTH, 0, i == 0 ? 1.5 : -0.5};
         }
         assert_int_equal(
-                assay_trainer_update(w->trainer, rollouts, COUNT, &update, NULL), ASSAY_OK);
+                assay_trainer_update(w->trainer, trajectories, COUNT, &update, NULL), ASSAY_OK);
     }
 }
 

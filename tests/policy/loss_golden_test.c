@@ -32,7 +32,7 @@ struct world {
     struct assay_json *json;
     struct assay_objective objective;
     struct entry entries[ROLLOUTS_MAX];
-    struct assay_rollout rollouts[ROLLOUTS_MAX];
+    struct assay_trajectory rollouts[ROLLOUTS_MAX];
     size_t indices[ROLLOUTS_MAX]; // of rollouts, among entries
     size_t entry_count, count, V;
     struct assay_batch *batch;
@@ -149,14 +149,14 @@ static void read_rollouts(struct world *w)
         e->kept = true;
         e->advantage = sft ? 1 : advantages[i];
         w->indices[i] = live[i];
-        w->rollouts[i] = (struct assay_rollout){.ids = e->ids,
+        w->rollouts[i] = (struct assay_trajectory){.ids = e->ids,
                 .mask = e->mask,
                 .logp_old = e->logp_old,
                 .logp_ref = e->logp_ref,
                 .count = e->rows + 1,
                 .group = groups[live[i]],
                 .advantage = e->advantage};
-        assert_int_equal(assay_rollout_check(&w->rollouts[i], (uint32_t)w->V, NULL), ASSAY_OK);
+        assert_int_equal(assay_trajectory_check(&w->rollouts[i], (uint32_t)w->V, NULL), ASSAY_OK);
     }
 }
 

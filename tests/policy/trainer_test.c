@@ -24,7 +24,7 @@ struct world {
     int32_t ids[COUNT][LENGTH];
     uint8_t mask[COUNT][LENGTH];
     double logp[COUNT][LENGTH];
-    struct assay_rollout rollouts[COUNT];
+    struct assay_trajectory trajectories[COUNT];
 };
 
 static struct assay_trainer_options options_of(const char *loss)
@@ -54,11 +54,11 @@ static void open_world(struct world *w, const struct assay_ops *ops, const char 
     assert_int_equal(ops->device.stream_create(&w->stream, &stream, NULL), ASSAY_OK);
     (void)snprintf(path, sizeof(path), MODELS "%s.json", name);
     w->model = formula_model(path, ops, w->stream, NULL);
-    w->model->config.router_aux_coef = 0; // its loss is of a micro-batch, not of the rollouts
+    w->model->config.router_aux_coef = 0; // its loss is of a micro-batch, not of the trajectories
     if (assay_trainer_create(&w->trainer, w->model, options, w->stream, &err) != ASSAY_OK)
         fail_msg("%s", err.message);
     for (size_t i = 0; i < COUNT; i++) {
-        w->rollouts[i] = (struct assay_rollout){.ids = w->ids[i],
+        w->trajectories[i] = (struct assay_trajectory){.ids = w->ids[i],
                 .mask = w->mask[i],
                 .logp_old = w->logp[i],
                 .count = LENGTH - i % 3,
@@ -84,7 +84,7 @@ static struct assay_update update(struct world *w)
     struct assay_update out = {0};
     struct assay_error err = {0};
 
-    if (assay_trainer_update(w->trainer, w->rollouts, COUNT, &out, &err) != ASSAY_OK)
+    if (assay_trainer_update(w->trainer, w->trajectories, COUNT, &out, &err) != ASSAY_OK)
         fail_msg("%s", err.message);
     return out;
 }
@@ -95,7 +95,7 @@ static void score(struct world *w, double logp[COUNT][LENGTH])
 
     for (size_t i = 0; i < COUNT; i++)
         rows[i] = logp[i];
-    assert_int_equal(assay_trainer_score(w->trainer, w->rollouts, COUNT, rows, NULL), ASSAY_OK);
+    assert_int_equal(assay_trainer_score(w->trainer, w->trajectories, COUNT, rows, NULL), ASSAY_OK);
 }
 
 // L with CISPO's weights held at those of `base`.
@@ -105,11 +105,12 @@ static double surrogate(struct world *w, double base[COUNT][LENGTH])
 
     score(w, now);
     for (size_t i = 0; i < COUNT; i++)
-        for (size_t k = 1; k < w->rollouts[i].count; k++) {
+        for (size_t k = 1; k < w->trajectories[i].count; k++) {
             if (!w->mask[i][k])
                 continue;
             tokens += 1;
-            loss -= fmin(exp(base[i][k] - w->logp[i][k]), 5) * w->rollouts[i].advantage * now[i][k];
+            loss -= fmin(exp(base[i][k] - w->logp[i][k]), 5) * w->trajectories[i].advantage *
+                    now[i][k];
         }
     return loss / tokens;
 }
@@ -124,7 +125,7 @@ static void an_update_follows_the_derivative(void **state)
         double base[COUNT][LENGTH], *weights, *first, largest = 0;
         struct world w;
 
-        options.rows_max = 17; // two rollouts at a time
+        options.rows_max = 17; // two trajectories at a time
         options.optimizer.lr = 0;
         options.optimizer.grad_norm_max = 0;
         open_world(&w, assay_ops_ref(ASSAY_DTYPE_F64), models[m], 1, &options);
@@ -259,7 +260,7 @@ static void sample(struct world *w, double temperature)
         assert_int_equal(assay_generator_step(g, &left, NULL), ASSAY_OK);
     assay_generator_destroy(g);
     for (size_t i = 0; i < COUNT; i++)
-        w->rollouts[i].count = record.lengths[i];
+        w->trajectories[i].count = record.lengths[i];
 }
 
 static void right_after_sampling_every_ratio_is_one_to_the_bit(void **state)
@@ -280,13 +281,13 @@ static void right_after_sampling_every_ratio_is_one_to_the_bit(void **state)
             for (int step = 0; step < 3; step++) { // again with weights that have moved
                 sample(&w, temperatures[k]);
                 assert_int_equal(
-                        assay_trainer_agree(&a, w.trainer, w.rollouts, COUNT, NULL), ASSAY_OK);
+                        assay_trainer_agree(&a, w.trainer, w.trajectories, COUNT, NULL), ASSAY_OK);
                 assert_true(a.token_count == COUNT * (LENGTH - PROMPT));
                 assert_true(a.differing_count == 0 && a.gap_max == 0 && a.correlation == 1);
                 const struct assay_update out = update(&w);
                 assert_true(out.metrics.logp_diff_max == 0 && out.metrics.ratio_max == 1);
                 assert_int_equal(
-                        assay_trainer_agree(&a, w.trainer, w.rollouts, COUNT, NULL), ASSAY_OK);
+                        assay_trainer_agree(&a, w.trainer, w.trajectories, COUNT, NULL), ASSAY_OK);
                 // minimax_wide is certain of all it says: nothing can move it.
                 assert_true(
                         m == 1 || (a.differing_count > 0 && a.gap_max > 0 && a.correlation < 1));
@@ -311,13 +312,13 @@ static void what_is_rewarded_becomes_likely(void **state)
         open_world(&w, assay_ops_cpu(NULL), "qwen3", 1, &options);
         sample(&w, 1);
         for (size_t i = 0; i < COUNT && l == 7; i++)
-            w.rollouts[i].advantage = 1;
+            w.trajectories[i].advantage = 1;
         score(&w, before);
         (void)update(&w);
         score(&w, after);
         for (size_t i = 0; i < COUNT; i++)
-            for (size_t k = PROMPT; k < w.rollouts[i].count; k++)
-                moved += w.rollouts[i].advantage * (after[i][k] - before[i][k]);
+            for (size_t k = PROMPT; k < w.trajectories[i].count; k++)
+                moved += w.trajectories[i].advantage * (after[i][k] - before[i][k]);
         if (!(moved > 0))
             fail_msg("%s: %g", losses[l], moved);
         close_world(&w);
@@ -375,7 +376,8 @@ static void a_number_that_is_none_stops_before_the_weights(void **state)
     before = malloc(bytes);
     assert_non_null(before);
     memcpy(before, weights, bytes);
-    assert_int_equal(assay_trainer_update(w.trainer, w.rollouts, COUNT, &out, &err), ASSAY_EINVAL);
+    assert_int_equal(
+            assay_trainer_update(w.trainer, w.trajectories, COUNT, &out, &err), ASSAY_EINVAL);
     assert_non_null(strstr(err.message, "update 0: loss nan"));
     assert_true(out.lr == 7); // untouched
     assert_memory_equal(before, weights, bytes);
@@ -383,8 +385,9 @@ static void a_number_that_is_none_stops_before_the_weights(void **state)
     weights[w.model->params.offsets[w.model->params.count - 1]] = kept;
     (void)update(&w); // and it goes on
     w.logp[2][PROMPT] = NAN;
-    assert_int_equal(assay_trainer_update(w.trainer, w.rollouts, COUNT, &out, &err), ASSAY_EINVAL);
-    assert_non_null(strstr(err.message, "rollout 2 of 6: token 4: logp_old nan"));
+    assert_int_equal(
+            assay_trainer_update(w.trainer, w.trajectories, COUNT, &out, &err), ASSAY_EINVAL);
+    assert_non_null(strstr(err.message, "trajectory 2 of 6: token 4: logp_old nan"));
     free(before);
     close_world(&w);
 }
@@ -400,7 +403,8 @@ static void a_long_rollout_and_wrong_settings_are_refused(void **state)
     (void)state;
     options.rows_max = LENGTH - 2;
     open_world(&w, assay_ops_cpu(NULL), "qwen3", 1, &options);
-    assert_int_equal(assay_trainer_update(w.trainer, w.rollouts, COUNT, &out, &err), ASSAY_EINVAL);
+    assert_int_equal(
+            assay_trainer_update(w.trainer, w.trajectories, COUNT, &out, &err), ASSAY_EINVAL);
     assert_non_null(strstr(err.message, "8 tokens are more than a micro-batch has (7)"));
     options.optimizer.beta2 = 1;
     assert_int_equal(
