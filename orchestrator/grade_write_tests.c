@@ -252,7 +252,7 @@ static enum assay_status make_mutants(
         sources[count++] = (struct assay_mutant_source){edit->path, base.content, edit->content};
     }
     return assay_mutants_make(mutants, &w->score->mutants_made, sources, count,
-            assay_hash64(seed->data, seed->len), MUTANTS, w->g->arena, err);
+            ASSAY_MUTANTS_OF_FIX, assay_hash64(seed->data, seed->len), MUTANTS, w->g->arena, err);
 }
 
 // The gold patch with one file replaced.
