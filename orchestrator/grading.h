@@ -73,6 +73,12 @@ ASSAY_MUST_USE enum assay_status assay_grading_box(struct assay_grading *g,
 ASSAY_MUST_USE enum assay_status assay_grading_counter(
         struct assay_grading *g, const struct assay_outcome *first, struct assay_error *err);
 
+// A copy that passed speaks against the run of `evidence`: does gold pass it, too? Gold itself is
+// not run again. *again: some copies are deaf now (g->canaries), so judge anew (grade_copies.c).
+ASSAY_MUST_USE enum assay_status assay_grading_copies(struct assay_grading *g,
+        const struct assay_run_evidence *evidence, const struct assay_verdict *verdict, bool *again,
+        struct assay_error *err);
+
 // A workspace for this patch (data NULL: none) over the request's instance.
 ASSAY_MUST_USE enum assay_status assay_grading_workspace(struct assay_grading *g,
         struct assay_workspace *out, struct assay_bytes text, struct assay_error *err);
