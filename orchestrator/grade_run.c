@@ -204,6 +204,7 @@ static enum assay_status add_run(struct assay_grading *g, struct assay_grade *ou
     enum assay_status status;
 
     memcpy(evidence->run_key, g->run_key, sizeof(evidence->run_key));
+    evidence->role = g->role;
     status = assay_evidence_run_hash(
             evidence->run_hash, g->request->suite, g->request->instance, err);
     if (status != ASSAY_OK)

@@ -173,7 +173,7 @@ static void the_worse_of_two_runs_counts(void **state)
     (void)state;
     assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct assay_verdict runs[ASSAY_EVIDENCE_RUNS_MAX] = {0}, out;
+        struct assay_verdict runs[8] = {0}, out;
         const size_t count = strlen(rows[i].runs);
         size_t chosen = 99;
 
@@ -215,6 +215,7 @@ static void evidence_comes_back_byte_for_byte(void **state)
             .command = {words, 2},
             .env = {words, 1},
             .run_hash = "aa",
+            .role = "after.1",
             .run_key = "bb"};
     struct assay_run_evidence back;
     struct assay_arena *arena = NULL;
@@ -239,6 +240,7 @@ static void evidence_comes_back_byte_for_byte(void **state)
     assert_string_equal(back.judged.files[0].content.data, "<x/>");
     assert_string_equal(back.command.items[1], "run.sh");
     assert_string_equal(back.run_key, "bb");
+    assert_string_equal(back.role, "after.1");
     assert_null(back.trouble);
     // Cut anywhere, it is refused, not read past its end.
     for (size_t len = 0; len < raw.len; len++) {
