@@ -3,7 +3,6 @@
 //
 // One sample is written as it comes; of several, each is written when all have ended.
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,22 +63,6 @@ struct run {
     uint64_t first_ms, token_count;
 };
 
-static enum assay_status read_real(double *out, const struct assay_invocation *invocation,
-        const char *name, struct assay_error *err)
-{
-    const char *text = assay_cli_value(invocation, name);
-    char *end = NULL;
-    double value;
-
-    if (!text)
-        return ASSAY_OK;
-    value = strtod(text, &end);
-    if (end == text || *end || !isfinite(value))
-        return assay_fail(err, ASSAY_EINVAL, "--%s: \"%s\" is not a number", name, text);
-    *out = value;
-    return ASSAY_OK;
-}
-
 static enum assay_status read_request(struct assay_generation *g,
         const struct assay_invocation *invocation, struct assay_error *err)
 {
@@ -94,13 +77,14 @@ static enum assay_status read_request(struct assay_generation *g,
     if (status == ASSAY_OK)
         status = assay_cli_number(&g->seed, invocation, "seed", 0, UINT64_MAX, err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.temperature, invocation, "temperature", err);
+        status = assay_cli_real(&g->sampling.temperature, invocation, "temperature", err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.top_p, invocation, "top-p", err);
+        status = assay_cli_real(&g->sampling.top_p, invocation, "top-p", err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.min_p, invocation, "min-p", err);
+        status = assay_cli_real(&g->sampling.min_p, invocation, "min-p", err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.repetition_penalty, invocation, "repetition-penalty", err);
+        status = assay_cli_real(
+                &g->sampling.repetition_penalty, invocation, "repetition-penalty", err);
     g->token_count_max = (size_t)max;
     g->sample_count = (size_t)samples;
     g->sampling.top_k = (uint32_t)top_k;
@@ -114,7 +98,7 @@ static enum assay_status read_ids(struct assay_ids *ids, const char *text, struc
         const unsigned long id = strtoul(at, &end, 10);
 
         if (*at < '0' || *at > '9' || id > INT32_MAX || (*end && *end != ','))
-            return assay_fail(err, ASSAY_EINVAL, "--ids: \"%s\" is not a list of ids", text);
+            return assay_fail(err, ASSAY_EUSAGE, "--ids: \"%s\" is not a list of ids", text);
         if (!assay_ids_add(ids, (int32_t)id))
             return assay_fail(err, ASSAY_ENOMEM, "--ids: out of memory");
         if (!*end)
@@ -131,7 +115,7 @@ static enum assay_status read_prompt(
     enum assay_status status;
 
     if (!prompt == !ids)
-        return assay_fail(err, ASSAY_EINVAL, "give either --prompt or --ids");
+        return assay_fail(err, ASSAY_EUSAGE, "give either --prompt or --ids");
     if (ids)
         return read_ids(&r->prompt, ids, err);
     status = assay_tokenizer_open(
@@ -139,7 +123,7 @@ static enum assay_status read_prompt(
     if (status == ASSAY_OK)
         status = assay_tokenizer_encode(r->tokenizer, &r->prompt, prompt, strlen(prompt), err);
     if (status == ASSAY_OK && r->prompt.count == 0)
-        status = assay_fail(err, ASSAY_EINVAL, "--prompt is empty");
+        status = assay_fail(err, ASSAY_EUSAGE, "--prompt is empty");
     return status;
 }
 

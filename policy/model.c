@@ -156,8 +156,11 @@ static enum assay_status find_config(struct assay_model_config *out,
 
     if (config_path)
         return assay_model_config_load(out, config_path, dialect, arena, err);
-    if (assay_weight_file_gguf(file))
-        return assay_model_config_from_gguf(out, file, arena, err);
+    if (assay_weight_file_gguf(file)) {
+        const enum assay_status status = assay_model_config_from_gguf(out, file, arena, err);
+
+        return status == ASSAY_OK ? status : assay_wrap(err, "%s", path);
+    }
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return assay_model_config_load(out, path, dialect, arena, err);
     path = slash ? assay_arena_printf(arena, "%.*s", (int)(slash - path), path) : ".";
