@@ -170,8 +170,8 @@ whole = "".join(c if not 0xDC80 <= ord(c) <= 0xDCFF else "\ufffd" for c in strea
 assert whole == text, (whole, text)
 PY
 
-wrong 2 "give either --prompt or --ids" generate "$chat"
-wrong 2 "give either --prompt or --ids" generate "$chat" --prompt a --ids 1
+wrong 2 "give one of --prompt, --ids and --chat" generate "$chat"
+wrong 2 "give one of --prompt, --ids and --chat" generate "$chat" --prompt a --ids 1
 wrong 2 "--prompt is empty" generate "$chat" --prompt ''
 for list in '' , 1, 1,x x1 -1 4294967297 1,,2; do
     wrong 2 'is not a list of ids' generate "$chat" --ids="$list"
@@ -191,6 +191,43 @@ wrong 2 "--samples: '0' is not a whole number" generate "$chat" --prompt a --sam
 wrong 2 "--max: '0' is not a whole number" generate "$chat" --prompt a --max 0
 wrong 2 "--seed: '-1' is not a whole number" generate "$chat" --prompt a --seed -1
 wrong 2 "--top-k: 'x' is not a whole number" generate "$chat" --prompt a --top-k x
+
+# --- generate --chat: ids of the family's template, from a file or stdin
+/usr/bin/python3 - "$fixtures/chat/cases.jsonl" "$WORK" <<'PY'
+import json, sys
+path, work = sys.argv[1:]
+for line in open(path, encoding="utf-8"):
+    case = json.loads(line)
+    if (case["name"], case["template"], case["thinking"]) == ("calls", "qwen3", None) and '"tools"' in case["chat"]:
+        open(f"{work}/chat.json", "w", encoding="utf-8").write(case["chat"])
+        json.dump(case["ids"], open(f"{work}/chat.ids", "w"))
+PY
+cp -r "$chat" "$WORK/chatml"
+cp "$fixtures/chat/chatml.json" "$WORK/chatml/tokenizer.json"
+run 0 assay model generate "$WORK/chatml" --chat "$WORK/chat.json" --max 4 --json
+all 'd["prompt_ids"] == json.load(open("'"$WORK"'/chat.ids")) and len(d["prompt_ids"]) == d["prompt_tokens"]'
+cp "$WORK/out" "$WORK/answer"
+"$ASSAY" model generate "$WORK/chatml" --chat - --max 4 --json <"$WORK/chat.json" >"$WORK/out" 2>"$WORK/err"
+cmp "$WORK/out" "$WORK/answer" || fail "stdin is another conversation"
+run 0 assay model generate "$WORK/chatml" --chat "$WORK/chat.json" --max 1 --json --thinking off
+all 'len(d["prompt_ids"]) > len(json.load(open("'"$WORK"'/chat.ids")))'
+echo '[{"role": "user", "content": "a"}' >"$WORK/cut.json"
+echo '[{"role": "robot", "content": "a"}]' >"$WORK/robot.json"
+echo '[{"role": "user", "content": "a"}]' >"$WORK/user.json"
+wrong 1 "cut.json:" generate "$WORK/chatml" --chat "$WORK/cut.json"
+wrong 1 'robot.json: messages[0]: role: "robot" is none of' generate "$WORK/chatml" --chat "$WORK/robot.json"
+wrong 1 "none does not exist" generate "$WORK/chatml" --chat "$WORK/none"
+wrong 2 '"llama" is none of the templates qwen3' generate "$WORK/chatml" --chat "$WORK/user.json" --template llama
+wrong 2 '--thinking: "maybe" is neither on nor off' generate "$WORK/chatml" --chat "$WORK/user.json" --thinking maybe
+wrong 2 "--thinking goes with --chat" generate "$WORK/chatml" --prompt a --thinking on
+wrong 2 "give one of" generate "$WORK/chatml" --chat "$WORK/user.json" --prompt a
+wrong 1 "minimax_m1's template does not say whether a model thinks" \
+    generate "$WORK/chatml" --chat "$WORK/user.json" --template minimax_m1 --thinking on
+wrong 1 "the tokenizer has no <beginning_of_sentence>" generate "$WORK/chatml" --chat "$WORK/user.json" --template minimax_m1
+run 0 assay model convert "$WORK/chatml" "$WORK/own-type" --type F32 --to assay
+cp "$fixtures/chat/chatml.json" "$WORK/own-type/tokenizer.json"
+wrong 1 "no chat template is known for models of type assay" generate "$WORK/own-type" --chat "$WORK/user.json"
+run 0 assay model generate "$WORK/own-type" --chat "$WORK/user.json" --template qwen3 --max 1
 
 # --- tokenizer-train: the same texts, the same file; of every pattern; usable at once
 for pattern in gpt2 qwen2 o200k; do
