@@ -199,11 +199,48 @@ static enum assay_status add_message(
     return ASSAY_OK;
 }
 
-// Content in parts is one text, but for results of tools: each part is one.
+struct part {
+    const char *text, *name; // of the JSON
+};
+
+static enum assay_status read_part(
+        struct part *out, const struct assay_json *json, struct assay_error *err)
+{
+    static const char *const keys[] = {"type", "text", "name"};
+    const char *type = NULL;
+    enum assay_status status;
+
+    if (assay_json_type(json) != ASSAY_JSON_OBJECT)
+        return assay_fail(err, ASSAY_EINVAL, "not an object");
+    status = assay_json_only_keys(json, keys, 3, err);
+    if (status == ASSAY_OK)
+        status = assay_json_read_text(&type, json, "type", err);
+    if (status == ASSAY_OK && strcmp(type, "text") != 0)
+        status = assay_fail(err, ASSAY_EINVAL, "type: \"%.64s\" is not text", type);
+    if (status == ASSAY_OK)
+        status = assay_json_read_text(&out->text, json, "text", err);
+    if (status == ASSAY_OK)
+        status = assay_json_opt_text(&out->name, json, "name", err);
+    return status;
+}
+
+// A part of what tools answer is an answer of its own, perhaps of another tool.
+static enum assay_status add_result(struct reading *r, const struct assay_chat_message *message,
+        const struct part *part, struct assay_error *err)
+{
+    struct assay_chat_message one = *message;
+    enum assay_status status = keep(&one.content, r->arena, part->text, err);
+
+    if (status == ASSAY_OK && part->name)
+        status = keep(&one.name, r->arena, part->name, err);
+    return status == ASSAY_OK ? add_message(r, &one, err) : status;
+}
+
+// Content in parts is one text, but for results of tools.
 static enum assay_status add_parts(struct reading *r, struct assay_chat_message *message,
         const struct assay_json *parts, struct assay_error *err)
 {
-    static const char *const keys[] = {"type", "text", "name"};
+    const bool results = message->role == ASSAY_CHAT_TOOL;
     struct assay_buf whole;
     enum assay_status status = ASSAY_OK;
     size_t index = 0;
@@ -211,34 +248,17 @@ static enum assay_status add_parts(struct reading *r, struct assay_chat_message 
     assay_buf_init(&whole, ASSAY_CHAT_BYTES_MAX);
     for (const struct assay_json *p = assay_json_first(parts); p && status == ASSAY_OK;
             p = assay_json_next(p), index++) {
-        const char *type = NULL, *text = NULL, *name = NULL;
+        struct part part = {NULL, NULL};
 
-        status = assay_json_type(p) == ASSAY_JSON_OBJECT
-                ? assay_json_only_keys(p, keys, 3, err)
-                : assay_fail(err, ASSAY_EINVAL, "not an object");
-        if (status == ASSAY_OK)
-            status = assay_json_read_text(&type, p, "type", err);
-        if (status == ASSAY_OK && strcmp(type, "text") != 0)
-            status = assay_fail(err, ASSAY_EINVAL, "type: \"%.64s\" is not text", type);
-        if (status == ASSAY_OK)
-            status = assay_json_read_text(&text, p, "text", err);
-        if (status == ASSAY_OK)
-            status = assay_json_opt_text(&name, p, "name", err);
-        if (status == ASSAY_OK && message->role == ASSAY_CHAT_TOOL) {
-            struct assay_chat_message one = *message;
-
-            status = keep(&one.content, r->arena, text, err);
-            if (status == ASSAY_OK && name)
-                status = keep(&one.name, r->arena, name, err);
-            if (status == ASSAY_OK)
-                status = add_message(r, &one, err);
-        } else if (status == ASSAY_OK) {
-            (void)assay_buf_adds(&whole, text);
-        }
+        status = read_part(&part, p, err);
+        if (status == ASSAY_OK && results)
+            status = add_result(r, message, &part, err);
+        else if (status == ASSAY_OK)
+            (void)assay_buf_adds(&whole, part.text);
         if (status != ASSAY_OK)
             (void)assay_wrap(err, "content[%zu]", index);
     }
-    if (status == ASSAY_OK && message->role != ASSAY_CHAT_TOOL) {
+    if (status == ASSAY_OK && !results) {
         status = assay_buf_check(&whole, "content", err);
         if (status == ASSAY_OK)
             status = keep(&message->content, r->arena, whole.data, err);
