@@ -76,7 +76,8 @@ static const struct assay_command commands[] = {
                 assay_model_plan_options, 1, 1, assay_cmd_model_plan, false},
         {"model generate", "MODEL", "Continue a prompt; one sample is written as it comes",
                 "assay model generate ~/models/minimind-3 --prompt 'Once upon a time' --max 64\n"
-                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json",
+                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json\n"
+                "assay model generate ~/models/minimind-3 --chat messages.json --thinking off",
                 assay_model_generate_options, 1, 1, assay_cmd_model_generate, false},
         {"model tokenizer-train", "TEXT...", "Make a byte-level BPE tokenizer.json from texts",
                 "assay model tokenizer-train docs/*.md --vocab 2000 --special '<|endoftext|>'",
