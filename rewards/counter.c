@@ -31,14 +31,18 @@ static bool has_copy(const struct assay_canary_plan *plan, const char *id)
     return false;
 }
 
-bool assay_counter_due(const struct assay_canary_plan *plan, const struct assay_instance *instance)
+bool assay_counter_all_copied(
+        const struct assay_canary_plan *plan, const struct assay_instance *instance)
 {
-    if (instance->no_canaries)
-        return false;
     for (size_t i = 0; i < instance->fail_to_pass.count; i++)
         if (!has_copy(plan, instance->fail_to_pass.items[i]))
-            return true;
-    return plan->seed % ASSAY_COUNTER_ONCE_IN == 0;
+            return false;
+    return true;
+}
+
+bool assay_counter_due(const struct assay_instance *instance)
+{
+    return !instance->no_canaries;
 }
 
 // --- what
@@ -48,7 +52,9 @@ struct counter {
     struct assay_canary_bed bed;
     uint64_t *base_lines; // hashes of the base's lines, sorted
     size_t base_count;
+    enum assay_counter_part part;
     bool everywhere; // the base's lines, too
+    bool is_beside;  // the file that is being changed is none of the test patch's
     bool all;        // every line that holds an expected value; else one of each test
     bool described;
     bool one;       // of the lines
@@ -69,7 +75,7 @@ static void learn_base(struct counter *counter, const char *path)
     struct assay_text rest, line;
 
     counter->base_count = 0;
-    if (counter->everywhere || source->read_base == NULL ||
+    if (counter->everywhere || counter->is_beside || source->read_base == NULL ||
             !source->read_base(source->user, path, &file))
         return;
     counter->base_lines =
@@ -104,7 +110,7 @@ struct replaced {
 static size_t choose_lines(struct counter *counter, struct assay_text text,
         enum assay_counter_shape shape, struct replaced *out, size_t room)
 {
-    const bool all = counter->all || shape == ASSAY_COUNTER_DATA;
+    const bool all = counter->all || shape >= ASSAY_COUNTER_DATA;
     struct assay_text rest = text, line;
     size_t count = 0, seen = 0;
     bool sure = false, best_sure = false;
@@ -158,7 +164,46 @@ static void put_lines(struct counter *counter, const struct assay_canary_file *f
     bed->file_count++;
 }
 
-static void change_file(struct counter *counter, const struct assay_canary_file *file)
+// Of the files of data that end alike, one that says something else; for what has no lines.
+static bool find_other(struct counter *counter, const struct assay_canary_file *file,
+        struct assay_canary_file *other)
+{
+    const struct assay_canary_source *source = counter->bed.source;
+    const struct assay_strings *lists[] = {&source->paths, &source->data};
+    const char *dot = strrchr(file->path, '.');
+
+    for (size_t i = 0; dot != NULL && i < sizeof(lists) / sizeof(lists[0]); i++)
+        for (size_t j = 0; j < lists[i]->count; j++) {
+            const char *path = lists[i]->items[j], *ending = strrchr(path, '.');
+
+            if (ending != NULL && strcmp(ending, dot) == 0 &&
+                    source->read(source->user, path, other) &&
+                    (other->content.len != file->content.len ||
+                            memcmp(other->content.data, file->content.data, other->content.len) !=
+                                    0))
+                return true;
+        }
+    return false;
+}
+
+static void change_binary(struct counter *counter, const struct assay_canary_file *file)
+{
+    struct assay_canary_bed *bed = &counter->bed;
+    struct assay_canary_file other;
+
+    if (counter->part != ASSAY_COUNTER_OF_DATA || !find_other(counter, file, &other))
+        return;
+    counter->changed++;
+    if (counter->one && assay_canary_below(bed, counter->changed) > 0)
+        return;
+    if (counter->one)
+        bed->file_count = 0;
+    bed->files[bed->file_count] = *file;
+    bed->files[bed->file_count++].content = other.content;
+}
+
+static void change_text(struct counter *counter, const struct assay_canary_file *file,
+        enum assay_counter_shape shape)
 {
     struct assay_canary_bed *bed = &counter->bed;
     const struct assay_text text = {file->content.data, file->content.len};
@@ -167,14 +212,14 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
 
     for (size_t i = 0; i < text.len; i++)
         room += text.data[i] == '\n';
-    if (memchr(text.data, '\0', text.len) != NULL || bed->file_count == ASSAY_CANARY_FILES_MAX)
-        return;
     lines = assay_arena_array(bed->arena, room, sizeof(*lines));
     if (lines == NULL) {
         bed->no_memory = true;
         return;
     }
-    count = choose_lines(counter, text, assay_counter_shape_of(file->path), lines, room);
+    count = choose_lines(counter, text, shape, lines, room);
+    if (count == 0 && shape == ASSAY_COUNTER_DATA)
+        count = choose_lines(counter, text, ASSAY_COUNTER_PROSE, lines, room);
     if (count == 0)
         return;
     counter->changed += count;
@@ -187,18 +232,39 @@ static void change_file(struct counter *counter, const struct assay_canary_file 
     }
 }
 
+static void change_path(struct counter *counter, const char *path)
+{
+    const struct assay_canary_source *source = counter->bed.source;
+    struct assay_canary_file file;
+    enum assay_counter_shape shape = ASSAY_COUNTER_NONE;
+
+    if (counter->bed.file_count == ASSAY_CANARY_FILES_MAX ||
+            !source->read(source->user, path, &file))
+        return;
+    shape = assay_counter_shape_of(path, file.content);
+    if ((shape == ASSAY_COUNTER_DATA) != (counter->part == ASSAY_COUNTER_OF_DATA))
+        return;
+    if (memchr(file.content.data, '\0', file.content.len) != NULL) {
+        change_binary(counter, &file);
+        return;
+    }
+    learn_base(counter, file.path);
+    change_text(counter, &file, shape);
+}
+
 static void change_files(struct counter *counter)
 {
     const struct assay_canary_source *source = counter->bed.source;
 
-    for (size_t i = 0; i < source->paths.count; i++) {
-        struct assay_canary_file file;
-
-        if (!source->read(source->user, source->paths.items[i], &file))
-            continue;
-        learn_base(counter, file.path);
-        change_file(counter, &file);
-    }
+    for (size_t i = 0; i < source->paths.count; i++)
+        change_path(counter, source->paths.items[i]);
+    // All that these hold is the base's, and tests that are new may ask for it.
+    if (counter->part != ASSAY_COUNTER_OF_DATA)
+        return;
+    counter->is_beside = true;
+    for (size_t i = 0; i < source->data.count; i++)
+        change_path(counter, source->data.items[i]);
+    counter->is_beside = false;
 }
 
 static bool says_lines(const char *framework)
@@ -208,7 +274,7 @@ static bool says_lines(const char *framework)
 
 enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
         const struct assay_instance *instance, const struct assay_canary_source *source,
-        uint64_t seed, bool one, struct assay_arena *arena, struct assay_error *err)
+        const struct assay_counter_how *how, struct assay_arena *arena, struct assay_error *err)
 {
     struct counter *counter = assay_arena_alloc(arena, sizeof(*counter));
 
@@ -216,9 +282,10 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
     *counter = (struct counter){.bed = {.instance = instance, .source = source, .arena = arena},
             .all = says_lines(instance->framework),
-            .one = one,
+            .part = how->part,
+            .one = how->one,
             .described = says_lines(instance->framework)};
-    counter->bed.random = seed ^ STREAM;
+    counter->bed.random = how->seed ^ STREAM;
     change_files(counter);
     if (counter->changed == 0) {
         counter->everywhere = true;

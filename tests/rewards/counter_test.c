@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "rewards/counter_data.h"
 #include "rewards/counter_text.h"
 #include "support/harness.h"
 
@@ -58,11 +59,24 @@ static void values_that_are_changed(void **state)
                     false},
             {"#[case(2, 3)]", NULL, NULL, ASSAY_COUNTER_C, false, false},
             {"\t\"b\",", "\t\"b", "\",", ASSAY_COUNTER_C, false, false},
+            // A name of a file of data is no value, unless the code's result is compared with it.
+            {"    golden.check(\"none\", f(\"x\", 3))", "    golden.check(\"none\", f(\"x\", ", "))",
+                    ASSAY_COUNTER_SCRIPT, false, false},
+            {"    check_golden('none.sql')", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+            {"    assert f(3) == \"none\"", "    assert f(3) == \"none", "\"", ASSAY_COUNTER_SCRIPT,
+                    false, true},
+            {"SELECT a FROM users", "SELECT a FROM users", "", ASSAY_COUNTER_PROSE, false, false},
+            {"<b>fat text</b>", "<b>fat text", "</b>", ASSAY_COUNTER_PROSE, false, false},
+            {"{", NULL, NULL, ASSAY_COUNTER_PROSE, false, false},
+            {"add_test(NAME a COMMAND b 3)", NULL, NULL, ASSAY_COUNTER_NONE, false, false},
     };
+
+    static const char *const golden[] = {"tests/golden/none.sql"};
+    const struct assay_canary_source source = {.data = {golden, 1}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct assay_canary_bed bed = {.arena = new_arena()};
+        struct assay_canary_bed bed = {.arena = new_arena(), .source = &source};
         bool sure = false;
         const char *out;
 
@@ -113,13 +127,14 @@ static void lines_of_the_base_stay(void **state)
     const struct assay_instance instance = {.framework = "pytest", .fail_to_pass = {f2p, 1}};
     const struct assay_canary_source source = {
             .read = read_text, .read_base = read_base, .paths = {paths, 1}};
+    const struct assay_counter_how how = {.part = ASSAY_COUNTER_OF_TESTS, .seed = 3};
     struct assay_arena *arena = new_arena();
     struct assay_canary_file *files = NULL;
     size_t count = 0;
 
     (void)state;
-    assert_int_equal(assay_counter_draw(&files, &count, &instance, &source, 3, false, arena, NULL),
-            ASSAY_OK);
+    assert_int_equal(
+            assay_counter_draw(&files, &count, &instance, &source, &how, arena, NULL), ASSAY_OK);
     assert_int_equal(count, 1);
     assert_non_null(strstr(files[0].content.data, "    assert f(1) == 2\n"));
     assert_non_null(strstr(files[0].content.data, "    x = f(3)\n    assert check(x, 9)\n"));
@@ -153,12 +168,12 @@ static void one_line_in_all(void **state)
 
     (void)state;
     for (uint64_t seed = 0; seed < 32; seed++) {
+        const struct assay_counter_how how = {ASSAY_COUNTER_OF_TESTS, seed, true};
         struct assay_arena *arena = new_arena();
         struct assay_canary_file *files = NULL;
         size_t count = 0;
 
-        assert_int_equal(
-                assay_counter_draw(&files, &count, &instance, &source, seed, true, arena, NULL),
+        assert_int_equal(assay_counter_draw(&files, &count, &instance, &source, &how, arena, NULL),
                 ASSAY_OK);
         assert_int_equal(count, 1);
         assert_int_equal(changed_lines(files[0].content.data), 1);
@@ -221,21 +236,145 @@ static void when_it_is_due(void **state)
     struct assay_canary_plan plan = {.seed = 1, .items = copies, .count = 2};
 
     (void)state;
-    assert_false(assay_counter_due(&plan, &instance));
-    plan.seed = ASSAY_COUNTER_ONCE_IN;
-    assert_true(assay_counter_due(&plan, &instance));
-    plan.seed = 1;
+    assert_true(assay_counter_due(&instance));
+    assert_true(assay_counter_all_copied(&plan, &instance));
     plan.count = 1;
-    assert_true(assay_counter_due(&plan, &instance));
+    assert_false(assay_counter_all_copied(&plan, &instance));
     instance.no_canaries = true;
-    assert_false(assay_counter_due(&plan, &instance));
+    assert_false(assay_counter_due(&instance));
+}
+
+// --- data
+// -----------------------------------------------------------------------------------------
+
+static const struct {
+    const char *path, *text;
+    size_t len;
+} tree[] = {{"tests/test_a.py", "def test_new(golden):\n    golden.check(\"none\", f(7))\n", 50},
+        {"tests/golden/none.sql", "SELECT id FROM users LIMIT 0\n", 29},
+        {"tests/golden/prose.txt", "no value\nin here\n", 17},
+        {"tests/golden/a.png", "\0PNG a", 6}, {"tests/golden/b.png", "\0PNG b", 6},
+        {"tests/CMakeLists.txt", "add_test(NAME a COMMAND b 3)\n", 29}};
+
+static bool read_tree(void *user, const char *path, struct assay_canary_file *out)
+{
+    (void)user;
+    for (size_t i = 0; i < sizeof(tree) / sizeof(tree[0]); i++)
+        if (strcmp(tree[i].path, path) == 0) {
+            *out = (struct assay_canary_file){path, {tree[i].text, tree[i].len}, false};
+            return true;
+        }
+    return false;
+}
+
+static const struct assay_canary_file *find(
+        const struct assay_canary_file *files, size_t count, const char *path)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(files[i].path, path) == 0)
+            return &files[i];
+    return NULL;
+}
+
+// Values of programs and of data are never others in one and the same run.
+static void one_part_at_a_time(void **state)
+{
+    static const char *const f2p[] = {"tests/test_a.py::test_new"};
+    static const char *const written[] = {
+            "tests/test_a.py", "tests/golden/none.sql", "tests/CMakeLists.txt"};
+    static const char *const named[] = {
+            "tests/golden/prose.txt", "tests/golden/a.png", "tests/golden/b.png"};
+    const struct assay_instance instance = {.framework = "pytest", .fail_to_pass = {f2p, 1}};
+    const struct assay_canary_source source = {
+            .read = read_tree, .paths = {written, 3}, .data = {named, 3}};
+    struct assay_counter_how how = {.part = ASSAY_COUNTER_OF_TESTS, .seed = 5};
+    struct assay_arena *arena = new_arena();
+    struct assay_canary_file *files = NULL;
+    const struct assay_canary_file *file = NULL;
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(
+            assay_counter_draw(&files, &count, &instance, &source, &how, arena, NULL), ASSAY_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(files[0].path, "tests/test_a.py");
+    assert_non_null(strstr(files[0].content.data, "check(\"none\", f("));
+    assert_null(strstr(files[0].content.data, "f(7)"));
+    how.part = ASSAY_COUNTER_OF_DATA;
+    assert_int_equal(
+            assay_counter_draw(&files, &count, &instance, &source, &how, arena, NULL), ASSAY_OK);
+    assert_int_equal(count, 4);
+    file = find(files, count, "tests/golden/none.sql");
+    assert_non_null(file);
+    assert_memory_equal(file->content.data, "SELECT id FROM users LIMIT ", 27);
+    assert_int_not_equal(file->content.data[27], '0');
+    file = find(files, count, "tests/golden/prose.txt");
+    assert_non_null(file);
+    assert_memory_equal(file->content.data, "no value", 8);
+    assert_true(file->content.len > 17 + 2);
+    file = find(files, count, "tests/golden/a.png");
+    assert_non_null(file);
+    assert_memory_equal(file->content.data, "\0PNG b", 6);
+    assay_arena_destroy(arena);
+}
+
+static void names_of_data(void **state)
+{
+    static const struct {
+        const char *name, *path;
+        bool meant;
+    } rows[] = {{"none", "tests/golden/none.sql", true},
+            {"none.sql", "tests/golden/none.sql", true},
+            {"golden/none", "tests/golden/none.sql", true},
+            {"./golden/none.sql", "tests/golden/none.sql", true},
+            {"tests/golden/none.sql", "tests/golden/none.sql", true},
+            {"a", "t/a.txt", false}, {"a.golden", "t/a.golden.json", true},
+            {"golden", "tests/golden/none.sql", true}, {"golden/", "tests/golden/x/y", true},
+            {"tests", "tests/golden/none.sql", false}, {"one", "tests/golden/none.sql", false},
+            {"olden/none.sql", "tests/golden/none.sql", false},
+            {"sql", "tests/golden/none.sql", false}, {"", "tests/golden/none.sql", false},
+            {"..", "tests/golden/none.sql", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct assay_arena *arena = new_arena();
+        struct assay_data_names names;
+        char said[128];
+
+        print_message("%s %s\n", rows[i].name, rows[i].path);
+        assert_int_equal(
+                assay_data_is_meant(assay_text_of(rows[i].name), rows[i].path), rows[i].meant);
+        (void)snprintf(said, sizeof(said), "x = read(\"%s\")\n", rows[i].name);
+        assert_int_equal(assay_data_names_init(&names, arena, NULL), ASSAY_OK);
+        assay_data_names_learn(&names, assay_text_of(said));
+        assay_data_names_sort(&names);
+        assert_int_equal(assay_data_names_mean(&names, rows[i].path), rows[i].meant);
+        assay_arena_destroy(arena);
+    }
+}
+
+static void folders_of_data(void **state)
+{
+    static const char *const tests[] = {"src/tests/unit/test_a.py", "pkg/x_test.go", "t/a.t"};
+    struct assay_arena *arena = new_arena();
+    const struct assay_strings three = {tests, 3};
+    struct assay_strings folders;
+
+    (void)state;
+    assert_int_equal(assay_data_folders(&folders, &three, arena, NULL), ASSAY_OK);
+    assert_string_equal(folders.items[0], "src/tests/");
+    assert_string_equal(folders.items[1], "pkg/testdata/");
+    assert_string_equal(folders.items[folders.count - 1], "t/");
+    assay_arena_destroy(arena);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(values_that_are_changed),
             cmocka_unit_test(lines_of_the_base_stay), cmocka_unit_test(one_line_in_all),
-            cmocka_unit_test(gold_decides), cmocka_unit_test(when_it_is_due)};
+            cmocka_unit_test(gold_decides), cmocka_unit_test(when_it_is_due),
+            cmocka_unit_test(one_part_at_a_time), cmocka_unit_test(names_of_data),
+            cmocka_unit_test(folders_of_data)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
