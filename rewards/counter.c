@@ -10,6 +10,7 @@
 
 #define STREAM 0x636f756e746572 // "counter"
 #define LINES_MAX 100000
+#define NAME_BYTES_MIN 4
 
 // --- when
 // -----------------------------------------------------------------------------------------
@@ -58,6 +59,7 @@ struct counter {
     bool all;        // every line that holds an expected value; else one of each test
     bool described;
     bool one;       // of the lines
+    bool more;      // there are more lines to change than are changed
     size_t changed; // lines in all
 };
 
@@ -105,35 +107,81 @@ struct replaced {
     const char *by;
 };
 
-// All lines that hold an expected value, or one of each test: any of those that are sure, or else
-// any of the others.
+// The name of a test as its text says it.
+static struct assay_text name_of(const char *id)
+{
+    struct assay_text name = {id, function_length(id)}, head;
+
+    (void)assay_text_split_last(&name, "::", &head);
+    if (memchr(name.data, ' ', name.len) == NULL) {
+        (void)assay_text_split_last(&name, ".", &head);
+        (void)assay_text_split_last(&name, "/", &head);
+    }
+    return name;
+}
+
+// Does a test that was to be mended begin in this line?
+static bool is_to_mend(const struct counter *counter, struct assay_text line)
+{
+    const struct assay_strings *ids = &counter->bed.instance->fail_to_pass;
+
+    for (size_t i = 0; i < ids->count; i++) {
+        const struct assay_text name = name_of(ids->items[i]);
+
+        if (name.len >= NAME_BYTES_MIN && memmem(line.data, line.len, name.data, name.len) != NULL)
+            return true;
+    }
+    return false;
+}
+
+// Of one test's lines: which is taken so far, and of how many it is as good as any.
+struct choice {
+    size_t seen;
+    unsigned rank;
+    bool to_mend;
+};
+
+// Is this line to be taken, and in place of the one that was taken before? Lines that are new go
+// before those of the base, which only tests that were to be mended may have to lend; then those
+// that are sure before the others.
+static bool takes(struct counter *counter, struct choice *choice, bool is_new, bool sure)
+{
+    const unsigned rank = (is_new ? 2U : 0U) + (sure ? 1U : 0U);
+
+    if (choice->seen > 0 && rank < choice->rank)
+        return false;
+    if (choice->seen == 0 || rank > choice->rank) {
+        *choice = (struct choice){1, rank, choice->to_mend};
+        return true;
+    }
+    return assay_canary_once_in(&counter->bed, ++choice->seen);
+}
+
+// All lines that hold an expected value, or one of each test.
 static size_t choose_lines(struct counter *counter, struct assay_text text,
         enum assay_counter_shape shape, struct replaced *out, size_t room)
 {
     const bool all = counter->all || shape >= ASSAY_COUNTER_DATA;
     struct assay_text rest = text, line;
-    size_t count = 0, seen = 0;
-    bool sure = false, best_sure = false;
+    struct choice choice = {0};
+    size_t count = 0;
 
     while (count < room && assay_text_line(&rest, &line)) {
+        const bool is_new = !is_of_base(counter, line);
         const char *by = NULL;
+        size_t taken = 0;
+        bool sure = false;
 
-        if (assay_counter_begins_test(line)) {
-            seen = 0;
-            best_sure = false;
-        }
-        if (is_of_base(counter, line))
+        if (!all && assay_counter_begins_test(line))
+            choice = (struct choice){.to_mend = is_to_mend(counter, line)};
+        if (!is_new && !choice.to_mend)
             continue;
         by = assay_counter_line(&counter->bed, line, shape, counter->described, &sure);
-        if (by == NULL || (best_sure && !sure && !all))
+        taken = choice.seen;
+        if (by == NULL || (!all && !takes(counter, &choice, is_new, sure)))
             continue;
-        if (all || seen == 0) {
-            out[count++] = (struct replaced){line, by};
-        } else if ((sure && !best_sure) || assay_canary_once_in(&counter->bed, seen + 1)) {
-            out[count - 1] = (struct replaced){line, by};
-        }
-        seen = sure && !best_sure ? 1 : seen + 1;
-        best_sure = best_sure || sure;
+        count += all || taken == 0;
+        out[count - 1] = (struct replaced){line, by};
     }
     return count;
 }
@@ -191,7 +239,7 @@ static void change_binary(struct counter *counter, const struct assay_canary_fil
     struct assay_canary_bed *bed = &counter->bed;
     struct assay_canary_file other;
 
-    if (counter->part != ASSAY_COUNTER_OF_DATA || !find_other(counter, file, &other))
+    if (counter->part == ASSAY_COUNTER_OF_TESTS || !find_other(counter, file, &other))
         return;
     counter->changed++;
     if (counter->one && assay_canary_below(bed, counter->changed) > 0)
@@ -222,6 +270,11 @@ static void change_text(struct counter *counter, const struct assay_canary_file 
         count = choose_lines(counter, text, ASSAY_COUNTER_PROSE, lines, room);
     if (count == 0)
         return;
+    if (counter->part == ASSAY_COUNTER_OF_ENDS) {
+        counter->more = counter->more || count > 1;
+        lines += count / 2 + assay_canary_below(bed, count - count / 2);
+        count = 1;
+    }
     counter->changed += count;
     if (!counter->one) {
         put_lines(counter, file, lines, count);
@@ -242,7 +295,7 @@ static void change_path(struct counter *counter, const char *path)
             !source->read(source->user, path, &file))
         return;
     shape = assay_counter_shape_of(path, file.content);
-    if ((shape == ASSAY_COUNTER_DATA) != (counter->part == ASSAY_COUNTER_OF_DATA))
+    if ((shape == ASSAY_COUNTER_DATA) != (counter->part != ASSAY_COUNTER_OF_TESTS))
         return;
     if (memchr(file.content.data, '\0', file.content.len) != NULL) {
         change_binary(counter, &file);
@@ -259,7 +312,7 @@ static void change_files(struct counter *counter)
     for (size_t i = 0; i < source->paths.count; i++)
         change_path(counter, source->paths.items[i]);
     // All that these hold is the base's, and tests that are new may ask for it.
-    if (counter->part != ASSAY_COUNTER_OF_DATA)
+    if (counter->part == ASSAY_COUNTER_OF_TESTS)
         return;
     counter->is_beside = true;
     for (size_t i = 0; i < source->data.count; i++)
@@ -293,6 +346,9 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
     }
     if (counter->bed.no_memory)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
+    // Then it is what the run before it was.
+    if (how->part == ASSAY_COUNTER_OF_ENDS && !counter->more)
+        counter->bed.file_count = 0;
     *files = counter->bed.files;
     *count = counter->bed.file_count;
     return ASSAY_OK;

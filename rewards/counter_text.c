@@ -38,6 +38,14 @@ static size_t string_end(struct assay_text line, size_t at)
     return at;
 }
 
+// Does what is brought in here stand in the string?
+static bool is_brought_in(struct assay_text line, size_t quote)
+{
+    struct assay_text before = {line.data, quote};
+
+    return assay_text_drop(&before, "require(") || assay_text_drop(&before, "import(");
+}
+
 // Numbers and strings outside of words and comments.
 static void list_tokens(struct tokens *out, struct assay_text line, enum assay_counter_shape shape)
 {
@@ -52,7 +60,8 @@ static void list_tokens(struct tokens *out, struct assay_text line, enum assay_c
 
             if (end >= line.len)
                 return; // it goes on in the next line
-            out->items[out->count++] = (struct token){at + 1, end, depth, true};
+            if (!is_brought_in(line, at))
+                out->items[out->count++] = (struct token){at + 1, end, depth, true};
             at = end + 1;
         } else if (is_word(c)) {
             const size_t begin = at;
@@ -158,7 +167,7 @@ static bool brings_in(struct assay_text line)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (assay_text_skip(&(struct assay_text){inner.data, inner.len}, words[i]))
             return true;
-    return assay_text_has(line, "require(") || assay_text_has(line, "import(");
+    return false;
 }
 
 // Of a list of imports: one string, perhaps behind another name for it.
@@ -202,6 +211,12 @@ static bool is_name(const struct assay_canary_bed *bed, struct assay_text line,
             (is_meant_of(&bed->source->paths, name) || is_meant_of(&bed->source->data, name));
 }
 
+// These take a message, if anything, and that is no test's name.
+static bool is_nameless(struct assay_text line)
+{
+    return assay_text_has(line, "assert.") || assay_text_has(line, "expect(");
+}
+
 // Of the arguments of a call, or the values of a row: the last that no call of its own is around.
 static const struct token *outermost(const struct assay_canary_bed *bed,
         const struct tokens *tokens, struct assay_text line, bool described)
@@ -210,7 +225,7 @@ static const struct token *outermost(const struct assay_canary_bed *bed,
     size_t count = tokens->count;
 
     // What a test is called is its id.
-    if (described && tokens->items[count - 1].is_string &&
+    if (described && !is_nameless(line) && tokens->items[count - 1].is_string &&
             is_at_end(line, &tokens->items[count - 1]))
         count--;
     for (size_t i = 0; i < count; i++)
