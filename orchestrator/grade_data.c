@@ -63,16 +63,15 @@ static enum assay_status visit(
 static enum assay_status learn(struct search *search, struct assay_error *err)
 {
     const struct assay_canary_source *source = &search->source->canary;
-    enum assay_status status =
-            assay_data_names_init(&search->names, search->source->g->arena, err);
+    enum assay_status status = assay_data_names_init(&search->names, search->source->g->arena, err);
 
     for (size_t i = 0; i < source->paths.count && status == ASSAY_OK; i++) {
         struct assay_canary_file file;
 
         if (source->read(source->user, source->paths.items[i], &file) &&
                 !assay_is_data_file(file.path, file.content))
-            assay_data_names_learn(&search->names,
-                    (struct assay_text){file.content.data, file.content.len});
+            assay_data_names_learn(
+                    &search->names, (struct assay_text){file.content.data, file.content.len});
     }
     assay_data_names_sort(&search->names);
     return status;

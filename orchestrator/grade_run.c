@@ -147,8 +147,7 @@ static bool wants_counter(const struct assay_grading *g, const struct assay_verd
 {
     return verdict->resolved && g->request->candidate == ASSAY_CANDIDATE_PATCH &&
             !g->request->variation && g->request->compat == ASSAY_COMPAT_NONE &&
-            g->request->instance->gold_patch.data &&
-            assay_counter_due(g->request->instance);
+            g->request->instance->gold_patch.data && assay_counter_due(g->request->instance);
 }
 
 // A zygote whose run tried to deceive us serves no other.

@@ -55,7 +55,8 @@ ASSAY_MUST_USE enum assay_status assay_grading_find_data(
 ASSAY_MUST_USE enum assay_status assay_grading_source_close(
         const struct assay_grading_source *source, struct assay_error *err);
 // Lay files over a workspace, in place of what was planted there; with them, as they are, all
-// others that the test patch writes, and the files of data: what is changed in a run is no newer than what is not.
+// others that the test patch writes, and the files of data: what is changed in a run is no newer
+// than what is not.
 ASSAY_MUST_USE enum assay_status assay_grading_lay(struct assay_grading_source *source,
         struct assay_workspace *workspace, const struct assay_canary_file *files, size_t count,
         struct assay_error *err);

@@ -41,7 +41,8 @@ bool assay_counter_all_copied(
 
 // The files of that part (source->paths and source->data; source->read), with other expected
 // values. Lines that source->read_base knows are left alone if there are any others to
-// change, or in the same test where that is to be mended: a patch knows those. *count is 0 when there is nothing to change. In the arena.
+// change, or in the same test where that is to be mended: a patch knows those. *count is 0 when
+// there is nothing to change. In the arena.
 ASSAY_MUST_USE enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *count,
         const struct assay_instance *instance, const struct assay_canary_source *source,
         const struct assay_counter_how *how, struct assay_arena *arena, struct assay_error *err);

@@ -123,8 +123,8 @@ static void learn_word(
         struct assay_data_names *names, struct assay_text text, size_t begin, size_t end)
 {
     struct assay_text word = {text.data + begin, end - begin}, last;
-    const bool quoted = begin > 0 && end < text.len && strchr("'\"`", text.data[begin - 1]) != NULL &&
-            text.data[begin - 1] == text.data[end];
+    const bool quoted = begin > 0 && end < text.len &&
+            strchr("'\"`", text.data[begin - 1]) != NULL && text.data[begin - 1] == text.data[end];
 
     if (!quoted && memchr(word.data, '.', word.len) == NULL &&
             memchr(word.data, '/', word.len) == NULL)

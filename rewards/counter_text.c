@@ -202,8 +202,8 @@ static bool is_meant_of(const struct assay_strings *paths, struct assay_text nam
 }
 
 // Does the string name one of the files that the tests bring, or that lie beside them?
-static bool is_name(const struct assay_canary_bed *bed, struct assay_text line,
-        const struct token *token)
+static bool is_name(
+        const struct assay_canary_bed *bed, struct assay_text line, const struct token *token)
 {
     const struct assay_text name = {line.data + token->begin, token->end - token->begin};
 
@@ -326,7 +326,8 @@ enum assay_counter_shape assay_counter_shape_of(const char *path, struct assay_b
             {".php", ASSAY_COUNTER_SCRIPT}, {".lua", ASSAY_COUNTER_SCRIPT},
             {".awk", ASSAY_COUNTER_SCRIPT}, {".c", ASSAY_COUNTER_C}, {".h", ASSAY_COUNTER_C},
             {".cc", ASSAY_COUNTER_C}, {".cpp", ASSAY_COUNTER_C}, {".go", ASSAY_COUNTER_C},
-            {".hpp", ASSAY_COUNTER_C}, {".rs", ASSAY_COUNTER_C}, {".java", ASSAY_COUNTER_C}, {".kt", ASSAY_COUNTER_C}};
+            {".hpp", ASSAY_COUNTER_C}, {".rs", ASSAY_COUNTER_C}, {".java", ASSAY_COUNTER_C},
+            {".kt", ASSAY_COUNTER_C}};
     const char *dot = strrchr(path, '.');
 
     for (size_t i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)

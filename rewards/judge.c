@@ -263,7 +263,8 @@ static void compare_canaries(
     if (plan->counter_fault != NULL)
         add_canary_fault(judge,
                 assay_arena_printf(judge->arena, "with other expected values: %s",
-                        assay_show(judge->arena, plan->counter_fault, strlen(plan->counter_fault))));
+                        assay_show(
+                                judge->arena, plan->counter_fault, strlen(plan->counter_fault))));
     if (must_fail && resolved && judge->evidence->exit_code == 0 && !judge->reading.exit_blind)
         add_canary_fault(judge, "canaries that must fail were planted, and yet the run exited 0");
 }

@@ -59,15 +59,18 @@ static void values_that_are_changed(void **state)
                     false},
             {"#[case(2, 3)]", NULL, NULL, ASSAY_COUNTER_C, false, false},
             {"\t\"b\",", "\t\"b", "\",", ASSAY_COUNTER_C, false, false},
-            {"  assert.strictEqual(require('..').size(t), 4);", "  assert.strictEqual(require('..').size(t), ",
-                    ");", ASSAY_COUNTER_SCRIPT, true, false},
-            {"  assert.strictEqual(find(t, 'a/c').name, 'd');", "  assert.strictEqual(find(t, 'a/c').name, 'd",
-                    "');", ASSAY_COUNTER_SCRIPT, true, false},
-            {"  t.equal(find(t, 'a/c').name, 'd', 'finds it');", "  t.equal(find(t, 'a/c').name, 'd",
-                    "', 'finds it');", ASSAY_COUNTER_SCRIPT, true, false},
+            {"  assert.strictEqual(require('..').size(t), 4);",
+                    "  assert.strictEqual(require('..').size(t), ", ");", ASSAY_COUNTER_SCRIPT,
+                    true, false},
+            {"  assert.strictEqual(find(t, 'a/c').name, 'd');",
+                    "  assert.strictEqual(find(t, 'a/c').name, 'd", "');", ASSAY_COUNTER_SCRIPT,
+                    true, false},
+            {"  t.equal(find(t, 'a/c').name, 'd', 'finds it');",
+                    "  t.equal(find(t, 'a/c').name, 'd", "', 'finds it');", ASSAY_COUNTER_SCRIPT,
+                    true, false},
             // A name of a file of data is no value, unless the code's result is compared with it.
-            {"    golden.check(\"none\", f(\"x\", 3))", "    golden.check(\"none\", f(\"x\", ", "))",
-                    ASSAY_COUNTER_SCRIPT, false, false},
+            {"    golden.check(\"none\", f(\"x\", 3))", "    golden.check(\"none\", f(\"x\", ",
+                    "))", ASSAY_COUNTER_SCRIPT, false, false},
             {"    check_golden('none.sql')", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
             {"    assert f(3) == \"none\"", "    assert f(3) == \"none", "\"", ASSAY_COUNTER_SCRIPT,
                     false, true},
@@ -279,8 +282,8 @@ static const struct {
     size_t len;
 } tree[] = {{"tests/test_a.py", "def test_new(golden):\n    golden.check(\"none\", f(7))\n", 50},
         {"tests/golden/none.sql", "SELECT id FROM users LIMIT 0\n", 29},
-        {"tests/golden/prose.txt", "no value\nin here\n", 17},
-        {"tests/golden/a.png", "\0PNG a", 6}, {"tests/golden/b.png", "\0PNG b", 6},
+        {"tests/golden/prose.txt", "no value\nin here\n", 17}, {"tests/golden/a.png", "\0PNG a", 6},
+        {"tests/golden/b.png", "\0PNG b", 6},
         {"tests/CMakeLists.txt", "add_test(NAME a COMMAND b 3)\n", 29}};
 
 static bool read_tree(void *user, const char *path, struct assay_canary_file *out)
@@ -350,9 +353,10 @@ static void one_part_at_a_time(void **state)
     assert_non_null(file);
     assert_memory_equal(file->content.data, "no value\nin here", 16);
     assert_true(file->content.len > 17 + 2);
-    assert_int_equal(assay_counter_draw(&files, &count, &instance,
-                             &(struct assay_canary_source){.read = read_tree, .paths = {written, 3}},
-                             &how, arena, NULL),
+    assert_int_equal(
+            assay_counter_draw(&files, &count, &instance,
+                    &(struct assay_canary_source){.read = read_tree, .paths = {written, 3}}, &how,
+                    arena, NULL),
             ASSAY_OK);
     assert_int_equal(count, 0);
     assay_arena_destroy(arena);
@@ -367,10 +371,10 @@ static void names_of_data(void **state)
             {"none.sql", "tests/golden/none.sql", true},
             {"golden/none", "tests/golden/none.sql", true},
             {"./golden/none.sql", "tests/golden/none.sql", true},
-            {"tests/golden/none.sql", "tests/golden/none.sql", true},
-            {"a", "t/a.txt", false}, {"a.golden", "t/a.golden.json", true},
-            {"golden", "tests/golden/none.sql", true}, {"golden/", "tests/golden/x/y", true},
-            {"tests", "tests/golden/none.sql", false}, {"one", "tests/golden/none.sql", false},
+            {"tests/golden/none.sql", "tests/golden/none.sql", true}, {"a", "t/a.txt", false},
+            {"a.golden", "t/a.golden.json", true}, {"golden", "tests/golden/none.sql", true},
+            {"golden/", "tests/golden/x/y", true}, {"tests", "tests/golden/none.sql", false},
+            {"one", "tests/golden/none.sql", false},
             {"olden/none.sql", "tests/golden/none.sql", false},
             {"sql", "tests/golden/none.sql", false}, {"", "tests/golden/none.sql", false},
             {"..", "tests/golden/none.sql", false}};
@@ -412,10 +416,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(values_that_are_changed),
             cmocka_unit_test(lines_of_the_base_stay),
-            cmocka_unit_test(a_test_of_the_base_that_is_to_be_mended), cmocka_unit_test(one_line_in_all),
-            cmocka_unit_test(gold_decides), cmocka_unit_test(when_it_is_due),
-            cmocka_unit_test(one_part_at_a_time), cmocka_unit_test(names_of_data),
-            cmocka_unit_test(folders_of_data)};
+            cmocka_unit_test(a_test_of_the_base_that_is_to_be_mended),
+            cmocka_unit_test(one_line_in_all), cmocka_unit_test(gold_decides),
+            cmocka_unit_test(when_it_is_due), cmocka_unit_test(one_part_at_a_time),
+            cmocka_unit_test(names_of_data), cmocka_unit_test(folders_of_data)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
