@@ -156,29 +156,29 @@ static enum assay_status ask_gold(struct counter_run *run, struct assay_grading 
     return ASSAY_OK;
 }
 
-// Counter-runs of one part, until something comes out of one. *spoke is left alone where there is
-// nothing to change.
+// Counter-runs of one part, until something comes out of one. *moved is left alone where that is
+// no failure.
 static enum assay_status run_part(struct assay_grading *g, enum assay_counter_part part,
-        const struct assay_outcome *first, bool *spoke, struct assay_error *err)
+        const struct assay_outcome *first, bool *moved, struct assay_error *err)
 {
     const struct assay_instance *instance = g->request->instance;
     struct counter_run run = {0};
     struct counter_result result = {.fault = NULL};
     struct assay_strings passed = {NULL, 0};
-    bool spoke_now = false;
+    bool spoke = false;
     enum assay_status status = ASSAY_OK;
 
     // What was changed may be no expected value, and keep the suite from being built.
-    for (unsigned draws = 0; draws < DRAWS && !spoke_now; draws++) {
+    for (unsigned draws = 0; draws < DRAWS && !spoke; draws++) {
         status = draw(&run, g, part, draws, err);
         if (status != ASSAY_OK || run.changed_count == 0)
             return status;
         status = run_changed(&run, g, &g->workspace, &result, err);
         if (status != ASSAY_OK)
             return status;
-        spoke_now = assay_counter_spoke(instance, &result.outcome);
+        spoke = assay_counter_spoke(instance, &result.outcome);
     }
-    *spoke = *spoke || spoke_now;
+    *moved = *moved || assay_counter_moved(instance, &result.outcome);
     status = assay_counter_passed(&passed, instance, first, &result.outcome, g->arena, err);
     if (status != ASSAY_OK || (passed.count == 0 && result.fault == NULL))
         return status;
@@ -189,13 +189,13 @@ enum assay_status assay_grading_counter(
         struct assay_grading *g, const struct assay_outcome *first, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
-    bool spoke = false;
+    bool moved = false;
 
     for (unsigned part = 0; part < ASSAY_COUNTER_PARTS && status == ASSAY_OK &&
             g->canaries.unmoved.count == 0 && g->canaries.counter_fault == NULL;
             part++)
-        status = run_part(g, (enum assay_counter_part)part, first, &spoke, err);
+        status = run_part(g, (enum assay_counter_part)part, first, &moved, err);
     g->canaries.counter_silent =
-            !spoke && !assay_counter_all_copied(&g->canaries, g->request->instance);
+            !moved && !assay_counter_all_copied(&g->canaries, g->request->instance);
     return status;
 }

@@ -62,7 +62,8 @@ struct assay_canary_plan {
     // What a canary of a counter-run gave away, where the gold patch's same run has nothing of the
     // kind; or NULL.
     const char *counter_fault;
-    // Nothing came out of the counter-runs: the run itself is all that speaks for the patch.
+    // No test that was to be mended failed in a counter-run, and not each has a copy: the run
+    // itself is all that speaks for the patch.
     bool counter_silent;
 };
 

@@ -388,6 +388,23 @@ bool assay_counter_spoke(const struct assay_instance *instance, const struct ass
     return false;
 }
 
+static bool is_failure(enum assay_test_status status)
+{
+    return status == ASSAY_TEST_FAILED || status == ASSAY_TEST_ERROR;
+}
+
+bool assay_counter_moved(const struct assay_instance *instance, const struct assay_outcome *counter)
+{
+    for (size_t i = 0; i < instance->fail_to_pass.count; i++)
+        if (is_failure(assay_match_id(counter, instance->fail_to_pass.items[i], instance->rules)))
+            return true;
+    for (size_t i = 0; i < counter->count; i++)
+        if (is_failure(counter->results[i].status) &&
+                is_of_function(instance, counter->results[i].id))
+            return true;
+    return false;
+}
+
 enum assay_status assay_counter_passed(struct assay_strings *out,
         const struct assay_instance *instance, const struct assay_outcome *first,
         const struct assay_outcome *counter, struct assay_arena *arena, struct assay_error *err)
@@ -420,11 +437,8 @@ enum assay_status assay_counter_unmoved(struct assay_strings *out,
     if (items == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory for a counter-run");
     for (size_t i = 0; i < passed->count; i++) {
-        const enum assay_test_status status =
-                assay_match_id(gold, passed->items[i], instance->rules);
-
         // Gold must have come to it and failed: a run that died says nothing.
-        if (status == ASSAY_TEST_FAILED || status == ASSAY_TEST_ERROR)
+        if (is_failure(assay_match_id(gold, passed->items[i], instance->rules)))
             items[count++] = passed->items[i];
     }
     *out = (struct assay_strings){items, count};

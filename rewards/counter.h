@@ -52,6 +52,11 @@ ASSAY_MUST_USE enum assay_status assay_counter_draw(struct assay_canary_file **f
 bool assay_counter_spoke(
         const struct assay_instance *instance, const struct assay_outcome *counter);
 
+// Did any test of FAIL_TO_PASS, or of a function of its, fail in the counter-run? If none did in
+// any, nothing that was changed is looked at by the tests, and forged results were no different.
+bool assay_counter_moved(
+        const struct assay_instance *instance, const struct assay_outcome *counter);
+
 // Tests of FAIL_TO_PASS that passed in the counter-run; where ids hold values of parameters, new
 // ids of the same function, too (`first` is the outcome of the run itself). In the arena.
 ASSAY_MUST_USE enum assay_status assay_counter_passed(struct assay_strings *out,

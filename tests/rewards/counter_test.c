@@ -247,6 +247,10 @@ static void gold_decides(void **state)
     assert_true(assay_counter_spoke(&instance, &of_counter));
     assert_true(assay_counter_spoke(&instance, &of_gold));
     assert_false(assay_counter_spoke(&instance, &nothing));
+    assert_true(assay_counter_moved(&instance, &of_counter));
+    assert_true(assay_counter_moved(&instance, &of_gold));
+    assert_false(assay_counter_moved(&instance, &of_first));
+    assert_false(assay_counter_moved(&instance, &nothing));
     assert_int_equal(assay_counter_passed(&passed, &instance, &of_first, &of_counter, arena, NULL),
             ASSAY_OK);
     assert_int_equal(passed.count, 2);
