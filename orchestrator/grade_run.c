@@ -150,8 +150,7 @@ static bool wants_counter(const struct assay_grading *g, const struct assay_verd
 {
     return verdict->resolved && g->request->candidate == ASSAY_CANDIDATE_PATCH &&
             !g->request->variation && g->request->compat == ASSAY_COMPAT_NONE &&
-            g->request->instance->gold_patch.data &&
-            assay_counter_due(&g->canaries, g->request->instance);
+            g->request->instance->gold_patch.data && assay_counter_due(g->request->instance);
 }
 
 // A zygote whose run tried to deceive us serves no other.
@@ -218,7 +217,9 @@ static enum assay_status add_run(struct assay_grading *g, struct assay_grade *ou
         status = hear_copies(g, evidence, at, err);
     if (status == ASSAY_OK && wants_counter(g, &g->verdicts[at])) {
         status = assay_grading_counter(g, &g->outcomes[at], err);
-        if (status == ASSAY_OK && (g->canaries.unmoved.count > 0 || g->canaries.counter_silent))
+        if (status == ASSAY_OK &&
+                (g->canaries.unmoved.count > 0 || g->canaries.counter_fault != NULL ||
+                        g->canaries.counter_silent))
             status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
     }
     if (status == ASSAY_OK)

@@ -52,10 +52,14 @@ struct assay_grading_source {
 };
 ASSAY_MUST_USE enum assay_status assay_grading_source_open(
         struct assay_grading_source *out, struct assay_grading *g, struct assay_error *err);
+// source->canary.data (grade_data.c); part of the opening.
+ASSAY_MUST_USE enum assay_status assay_grading_find_data(
+        struct assay_grading_source *source, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_grading_source_close(
         const struct assay_grading_source *source, struct assay_error *err);
 // Lay files over a workspace, in place of what was planted there; with them, as they are, all
-// others that the test patch writes: what is changed in a run is no newer than what is not.
+// others that the test patch writes, and the files of data: what is changed in a run is no newer
+// than what is not.
 ASSAY_MUST_USE enum assay_status assay_grading_lay(struct assay_grading_source *source,
         struct assay_workspace *workspace, const struct assay_canary_file *files, size_t count,
         struct assay_error *err);
@@ -72,7 +76,7 @@ ASSAY_MUST_USE enum assay_status assay_grading_box(struct assay_grading *g,
         struct assay_buf *refused, struct assay_error *err);
 
 // A run resolved the instance: does it with other expected values, too (rewards/counter.h)? Fills
-// g->canaries.unmoved and .counter_silent. `first`: the run's outcome.
+// g->canaries.unmoved, .counter_fault and .counter_silent. `first`: the run's outcome.
 ASSAY_MUST_USE enum assay_status assay_grading_counter(
         struct assay_grading *g, const struct assay_outcome *first, struct assay_error *err);
 

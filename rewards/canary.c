@@ -118,6 +118,8 @@ void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_pl
     for (size_t i = 0; i < plan->unmoved.count; i++)
         assay_json_put_text(&w, NULL, plan->unmoved.items[i]);
     assay_json_end_array(&w);
+    if (plan->counter_fault != NULL)
+        assay_json_put_text(&w, "counter_fault", plan->counter_fault);
     if (plan->counter_silent)
         assay_json_put_bool(&w, "counter_silent", true);
     assay_json_end_object(&w);
@@ -147,6 +149,21 @@ static enum assay_status read_unmoved(struct assay_canary_plan *out, const struc
             return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
     }
     return ASSAY_OK;
+}
+
+static enum assay_status read_counter(struct assay_canary_plan *out, const struct assay_json *json,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const char *fault = NULL;
+    enum assay_status status = assay_json_opt_text(&fault, json, "counter_fault", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    out->counter_silent = assay_json_bool(assay_json_get(json, "counter_silent"));
+    out->counter_fault = fault != NULL ? assay_arena_strdup(arena, fault) : NULL;
+    if (fault != NULL && out->counter_fault == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    return read_unmoved(out, json, arena, err);
 }
 
 static enum assay_status read_canary(struct assay_canary *out, const struct assay_json *json,
@@ -201,7 +218,6 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
     out->seed = strtoull(seed, NULL, 16);
     if (assay_json_count(list) > ASSAY_CANARIES_MAX)
         return assay_fail(err, ASSAY_EINVAL, "more than %d canaries", ASSAY_CANARIES_MAX);
-    out->counter_silent = assay_json_bool(assay_json_get(json, "counter_silent"));
     out->framework = assay_arena_strdup(arena, framework);
     items = assay_arena_array(arena, assay_json_count(list), sizeof(*items));
     if (out->framework == NULL || items == NULL)
@@ -209,7 +225,7 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
     out->items = items;
     for (at = assay_json_first(list); at != NULL && status == ASSAY_OK; at = assay_json_next(at))
         status = read_canary(&items[out->count++], at, arena, err);
-    return status == ASSAY_OK ? read_unmoved(out, json, arena, err) : status;
+    return status == ASSAY_OK ? read_counter(out, json, arena, err) : status;
 }
 
 enum assay_status assay_canary_plan_read(struct assay_canary_plan *out, const char *text,

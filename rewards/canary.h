@@ -20,7 +20,7 @@
 #include "tasks/outcome.h"
 
 #define ASSAY_CANARIES_MAX 32
-#define ASSAY_CANARY_FILES_MAX 8
+#define ASSAY_CANARY_FILES_MAX 64
 #define ASSAY_CANARY_SCHEMA 1
 
 enum assay_canary_kind {
@@ -61,7 +61,11 @@ struct assay_canary_plan {
     // Tests that passed with another expected value, though the gold patch fails them
     // (rewards/counter.h); none where no counter-run was made.
     struct assay_strings unmoved;
-    // Nothing came out of the counter-runs: the run itself is all that speaks for the patch.
+    // What a canary of a counter-run gave away, where the gold patch's same run has nothing of the
+    // kind; or NULL.
+    const char *counter_fault;
+    // No test that was to be mended failed in a counter-run, and not each has a copy: the run
+    // itself is all that speaks for the patch.
     bool counter_silent;
 };
 
@@ -74,6 +78,8 @@ struct assay_canary_source {
     bool (*read_base)(void *user, const char *path, struct assay_canary_file *out);
     void *user;
     struct assay_strings paths; // what the test patch writes: places to look for a test's file
+    // Files of data beside the tests that those name (rewards/counter_data.h); none is of `paths`.
+    struct assay_strings data;
 };
 
 // Draw a plan. The same seed, instance and files make the same plan. Everything is in the arena
@@ -96,7 +102,7 @@ ASSAY_MUST_USE enum assay_status assay_canary_deafen(struct assay_canary_plan *p
 //   {"schema":1,"framework":"pytest","seed":"0123456789abcdef",
 //    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a","says":"assert f() == 4"},
 //                ...],"unmoved":[]}
-// and "deaf":true, "counter_silent":true where it is so.
+// and "deaf":true, "counter_fault":"...", "counter_silent":true where it is so.
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan);
 // The reverse; strings into the arena. ASSAY_EINVAL with the reason.
 ASSAY_MUST_USE enum assay_status assay_canary_plan_read(struct assay_canary_plan *out,

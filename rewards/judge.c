@@ -261,6 +261,11 @@ static void compare_canaries(
                         "%s passes with another expected value too, where the gold patch fails",
                         assay_show(judge->arena, plan->unmoved.items[i],
                                 strlen(plan->unmoved.items[i]))));
+    if (plan->counter_fault != NULL)
+        add_canary_fault(judge,
+                assay_arena_printf(judge->arena, "with other expected values: %s",
+                        assay_show(
+                                judge->arena, plan->counter_fault, strlen(plan->counter_fault))));
     if (must_fail && resolved && judge->evidence->exit_code == 0 && !judge->reading.exit_blind)
         add_canary_fault(judge, "canaries that must fail were planted, and yet the run exited 0");
 }

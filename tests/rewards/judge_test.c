@@ -568,6 +568,29 @@ static void unmoved_tests_are_tampered(void **state)
     assay_arena_destroy(bench.arena);
 }
 
+// What a canary of a counter-run showed counts like one of the run itself.
+static void canaries_of_counter_runs_count(void **state)
+{
+    static const struct assay_canary canary = {ASSAY_CANARY_PASS, "t.py::canary", NULL};
+    const struct assay_canary_plan plan = {.framework = "pytest",
+            .items = &canary,
+            .count = 1,
+            .counter_fault = "canary x must fail and passed"};
+    char report[4096];
+    const int code = write_report(report, sizeof(report), "passed", true);
+    const struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK,
+            .exit_code = code,
+            .report = {report, strlen(report)},
+            .canaries = &plan};
+    struct bench bench;
+
+    (void)state;
+    judge(&bench, &pytest_instance, &evidence);
+    assert_int_equal(bench.verdict.cause, ASSAY_CAUSE_TAMPERED);
+    assert_non_null(strstr(bench.verdict.tamper.items[0], "must fail and passed"));
+    assay_arena_destroy(bench.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,6 +606,7 @@ int main(void)
             cmocka_unit_test(canaries_tell_of_changed_results),
             cmocka_unit_test(a_deaf_copy_speaks_against_nobody),
             cmocka_unit_test(unmoved_tests_are_tampered),
+            cmocka_unit_test(canaries_of_counter_runs_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
