@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "orchestrator/nearest.h"
 
 #define OPTIONS_MAX 64
 #define GIVEN_MAX 4096
@@ -184,38 +185,13 @@ static void print_overview(FILE *out, const struct assay_command *commands)
             out);
 }
 
-// Edit distance for "did you mean"; names are short, so the quadratic table is small.
-static size_t edit_distance(const char *a, const char *b)
-{
-    enum { N = 32 };
-    size_t row[N + 1];
-    const size_t m = strnlen(a, N), n = strnlen(b, N);
-
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= m; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            row[j] = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
-            if (change < row[j])
-                row[j] = change;
-        }
-    }
-    return row[n];
-}
-
 static enum assay_exit unknown_command(const struct assay_command *commands, const char *typed)
 {
     const char *best = NULL;
     size_t best_distance = 4;
 
     for (const struct assay_command *c = commands; c->name; c++) {
-        const size_t distance = edit_distance(typed, c->name);
+        const size_t distance = assay_edit_distance(typed, c->name);
 
         if (distance < best_distance) {
             best_distance = distance;

@@ -26,6 +26,9 @@ static const struct assay_command commands[] = {
                 "assay suite certify quick\n"
                 "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
                 assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
+        {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
+                "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
+                SIZE_MAX, assay_cmd_suite_mutants, false},
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",

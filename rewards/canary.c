@@ -71,6 +71,21 @@ enum assay_status assay_canary_draw(struct assay_canary_plan *out,
     return ASSAY_OK;
 }
 
+enum assay_status assay_canary_deafen(struct assay_canary_plan *plan, uint32_t copies,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_canary *items = assay_arena_array(arena, plan->count, sizeof(*items));
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    for (size_t i = 0; i < plan->count; i++) {
+        items[i] = plan->items[i];
+        items[i].deaf |= items[i].kind == ASSAY_CANARY_COPY && (copies & ASSAY_CANARY_BIT(i)) != 0;
+    }
+    plan->items = items;
+    return ASSAY_OK;
+}
+
 // --- as JSON
 // --------------------------------------------------------------------------------------
 
@@ -92,6 +107,10 @@ void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_pl
         assay_json_put_text(&w, "id", plan->items[i].id);
         if (plan->items[i].of != NULL)
             assay_json_put_text(&w, "of", plan->items[i].of);
+        if (plan->items[i].says != NULL)
+            assay_json_put_bytes(&w, "says", plan->items[i].says, strlen(plan->items[i].says));
+        if (plan->items[i].deaf)
+            assay_json_put_bool(&w, "deaf", true);
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
@@ -150,7 +169,7 @@ static enum assay_status read_counter(struct assay_canary_plan *out, const struc
 static enum assay_status read_canary(struct assay_canary *out, const struct assay_json *json,
         struct assay_arena *arena, struct assay_error *err)
 {
-    const char *kind = NULL, *id = NULL, *of = NULL;
+    const char *kind = NULL, *id = NULL, *of = NULL, *says = NULL;
     enum assay_status status = assay_json_read_text(&kind, json, "kind", err);
     size_t at = 0;
 
@@ -158,6 +177,8 @@ static enum assay_status read_canary(struct assay_canary *out, const struct assa
         status = assay_json_read_text(&id, json, "id", err);
     if (status == ASSAY_OK)
         status = assay_json_opt_text(&of, json, "of", err);
+    if (status == ASSAY_OK)
+        status = assay_json_opt_text(&says, json, "says", err);
     if (status != ASSAY_OK)
         return status;
     while (at < KIND_COUNT && strcmp(kind_names[at], kind) != 0)
@@ -167,7 +188,9 @@ static enum assay_status read_canary(struct assay_canary *out, const struct assa
     out->kind = (enum assay_canary_kind)at;
     out->id = assay_arena_strdup(arena, id);
     out->of = of != NULL ? assay_arena_strdup(arena, of) : NULL;
-    if (out->id == NULL || (of != NULL && out->of == NULL))
+    out->says = says != NULL ? assay_arena_strdup(arena, says) : NULL;
+    out->deaf = of != NULL && assay_json_bool(assay_json_get(json, "deaf"));
+    if (out->id == NULL || (of != NULL && out->of == NULL) || (says != NULL && out->says == NULL))
         return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
     return ASSAY_OK;
 }

@@ -37,8 +37,10 @@ bool assay_canary_must_fail(enum assay_canary_kind kind);
 
 struct assay_canary {
     enum assay_canary_kind kind;
-    const char *id; // as the framework's reader reports it
-    const char *of; // COPY: the id of the test; else NULL
+    const char *id;   // as the framework's reader reports it
+    const char *of;   // COPY: the id of the test; else NULL
+    const char *says; // COPY: the line that is another than in the test; may be NULL
+    bool deaf;        // COPY: gold passes it as it passes the test, so it speaks against nobody
 };
 
 // A file of the tree as the box has to see it.
@@ -86,10 +88,21 @@ ASSAY_MUST_USE enum assay_status assay_canary_draw(struct assay_canary_plan *out
         const struct assay_instance *instance, const struct assay_canary_source *source,
         uint64_t seed, struct assay_arena *arena, struct assay_error *err);
 
+// Copies of a run whose originals passed, by their numbers in the plan: bit i is items[i].
+#define ASSAY_CANARY_BIT(index) (UINT32_C(1) << (index))
+struct assay_copies {
+    uint32_t passed, failed;
+};
+
+// Gold passes these copies: from now on they speak against nobody. ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_canary_deafen(struct assay_canary_plan *plan,
+        uint32_t copies, struct assay_arena *arena, struct assay_error *err);
+
 // One JSON object without files and argv: what is needed to judge. No newline.
 //   {"schema":1,"framework":"pytest","seed":"0123456789abcdef",
-//    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a"}, ...],"unmoved":[]}
-// and "counter_fault":"..." and "counter_silent":true where it is so.
+//    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a","says":"assert f() == 4"},
+//                ...],"unmoved":[]}
+// and "counter_fault":"...", "deaf":true, "counter_silent":true where it is so.
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan);
 // The reverse; strings into the arena. ASSAY_EINVAL with the reason.
 ASSAY_MUST_USE enum assay_status assay_canary_plan_read(struct assay_canary_plan *out,
