@@ -402,7 +402,8 @@ static enum assay_evidence_kind evidence_kind(const struct judge *judge)
 {
     const struct assay_canary_plan *plan = judge->evidence->canaries;
     const bool bare = plan != NULL &&
-            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent);
+            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent ||
+                    judge->instance->no_canaries); // then there was no counter-run
 
     return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
                     !bare
