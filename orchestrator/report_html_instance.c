@@ -166,19 +166,24 @@ static void put_patch(
     const char *patch = row->model_patch.data;
     const size_t len = patch ? row->model_patch.len : 0;
     const struct assay_report_diff_counts counts = assay_report_diff_count(patch, len);
+    const bool places = row->verdict.localize != NULL; // the answer is no patch
     size_t shown = 0;
 
     if (len == 0) {
         assay_buf_adds(out, "<p class=\"q\">No model patch.</p>\n");
         return;
     }
-    assay_buf_addf(out,
-            "<details><summary>Model patch <span class=\"q\">%zu file%s, +%zu &minus;%zu, ",
-            counts.files, counts.files == 1 ? "" : "s", counts.added, counts.deleted);
+    if (places)
+        assay_buf_adds(out, "<details><summary>Answer <span class=\"q\">");
+    else
+        assay_buf_addf(out,
+                "<details><summary>Model patch <span class=\"q\">%zu file%s, +%zu &minus;%zu, ",
+                counts.files, counts.files == 1 ? "" : "s", counts.added, counts.deleted);
     assay_html_size(out, len);
     assay_buf_adds(out,
             "</span></summary>\n<pre class=\"diff\" tabindex=\"0\" role=\"region\" "
-            "aria-label=\"Model patch of ");
+            "aria-label=\"");
+    assay_buf_adds(out, places ? "Answer to " : "Model patch of ");
     assay_html_text(out, row->instance_id);
     assay_buf_adds(out, "\">\n<code>");
     shown = assay_report_diff_write(

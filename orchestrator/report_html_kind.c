@@ -33,6 +33,8 @@ void assay_report_put_kind_cell(const struct assay_report_page *page, const stru
         put_number(out, v->localize->score);
         assay_buf_adds(out, ", rank ");
         put_rank(out, v->localize);
+    } else if (v->write_tests != NULL && v->write_tests->mutants_valid == 0) {
+        assay_buf_adds(out, "no mutant tried");
     } else if (v->write_tests != NULL) {
         assay_buf_addf(out, "%zu/%zu mutants killed", v->write_tests->mutants_killed,
                 v->write_tests->mutants_valid);
@@ -79,8 +81,8 @@ static void put_fact_count(struct assay_buf *out, const char *name, size_t count
 static void put_write_tests_facts(
         struct assay_buf *out, const struct assay_write_tests_score *score)
 {
-    put_fact_count(out, "New tests that pass on the fix", score->passes_after.count);
-    put_fact_count(out, "Of these, fail before it", score->fails_before.count);
+    put_fact_count(out, "New tests that pass", score->passes_after.count);
+    put_fact_count(out, "that also fail before", score->fails_before.count);
     put_fact_count(out, "Flaky new tests", score->flaky.count);
     assay_buf_addf(out,
             "<div><dt>Mutants killed</dt><dd>%zu of %zu valid <span class=\"q\">(%zu needed, "
@@ -97,7 +99,7 @@ void assay_report_put_kind_facts(
     if (v->localize != NULL) {
         assay_buf_adds(out, "<div><dt>Score</dt><dd>");
         put_number(out, v->localize->score);
-        assay_buf_adds(out, "</dd></div>\n<div><dt>Rank of the first right place</dt><dd>");
+        assay_buf_adds(out, "</dd></div>\n<div><dt>First right place</dt><dd>");
         put_rank(out, v->localize);
         assay_buf_adds(out, "</dd></div>\n");
     } else if (v->write_tests != NULL) {
@@ -161,7 +163,7 @@ void assay_report_write_kinds(const struct assay_report_page *page)
 
     if (sums.localized + sums.written == 0)
         return;
-    assay_buf_adds(out, "<h3>Other kinds of task</h3>\n<dl class=\"facts\">\n");
+    assay_buf_adds(out, "<h3 class=\"kinds\">Other kinds of task</h3>\n<dl class=\"facts\">\n");
     if (sums.localized > 0) {
         const double n = (double)sums.localized;
 
