@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -93,6 +94,22 @@ enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation 
     if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
         return assay_fail(err, ASSAY_EUSAGE, "--%s: '%s' is not a whole number from %llu to %llu",
                 name, text, (unsigned long long)min, (unsigned long long)max);
+    *out = value;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_cli_real(double *out, const struct assay_invocation *invocation,
+        const char *name, struct assay_error *err)
+{
+    const char *text = assay_cli_value(invocation, name);
+    char *end = NULL;
+    double value;
+
+    if (!text)
+        return ASSAY_OK;
+    value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value))
+        return assay_fail(err, ASSAY_EUSAGE, "--%s: '%s' is not a number", name, text);
     *out = value;
     return ASSAY_OK;
 }

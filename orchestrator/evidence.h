@@ -29,6 +29,7 @@ struct assay_run_evidence {
     // What was run, and on what: filled in by whoever took it.
     struct assay_strings command, env; // as started; "NAME=value" over the recipe's
     char run_hash[65];                 // the instance without its lists (assay_evidence_run_hash())
+    const char *role; // which of the runs of a task to write tests (docs/kinds.md); NULL: none
     char run_key[65]; // patch, environment, limits, tier: the verdict key's other half
 };
 

@@ -26,6 +26,9 @@ static const struct assay_command commands[] = {
                 "assay suite certify quick\n"
                 "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
                 assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
+        {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
+                "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
+                SIZE_MAX, assay_cmd_suite_mutants, false},
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
@@ -79,7 +82,8 @@ static const struct assay_command commands[] = {
                 assay_model_plan_options, 1, 1, assay_cmd_model_plan, false},
         {"model generate", "MODEL", "Continue a prompt; one sample is written as it comes",
                 "assay model generate ~/models/minimind-3 --prompt 'Once upon a time' --max 64\n"
-                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json",
+                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json\n"
+                "assay model generate ~/models/minimind-3 --chat messages.json --thinking off",
                 assay_model_generate_options, 1, 1, assay_cmd_model_generate, false},
         {"model tokenizer-train", "TEXT...", "Make a byte-level BPE tokenizer.json from texts",
                 "assay model tokenizer-train docs/*.md --vocab 2000 --special '<|endoftext|>'",

@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "tasks/instance.h"
 
+struct assay_context;
+
 enum assay_train_split {
     ASSAY_TRAIN_SFT, // demonstrations
     ASSAY_TRAIN_RL,
@@ -71,5 +73,11 @@ struct assay_task_source {
 // ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_task_file_open(
         struct assay_task_source *out, char hash[65], const char *path, struct assay_error *err);
+
+// Tasks of the repair table (tasks/repair.h): small programs, each broken in one line; an answer is
+// an edit, worth what their tests say in a box. The context was opened with a sandbox. Errors: of
+// the rewarder (orchestrator/rollout_reward.h).
+ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
+        struct assay_context *context, uint64_t seed, struct assay_error *err);
 
 #endif

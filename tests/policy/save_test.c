@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "policy/changed_copy.h"
 #include "policy/formula.h"
 #include "policy/plan.h"
 #include "policy/self_check.h"
@@ -170,31 +171,6 @@ static void models_that_transformers_saved_are_at_one_with_themselves(void **sta
     }
 }
 
-// Copy a fixture's folder with one text of its safetensors header changed.
-static void change(
-        const struct assay_temp *temp, const char *name, const char *from, const char *to)
-{
-    struct assay_buf text;
-    char path[128], *at;
-
-    assay_buf_init(&text, 1 << 20);
-    (void)snprintf(path, sizeof(path), FIXTURES "%s/model.safetensors", name);
-    assert_int_equal(assay_fs_read_file(&text, path, NULL), ASSAY_OK);
-    at = memmem(text.data, text.len, from, strlen(from));
-    assert_non_null(at);
-    assert_int_equal(strlen(from), strlen(to));
-    for (size_t i = 0; to[i] != '\0'; i++)
-        at[i] = to[i];
-    (void)snprintf(path, sizeof(path), "%s/model.safetensors", temp->path);
-    assert_int_equal(assay_fs_replace_file(path, text.data, text.len, 0600, NULL), ASSAY_OK);
-    assay_buf_clear(&text);
-    (void)snprintf(path, sizeof(path), FIXTURES "%s/config.json", name);
-    assert_int_equal(assay_fs_read_file(&text, path, NULL), ASSAY_OK);
-    (void)snprintf(path, sizeof(path), "%s/config.json", temp->path);
-    assert_int_equal(assay_fs_replace_file(path, text.data, text.len, 0600, NULL), ASSAY_OK);
-    assay_buf_free(&text);
-}
-
 static void weights_of_another_model_are_refused_by_name(void **state)
 {
     static const struct {
@@ -211,8 +187,10 @@ static void weights_of_another_model_are_refused_by_name(void **state)
         const struct assay_temp *temp = *state;
         struct assay_model *model = NULL;
         struct assay_error err = {0};
+        char dir[128];
 
-        change(temp, rows[i].name, rows[i].from, rows[i].to);
+        (void)snprintf(dir, sizeof(dir), FIXTURES "%s", rows[i].name);
+        changed_copy(temp, dir, "model.safetensors", rows[i].from, rows[i].to);
         assert_int_equal(
                 assay_model_open(&model, temp->path, NULL, NULL, ops, stream, &err), ASSAY_EINVAL);
         print_message("%s\n", err.message);

@@ -275,6 +275,23 @@ def _forget_zygote(zygote):
     sys.modules.pop(__name__, None)
 
 
+def _learn_files(zygote):
+    """What the first traceback of a run would work out about files that it did not load itself.
+
+    inspect keeps the name of each module by its file, for which it asks the system for the real
+    path of every file it sees for the first time. It looks at each of them again when it is asked.
+    """
+    inspect = sys.modules.get("inspect")
+    if inspect is None:
+        return
+    inspect.getmodule(_learn_files.__code__)
+    ours = set(zygote.odd) | {__name__}
+    for path in [path for path, name in inspect.modulesbyfile.items() if name in ours]:
+        del inspect.modulesbyfile[path]
+    for name in ours:
+        getattr(inspect, "_filesbymodname", {}).pop(name, None)
+
+
 def _hold_at_exit(names):
     """Do not take apart what the zygote loaded: freeing it costs more than a small test run."""
     import atexit
@@ -291,7 +308,6 @@ def _hold_at_exit(names):
     atexit.register(hold)
 
 
-
 def serve(modules=None, odd_words=None):
     """Load the modules that `modules()` names, and wait; returns in each run.
 
@@ -306,6 +322,7 @@ def serve(modules=None, odd_words=None):
         zygote.refuse_odd_starts()
         zygote.load(modules)
         zygote.settle()
+        _learn_files(zygote)
         held.extend(name for name in sys.modules if name not in _KEPT)
         gc.collect()
         gc.freeze()
