@@ -5,6 +5,7 @@
 #
 #     bench/on_host.sh pack         here: gather programs and libraries into build/host
 #     bench/on_host.sh run [OUT]    there, in a copy of this tree with build/host carried over
+#     bench/on_host.sh soak [OUT]   there: the full counts of tests/soak/run.sh that concern boxes
 #
 # `pack` needs build/dev (tests), build/release with its benches, and patchelf. `run` needs bash and
 # GNU tools. It writes into OUT (default $OUT, else build/host/out) four small files:
@@ -121,13 +122,40 @@ start_test() { # JOBS NAME TIMEOUT VARIABLES COMMAND
         $(for word in $5; do echo "${word/#build\//$root/$pack/}"; done) &
 }
 
-run() {
+set_up() { # OUT
     out=${1:-${OUT:-$pack/out}}
     mkdir -p "$out" "$libraries"
     chmod 755 "$libraries"
     cp "$pack"/libraries/* "$libraries"
     : >"$out/tests.txt"
     : >"$out/failed.txt"
+}
+
+tell() {
+    cat "$out"/part.*.failed >>"$out/failed.txt" 2>/dev/null || true
+    cat "$out"/part.*.tests >>"$out/tests.txt"
+    rm -f "$out"/part.*
+    sort -k1,1 -s "$out/tests.txt" | grep -v ^passed || true
+    echo "tests: $(grep -c ^passed "$out/tests.txt") passed," \
+        "$(grep -c ^skipped "$out/tests.txt") skipped, $(grep -c ^FAILED "$out/tests.txt") failed"
+}
+
+# One after another: they compare the host before and after. SOAK_TESTS is a pattern of names.
+soak() {
+    set_up "${1:-}"
+    local name limit variables command
+    while read -r name limit variables command; do
+        [[ ! $name =~ ${SOAK_TESTS:-attack_many|attack_calls|kill|death|faults} ]] ||
+            start_test 1 "soak:$name" "${SOAK_SECONDS_MAX:-900}" "$variables;ASSAY_SOAK=1" "$command"
+    done <"$pack/tests.list"
+    wait
+    tell
+    cat "$out/tests.txt"
+    ! grep -q ^FAILED "$out/tests.txt"
+}
+
+run() {
+    set_up "${1:-}"
     : >"$out/bench.jsonl"
     {
         uname -sr
@@ -154,12 +182,7 @@ run() {
         ! is_alone "$name" || start_test 2 "$name" "$limit" "$variables" "$command"
     done <"$pack/tests.list"
     wait
-    cat "$out"/part.*.failed >>"$out/failed.txt" 2>/dev/null || true
-    cat "$out"/part.*.tests >>"$out/tests.txt"
-    rm -f "$out"/part.*
-    sort -k1,1 -s "$out/tests.txt" | grep -v ^passed || true
-    echo "tests: $(grep -c ^passed "$out/tests.txt") passed," \
-        "$(grep -c ^skipped "$out/tests.txt") skipped, $(grep -c ^FAILED "$out/tests.txt") failed"
+    tell
     grep -q ^FAILED "$out/tests.txt" && rc=1
     exit "$rc"
 }
@@ -167,6 +190,7 @@ run() {
 case ${1:-} in
 pack) pack ;;
 run) run "${2:-}" ;;
+soak) soak "${2:-}" ;;
 --json) exit 0 ;; # `make bench` runs whatever lies here: this host's figures come from the programs
-*) sed -n '3,14s/^# \{0,1\}//p' "$0" && exit 2 ;;
+*) sed -n '3,15s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -9,6 +9,19 @@ table=build/soak/table.md
 : >"$table"
 code=0
 
+# What has run is written even when the rest is cut short.
+write_page() {
+    echo "# Soak"
+    echo
+    echo "Written by \`make soak\` on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD); $(uname -sr), $(nproc) CPUs."
+    echo
+    echo "| what | bound | result | time |"
+    echo "| --- | --- | --- | --- |"
+    cat "$table"
+}
+trap 'write_page >docs/soak.md' EXIT
+trap 'exit 130' INT TERM
+
 # row NAME BOUND COMMAND...: run it, keep its log, write its row.
 row() {
     name=$1
@@ -38,9 +51,13 @@ for who in root user no_cgroups; do
         env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_many_test"
     row "spawner killed at any moment ($who)" "3,000 rounds, no run waits, nothing lives on" \
         env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_kill_test"
+    row "death of 2,000 processes; 10,000 boxes, a third with daemons ($who)" "all dead and reaped, nothing left" \
+        env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_death_test"
     row "every system call ($who)" "60 rounds of chance, as the table says" \
         env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$@" "$PWD/$build/tests/sandbox_attack_calls_test"
 done
+row "faults injected into every call of the set-up" "six errors each: told, nothing leaked, the next box works" \
+    env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" "$PWD/$build/tests/sandbox_faults_test"
 if [ -x "$build/tests/envs_apply_oracle_test" ]; then
     # Half of the cases are random, half real: releases of packages, or this repository's history without an index.
     real=build/soak/real
@@ -59,14 +76,5 @@ if [ -d build/fuzz/fuzz ]; then
             "build/fuzz/fuzz/found/$name" "tests/fuzz/corpus/$name"
     done
 fi
-{
-    echo "# Soak"
-    echo
-    echo "Written by \`make soak\` on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD); $(uname -sr), $(nproc) CPUs."
-    echo
-    echo "| what | bound | result | time |"
-    echo "| --- | --- | --- | --- |"
-    cat "$table"
-} >docs/soak.md
-cat docs/soak.md
+
 exit "$code"

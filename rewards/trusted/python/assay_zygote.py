@@ -275,6 +275,23 @@ def _forget_zygote(zygote):
     sys.modules.pop(__name__, None)
 
 
+def _learn_files(zygote):
+    """What the first traceback of a run would work out about files that it did not load itself.
+
+    inspect keeps the name of each module by its file, for which it asks the system for the real
+    path of every file it sees for the first time. It looks at each of them again when it is asked.
+    """
+    inspect = sys.modules.get("inspect")
+    if inspect is None:
+        return
+    inspect.getmodule(_learn_files.__code__)
+    ours = set(zygote.odd) | {__name__}
+    for path in [path for path, name in inspect.modulesbyfile.items() if name in ours]:
+        del inspect.modulesbyfile[path]
+    for name in ours:
+        getattr(inspect, "_filesbymodname", {}).pop(name, None)
+
+
 class _Last:
     """Ends the process when the run's own modules are gone: what would follow is the zygote's."""
 
@@ -336,6 +353,7 @@ def serve(modules=None, odd_words=None, warm=None):
         if warm is not None:
             warm()
         zygote.settle()
+        _learn_files(zygote)
         held.extend(name for name in sys.modules if name not in _KEPT)
         gc.collect()
         gc.freeze()

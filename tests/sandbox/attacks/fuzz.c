@@ -69,9 +69,9 @@ static void choose(uint64_t a[6], uint64_t *state, long number)
         a[0] = a[1] = (uint64_t)getpid();
 }
 
-static _Noreturn void be_child(long number, const uint64_t a[6])
+static _Noreturn void be_child(long number, const uint64_t a[6], long blocked_us)
 {
-    const struct itimerval soon = {{0, 0}, {0, BLOCKED_US}};
+    const struct itimerval soon = {{0, 0}, {0, blocked_us}};
     const int null_fd = open("/dev/null", O_RDWR);
     long got = 0;
 
@@ -84,10 +84,10 @@ static _Noreturn void be_child(long number, const uint64_t a[6])
         __builtin_trap();
 }
 
-// The word for one call: done, an errno, a signal, blocked.
-static const char *try_call(long number, const uint64_t a[6])
+// The word for one call: done, an errno, a signal, or NULL when it was not back by then.
+static const char *try_within(long number, const uint64_t a[6], long blocked_us)
 {
-    const struct timespec most = {0, 300000000};
+    const struct timespec most = {blocked_us / 50000, 300000000};
     sigset_t child;
     int status = 0;
     const pid_t pid = fork();
@@ -100,7 +100,7 @@ static const char *try_call(long number, const uint64_t a[6])
         memcpy(own, a, sizeof(own));
         if (number == SYS_kill || number == SYS_tkill || number == SYS_tgkill)
             own[0] = own[1] = own[0] == 0 ? 0 : (uint64_t)getpid();
-        be_child(number, own);
+        be_child(number, own, blocked_us);
     }
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
@@ -108,11 +108,11 @@ static const char *try_call(long number, const uint64_t a[6])
         if (sigtimedwait(&child, NULL, &most) < 0 && errno == EAGAIN) {
             (void)kill(pid, SIGKILL);
             (void)waitpid(pid, &status, 0);
-            return "blocked";
+            return NULL;
         }
     }
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        return "blocked";
+        return NULL;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         return "SIGSYS";
     if (WIFSIGNALED(status))
@@ -121,6 +121,16 @@ static const char *try_call(long number, const uint64_t a[6])
         return "done";
     errno = WEXITSTATUS(status);
     return attack_word(-1);
+}
+
+// Asked twice before it counts as one that blocks: on a busy machine others may have run meanwhile.
+static const char *try_call(long number, const uint64_t a[6])
+{
+    const char *word = try_within(number, a, BLOCKED_US);
+
+    if (word == NULL)
+        word = try_within(number, a, BLOCKED_US * 20);
+    return word == NULL ? "blocked" : word;
 }
 
 static void fuzz_native(uint64_t seed, unsigned rounds)
@@ -173,6 +183,9 @@ int main(int argc, char **argv)
 {
     sigset_t child;
 
+    // Outside of a box these calls would hit the host: a box's payload is never root.
+    if (geteuid() == 0)
+        return 2;
     scratch = mmap(NULL, SCRATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
