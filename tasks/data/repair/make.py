@@ -258,7 +258,8 @@ def make_program(assay, family, code):
 def main():
     signal.signal(signal.SIGALRM, on_alarm)
     counts = [0, 0, 0]
-    with open(os.path.join(HERE, "table.jsonl"), "w") as out:
+    table = os.path.join(HERE, "table.jsonl")
+    with open(table + ".new", "w") as out:
         for family in read_families(os.path.join(HERE, "families.txt")):
             programs = [make_program(sys.argv[1], family, code) for code in
                         (strip(code) for code in family["programs"])]
@@ -267,6 +268,7 @@ def main():
             counts[0] += 1
             counts[1] += len(programs)
             counts[2] += sum(len(program["mutants"]) for program in programs)
+    os.rename(table + ".new", table)
     print("%d families, %d programs, %d mutants" % tuple(counts))
 
 
