@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "policy/quantization.h"
 #include "policy/save.h"
 
 #define PATH_BYTES 4096
@@ -227,12 +228,13 @@ static enum assay_status read_part(const struct assay_weight_file *file, struct 
 static enum assay_status read_weights(struct assay_model *model, struct assay_stream *stream,
         const char *path, struct assay_error *err)
 {
+    const struct assay_quantization none = {0}; // assay's own file
     struct assay_weight_file *file = NULL;
     enum assay_status status = assay_weight_file_open(&file, path, err);
 
     if (status == ASSAY_OK)
         status = assay_params_load(&model->params, stream, &model->config, file,
-                assay_tensor_names_of(model->config.model_type), err);
+                assay_tensor_names_of(model->config.model_type), &none, err);
     assay_weight_file_close(file);
     return status;
 }
