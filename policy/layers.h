@@ -84,4 +84,10 @@ void assay_linear_forward(
 void assay_linear_backward(const struct assay_layer_run *run, struct assay_linear linear, void *dx,
         bool accumulate, const void *x, const void *dy);
 
+// out = alpha a + beta b over the residual stream's [T, C]; b may be NULL. out may be a or b.
+void assay_run_blend(const struct assay_layer_run *run, void *out, double alpha, const void *a,
+        double beta, const void *b);
+const struct assay_residual_factors *assay_attention_factors(
+        const struct assay_model_config *config, uint32_t layer);
+
 #endif
