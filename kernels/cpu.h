@@ -64,6 +64,7 @@ CPU_OP(matmul_backward_weight, matmul);
 CPU_OP(matmul_grouped_forward, matmul_grouped);
 CPU_OP(matmul_grouped_backward_input, matmul_grouped);
 CPU_OP(matmul_grouped_backward_weight, matmul_grouped);
+CPU_OP(rope_table, rope_table);
 CPU_OP(rope_forward, rope);
 CPU_OP(rope_backward, rope);
 CPU_OP(attention_forward, attention);
@@ -84,6 +85,7 @@ CPU_OP(moe_combine_backward, moe_route);
 CPU_OP(logprob_forward, logprob);
 CPU_OP(logprob_backward, logprob);
 CPU_OP(logprob_of_logits, logprob);
+CPU_OP(draw, draw);
 CPU_OP(sumsq, sumsq);
 CPU_OP(adamw, adamw);
 

@@ -2,6 +2,7 @@
 // What must hold: a row's result does not depend on the rows beside it, nor on how its sequence was
 // cut into calls. Bit for bit, on every path: alone or in a batch of 64, prefill or token by token,
 // sampler or trainer.
+#include <math.h>
 #include <string.h>
 
 #include "support/harness.h"
@@ -364,6 +365,86 @@ static void the_samplers_logp_is_the_trainers(void **state)
     for_every_path(head_body);
 }
 
+// 24 rows, each drawn with a number from the middle of a known token's share; together and alone.
+static void draw_body(struct rig *rig)
+{
+    const size_t T = 24, V = 2100, VALID = 2090;
+    const double scale = 1.3;
+    struct assay_draw_args a = {.T = T, .V = V, .V_valid = VALID, .logit_scale = scale};
+    const float *logits = rig_uniform(rig, T * V, -4, 4);
+    int32_t *wanted = rig_ints(rig, T, 0, (int32_t)VALID), *id = rig_ints(rig, T, 0, 1);
+    float *logp = rig_zeros(rig, T), *lse = rig_zeros(rig, T), *logp_one = rig_zeros(rig, T);
+    double unit[24];
+    struct assay_logprob_args known = {.lse = lse, .logits = logits, .T = T, .V = V};
+
+    wanted[0] = 0;
+    wanted[1] = (int32_t)VALID - 1;
+    for (size_t t = 0; t < T; t++) {
+        double before = 0, sum = 0, own = 0;
+
+        for (size_t v = 0; v < VALID; v++) {
+            const double weight = exp(scale * (double)logits[t * V + v]);
+
+            before += v < (size_t)wanted[t] ? weight : 0;
+            own = v == (size_t)wanted[t] ? weight : own;
+            sum += weight;
+        }
+        unit[t] = (before + own / 2) / sum;
+    }
+    a.logits = logits;
+    a.unit = unit;
+    a.id = id;
+    a.lse = lse;
+    a.logp = logp;
+    rig->ops->draw(&a, rig->stream);
+    assert_memory_equal(id, wanted, T * sizeof(*id));
+    known.V_valid = VALID;
+    known.logit_scale = scale;
+    known.target = id;
+    known.logp = logp_one;
+    rig->ops->logprob_of_logits(&known, rig->stream);
+    same("logp of what was drawn", logp, logp_one, T);
+    a.T = 1;
+    a.logits = logits + 7 * V;
+    a.unit = unit + 7;
+    rig->ops->draw(&a, rig->stream);
+    assert_int_equal(id[0], wanted[7]);
+    same("logp alone", logp, logp_one + 7, 1);
+}
+
+static void a_draw_follows_its_own_number_alone(void **state)
+{
+    (void)state;
+    for_every_path(draw_body);
+}
+
+// Rounding in the sum does not let a number just below 1 fall on a token without weight.
+static void unlikely_body(struct rig *rig)
+{
+    const size_t V = 40;
+    float *logits = rig_uniform(rig, V, -200, -150);
+    const double unit[] = {0, 0.9999999999999999};
+    int32_t id[1] = {0};
+    struct assay_draw_args a = {.T = 1, .V = V, .V_valid = V, .logit_scale = 1};
+
+    logits[20] = 3;
+    a.logits = logits;
+    a.id = id;
+    a.logp = rig_zeros(rig, 1);
+    a.lse = rig_zeros(rig, 1);
+    for (size_t i = 0; i < 2; i++) {
+        a.unit = &unit[i];
+        rig->ops->draw(&a, rig->stream);
+        assert_int_equal(id[0], 20);
+    }
+}
+
+static void what_has_no_weight_is_never_drawn(void **state)
+{
+    (void)state;
+    for_every_path(unlikely_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +454,8 @@ int main(void)
             cmocka_unit_test(lightning_attention_decodes_as_it_prefills),
             cmocka_unit_test(norms_and_gates_do_not_depend_on_the_batch),
             cmocka_unit_test(the_samplers_logp_is_the_trainers),
+            cmocka_unit_test(a_draw_follows_its_own_number_alone),
+            cmocka_unit_test(what_has_no_weight_is_never_drawn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
