@@ -59,6 +59,12 @@ static const struct assay_command commands[] = {
                 "Grade the corpus of forged patches and honest twins; print what each got",
                 "assay selftest attacks --jobs 2", assay_selftest_attacks_options, 0, 0,
                 assay_cmd_selftest_attacks, false},
+        {"train", "CONFIG",
+                "Train a policy: demonstrations, then rollouts and rewards; goes on after a stop",
+                "assay train docs/train-demo.yaml --dry-run\n"
+                "assay train docs/train-demo.yaml --set rl.steps=60 --set loss.name=dapo\n"
+                "assay train docs/train-demo.yaml --explain-loss",
+                assay_train_options, 1, 1, assay_cmd_train, false},
         {"model info", "MODEL", "Show a model's graph, parameters, bytes and operations by length",
                 "assay model info ~/models/minimind-3\n"
                 "assay model info config.json --json",

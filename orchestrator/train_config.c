@@ -70,6 +70,8 @@ static const struct setting settings[] = {
         NUMBER("tasks.demonstrations", demonstrations, "0", 0, 1e12,
                 "different ones for sft; 0: none comes twice"),
         NUMBER("tasks.count", tasks, "0", 0, 1e12, "different ones for rl; 0: none comes twice"),
+        NUMBER("tasks.tokens_max", tokens_max, "512", 8, 1e6,
+                "prompt and answer together; a longer task is passed over"),
 
         WORD("model.path", model_path, "", true,
                 "a directory with weights and tokenizer to begin with; then the shape is its own"),
@@ -151,7 +153,7 @@ static const struct setting settings[] = {
         NUMBER("eval.every", eval_every, "10", 0, 1e9, "steps between evaluations; 0: at the ends"),
         NUMBER("eval.count", eval_count, "512", 0, 1e7, "held-out tasks of each kind"),
         NUMBER("checkpoint.every", checkpoint_every, "10", 1, 1e9,
-                "steps of rl (or hundredths of sft) between checkpoints"),
+                "steps between checkpoints; ten updates of sft are a step"),
         QUIET("checkpoint.keep", checkpoint_keep, "2", 1, 1e6, "how many stay"),
         NUMBER("batch.rows_max", rows_max, "4096", 2, 1e7, "tokens of one pass of training"),
         NUMBER("batch.sequences_max", sequences_max, "64", 1, 65536, "rollouts of one pass"),
@@ -378,6 +380,11 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
                 err, ASSAY_EINVAL, "tasks.source: \"%.60s\" is neither repair nor file", c->source);
     if ((strcmp(c->source, "file") == 0) != (*c->path != 0))
         return assay_fail(err, ASSAY_EINVAL, "tasks.path goes with tasks.source file, and only so");
+    if (c->answer_tokens_max + 2 > c->tokens_max || c->tokens_max > c->rows_max)
+        return assay_fail(err, ASSAY_EINVAL,
+                "rl.answer_tokens_max, tasks.tokens_max and batch.rows_max must rise in this order");
+    if (c->steps > 0 && c->group_size > c->sample_sequences_max)
+        return assay_fail(err, ASSAY_EINVAL, "rl.group_size is above sample.sequences_max");
     if (c->overlong_margin > c->answer_tokens_max)
         return assay_fail(err, ASSAY_EINVAL, "rl.overlong_margin is above rl.answer_tokens_max");
     if (c->updates > c->groups * c->group_size)

@@ -28,7 +28,7 @@ struct assay_train_config {
     uint64_t seed, threads;
 
     const char *source, *path; // of tasks
-    uint64_t tasks_seed, demonstrations, tasks;
+    uint64_t tasks_seed, demonstrations, tasks, tokens_max;
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read
     uint64_t layers, width, heads, kv_heads, head_dim, ffn, softmax_every, vocab;

@@ -295,7 +295,7 @@ static enum assay_status steps_work(sqlite3 *db, void *user, struct assay_error 
     assay_query_begin(&query, db,
             "SELECT position, phase, step, body, count(*) OVER ()"
             " FROM metrics JOIN trainings USING (training_number) WHERE run_id = ?"
-            " ORDER BY position, phase DESC");
+            " ORDER BY position, phase");
     assay_query_text(&query, args->run_id);
     while (assay_query_row(&query)) {
         struct assay_training_step *row;

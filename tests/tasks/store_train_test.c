@@ -99,9 +99,9 @@ static void steps_and_checkpoints_come_together(void **state)
             assay_store_training_steps(w.store, "t", w.arena, &rows, &count, NULL), ASSAY_OK);
     assert_int_equal(count, 3);
     assert_string_equal(rows[0].body, "{\"a\":1}");
-    assert_string_equal(rows[1].phase, "rl");
-    assert_string_equal(rows[1].body, "{\"b\":2}");
-    assert_string_equal(rows[2].phase, "eval");
+    assert_string_equal(rows[1].phase, "eval");
+    assert_string_equal(rows[2].body, "{\"b\":2}");
+    assert_string_equal(rows[2].phase, "rl");
     assert_int_equal(
             assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
             ASSAY_OK);
