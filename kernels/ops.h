@@ -85,6 +85,9 @@ struct assay_matmul_args {
     void *dx;       // [M, K] A   dx = dy w
     void *dw;       // [N, K] S   dw += dy^T x
     const void *dy; // [M, N] A
+    // Forward: another product, which reads no result of this one, so that both may be made at the
+    // same time; or NULL.
+    const struct assay_matmul_args *beside;
 };
 
 // The same for rows sorted by expert: rows [offset[e], offset[e + 1]) meet w[e].

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // layer_run.c - what the halves of a layer have in common: weights, linear maps, residuals.
+#include <assert.h>
+
 #include "policy/layers.h"
 
 void *assay_run_weight(const struct assay_layer_run *run, enum assay_tensor_role role)
@@ -30,6 +32,21 @@ void assay_linear_forward(
     args.y = y;
     args.x = x;
     run->model->ops->matmul_forward(&args, run->stream);
+}
+
+void assay_linears_forward(const struct assay_layer_run *run, const struct assay_linear *linears,
+        void *const *ys, size_t count, const void *x)
+{
+    struct assay_matmul_args args[ASSAY_LINEARS_MAX];
+
+    assert(count > 0 && count <= ASSAY_LINEARS_MAX);
+    for (size_t i = count; i > 0; i--) {
+        args[i - 1] = matmul_of(run, linears[i - 1]);
+        args[i - 1].y = ys[i - 1];
+        args[i - 1].x = x;
+        args[i - 1].beside = i < count ? &args[i] : NULL;
+    }
+    run->model->ops->matmul_forward(&args[0], run->stream);
 }
 
 void assay_linear_backward(const struct assay_layer_run *run, struct assay_linear linear, void *dx,

@@ -63,6 +63,38 @@ static void a_row_of_a_product_does_not_depend_on_its_batch(void **state)
     for_every_path(rows_body);
 }
 
+// Six products in one call, a few rows each and one of many, are the products alone.
+static void beside_body(struct rig *rig)
+{
+    enum { COUNT = 6 };
+    static const size_t M[COUNT] = {1, 3, 1, 40, 16, 2}, N[COUNT] = {77, 20, 130, 33, 1, 48};
+    const size_t K = 300;
+    struct assay_matmul_args args[COUNT];
+    const float *alone[COUNT];
+
+    for (size_t i = COUNT; i > 0; i--) {
+        struct assay_matmul_args *a = &args[i - 1];
+
+        *a = (struct assay_matmul_args){.M = M[i - 1], .N = N[i - 1], .K = K};
+        a->x = rig_uniform(rig, a->M * K, -1, 1);
+        a->w = rig_uniform(rig, a->N * K, -1, 1);
+        a->y = rig_zeros(rig, a->M * a->N);
+        alone[i - 1] = a->y;
+        rig->ops->matmul_forward(a, rig->stream);
+        a->y = rig_zeros(rig, a->M * a->N);
+        a->beside = i < COUNT ? &args[i] : NULL;
+    }
+    rig->ops->matmul_forward(&args[0], rig->stream);
+    for (size_t i = 0; i < COUNT; i++)
+        same("product beside others", alone[i], args[i].y, M[i] * N[i]);
+}
+
+static void a_product_does_not_depend_on_those_beside_it(void **state)
+{
+    (void)state;
+    for_every_path(beside_body);
+}
+
 // A grouped product is the plain one of its rows.
 static void grouped_body(struct rig *rig)
 {
@@ -449,6 +481,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_row_of_a_product_does_not_depend_on_its_batch),
+            cmocka_unit_test(a_product_does_not_depend_on_those_beside_it),
             cmocka_unit_test(a_row_of_an_expert_does_not_depend_on_the_others),
             cmocka_unit_test(softmax_attention_decodes_as_it_prefills),
             cmocka_unit_test(lightning_attention_decodes_as_it_prefills),
