@@ -5,7 +5,7 @@
 // Two shapes with random weights, fp32, loaded by torch from our files. A rollout is 256 samples of
 // 128 tokens of one prompt at temperature 1, with the logp of every token; a step is forward,
 // backward and AdamW of 64 sequences of 200 tokens. In turns, medians. Start from the root of the
-// repository with ASSAY_BENCH_PYTHON; without, there is no peer and ratios are 0.
+// repository with ASSAY_BENCH_PYTHON; without, there is no peer and no bound.
 //
 //     tiny [--json] [128x4_v2048|256x6_v8192]...
 #include <fcntl.h>
@@ -183,14 +183,18 @@ static void report(struct bench *bench, const char *what, const struct shape *sh
         double ours[ROUNDS], double theirs[ROUNDS])
 {
     char metric[64];
-    struct figure f = {.metric = metric, .unit = "tokens/s", .peer = "torch", .bound = 1};
+    const bool peer = bench->peer != NULL;
+    struct figure f = {.metric = metric,
+            .unit = "tokens/s",
+            .peer = peer ? "torch" : "none",
+            .bound = peer ? 1 : 0};
 
     (void)snprintf(metric, sizeof(metric), "%s_%s", what, shape->name);
     f.value = (double)tokens / median(ours, ROUNDS);
     f.spread = ((double)tokens / ours[0] - (double)tokens / ours[ROUNDS - 1]) / 2;
-    if (bench->peer != NULL)
+    if (peer)
         f.peer_value = (double)tokens / median(theirs, ROUNDS);
-    f.ratio = bench->peer != NULL ? f.value / f.peer_value : 0;
+    f.ratio = peer ? f.value / f.peer_value : 0;
     bench->met = figure_print("tiny", &f, bench->json) && bench->met;
 }
 
