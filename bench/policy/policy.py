@@ -5,7 +5,7 @@
                   values in memory that is there from the start, inference mode
     generate B    the same by transformers' generate()
     train NAME    a step of B 4 x T 512, forward, backward, fused AdamW; NAME: sdpa or eager
-    sample B      128 tokens of B samples of one prompt of 64 by the loop, at temperature 1, and
+    sample B      64 tokens of B samples of one prompt of 64 by the loop, at temperature 1, and
                   their log-probabilities
     step B        a step of B x T 200 by sdpa
 """
@@ -96,7 +96,7 @@ class Loop:
 
     @torch.inference_mode()
     def sample(self, batch):
-        prompt, tokens = 64, 128
+        prompt, tokens = 64, 64
         shape = (batch, self.groups, prompt + tokens, self.width)
         start = time.perf_counter()
         keys = [torch.zeros(shape) for _ in self.layers]

@@ -3,7 +3,7 @@
 // thousands of short answers is made of.
 //
 // Two shapes with random weights, fp32, loaded by torch from our files. A rollout is 256 samples of
-// 128 tokens of one prompt at temperature 1, with the logp of every token; a step is forward,
+// 64 tokens of one prompt at temperature 1, with the logp of every token; a step is forward,
 // backward and AdamW of 64 sequences of 200 tokens. In turns, medians. Start from the root of the
 // repository with ASSAY_BENCH_PYTHON; without, there is no peer and no bound.
 //
@@ -27,7 +27,7 @@ enum {
     ROUNDS = 3,
     SAMPLES = 256,
     PROMPT = 64,
-    TOKENS = 128,
+    TOKENS = 64,
     SEQUENCES = 64,
     LENGTH = 200,
     ROWS = SEQUENCES * LENGTH,
