@@ -11,7 +11,6 @@
 
 #include "base/fs.h"
 #include "base/json.h"
-#include "policy/quantization.h"
 #include "policy/save.h"
 
 #define PATH_BYTES 4096
@@ -228,7 +227,7 @@ static enum assay_status read_part(const struct assay_weight_file *file, struct 
 static enum assay_status read_weights(struct assay_model *model, struct assay_stream *stream,
         const char *path, struct assay_error *err)
 {
-    const struct assay_quantization none = {0}; // assay's own file
+    static const struct assay_quantization none = {0}; // a checkpoint's weights are never packed
     struct assay_weight_file *file = NULL;
     enum assay_status status = assay_weight_file_open(&file, path, err);
 
