@@ -476,7 +476,7 @@ static enum assay_status sample_all(
     for (size_t i = sample_count; i < span_count && status == ASSAY_OK; i++) {
         struct request *r = g->span_requests[i];
 
-        if (r->prefilled < r->asked.prompt_count)
+        if (!r || r->prefilled < r->asked.prompt_count)
             continue;
         unlink_prefilled(g, r);
         status = finish_prefill(g, r, logits, picks++, err);
