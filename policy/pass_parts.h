@@ -31,8 +31,8 @@ struct assay_pass {
 
 // Lay out all of the pass's device memory; a workspace without a base only measures. p->x and
 // p->acts have room for the model's layers.
-void assay_pass_take(struct assay_pass *p, struct assay_workspace *workspace,
-        const struct assay_model_config *config, const struct assay_ops *ops);
+void assay_pass_take(struct assay_pass *p, struct assay_workspace *ws,
+        const struct assay_model_config *c, const struct assay_ops *ops);
 
 // One layer of the last batch; ASSAY_TENSOR_NO_LAYER: what belongs to none.
 struct assay_layer_run assay_pass_run(struct assay_pass *p, uint32_t layer);
