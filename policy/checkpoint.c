@@ -232,7 +232,7 @@ static enum assay_status read_weights(struct assay_model *model, struct assay_st
 
     if (status == ASSAY_OK)
         status = assay_params_load(&model->params, stream, &model->config, file,
-                assay_tensor_names_of(model->config.model_type), err);
+                assay_tensor_names_of(model->config.model_type), NULL, err);
     assay_weight_file_close(file);
     return status;
 }
