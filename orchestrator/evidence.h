@@ -33,8 +33,9 @@ struct assay_run_evidence {
     char run_key[65]; // patch, environment, limits, tier: the verdict key's other half
 };
 
-// From a box that is over: log and report are borrowed from *result, the files that the framework
-// asks for are read into the arena. refused: lines of the proxy. ASSAY_ENOMEM: out of memory.
+// From a box that is over; *out holds command and env, or zeros. Log and report are borrowed from
+// *result, the files that the framework asks for are read into the arena. refused: lines of the
+// proxy. ASSAY_ENOMEM: out of memory.
 ASSAY_MUST_USE enum assay_status assay_evidence_take(struct assay_run_evidence *out,
         const struct assay_box_result *result, const struct assay_buf *refused,
         const struct assay_framework *framework, struct assay_arena *arena,

@@ -156,6 +156,11 @@ static enum assay_status ask_gold(struct counter_run *run, struct assay_grading 
     return ASSAY_OK;
 }
 
+static bool is_accused(const struct assay_grading *g)
+{
+    return g->canaries.unmoved.count > 0 || g->canaries.counter_fault != NULL;
+}
+
 // Counter-runs of one part, until something comes out of one. *moved is left alone where that is
 // no failure.
 static enum assay_status run_part(struct assay_grading *g, enum assay_counter_part part,
@@ -165,6 +170,7 @@ static enum assay_status run_part(struct assay_grading *g, enum assay_counter_pa
     struct counter_run run = {0};
     struct counter_result result = {.fault = NULL};
     struct assay_strings passed = {NULL, 0};
+    uint64_t zygote = 0;
     bool spoke = false;
     enum assay_status status = ASSAY_OK;
 
@@ -177,24 +183,30 @@ static enum assay_status run_part(struct assay_grading *g, enum assay_counter_pa
         if (status != ASSAY_OK)
             return status;
         spoke = assay_counter_spoke(instance, &result.outcome);
+        zygote = g->warm_number;
     }
     *moved = *moved || assay_counter_moved(instance, &result.outcome);
     status = assay_counter_passed(&passed, instance, first, &result.outcome, g->arena, err);
     if (status != ASSAY_OK || (passed.count == 0 && result.fault == NULL))
         return status;
-    return ask_gold(&run, g, passed, result.fault, err);
+    status = ask_gold(&run, g, passed, result.fault, err);
+    // It may have been deceived as well as that of the first run.
+    if (status == ASSAY_OK && is_accused(g) && zygote)
+        assay_warm_distrust(assay_context_warm(g->context), zygote);
+    return status;
 }
 
 enum assay_status assay_grading_counter(
         struct assay_grading *g, const struct assay_outcome *first, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
+    const uint64_t zygote = g->warm_number; // of the run that is judged
     bool moved = false;
 
-    for (unsigned part = 0; part < ASSAY_COUNTER_PARTS && status == ASSAY_OK &&
-            g->canaries.unmoved.count == 0 && g->canaries.counter_fault == NULL;
+    for (unsigned part = 0; part < ASSAY_COUNTER_PARTS && status == ASSAY_OK && !is_accused(g);
             part++)
         status = run_part(g, (enum assay_counter_part)part, first, &moved, err);
+    g->warm_number = zygote;
     g->canaries.counter_silent =
             !moved && !assay_counter_all_copied(&g->canaries, g->request->instance);
     return status;

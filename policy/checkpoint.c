@@ -227,12 +227,13 @@ static enum assay_status read_part(const struct assay_weight_file *file, struct 
 static enum assay_status read_weights(struct assay_model *model, struct assay_stream *stream,
         const char *path, struct assay_error *err)
 {
+    static const struct assay_quantization none = {0}; // a checkpoint's weights are never packed
     struct assay_weight_file *file = NULL;
     enum assay_status status = assay_weight_file_open(&file, path, err);
 
     if (status == ASSAY_OK)
         status = assay_params_load(&model->params, stream, &model->config, file,
-                assay_tensor_names_of(model->config.model_type), NULL, err);
+                assay_tensor_names_of(model->config.model_type), &none, err);
     assay_weight_file_close(file);
     return status;
 }

@@ -102,7 +102,7 @@ ASSAY_MUST_USE enum assay_status assay_canary_deafen(struct assay_canary_plan *p
 //   {"schema":1,"framework":"pytest","seed":"0123456789abcdef",
 //    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a","says":"assert f() == 4"},
 //                ...],"unmoved":[]}
-// and "deaf":true, "counter_fault":"...", "counter_silent":true where it is so.
+// and "counter_fault":"...", "deaf":true, "counter_silent":true where it is so.
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan);
 // The reverse; strings into the arena. ASSAY_EINVAL with the reason.
 ASSAY_MUST_USE enum assay_status assay_canary_plan_read(struct assay_canary_plan *out,

@@ -26,8 +26,8 @@ static bool has_copy(const struct assay_canary_plan *plan, const char *id)
     const size_t len = function_length(id);
 
     for (size_t i = 0; i < plan->count; i++)
-        if (plan->items[i].of != NULL && strncmp(plan->items[i].of, id, len) == 0 &&
-                plan->items[i].of[len] == '\0')
+        if (plan->items[i].of != NULL && !plan->items[i].deaf &&
+                strncmp(plan->items[i].of, id, len) == 0 && plan->items[i].of[len] == '\0')
             return true;
     return false;
 }

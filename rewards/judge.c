@@ -316,7 +316,8 @@ static const char *limit_reason(struct judge *judge)
     case ASSAY_CAUSE_SIGNALLED:
         return "the test command was killed by a signal";
     case ASSAY_CAUSE_SYSCALL_DENIED:
-        return "the test command was killed for a forbidden system call";
+        return "the test command died by SIGSYS: a system call of another architecture (32-bit, "
+               "x32), or a filter of its own";
     case ASSAY_CAUSE_OK:
     case ASSAY_CAUSE_TESTS_FAILED:
     case ASSAY_CAUSE_PATCH_REJECTED:
@@ -402,7 +403,8 @@ static enum assay_evidence_kind evidence_kind(const struct judge *judge)
 {
     const struct assay_canary_plan *plan = judge->evidence->canaries;
     const bool bare = plan != NULL &&
-            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent);
+            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent ||
+                    judge->instance->no_canaries); // then there was no counter-run
 
     return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
                     !bare

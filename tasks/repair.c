@@ -187,11 +187,26 @@ static void cases_of(const struct drawing *d, size_t test, size_t *first, size_t
     *last = *first + each < d->case_count ? *first + each : d->case_count;
 }
 
+// True, None, []: nothing in it could be another number or word, so that no canary could be a copy
+// of the test (docs/verdicts.md). Its text can.
+static bool is_bare(const char *value)
+{
+    return strpbrk(value, "0123456789'\"") == NULL;
+}
+
+static void write_value(struct assay_buf *out, const char *value)
+{
+    const char *quote = is_bare(value) ? "\"" : "";
+
+    assay_buf_addf(out, "%s%s%s", quote, value, quote);
+}
+
 static void write_case(
         struct assay_buf *out, const struct drawing *d, size_t case_index, const char *indent)
 {
     const struct repair_case *c = &d->pair->cell->cases[case_index];
     const size_t last = c->steps.count - 1;
+    const bool bare = is_bare(c->value);
 
     for (size_t i = 0; i < last; i++) {
         assay_buf_adds(out, indent);
@@ -200,10 +215,14 @@ static void write_case(
     }
     assay_buf_adds(out, indent);
     assay_buf_adds(out, d->shape == SHAPE_GOT ? "got = " : "self.assertEqual(");
+    assay_buf_adds(out, bare ? "repr(" : "");
     fill(out, d, c->steps.items[last], true);
+    assay_buf_adds(out, bare ? ")" : "");
     if (d->shape == SHAPE_GOT)
         assay_buf_addf(out, "\n%sself.assertEqual(got", indent);
-    assay_buf_addf(out, ", %s)\n", c->value);
+    assay_buf_adds(out, ", ");
+    write_value(out, c->value);
+    assay_buf_adds(out, ")\n");
 }
 
 // The name that tests import.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // repair.c - verdicts a second on repair tasks, as a trainer asks for them: executed, isolated.
 //
-// Tasks are drawn from the RL split; for each there are a right answer and a wrong one that leaves
-// the fault where it is. Every answer is another program, so nothing is cached or joined. What is
-// timed is grade() alone, from answers to verdicts, trees and workspaces among it, on two threads.
+// Tasks are drawn from the RL split; for each there is a group of eight answers, four that are
+// right and four that leave the fault where it is. Every answer is another program (comments tell
+// them apart), so nothing is cached or joined. What is timed is grade() alone, from answers to
+// verdicts, trees and workspaces among it, on two threads.
 //
 //     repair [--json] [--tasks N] [--threads N]
 #include <fcntl.h>
@@ -17,11 +18,11 @@
 #include "base/json.h"
 #include "orchestrator/rollout_reward.h"
 
-#define TASKS_DEFAULT 32 // of a round
+#define TASKS_DEFAULT 12 // of a round
 #define TASKS_MAX 4096
 #define ROUNDS 7
 #define PER_SECOND_MIN 120.0
-#define ANSWERS 2
+#define ANSWERS 8
 #define SEED 20261130
 
 struct bench {
@@ -65,18 +66,23 @@ static enum assay_status set_up(struct bench *bench, struct assay_error *err)
     return status;
 }
 
-// The right answer, or one that only adds a comment to the broken line.
+static bool is_right(size_t answer)
+{
+    return answer % 2 == 0;
+}
+
+// The line as it should be, or as it is, with a comment behind it.
 static struct assay_bytes answer_of(
-        const struct assay_repair_task *task, bool right, struct assay_arena *arena)
+        const struct assay_repair_task *task, size_t answer, struct assay_arena *arena)
 {
     const char *line = task->broken.data;
     char *text = NULL;
 
     for (size_t i = 1; i < task->line; i++)
         line = strchr(line, '\n') + 1;
-    text = right ? assay_arena_printf(arena, "%zu|%s\n", task->line, task->gold_line)
-                 : assay_arena_printf(arena, "%zu|%.*s  # as it was\n", task->line,
-                           (int)strcspn(line, "\n"), line);
+    line = is_right(answer) ? task->gold_line : line;
+    text = assay_arena_printf(
+            arena, "%zu|%.*s  # %zu\n", task->line, (int)strcspn(line, "\n"), line, answer);
     return (struct assay_bytes){text, text != NULL ? strlen(text) : 0};
 }
 
@@ -97,12 +103,12 @@ static bool grade(struct bench *bench, size_t tasks, struct assay_error *err)
             return false;
         for (size_t k = 0; k < ANSWERS; k++)
             rollouts[i * ANSWERS + k] =
-                    (struct assay_rollout){&drawn[i], answer_of(&drawn[i], k == 0, bench->arena)};
+                    (struct assay_rollout){&drawn[i], answer_of(&drawn[i], k, bench->arena)};
     }
     if (assay_rewarder_grade(bench->rewarder, verdicts, rollouts, count, err) != ASSAY_OK)
         return false;
     for (size_t i = 0; i < count; i++) {
-        const bool right = i % ANSWERS == 0;
+        const bool right = is_right(i % ANSWERS);
 
         if (verdicts[i].source != ASSAY_ROLLOUT_EXECUTED || verdicts[i].resolved != right) {
             (void)assay_fail(err, ASSAY_EIO, "%s: a %s answer: %s", rollouts[i].task->id,

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Write tests/policy/fixtures/chat: conversations as transformers renders them with each family's own template.
 
-    python3 tests/golden/make_chat.py --qwen3 FILE --minimind FILE --minimax FILE [--check ASSAY]
+    python3 tests/golden/make_chat.py --qwen3 FILE --minimind FILE --minimax FILE
+    python3 tests/golden/make_chat.py --check ASSAY [--qwen3 FILE] [--minimind FILE] [--minimax FILE]
 
 needs torch, transformers and tokenizers from PyPI, and the templates, each a .jinja or a tokenizer_config.json:
 Qwen3's is trl/chat_templates/qwen3.jinja of the wheel of trl on PyPI; minimind-3's is model/tokenizer_config.json
@@ -10,7 +11,7 @@ of jingyaogong/minimind, MiniMax-M1's is tokenizer_config.json of MiniMax-AI/Min
 
 cases.jsonl: name, template, thinking, chat (JSON as assay reads it), text (theirs), ids (HF tokenizers', of that
 text). chatml.json and minimax.json are the tokenizers. --check: 1,000 conversations put together at random, too,
-through `ASSAY model generate --chat`; prints how many have equal ids and keeps nothing.
+through `ASSAY model generate --chat`, for the templates given; prints how many have equal ids.
 """
 import argparse
 import json
@@ -160,7 +161,7 @@ def check(assay, templates, tokenizers_of):
                 (folder / kind / file).symlink_to(make_tiny.OUT / "tiny-chat" / file)
             (folder / kind / "tokenizer.json").symlink_to(OUT / f"{kind}.json")
         for number in range(1000):
-            family = rng.choice(list(FAMILIES))
+            family = rng.choice(list(templates))
             kind, thinking = FAMILIES[family]
             think = rng.choice(list(thinking))
             messages, tools = at_random(rng), rng.choice([None, TOOLS])
@@ -182,11 +183,13 @@ def check(assay, templates, tokenizers_of):
 def main():
     parser = argparse.ArgumentParser()
     for name in ("qwen3", "minimind", "minimax"):
-        parser.add_argument(f"--{name}", required=True)
+        parser.add_argument(f"--{name}")
     parser.add_argument("--check")
     options = parser.parse_args()
-    templates = {"qwen3": template_of(options.qwen3), "minimind": template_of(options.minimind),
-                 "minimax_m1": template_of(options.minimax)}
+    given = {"qwen3": options.qwen3, "minimind": options.minimind, "minimax_m1": options.minimax}
+    templates = {name: template_of(path) for name, path in given.items() if path}
+    if not templates or (not options.check and len(templates) < len(given)):
+        parser.error("a template is missing")
     OUT.mkdir(exist_ok=True)
     added = {"chatml": (make_tiny.CHAT_TOKENS, None), "minimax": (make_tiny.MINIMAX_TOKENS, make_tiny.O200K)}
     if not options.check:

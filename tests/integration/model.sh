@@ -138,6 +138,8 @@ assert ours["prompt_tokens"] == len(theirs["prompt_ids"]) and a["finish"] == "le
 assert a["ids"] == theirs["ids"], (a["ids"], theirs["ids"])
 assert a["text"] == theirs["text"], (a["text"], theirs["text"])
 PY
+run 0 assay model generate "$fixtures/gguf/tiny-chat.gguf" --prompt "$prompt" --temperature 0 --max 24 --json
+cmp "$WORK/out" "$WORK/greedy" || fail "another answer from the GGUF file"
 ids=$(/usr/bin/python3 -c "import json; print(*json.load(open('$chat/greedy.json'))['prompt_ids'], sep=',')")
 run 0 assay model generate "$chat" --ids "$ids" --temperature 0 --max 24 --json
 /usr/bin/python3 -c "

@@ -252,6 +252,29 @@ static void evidence_comes_back_byte_for_byte(void **state)
     assay_arena_destroy(arena);
 }
 
+// What was run stands in the evidence: whoever had it run knows, and the box does not.
+static void evidence_tells_what_was_run(void **state)
+{
+    static const char *const words[] = {"sh", "run.sh"}, *const env[] = {"A=b"};
+    const struct assay_box_result result = {.cause = ASSAY_BOX_EXITED, .out_dir_fd = -1};
+    struct assay_run_evidence evidence = {.command = {words, 2}, .env = {env, 1}};
+    struct assay_arena *arena = NULL;
+    struct assay_buf refused;
+
+    (void)state;
+    assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
+    assay_buf_init(&refused, 100);
+    assert_int_equal(assay_evidence_take(&evidence, &result, &refused, assay_framework_find("exit"),
+                             arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(evidence.judged.box_cause, ASSAY_CAUSE_OK);
+    assert_int_equal(evidence.command.count, 2);
+    assert_string_equal(evidence.command.items[1], "run.sh");
+    assert_string_equal(evidence.env.items[0], "A=b");
+    assay_buf_free(&refused);
+    assay_arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +282,7 @@ int main(void)
             cmocka_unit_test(a_log_names_a_failure_and_decides_none),
             cmocka_unit_test(a_deaf_test_is_named),
             cmocka_unit_test(the_worse_of_two_runs_counts),
+            cmocka_unit_test(evidence_tells_what_was_run),
             cmocka_unit_test(evidence_comes_back_byte_for_byte),
     };
 

@@ -20,91 +20,88 @@ static struct assay_arena *new_arena(void)
 }
 
 // What stays in front of and behind the changed value; NULL: the line is left alone.
+static const struct {
+    const char *line, *front, *back;
+    enum assay_counter_shape shape;
+    bool described, sure;
+} value_rows[] = {
+        {"    assert f(2) == 5", "    assert f(2) == ", "", ASSAY_COUNTER_SCRIPT, false, true},
+        {"\tif got := Add(2, 3); got != 5 {", "\tif got := Add(2, 3); got != ", " {",
+                ASSAY_COUNTER_C, false, true},
+        {"    CHECK(bv_ones(&v) == 69);", "    CHECK(bv_ones(&v) == ", ");", ASSAY_COUNTER_C, false,
+                true},
+        {"    assert_equal 4, Rpn.new.evaluate('7 3 -')", "    assert_equal ",
+                ", Rpn.new.evaluate('7 3 -')", ASSAY_COUNTER_SCRIPT, false, false},
+        {"    self.assertEqual(f(\"a\"), \"b\")", "    self.assertEqual(f(\"a\"), \"b", "\")",
+                ASSAY_COUNTER_SCRIPT, false, false},
+        {"is \"$(f 'x')\" \"y z\" \"joins words\"", "is \"$(f 'x')\" \"y z", "\" \"joins words\"",
+                ASSAY_COUNTER_SCRIPT, true, false},
+        {"is(fold(\"a b\", 5), \"a\", \"a name\");", "is(fold(\"a b\", 5), \"a", "\", \"a name\");",
+                ASSAY_COUNTER_SCRIPT, true, false},
+        {"    (\"12.50\", 1250),", "    (\"12.50\", ", "),", ASSAY_COUNTER_SCRIPT, false, false},
+        {"    assert_eq!(parse(\"x\"), 'c' as u32);", "    assert_eq!(parse(\"x",
+                "\"), 'c' as u32);", ASSAY_COUNTER_C, false, false},
+        {"3 4 = 7", "3 4 = ", "", ASSAY_COUNTER_DATA, false, false},
+        {"import os", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+        {"    plan 11", NULL, NULL, ASSAY_COUNTER_SCRIPT, true, false},
+        {"    x = open(\"file\")", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+        {"", NULL, NULL, ASSAY_COUNTER_DATA, false, false},
+        // What brings in other files: without them nothing would run.
+        {"#include \"check.h\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+        {"\t\"github.com/x/go-cmp/cmp\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+        {"\tmust \"example.com/must\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
+        {"const assert = require('assert');", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+        {"import { expect } from 'vitest';", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+        {"require_relative \"test_helper_match\"", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+        {"#[case(2, 3)]", NULL, NULL, ASSAY_COUNTER_C, false, false},
+        {"\t\"b\",", "\t\"b", "\",", ASSAY_COUNTER_C, false, false},
+        {"  assert.strictEqual(require('..').size(t), 4);",
+                "  assert.strictEqual(require('..').size(t), ", ");", ASSAY_COUNTER_SCRIPT, true,
+                false},
+        {"  assert.strictEqual(find(t, 'a/c').name, 'd');",
+                "  assert.strictEqual(find(t, 'a/c').name, 'd", "');", ASSAY_COUNTER_SCRIPT, true,
+                false},
+        {"  t.equal(find(t, 'a/c').name, 'd', 'finds it');", "  t.equal(find(t, 'a/c').name, 'd",
+                "', 'finds it');", ASSAY_COUNTER_SCRIPT, true, false},
+        // A name of a file of data is no value, unless the code's result is compared with it.
+        {"    golden.check(\"none\", f(\"x\", 3))", "    golden.check(\"none\", f(\"x\", ", "))",
+                ASSAY_COUNTER_SCRIPT, false, false},
+        {"    check_golden('none.sql')", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
+        {"    assert f(3) == \"none\"", "    assert f(3) == \"none", "\"", ASSAY_COUNTER_SCRIPT,
+                false, true},
+        {"SELECT a FROM users", "SELECT a FROM users", "", ASSAY_COUNTER_PROSE, false, false},
+        {"<b>fat text</b>", "<b>fat text", "</b>", ASSAY_COUNTER_PROSE, false, false},
+        {"{", NULL, NULL, ASSAY_COUNTER_PROSE, false, false},
+        {"add_test(NAME a COMMAND b 3)", NULL, NULL, ASSAY_COUNTER_NONE, false, false},
+};
+
 static void values_that_are_changed(void **state)
 {
-    static const struct {
-        const char *line, *front, *back;
-        enum assay_counter_shape shape;
-        bool described, sure;
-    } rows[] = {
-            {"    assert f(2) == 5", "    assert f(2) == ", "", ASSAY_COUNTER_SCRIPT, false, true},
-            {"\tif got := Add(2, 3); got != 5 {", "\tif got := Add(2, 3); got != ", " {",
-                    ASSAY_COUNTER_C, false, true},
-            {"    CHECK(bv_ones(&v) == 69);", "    CHECK(bv_ones(&v) == ", ");", ASSAY_COUNTER_C,
-                    false, true},
-            {"    assert_equal 4, Rpn.new.evaluate('7 3 -')", "    assert_equal ",
-                    ", Rpn.new.evaluate('7 3 -')", ASSAY_COUNTER_SCRIPT, false, false},
-            {"    self.assertEqual(f(\"a\"), \"b\")", "    self.assertEqual(f(\"a\"), \"b", "\")",
-                    ASSAY_COUNTER_SCRIPT, false, false},
-            {"is \"$(f 'x')\" \"y z\" \"joins words\"", "is \"$(f 'x')\" \"y z",
-                    "\" \"joins words\"", ASSAY_COUNTER_SCRIPT, true, false},
-            {"is(fold(\"a b\", 5), \"a\", \"a name\");", "is(fold(\"a b\", 5), \"a",
-                    "\", \"a name\");", ASSAY_COUNTER_SCRIPT, true, false},
-            {"    (\"12.50\", 1250),", "    (\"12.50\", ", "),", ASSAY_COUNTER_SCRIPT, false,
-                    false},
-            {"    assert_eq!(parse(\"x\"), 'c' as u32);", "    assert_eq!(parse(\"x",
-                    "\"), 'c' as u32);", ASSAY_COUNTER_C, false, false},
-            {"3 4 = 7", "3 4 = ", "", ASSAY_COUNTER_DATA, false, false},
-            {"import os", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
-            {"    plan 11", NULL, NULL, ASSAY_COUNTER_SCRIPT, true, false},
-            {"    x = open(\"file\")", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
-            {"", NULL, NULL, ASSAY_COUNTER_DATA, false, false},
-            // What brings in other files: without them nothing would run.
-            {"#include \"check.h\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
-            {"\t\"github.com/x/go-cmp/cmp\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
-            {"\tmust \"example.com/must\"", NULL, NULL, ASSAY_COUNTER_C, false, false},
-            {"const assert = require('assert');", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
-            {"import { expect } from 'vitest';", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
-            {"require_relative \"test_helper_match\"", NULL, NULL, ASSAY_COUNTER_SCRIPT, false,
-                    false},
-            {"#[case(2, 3)]", NULL, NULL, ASSAY_COUNTER_C, false, false},
-            {"\t\"b\",", "\t\"b", "\",", ASSAY_COUNTER_C, false, false},
-            {"  assert.strictEqual(require('..').size(t), 4);",
-                    "  assert.strictEqual(require('..').size(t), ", ");", ASSAY_COUNTER_SCRIPT,
-                    true, false},
-            {"  assert.strictEqual(find(t, 'a/c').name, 'd');",
-                    "  assert.strictEqual(find(t, 'a/c').name, 'd", "');", ASSAY_COUNTER_SCRIPT,
-                    true, false},
-            {"  t.equal(find(t, 'a/c').name, 'd', 'finds it');",
-                    "  t.equal(find(t, 'a/c').name, 'd", "', 'finds it');", ASSAY_COUNTER_SCRIPT,
-                    true, false},
-            // A name of a file of data is no value, unless the code's result is compared with it.
-            {"    golden.check(\"none\", f(\"x\", 3))", "    golden.check(\"none\", f(\"x\", ",
-                    "))", ASSAY_COUNTER_SCRIPT, false, false},
-            {"    check_golden('none.sql')", NULL, NULL, ASSAY_COUNTER_SCRIPT, false, false},
-            {"    assert f(3) == \"none\"", "    assert f(3) == \"none", "\"", ASSAY_COUNTER_SCRIPT,
-                    false, true},
-            {"SELECT a FROM users", "SELECT a FROM users", "", ASSAY_COUNTER_PROSE, false, false},
-            {"<b>fat text</b>", "<b>fat text", "</b>", ASSAY_COUNTER_PROSE, false, false},
-            {"{", NULL, NULL, ASSAY_COUNTER_PROSE, false, false},
-            {"add_test(NAME a COMMAND b 3)", NULL, NULL, ASSAY_COUNTER_NONE, false, false},
-    };
-
     static const char *const golden[] = {"tests/golden/none.sql"};
     const struct assay_canary_source source = {.data = {golden, 1}};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(value_rows) / sizeof(value_rows[0]); i++) {
         struct assay_canary_bed bed = {.arena = new_arena(), .source = &source};
         bool sure = false;
         const char *out;
 
         bed.random = i;
-        print_message("%s\n", rows[i].line);
-        out = assay_counter_line(
-                &bed, assay_text_of(rows[i].line), rows[i].shape, rows[i].described, &sure);
-        if (rows[i].front == NULL) {
+        print_message("%s\n", value_rows[i].line);
+        out = assay_counter_line(&bed, assay_text_of(value_rows[i].line), value_rows[i].shape,
+                value_rows[i].described, &sure);
+        if (value_rows[i].front == NULL) {
             assert_null(out);
         } else {
-            const size_t front = strlen(rows[i].front), back = strlen(rows[i].back);
+            const size_t front = strlen(value_rows[i].front), back = strlen(value_rows[i].back);
 
             assert_non_null(out);
             print_message("    %s\n", out);
-            assert_string_not_equal(out, rows[i].line);
-            assert_memory_equal(out, rows[i].front, front);
+            assert_string_not_equal(out, value_rows[i].line);
+            assert_memory_equal(out, value_rows[i].front, front);
             assert_true(strlen(out) > front + back);
-            assert_string_equal(out + strlen(out) - back, rows[i].back);
-            assert_int_equal(sure, rows[i].sure);
+            assert_string_equal(out + strlen(out) - back, value_rows[i].back);
+            assert_int_equal(sure, value_rows[i].sure);
         }
         assay_arena_destroy(bed.arena);
     }

@@ -591,6 +591,36 @@ static void canaries_of_counter_runs_count(void **state)
     assay_arena_destroy(bench.arena);
 }
 
+// Where no counter-run is allowed, the run itself is all that speaks for the patch.
+static void evidence_without_counter_runs_is_weak(void **state)
+{
+    static const struct assay_canary canary = {.kind = ASSAY_CANARY_PASS, .id = "t.py::canary"};
+    struct assay_canary_plan plan = {.framework = "pytest", .items = &canary, .count = 1};
+    char report[4096];
+    const int code = write_report(report, sizeof(report), "passed", true);
+    const struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK,
+            .exit_code = code,
+            .report = {report, strlen(report)},
+            .canaries = &plan};
+    struct assay_instance instance = pytest_instance;
+    struct bench bench;
+
+    (void)state;
+    judge(&bench, &instance, &evidence);
+    assert_int_equal(bench.verdict.cause, ASSAY_CAUSE_OK);
+    assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_STRONG);
+    assay_arena_destroy(bench.arena);
+    plan.counter_silent = true;
+    judge(&bench, &instance, &evidence);
+    assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_WEAK);
+    assay_arena_destroy(bench.arena);
+    plan.counter_silent = false;
+    instance.no_canaries = true;
+    judge(&bench, &instance, &evidence);
+    assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_WEAK);
+    assay_arena_destroy(bench.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,6 +637,7 @@ int main(void)
             cmocka_unit_test(a_deaf_copy_speaks_against_nobody),
             cmocka_unit_test(unmoved_tests_are_tampered),
             cmocka_unit_test(canaries_of_counter_runs_count),
+            cmocka_unit_test(evidence_without_counter_runs_is_weak),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
