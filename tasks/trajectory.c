@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "tasks/trajectory.h"
+
+#include <string.h>
+
+static const char *const cause_names[ASSAY_EPISODE_CAUSES] = {
+        [ASSAY_EPISODE_RUNNING] = "running",
+        [ASSAY_EPISODE_SUBMITTED] = "submitted",
+        [ASSAY_EPISODE_STOPPED] = "stopped",
+        [ASSAY_EPISODE_TURN_LIMIT] = "turn_limit",
+        [ASSAY_EPISODE_TOKEN_LIMIT] = "token_limit",
+        [ASSAY_EPISODE_WALL_LIMIT] = "wall_limit",
+        [ASSAY_EPISODE_CPU_LIMIT] = "cpu_limit",
+        [ASSAY_EPISODE_MEMORY_LIMIT] = "memory_limit",
+        [ASSAY_EPISODE_BOX_OVER] = "box_over",
+        [ASSAY_EPISODE_ACTOR_FAILED] = "actor_failed",
+        [ASSAY_EPISODE_INFRA_ERROR] = "infra_error",
+};
+
+const char *assay_episode_cause_name(enum assay_episode_cause cause)
+{
+    return cause_names[cause];
+}
+
+bool assay_episode_cause_from_name(enum assay_episode_cause *out, const char *name)
+{
+    for (size_t i = 0; i < ASSAY_EPISODE_CAUSES; i++) {
+        if (strcmp(cause_names[i], name) != 0)
+            continue;
+        *out = (enum assay_episode_cause)i;
+        return true;
+    }
+    return false;
+}
