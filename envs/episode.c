@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "envs/episode_inner.h"
 
-#define ARENA_BYTES_MAX ((size_t)1 << 30) // a bound on all actions of an episode
+#define ARENA_BYTES_MAX ((size_t)1 << 30)        // a bound on all actions of an episode
 #define OBSERVATION_BYTES_MAX ((size_t)64 << 20) // of a tool's text before it is cut
 #define WALL_SLACK_MS UINT64_C(60000) // the box's own limit is a backstop behind the episode's
 
@@ -22,8 +21,7 @@ static const char *const litter[] = {"__pycache__", "*.pyc", ".pytest_cache", ".
 
 // --- reset ---------------------------------------------------------------------------------------
 
-static enum assay_status set_limits(
-        struct assay_episode_limits *limits, struct assay_error *err)
+static enum assay_status set_limits(struct assay_episode_limits *limits, struct assay_error *err)
 {
     if (limits->turns_max == 0)
         limits->turns_max = 100;
@@ -214,6 +212,23 @@ static enum assay_status keep_deed(
     return ASSAY_OK;
 }
 
+static bool copy_bytes(struct assay_bytes *bytes, struct assay_arena *arena)
+{
+    bytes->data = assay_arena_memdup(arena, bytes->data, bytes->len);
+    return bytes->data != NULL;
+}
+
+static enum assay_status keep_seen(
+        struct assay_episode *e, const struct assay_observation *seen, struct assay_error *err)
+{
+    struct assay_bytes *kept = &e->deeds[e->turns].seen;
+
+    *kept = (struct assay_bytes){seen->text.data, seen->text.len};
+    return copy_bytes(kept, e->arena)
+            ? ASSAY_OK
+            : assay_fail(err, ASSAY_ENOMEM, "an episode shows more than 1 GiB");
+}
+
 enum assay_status assay_episode_step(struct assay_episode *e, const struct assay_action *action,
         struct assay_observation *out, struct assay_error *err)
 {
@@ -232,7 +247,9 @@ enum assay_status assay_episode_step(struct assay_episode *e, const struct assay
             status = assay_tools_call(e, action, &seen, err);
         if (status == ASSAY_OK)
             status = cap(&seen, e->options.limits.observation_bytes_max, err);
-        e->deeds[e->turns++].digest = assay_hash64(seen.text.data, seen.text.len);
+        if (status == ASSAY_OK)
+            status = keep_seen(e, &seen, err);
+        e->turns++;
         look_at_limits(e);
     } else {
         assay_buf_adds(&seen.text, "Nothing was done: the episode's time is over.");
@@ -244,8 +261,7 @@ enum assay_status assay_episode_step(struct assay_episode *e, const struct assay
         return status;
     }
     seen.cause = e->cause;
-    seen.terminated =
-            e->cause == ASSAY_EPISODE_SUBMITTED || e->cause == ASSAY_EPISODE_STOPPED;
+    seen.terminated = e->cause == ASSAY_EPISODE_SUBMITTED || e->cause == ASSAY_EPISODE_STOPPED;
     seen.truncated = e->cause != ASSAY_EPISODE_RUNNING && !seen.terminated;
     *out = seen;
     return ASSAY_OK;
@@ -290,22 +306,22 @@ static enum assay_status fork_snapshot(
     for (; to->turns < from->turns; to->turns++) {
         const struct assay_deed *deed = &from->deeds[to->turns];
 
-        status = keep_deed(to,
-                &(struct assay_action){.tool = deed->tool, .arguments = deed->arguments}, err);
+        status = keep_deed(
+                to, &(struct assay_action){.tool = deed->tool, .arguments = deed->arguments}, err);
         if (status != ASSAY_OK)
             return status;
-        to->deeds[to->turns].digest = deed->digest;
+        to->deeds[to->turns].seen = deed->seen; // `from` may end first, and its arena with it
+        if (!copy_bytes(&to->deeds[to->turns].seen, to->arena))
+            return assay_fail(err, ASSAY_ENOMEM, "fork: out of memory");
     }
     to->cpu_us = from->cpu_us;
-    return assay_session_resume(
-            &to->session, to->place.sandbox, &to->plan, from->snapshot, err);
+    return assay_session_resume(&to->session, to->place.sandbox, &to->plan, from->snapshot, err);
 }
 
 static enum assay_status fork_again(struct assay_episode *to, const struct assay_episode *from,
         uint32_t turn, uint32_t *differs, struct assay_error *err)
 {
-    enum assay_status status =
-            assay_session_start(&to->session, to->place.sandbox, &to->plan, err);
+    enum assay_status status = assay_session_start(&to->session, to->place.sandbox, &to->plan, err);
 
     while (status == ASSAY_OK && to->turns < turn && to->cause == ASSAY_EPISODE_RUNNING) {
         const struct assay_deed *deed = &from->deeds[to->turns];
@@ -316,7 +332,7 @@ static enum assay_status fork_again(struct assay_episode *to, const struct assay
         if (status != ASSAY_OK)
             return status;
         assay_observation_release(&seen);
-        if (to->deeds[to->turns - 1].digest != deed->digest && *differs == 0)
+        if (!assay_observation_same(to->deeds[to->turns - 1].seen, deed->seen) && *differs == 0)
             *differs = to->turns;
     }
     return status;

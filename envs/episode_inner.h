@@ -26,7 +26,7 @@ struct assay_edit_undos {
 // An action that was done, for forks.
 struct assay_deed {
     const char *tool, *arguments; // in the arena; either may be NULL
-    uint64_t digest;               // of what it showed
+    struct assay_bytes seen;      // what it showed, in the arena
 };
 
 struct assay_episode {
@@ -42,7 +42,7 @@ struct assay_episode {
     bool shell_used;                 // a shell may keep what a snapshot does not
     struct assay_edit_undos undos;
     const char *const *test_argv; // of run_tests, in the arena; NULL: not needed yet
-    struct assay_deed *deeds; // [turns_max], in the arena
+    struct assay_deed *deeds;     // [turns_max], in the arena
     uint32_t turns;
     uint64_t start_ms, cpu_us;
     enum assay_episode_cause cause;

@@ -83,8 +83,8 @@ static uint64_t wall_of(const struct assay_episode *e, uint64_t wanted_ms)
 }
 
 // What becomes of the episode.
-static enum assay_status note_result(struct assay_episode *e,
-        const struct assay_command_result *result, struct assay_error *err)
+static enum assay_status note_result(
+        struct assay_episode *e, const struct assay_command_result *result, struct assay_error *err)
 {
     e->cpu_us += result->cpu_user_us + result->cpu_system_us;
     if (result->cause == ASSAY_BOX_CANCELLED)
@@ -126,8 +126,8 @@ enum assay_status assay_tool_command(struct assay_episode *e, struct assay_comma
     return status;
 }
 
-enum assay_status assay_tool_effect(struct assay_episode *e, const char *const *argv, bool *done,
-        struct assay_error *err)
+enum assay_status assay_tool_effect(
+        struct assay_episode *e, const char *const *argv, bool *done, struct assay_error *err)
 {
     const struct assay_command command = {
             .argv = argv, .wall_ms_max = wall_of(e, EFFECT_MS), .cancel = e->place.cancel};
@@ -144,10 +144,28 @@ enum assay_status assay_tool_effect(struct assay_episode *e, const char *const *
 
 // --- bash ----------------------------------------------------------------------------------------
 
+// A program in the repository's directory, whatever the session's is.
+static enum assay_status run_in_repository(struct assay_episode *e, struct assay_command *command,
+        struct assay_observation *out, struct assay_error *err)
+{
+    char *cwd = assay_arena_strdup(e->arena, assay_session_cwd(e->session));
+    enum assay_status status;
+
+    if (cwd == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "command: out of memory");
+    status = assay_session_set_cwd(e->session, e->place.recipe->workdir, err);
+    if (status == ASSAY_OK)
+        status = assay_tool_command(e, command, out, err);
+    if (status == ASSAY_OK)
+        status = assay_session_set_cwd(e->session, cwd, err);
+    return status;
+}
+
 enum assay_status assay_tool_bash(struct assay_episode *e, const struct assay_tool_value *values,
         struct assay_observation *out, struct assay_error *err)
 {
-    enum { COMMAND, TIMEOUT };
+    enum { COMMAND, TIMEOUT, APART };
+    const char *const argv[] = {"/bin/sh", "-c", values[COMMAND].text, NULL};
     struct assay_command command = {
             .line = values[COMMAND].text, .wall_ms_max = values[TIMEOUT].number * 1000};
 
@@ -156,6 +174,11 @@ enum assay_status assay_tool_bash(struct assay_episode *e, const struct assay_to
                 out, "the command is longer than 1 MiB: write a file and run that");
     if (command.line[strspn(command.line, " \t\r\n")] == '\0')
         return assay_observation_refuse(out, "the command is empty");
+    if (values[APART].flag) {
+        command.line = NULL;
+        command.argv = argv;
+        return run_in_repository(e, &command, out, err);
+    }
     return assay_tool_command(e, &command, out, err);
 }
 
@@ -191,8 +214,7 @@ static const char *const *visible_command(struct assay_episode *e)
 
     if (argv == NULL)
         return NULL;
-    if (text.len > 0 &&
-            assay_patch_parse(&patch, text.data, text.len, e->arena, NULL) != ASSAY_OK)
+    if (text.len > 0 && assay_patch_parse(&patch, text.data, text.len, e->arena, NULL) != ASSAY_OK)
         patch = NULL;
     for (size_t i = 0; i < cmd->count; i++)
         if (!is_hidden(patch, cmd->items[i]))
@@ -207,18 +229,11 @@ enum assay_status assay_tool_run_tests(struct assay_episode *e,
 {
     const char *const *argv = visible_command(e);
     struct assay_command command = {.argv = argv, .wall_ms_max = e->place.instance->limits.wall_ms};
-    char *cwd = assay_arena_strdup(e->arena, assay_session_cwd(e->session));
-    enum assay_status status;
 
     (void)values;
-    if (argv == NULL || cwd == NULL)
+    if (argv == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "run_tests: out of memory");
-    status = assay_session_set_cwd(e->session, e->place.recipe->workdir, err);
-    if (status == ASSAY_OK)
-        status = assay_tool_command(e, &command, out, err);
-    if (status == ASSAY_OK)
-        status = assay_session_set_cwd(e->session, cwd, err);
-    return status;
+    return run_in_repository(e, &command, out, err);
 }
 
 // --- think and submit ----------------------------------------------------------------------------

@@ -172,8 +172,8 @@ static bool matches_loosely(const char *text, const char *end, const char *old)
 }
 
 // Nothing matched: what might have been meant.
-static enum assay_status refuse_missing(
-        struct assay_observation *out, const char *path, const struct assay_buf *bytes, const char *old)
+static enum assay_status refuse_missing(struct assay_observation *out, const char *path,
+        const struct assay_buf *bytes, const char *old)
 {
     const char *end = bytes->data + bytes->len;
     size_t line = 1;
@@ -230,8 +230,8 @@ static enum assay_status replace_in(struct assay_episode *e, const char *path,
     enum assay_status status;
 
     for (const char *place = first; place != NULL; count++)
-        place = memmem(place + old->len,
-                (size_t)(bytes->data + bytes->len - place) - old->len, old->data, old->len);
+        place = memmem(place + old->len, (size_t)(bytes->data + bytes->len - place) - old->len,
+                old->data, old->len);
     if (count == 0)
         return refuse_missing(out, path, bytes, old->data);
     if (count > 1)
@@ -250,9 +250,8 @@ static enum assay_status replace_in(struct assay_episode *e, const char *path,
     return status;
 }
 
-static enum assay_status str_replace(struct assay_episode *e,
-        const struct assay_tool_value *values, struct assay_observation *out,
-        struct assay_error *err)
+static enum assay_status str_replace(struct assay_episode *e, const struct assay_tool_value *values,
+        struct assay_observation *out, struct assay_error *err)
 {
     const char *path = values[PATH].text;
     const char *new_text = values[NEW_STR].given ? values[NEW_STR].text : "";
@@ -273,9 +272,8 @@ static enum assay_status str_replace(struct assay_episode *e,
     if (status == ASSAY_OK && !refused) {
         add_as_file(&old, values[OLD_STR].text, has_crlf(&bytes));
         add_as_file(&new, new_text, has_crlf(&bytes));
-        status = old.failed || new.failed
-                ? assay_fail(err, ASSAY_ENOMEM, "edit: out of memory")
-                : replace_in(e, path, &bytes, &old, &new, out, err);
+        status = old.failed || new.failed ? assay_fail(err, ASSAY_ENOMEM, "edit: out of memory")
+                                          : replace_in(e, path, &bytes, &old, &new, out, err);
     }
     assay_buf_free(&bytes);
     assay_buf_free(&old);
@@ -418,8 +416,7 @@ enum assay_status assay_tool_edit(struct assay_episode *e, const struct assay_to
     if (strcmp(command, "undo_edit") == 0)
         return undo_edit(e, values, out, err);
     {
-        const struct assay_tool_value view[] = {
-                values[PATH], values[START_LINE], values[END_LINE]};
+        const struct assay_tool_value view[] = {values[PATH], values[START_LINE], values[END_LINE]};
 
         return assay_tool_view(e, view, out, err);
     }

@@ -72,7 +72,8 @@ enum assay_status assay_tool_read(struct assay_episode *e, const char *path,
         return status == ASSAY_OK ? ASSAY_OK : assay_fail(err, status, "%s", trouble.message);
     }
     if (assay_tool_is_binary(bytes->data, bytes->len))
-        return assay_observation_refuse(out, "%.300s is no text: it has %zu bytes", path, bytes->len);
+        return assay_observation_refuse(
+                out, "%.300s is no text: it has %zu bytes", path, bytes->len);
     *refused = false;
     return ASSAY_OK;
 }
@@ -213,8 +214,8 @@ static enum assay_status view_lines(const char *path, const struct assay_buf *by
         return assay_observation_refuse(
                 out, "%.300s has %zu lines: there is no line %zu", path, count, first);
     if (end->given && end->number < first)
-        return assay_observation_refuse(out, "end_line %" PRIu64 " stands before start_line %zu",
-                end->number, first);
+        return assay_observation_refuse(
+                out, "end_line %" PRIu64 " stands before start_line %zu", end->number, first);
     assay_tool_number_lines(&out->text, bytes->data, bytes->len, first, last);
     if (first > 1 || last < count)
         assay_buf_addf(&out->text, "[lines %zu to %zu of %zu]\n", first, last, count);

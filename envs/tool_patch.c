@@ -33,8 +33,8 @@ static enum assay_status check_way(
     struct assay_file_info info = {0};
 
     for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        const char *way = assay_arena_printf(p->arena, "%s/%.*s", p->e->place.recipe->workdir,
-                (int)(slash - path), path);
+        const char *way = assay_arena_printf(
+                p->arena, "%s/%.*s", p->e->place.recipe->workdir, (int)(slash - path), path);
         enum assay_status status;
 
         if (way == NULL)
@@ -125,8 +125,8 @@ static enum assay_status list_names(void *user, const char *path, struct assay_a
 
 // --- writing -------------------------------------------------------------------------------------
 
-static enum assay_status do_effect(struct patching *p, const char *const *argv, const char *path,
-        struct assay_error *err)
+static enum assay_status do_effect(
+        struct patching *p, const char *const *argv, const char *path, struct assay_error *err)
 {
     bool done = false;
     enum assay_status status = assay_tool_effect(p->e, argv, &done, err);
@@ -141,8 +141,7 @@ static enum assay_status write_regular(struct patching *p, const struct assay_ed
 {
     const struct assay_write_options options = {
             .mode = edit->executable ? 0755 : 0644, .parents = true};
-    const char *const argv[] = {
-            "/bin/chmod", edit->executable ? "755" : "644", "--", place, NULL};
+    const char *const argv[] = {"/bin/chmod", edit->executable ? "755" : "644", "--", place, NULL};
     struct assay_file_info info = {0};
     enum assay_status status = assay_session_write(
             p->e->session, place, edit->content.data, edit->content.len, &options, err);
@@ -205,14 +204,14 @@ static void describe(struct assay_observation *out, const struct assay_edits *ed
 {
     assay_buf_addf(&out->text, "Applied; %zu files changed:\n", edits->count);
     for (size_t i = 0; i < edits->count && i < PATHS_SHOWN; i++)
-        assay_buf_addf(&out->text, "%s %s\n",
-                edits->items[i].kind == ASSAY_FILE_NONE ? "D" : "M", edits->items[i].path);
+        assay_buf_addf(&out->text, "%s %s\n", edits->items[i].kind == ASSAY_FILE_NONE ? "D" : "M",
+                edits->items[i].path);
     if (edits->count > PATHS_SHOWN)
         assay_buf_addf(&out->text, "[and %zu more]\n", edits->count - PATHS_SHOWN);
 }
 
-static enum assay_status apply(
-        struct patching *p, const char *text, struct assay_observation *out, struct assay_error *err)
+static enum assay_status apply(struct patching *p, const char *text, struct assay_observation *out,
+        struct assay_error *err)
 {
     const struct assay_apply_options options = {.mode = ASSAY_APPLY_TOLERANT, .list = list_names};
     struct assay_patch *patch = NULL;

@@ -11,12 +11,12 @@
 
 #define MATCH_STEPS_MAX 1000000
 #define MATCH_HEAP_KIB_MAX 65536
-#define ENTRIES_MAX 200000          // names looked at
+#define ENTRIES_MAX 200000 // names looked at
 #define FILE_BYTES_MAX ((size_t)4 << 20)
 #define TOTAL_BYTES_MAX ((uint64_t)512 << 20)
-#define SHOWN_MAX 200               // matches that are printed
-#define LINE_BYTES_MAX 300          // of a line that is printed
-#define DIRECTORY_COUNT_MAX 20000   // entries of one directory
+#define SHOWN_MAX 200             // matches that are printed
+#define LINE_BYTES_MAX 300        // of a line that is printed
+#define DIRECTORY_COUNT_MAX 20000 // entries of one directory
 #define DEPTH_MAX 64
 #define ARENA_BYTES ((size_t)256 << 20)
 
@@ -46,8 +46,7 @@ static bool compile(struct search *s, const char *pattern, bool ignore_case)
     int code = 0;
     PCRE2_SIZE at = 0;
 
-    s->code = pcre2_compile(
-            (PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &at, NULL);
+    s->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &at, NULL);
     if (s->code == NULL) {
         PCRE2_UCHAR words[256];
 

@@ -24,10 +24,13 @@ static const struct assay_tool tools[] = {
                 {{"command", ASSAY_TOOL_TEXT, true, "the command line, for bash", NULL},
                         {"timeout_s", ASSAY_TOOL_NUMBER, false,
                                 "seconds after which it is killed; at most the episode's limit",
+                                NULL},
+                        {"apart", ASSAY_TOOL_FLAG, false,
+                                "in a process of its own, in the repository's directory, by sh: "
+                                "nothing of it carries over",
                                 NULL}},
                 assay_tool_bash},
-        {"view",
-                "Show a text file with line numbers, or what is in a directory, two levels deep.",
+        {"view", "Show a text file with line numbers, or what is in a directory, two levels deep.",
                 {{"path", ASSAY_TOOL_TEXT, true, "file or directory", NULL},
                         {"start_line", ASSAY_TOOL_NUMBER, false, "first line, from 1", NULL},
                         {"end_line", ASSAY_TOOL_NUMBER, false, "last line; absent: to the end",
@@ -196,7 +199,8 @@ static void refuse_tool(struct assay_observation *out, const char *name)
                 "episode",
                 names);
     else
-        (void)assay_observation_refuse(out, "there is no tool '%.100s'; there are: %s", name, names);
+        (void)assay_observation_refuse(
+                out, "there is no tool '%.100s'; there are: %s", name, names);
 }
 
 // Words of the choices, or of the parameters, for a message.
@@ -258,8 +262,8 @@ static bool read_value(struct assay_tool_value *value, const struct assay_tool *
         break;
     case ASSAY_TOOL_NUMBER:
         if (!read_number(&value->number, json))
-            (void)assay_observation_refuse(out, "%s: '%s' must be a whole number, 0 or more",
-                    tool->name, parameter->name);
+            (void)assay_observation_refuse(
+                    out, "%s: '%s' must be a whole number, 0 or more", tool->name, parameter->name);
         break;
     case ASSAY_TOOL_FLAG:
         if (!read_flag(&value->flag, json))
@@ -321,8 +325,8 @@ static bool read_values(struct assay_tool_value *values, const struct assay_tool
     return true;
 }
 
-enum assay_status assay_tools_call(struct assay_episode *episode,
-        const struct assay_action *action, struct assay_observation *out, struct assay_error *err)
+enum assay_status assay_tools_call(struct assay_episode *episode, const struct assay_action *action,
+        struct assay_observation *out, struct assay_error *err)
 {
     const struct assay_json_limits limits = {ASSAY_TOOL_ARGUMENTS_BYTES_MAX, DEPTH_MAX};
     const struct assay_tool *tool = action->tool != NULL ? assay_tool_find(action->tool) : NULL;

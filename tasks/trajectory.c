@@ -32,3 +32,40 @@ bool assay_episode_cause_from_name(enum assay_episode_cause *out, const char *na
     }
     return false;
 }
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+// Where the decimal fraction that begins at `at` ends; `at` itself where none does.
+static size_t skip_fraction(struct assay_bytes text, size_t at)
+{
+    size_t end = at;
+
+    while (end < text.len && is_digit(text.data[end]))
+        end++;
+    if (end == at || end + 1 >= text.len || text.data[end] != '.' || !is_digit(text.data[end + 1]))
+        return at;
+    end++;
+    while (end < text.len && is_digit(text.data[end]))
+        end++;
+    return end;
+}
+
+bool assay_observation_same(struct assay_bytes a, struct assay_bytes b)
+{
+    size_t i = 0, k = 0;
+
+    while (i < a.len && k < b.len) {
+        const size_t after_i = skip_fraction(a, i), after_k = skip_fraction(b, k);
+
+        if (after_i != i && after_k != k) {
+            i = after_i;
+            k = after_k;
+        } else if (a.data[i++] != b.data[k++]) {
+            return false;
+        }
+    }
+    return i == a.len && k == b.len;
+}

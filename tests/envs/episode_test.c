@@ -114,8 +114,11 @@ static void commands_carry_their_state_and_nothing_runs_on(void **state)
     bash(&s, "cd lib && export A=1 && B=2 && f() { echo f$1; }", "[no output; exit code 0]\n");
     bash(&s, "pwd; echo $A$B; f 3", "/testbed/lib\n12\nf3\n");
     bash(&s, "false", "[exit code 1]\n");
-    bash(&s, "printf x; exit 3", "x\n[exit code 3]\n[the shell has ended; the next command gets a new "
-                                 "one]\n");
+    act(&s, "bash", "{\"command\": \"pwd; cd tests; A=7; export A\", \"apart\": true}", "/testbed\n");
+    bash(&s, "pwd; echo $A$B", "/testbed/lib\n12\n");
+    bash(&s, "printf x; exit 3",
+            "x\n[exit code 3]\n[the shell has ended; the next command gets a new "
+            "one]\n");
     bash(&s, "pwd; echo $A$B", "/testbed/lib\n1\n");
     bash(&s, "sleep 100 & echo started", "started\n[what it had left running was killed]\n");
     bash(&s, "pgrep sleep", "[exit code 1]\n");
@@ -143,7 +146,8 @@ static void files_are_viewed_and_searched(void **state)
     act(&s, "view", "{\"path\": \"lib/code.py\"}", "     1\tcode\n");
     act(&s, "view", "{\"path\": \"lib/numbers.txt\", \"start_line\": 299}",
             "   299\t299\n   300\t300\n[lines 299 to 300 of 300]\n");
-    act(&s, "view", "{\"path\": \"/testbed/lib/numbers.txt\", \"start_line\": \"2\", \"end_line\": 2}",
+    act(&s, "view",
+            "{\"path\": \"/testbed/lib/numbers.txt\", \"start_line\": \"2\", \"end_line\": 2}",
             "     2\t2\n[lines 2 to 2 of 300]\n");
     act(&s, "view", "{\"path\": \"lib/numbers.txt\", \"start_line\": 301}",
             "Error: lib/numbers.txt has 300 lines: there is no line 301");
@@ -166,7 +170,8 @@ static void files_are_viewed_and_searched(void **state)
     act(&s, "search", "{\"pattern\": \"f(\"}", "~Error: the pattern is no regular expression");
     act(&s, "search", "{\"pattern\": \"x\", \"path\": \"nosuch\"}",
             "Error: nosuch: no such file or directory");
-    bash(&s, "/usr/bin/python3 -c 'print(\"a\" * 100000 + \"!\")' > long", "[no output; exit code 0]\n");
+    bash(&s, "/usr/bin/python3 -c 'print(\"a\" * 100000 + \"!\")' > long",
+            "[no output; exit code 0]\n");
     act(&s, "search", "{\"pattern\": \"^(a+)+$\", \"path\": \"long\"}",
             "~not everything was searched: the pattern takes too long");
     assay_episode_close(s.episode);
@@ -212,7 +217,8 @@ static void edits_want_one_place_and_can_be_taken_back(void **state)
             "\"new_str\": \"c\\nd\\n\"}",
             "~     1\tc\n     2\td\n");
     bash(&s, "od -c crlf.txt | head -1", "~c  \\r  \\n   d  \\r  \\n   b   2");
-    act(&s, "edit", "{\"command\": \"create\", \"path\": \"new/a.txt\", \"file_text\": \"1\\n2\\n\"}",
+    act(&s, "edit",
+            "{\"command\": \"create\", \"path\": \"new/a.txt\", \"file_text\": \"1\\n2\\n\"}",
             "Created new/a.txt (2 lines).\n");
     act(&s, "edit", "{\"command\": \"create\", \"path\": \"new/a.txt\", \"file_text\": \"3\\n\"}",
             "Replaced new/a.txt (1 lines).\n");
@@ -264,14 +270,15 @@ static void what_makes_no_sense_is_answered(void **state)
     struct scene s;
 
     scene_make(&s, *state, usual);
-    act(&s, NULL, NULL, "~Error: your message called no tool. Every message must call one of: bash, ");
+    act(&s, NULL, NULL,
+            "~Error: your message called no tool. Every message must call one of: bash, ");
     act(&s, "run", "{}", "~Error: there is no tool 'run'; there are: bash, view, ");
     act(&s, "bash", "{\"command\": ", "~Error: the arguments of bash are no valid JSON (");
     act(&s, "bash", "[1]", "Error: the arguments of bash must be one JSON object");
     act(&s, "bash", "{}", "Error: bash needs the argument 'command'");
     act(&s, "bash", "", "Error: bash needs the argument 'command'");
     act(&s, "bash", "{\"cmd\": \"ls\"}",
-            "Error: bash has no argument 'cmd'; it has: command, timeout_s");
+            "Error: bash has no argument 'cmd'; it has: command, timeout_s, apart");
     act(&s, "bash", "{\"command\": 1}", "Error: bash: 'command' must be a string");
     act(&s, "bash", "{\"command\": \"ls\", \"timeout_s\": -1}",
             "Error: bash: 'timeout_s' must be a whole number, 0 or more");
@@ -319,7 +326,8 @@ static void nothing_of_tests_or_gold_is_in_the_box(void **state)
             "2>/dev/null; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/mounts 2>/dev/null | "
             "grep -ca $m; find / -name 'hidden.sh' 2>/dev/null; true",
             "0\n");
-    bash(&s, "env | grep -c hidden; ls /assay /run/assay 2>&1 | grep -vc 'cannot access'; true", "0\n0\n");
+    bash(&s, "env | grep -c hidden; ls /assay /run/assay 2>&1 | grep -vc 'cannot access'; true",
+            "0\n0\n");
     assay_episode_close(s.episode);
 }
 
@@ -328,8 +336,8 @@ static void what_is_too_long_keeps_head_and_tail(void **state)
     struct scene s;
     struct assay_observation seen;
 
-    scene_make(&s, *state,
-            (struct assay_episode_options){.limits = {.observation_bytes_max = 1000}});
+    scene_make(
+            &s, *state, (struct assay_episode_options){.limits = {.observation_bytes_max = 1000}});
     step(&s, s.episode, "bash", "{\"command\": \"seq 1 100000\"}", &seen);
     assert_true(seen.text.len < 1300);
     check(&seen, "~1\n2\n3\n", false);
@@ -428,8 +436,9 @@ static void the_tree_becomes_a_patch_however_the_episode_ended(void **state)
 }
 
 static const struct assay_action deeds[] = {
-        {"bash", "{\"command\": \"cd lib; X=1; export Y=2; f() { echo $1 >> code.py; }; echo /tmp/* > "
-                 "/tmp/a\"}"},
+        {"bash",
+                "{\"command\": \"cd lib; X=1; export Y=2; f() { echo $1 >> code.py; }; echo /tmp/* > "
+                "/tmp/a\"}"},
         {"edit", "{\"command\": \"create\", \"path\": \"new.py\", \"file_text\": \"1\\n\"}"},
         {"bash", "{\"command\": \"f 3; cat code.py /tmp/a; pwd; echo $X$Y\"}"},
         {"edit", "{\"command\": \"undo_edit\", \"path\": \"new.py\"}"},
@@ -437,7 +446,8 @@ static const struct assay_action deeds[] = {
 };
 #define DEEDS (sizeof(deeds) / sizeof(deeds[0]))
 
-static void go_on(struct scene *s, struct assay_episode *episode, size_t from, struct assay_buf *text)
+static void go_on(
+        struct scene *s, struct assay_episode *episode, size_t from, struct assay_buf *text)
 {
     struct assay_observation seen;
 
