@@ -50,6 +50,14 @@ void assay_depot_ids(const struct assay_depot *depot, uid_t *uid, gid_t *gid);
 // with the path; a link that dangles inside the tree is kept.
 ASSAY_MUST_USE enum assay_status assay_depot_add_dir(struct assay_depot *depot, const char *dir,
         const struct assay_strings *ignore, char hash[65], struct assay_error *err);
+// A tree of these files; their folders are made.
+struct assay_depot_file {
+    const char *path; // plain, relative
+    struct assay_bytes content;
+    bool executable;
+};
+ASSAY_MUST_USE enum assay_status assay_depot_add_files(struct assay_depot *depot,
+        const struct assay_depot_file *files, size_t count, char hash[65], struct assay_error *err);
 // A commit (or tag, or branch; NULL: HEAD) of a git repository, without history
 // and without filters. `where`: a bare or normal repository, a tarball of one, a
 // tarball of the plain tree at that commit, or a URL, which is cloned once and

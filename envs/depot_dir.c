@@ -112,3 +112,18 @@ enum assay_status assay_depot_add_dir(struct assay_depot *depot, const char *dir
     close(dir_fd);
     return status;
 }
+
+enum assay_status assay_depot_add_files(struct assay_depot *depot,
+        const struct assay_depot_file *files, size_t count, char hash[65], struct assay_error *err)
+{
+    struct assay_tree_builder builder = {0};
+    enum assay_status status = assay_tree_begin(&builder, depot, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        status = assay_tree_add_bytes(&builder, files[i].path, files[i].executable,
+                files[i].content.data, files[i].content.len, err);
+    if (status == ASSAY_OK)
+        status = assay_tree_commit(&builder, hash, err);
+    assay_tree_end(&builder);
+    return status;
+}

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -15,6 +17,7 @@
 #include "tasks/patch.h"
 
 #define TEST_ARENA_BYTES_MAX ((size_t)1 << 30)
+#define TICK_NS (10L * 1000 * 1000) // the longest that kernels are built with
 
 // What the making of one workspace shares.
 struct making {
@@ -428,6 +431,36 @@ static enum assay_status write_model_anew(struct assay_workspace *workspace,
             depot, workspace->model_edits, workspace->scratch, name, workspace->model_path, err);
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+// Files of one tick of the kernel's clock are of one age, and whether the model's and those laid
+// behind them are would be chance: what differs by chance tells one run from another.
+static void pass_tick(const struct assay_workspace *workspace)
+{
+    const struct timespec moment = {.tv_nsec = TICK_NS / 8};
+    const struct assay_edits *edits = workspace->model_edits;
+    struct timespec now = {0};
+    char path[PATH_MAX];
+    struct stat st;
+    size_t last = workspace->model_path != NULL ? edits->count : 0;
+
+    while (last > 0 && edits->items[last - 1].kind == ASSAY_FILE_NONE)
+        last--;
+    if (last == 0 ||
+            snprintf(path, sizeof(path), "%s/%s", workspace->model_path,
+                    edits->items[last - 1].path) >= (int)sizeof(path) ||
+            lstat(path, &st) != 0)
+        return;
+    for (unsigned i = 0; i < 16; i++) {
+        if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0 || is_later(&now, &st.st_ctim))
+            return;
+        nanosleep(&moment, NULL);
+    }
+}
+
 enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
         struct assay_depot *depot, const struct assay_edits *edits, struct assay_error *err)
 {
@@ -442,6 +475,7 @@ enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
     status = write_model_anew(workspace, depot, number, err);
     if (status != ASSAY_OK)
         return status;
+    pass_tick(workspace);
     snprintf(name, sizeof(name), "planted-%u", number);
     status = write_layer(depot, edits, workspace->scratch, name, workspace->paths[PLANTED], err);
     if (status != ASSAY_OK)

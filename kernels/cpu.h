@@ -41,6 +41,10 @@ struct cpu_gemm {
 // With the stream's threads and scratch.
 void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *gemm);
 
+// The same bits for 1 to FEW_ROWS_MAX rows and a_col = b_col = 1, made for reading B once.
+enum { FEW_ROWS_MAX = 16 };
+void CPU(gemm_few)(struct assay_stream *stream, const struct cpu_gemm *gemm);
+
 // Inside a task, on memory of its own: `strip` has gemm_strip_floats() floats, `packed`
 // gemm_packed_floats(M, K). gemm_serial is gemm_pack (which reads A, M and K only) and then
 // gemm_packed (which reads A there).

@@ -7,14 +7,15 @@
 
 #include "kernels/cpu.h"
 #include "kernels/cpu_simd.h"
+#include "kernels/cpu_transpose.h"
 
-// TW: rows and columns of one transposing step. NV registers of 16 columns make a strip of NR.
+// NV registers of 16 columns make a strip of NR.
 #if defined(__AVX512F__)
-enum { MR = 12, NV = 2, TW = 16 };
+enum { MR = 12, NV = 2 };
 #elif defined(__AVX2__)
-enum { MR = 6, NV = 1, TW = 8 };
+enum { MR = 6, NV = 1 };
 #else
-enum { MR = 4, NV = 1, TW = 4 };
+enum { MR = 4, NV = 1 };
 #endif
 enum {
     NR = NV * SIMD_LANES,
@@ -36,87 +37,17 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-// --- transposing: to[j * stride + i] = rows[i][j] ---
-
-#if defined(__AVX512F__)
-SIMD __m512 pairs_low(__m512 a, __m512 b)
-{
-    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
-}
-SIMD __m512 pairs_high(__m512 a, __m512 b)
-{
-    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
-}
-
-// In groups of 4 rows: u[4 g + j] holds columns j, j + 4, j + 8, j + 12 of rows 4 g ..; then the
-// 128-bit quarters of the four groups change places.
+// to[j * stride + i] = rows[i][at + j]. In rising order: a panel's steps overlap, and the next one
+// writes over the surplus lanes.
 SIMD void transpose(float *to, size_t stride, const float *const rows[TW], size_t at)
 {
-    __m512 u[16];
+    vt columns[TW];
 
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++) {
-        const __m512 r0 = _mm512_loadu_ps(rows[4 * g] + at),
-                     r1 = _mm512_loadu_ps(rows[4 * g + 1] + at);
-        const __m512 r2 = _mm512_loadu_ps(rows[4 * g + 2] + at),
-                     r3 = _mm512_loadu_ps(rows[4 * g + 3] + at);
-        const __m512 t0 = _mm512_unpacklo_ps(r0, r1), t1 = _mm512_unpackhi_ps(r0, r1);
-        const __m512 t2 = _mm512_unpacklo_ps(r2, r3), t3 = _mm512_unpackhi_ps(r2, r3);
-
-        u[4 * g] = pairs_low(t0, t2);
-        u[4 * g + 1] = pairs_high(t0, t2);
-        u[4 * g + 2] = pairs_low(t1, t3);
-        u[4 * g + 3] = pairs_high(t1, t3);
-    }
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
-        const __m512 a = _mm512_shuffle_f32x4(u[j], u[4 + j], 0x88); // quarters 0, 2 of both
-        const __m512 b = _mm512_shuffle_f32x4(u[j], u[4 + j], 0xdd); // quarters 1, 3
-        const __m512 c = _mm512_shuffle_f32x4(u[8 + j], u[12 + j], 0x88);
-        const __m512 d = _mm512_shuffle_f32x4(u[8 + j], u[12 + j], 0xdd);
-
-        u[j] = _mm512_shuffle_f32x4(a, c, 0x88);
-        u[8 + j] = _mm512_shuffle_f32x4(a, c, 0xdd);
-        u[4 + j] = _mm512_shuffle_f32x4(b, d, 0x88);
-        u[12 + j] = _mm512_shuffle_f32x4(b, d, 0xdd);
-    }
-    // In rising order: a panel's steps overlap, and the next one writes over the surplus lanes.
+    vt_columns(columns, rows, at);
 #pragma GCC unroll 16
-    for (size_t j = 0; j < 16; j++)
-        _mm512_storeu_ps(to + j * stride, u[j]);
-}
-#elif defined(__AVX2__)
-SIMD void transpose(float *to, size_t stride, const float *const rows[TW], size_t at)
-{
-    __m256 u[8];
-
-#pragma GCC unroll 2
-    for (int g = 0; g < 2; g++) {
-        const __m256 r0 = _mm256_loadu_ps(rows[4 * g] + at),
-                     r1 = _mm256_loadu_ps(rows[4 * g + 1] + at);
-        const __m256 r2 = _mm256_loadu_ps(rows[4 * g + 2] + at),
-                     r3 = _mm256_loadu_ps(rows[4 * g + 3] + at);
-        const __m256 t0 = _mm256_unpacklo_ps(r0, r1), t1 = _mm256_unpackhi_ps(r0, r1);
-        const __m256 t2 = _mm256_unpacklo_ps(r2, r3), t3 = _mm256_unpackhi_ps(r2, r3);
-
-        u[4 * g] = _mm256_shuffle_ps(t0, t2, 0x44);
-        u[4 * g + 1] = _mm256_shuffle_ps(t0, t2, 0xee);
-        u[4 * g + 2] = _mm256_shuffle_ps(t1, t3, 0x44);
-        u[4 * g + 3] = _mm256_shuffle_ps(t1, t3, 0xee);
-    }
-    for (size_t j = 0; j < 4; j++)
-        _mm256_storeu_ps(to + j * stride, _mm256_permute2f128_ps(u[j], u[4 + j], 0x20));
-    for (size_t j = 0; j < 4; j++)
-        _mm256_storeu_ps(to + (4 + j) * stride, _mm256_permute2f128_ps(u[j], u[4 + j], 0x31));
-}
-#else
-SIMD void transpose(float *to, size_t stride, const float *const rows[TW], size_t at)
-{
     for (size_t j = 0; j < TW; j++)
-        for (size_t i = 0; i < TW; i++)
-            to[j * stride + i] = rows[i][at + j];
+        vt_store(to + j * stride, columns[j]);
 }
-#endif
 
 // to[k * stride + i] = from[i * row + k] for i < count (<= TW), k < depth. Rows that do not exist
 // repeat the last one: their results are never stored. Meanwhile what lies `ahead` floats further
@@ -170,8 +101,8 @@ SIMD void pack_many(float *to, size_t apart, const size_t width, const float *fr
 static void pack_strips(
         float *to, const struct cpu_gemm *g, size_t n, size_t count, size_t k, size_t depth)
 {
-    // The next block of these rows, or the first one of the next strip.
-    const size_t ahead = k + GEMM_K_BLOCK < g->K ? GEMM_K_BLOCK : NR * g->b_row - k;
+    // The same terms of the next strip.
+    const size_t ahead = NR * g->b_row;
 
     if (g->b_col != 1) {
         pack_many(to, STRIP_FLOATS, NR, g->b + n + k * g->b_col, g->b_col, count, depth);

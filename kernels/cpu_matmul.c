@@ -61,7 +61,10 @@ CPU_OP(matmul_forward, matmul)
     const struct cpu_gemm gemm =
             forward(args->x, args->w, args->y, 0, args->M, args->N, args->K, args->accumulate);
 
-    CPU(gemm)(stream, &gemm);
+    if (args->M > 0 && args->M <= FEW_ROWS_MAX && args->K > 0)
+        CPU(gemm_few)(stream, &gemm);
+    else
+        CPU(gemm)(stream, &gemm);
 }
 
 CPU_OP(matmul_backward_input, matmul)

@@ -18,7 +18,7 @@ struct assay_span;
 enum assay_loss_weight {
     ASSAY_LOSS_WEIGHT_ONE,      // 1: reinforce, rloo, sft
     ASSAY_LOSS_WEIGHT_RATIO,    // r: importance sampling, ppo, grpo
-    ASSAY_LOSS_WEIGHT_CAPPED,   // min(r, cap): cispo
+    ASSAY_LOSS_WEIGHT_CAPPED,   // max(floor, min(r, cap)): cispo
     ASSAY_LOSS_WEIGHT_SEQUENCE, // exp(mean over the span's sampled tokens of l - l0), for all of
                                 // them: gspo
 };
@@ -48,14 +48,17 @@ struct assay_loss_kind {
     // applied.
     bool masked;
     double clip_low, clip_high, clip_dual;
-    double cap; // > 0; of WEIGHT_CAPPED
+    double cap;   // > 0; of WEIGHT_CAPPED
+    double floor; // 0 <= floor <= cap; of WEIGHT_CAPPED: w = max(floor, min(r, cap))
 };
 
 // Sums over the sampled tokens of the call, added to what is there. Divide by token_count for
 // means.
 struct assay_loss_metrics {
     double token_count;
-    double loss; // L of this call, KL included (near 0 by construction: not a measure of progress)
+    // L of this call, KL and (where entropy is given) bonus included; near 0 by construction: not a
+    // measure of progress.
+    double loss;
     double ratio_sum, ratio_max,
             logp_diff_max;                   // max |l - l0|: 0 right after sampling, by promise 5
     double capped_positive, capped_negative; // tokens with r > cap, by sign of A
@@ -74,7 +77,7 @@ struct assay_loss_args {
     struct assay_loss_metrics *metrics; // [1] +=
     const void *logp, *logp_old;        // [T] S, nats
     const void *logp_ref;               // [T] S; NULL without KL
-    const void *entropy;                // [T] S or NULL; metrics only
+    const void *entropy;                // [T] S or NULL; for metrics
     const void *advantage;              // [B] S, one a span
     const uint8_t *mask;                // [T] 1: the policy sampled this token
     const struct assay_span *spans;     // [B]; a trajectory is one span, whole

@@ -79,7 +79,9 @@ static double weigh(const struct assay_loss_kind *kind, double ratio, double seq
     case ASSAY_LOSS_WEIGHT_RATIO:
         return ratio;
     case ASSAY_LOSS_WEIGHT_CAPPED:
-        return ratio > kind->cap ? kind->cap : ratio;
+        if (ratio > kind->cap)
+            return kind->cap;
+        return ratio < kind->floor ? kind->floor : ratio;
     case ASSAY_LOSS_WEIGHT_SEQUENCE:
         return sequence_ratio;
     }
@@ -155,6 +157,8 @@ static void token(const struct assay_loss_args *args, const struct trajectory *t
     ((real *)args->dlogp)[t] = (real)(gradient / trajectory->n);
     if (args->dentropy != NULL)
         ((real *)args->dentropy)[t] = (real)(-args->entropy_coef / trajectory->n);
+    if (args->dentropy != NULL && args->entropy != NULL)
+        loss -= args->entropy_coef * at(args->entropy, t);
     metrics->loss += loss / trajectory->n;
     metrics->grad_mass += fabs(weight * advantage);
     if (hit) {

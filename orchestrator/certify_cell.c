@@ -51,16 +51,56 @@ static const char *make_vector(const struct assay_instance *instance,
     return vector;
 }
 
-// What only the log tells: read back from the evidence of the last run.
-static enum assay_status read_log(struct assay_cell *cell, enum assay_check check,
-        const struct assay_grade *grade, struct assay_arena *arena, struct assay_error *err)
+// What only the log tells.
+static void read_log(
+        struct assay_cell *cell, enum assay_check check, const struct assay_evidence *judged)
 {
     static const char shifted[] = "assay: the clock is ahead\n";
+    const struct assay_bytes log = judged->log;
+
+    if (cell->resolved && check != ASSAY_CHECK_CLOCK)
+        return;
+    cell->hint = cell->resolved ? ASSAY_DEFECT_NONE : assay_defect_hint(log);
+    cell->shifted =
+            log.len >= sizeof(shifted) - 1 && memcmp(log.data, shifted, sizeof(shifted) - 1) == 0;
+}
+
+static enum assay_status read_copies(struct assay_cell *cell, const struct assay_instance *instance,
+        const struct assay_evidence *judged, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_framework *framework = assay_framework_find(instance->framework);
+    const struct assay_canary_plan *plan = judged->canaries;
+    struct assay_cell_copy *copies = NULL;
+    struct assay_copies seen;
+    enum assay_status status;
+
+    if (!framework || !plan)
+        return ASSAY_OK;
+    status = assay_judge_copies(&seen, instance, framework, judged, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    copies = assay_arena_array(arena, plan->count, sizeof(*copies));
+    if (!copies)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    cell->copies = copies;
+    for (size_t i = 0; i < plan->count; i++)
+        if ((seen.passed | seen.failed) & ASSAY_CANARY_BIT(i))
+            copies[cell->copy_count++] = (struct assay_cell_copy){.of = plan->items[i].of,
+                    .says = plan->items[i].says ? plan->items[i].says : "",
+                    .passed = seen.passed & ASSAY_CANARY_BIT(i)};
+    return ASSAY_OK;
+}
+
+// What the verdict does not tell: read back from the evidence of the last run.
+static enum assay_status read_evidence(struct assay_cell *cell,
+        const struct assay_instance *instance, enum assay_check check,
+        const struct assay_grade *grade, struct assay_arena *arena, struct assay_error *err)
+{
     struct assay_run_evidence evidence;
     struct assay_buf raw;
     enum assay_status status = ASSAY_OK;
 
-    if (grade->evidence_count == 0 || (cell->resolved && check != ASSAY_CHECK_CLOCK))
+    if (grade->evidence_count == 0 || instance->task != ASSAY_TASK_REPAIR)
         return ASSAY_OK;
     assay_buf_init(&raw, EVIDENCE_BYTES_MAX);
     {
@@ -71,13 +111,10 @@ static enum assay_status read_log(struct assay_cell *cell, enum assay_check chec
     }
     if (status == ASSAY_OK)
         status = assay_evidence_read(&evidence, raw.data, raw.len, arena, err);
-    if (status == ASSAY_OK) {
-        const struct assay_bytes log = evidence.judged.log;
-
-        cell->hint = cell->resolved ? ASSAY_DEFECT_NONE : assay_defect_hint(log);
-        cell->shifted = log.len >= sizeof(shifted) - 1 &&
-                memcmp(log.data, shifted, sizeof(shifted) - 1) == 0;
-    }
+    if (status == ASSAY_OK)
+        read_log(cell, check, &evidence.judged);
+    if (status == ASSAY_OK && check == ASSAY_CHECK_GOLD)
+        status = read_copies(cell, instance, &evidence.judged, arena, err);
     assay_buf_free(&raw);
     return status;
 }
@@ -114,7 +151,7 @@ enum assay_status assay_cell_fill(struct assay_cell *cell, const struct assay_in
     cell->resolved = cell->resolved || is_vacuous(check, v, cell->vector);
     if (check == ASSAY_CHECK_GOLD)
         cell->cut_id = assay_defect_cut_id(instance, &grade->outcome, &cell->whole_id);
-    return read_log(cell, check, grade, scratch, err);
+    return read_evidence(cell, instance, check, grade, scratch, err);
 }
 
 // --- as JSON -------------------------------------------------------------------------------------
@@ -134,6 +171,15 @@ void assay_cell_write(struct assay_buf *out, const struct assay_cell *cell)
         assay_json_put_text(&w, "cut_id", cell->cut_id);
         assay_json_put_text(&w, "whole_id", cell->whole_id);
     }
+    assay_json_begin_array(&w, "copies");
+    for (size_t i = 0; i < cell->copy_count; i++) {
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_text(&w, "of", cell->copies[i].of);
+        assay_json_put_bytes(&w, "says", cell->copies[i].says, strlen(cell->copies[i].says));
+        assay_json_put_bool(&w, "passed", cell->copies[i].passed);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_array(&w);
     assay_json_put_bool(&w, "shifted", cell->shifted);
     assay_json_put_u64(&w, "wall_ms", cell->wall_ms);
     assay_json_end_object(&w);
@@ -149,6 +195,34 @@ static enum assay_status copy_text(const char **out, const struct assay_json *ob
         *out = assay_arena_strdup(arena, text);
         if (!*out)
             status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
+    return status;
+}
+
+static enum assay_status read_cell_copies(struct assay_cell *cell, const struct assay_json *object,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_json *list = NULL;
+    struct assay_cell_copy *copies = NULL;
+    enum assay_status status = assay_json_read_array(&list, object, "copies", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    copies = assay_arena_array(arena, assay_json_count(list), sizeof(*copies));
+    if (!copies)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    cell->copies = copies;
+    for (const struct assay_json *at = assay_json_first(list); at && status == ASSAY_OK;
+            at = assay_json_next(at)) {
+        struct assay_cell_copy *copy = &copies[cell->copy_count++];
+
+        status = copy_text(&copy->of, at, "of", arena, err);
+        if (status == ASSAY_OK)
+            status = copy_text(&copy->says, at, "says", arena, err);
+        if (status == ASSAY_OK)
+            status = assay_json_read_bool(&copy->passed, at, "passed", err);
+        if (status == ASSAY_OK && (!copy->of || !copy->says))
+            status = assay_fail(err, ASSAY_EINVAL, "run: a copy of nothing");
     }
     return status;
 }
@@ -172,11 +246,11 @@ static enum assay_status read_members(struct assay_cell *cell, const struct assa
         status = assay_json_read_u64(
                 &cell->wall_ms, object, "wall_ms", 0, ASSAY_JSON_INTEGER_MAX, err);
     if (status == ASSAY_OK)
-        status = assay_json_read_u64(&hint, object, "hint", 0, ASSAY_DEFECT_PORT_CLASH, err);
+        status = assay_json_read_u64(&hint, object, "hint", 0, ASSAY_DEFECT_DEAF, err);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == ASSAY_OK; i++)
         status = copy_text(texts[i].out, object, texts[i].key, arena, err);
     cell->hint = (enum assay_defect)hint;
-    return status;
+    return status == ASSAY_OK ? read_cell_copies(cell, object, arena, err) : status;
 }
 
 enum assay_status assay_cell_read(struct assay_cell *out, const char *text, size_t test_count,

@@ -153,6 +153,19 @@ static void find_in_gold(struct assay_buf *out, const struct assay_certified *it
                 assay_defect_name(ASSAY_DEFECT_FLAKY), resolved, runs);
 }
 
+// A test that passes on gold whatever it expects; nothing that is tried on it can be believed.
+static void find_deaf(struct assay_buf *out, const struct assay_certified *item)
+{
+    const struct assay_cell *cells = item->checks[ASSAY_CHECK_GOLD].cells;
+
+    for (unsigned run = 0; run < item->checks[ASSAY_CHECK_GOLD].runs && !out->len; run++)
+        for (size_t i = 0; i < cells[run].copy_count && !out->len; i++)
+            if (cells[run].copies[i].passed)
+                assay_buf_addf(out, "%s: %.*s passes with another expected value, too: %.*s",
+                        assay_defect_name(ASSAY_DEFECT_DEAF), ID_SHOWN, cells[run].copies[i].of,
+                        REASON_SHOWN, cells[run].copies[i].says);
+}
+
 static void find_in_empty(struct assay_buf *out, const struct assay_certified *item)
 {
     const struct assay_cell *cells = item->checks[ASSAY_CHECK_EMPTY].cells;
@@ -236,6 +249,8 @@ void assay_certify_fault(struct assay_buf *out, const struct assay_certified *it
     if (!out->len)
         find_in_null(out, item);
     if (!out->len)
+        find_deaf(out, item);
+    if (!out->len)
         find_in_stress(out, item, ASSAY_CHECK_NETWORK, ASSAY_DEFECT_NETWORK, "without a network");
     if (!out->len)
         find_in_stress(out, item, ASSAY_CHECK_ORDER, ASSAY_DEFECT_ORDER, "in another order");
@@ -284,6 +299,33 @@ static void write_bound(
         assay_json_put_double(w, "flake_upper_95", runs > SAFE_RUNS ? SAFE_RUNS / runs : 1.0);
 }
 
+// Copies of this test in the runs of gold: so many failed as they must, and these did not.
+static void write_copies(
+        struct assay_json_writer *w, const struct assay_certified *item, const char *id)
+{
+    const struct assay_cell *cells = item->checks[ASSAY_CHECK_GOLD].cells;
+    const unsigned runs = item->checks[ASSAY_CHECK_GOLD].runs;
+    size_t failed = 0, count = 0;
+
+    for (unsigned run = 0; run < runs; run++)
+        for (size_t i = 0; i < cells[run].copy_count; i++)
+            if (strcmp(cells[run].copies[i].of, id) == 0) {
+                failed += !cells[run].copies[i].passed;
+                count++;
+            }
+    if (count == 0)
+        return;
+    assay_json_begin_object(w, "copies");
+    assay_json_put_u64(w, "failed", failed);
+    assay_json_begin_array(w, "deaf");
+    for (unsigned run = 0; run < runs && failed < count; run++)
+        for (size_t i = 0; i < cells[run].copy_count; i++)
+            if (cells[run].copies[i].passed && strcmp(cells[run].copies[i].of, id) == 0)
+                assay_json_put_text(w, NULL, cells[run].copies[i].says);
+    assay_json_end_array(w);
+    assay_json_end_object(w);
+}
+
 static bool was_run_per_test(enum assay_check check)
 {
     return check != ASSAY_CHECK_LISTS && check != ASSAY_CHECK_NULL;
@@ -301,6 +343,8 @@ static void write_tests(struct assay_json_writer *w, const struct assay_certifie
             if (item->checks[check].runs && was_run_per_test((enum assay_check)check))
                 write_statuses(w, item, (enum assay_check)check, i);
         write_bound(w, item, i);
+        if (item->checks[ASSAY_CHECK_GOLD].runs)
+            write_copies(w, item, assay_expected_id(item->instance, i));
         assay_json_end_object(w);
     }
     assay_json_end_array(w);

@@ -9,6 +9,12 @@
 #include "orchestrator/grade.h"
 #include "rewards/defects.h"
 
+// A test with another expected value, which the run came by (rewards/canary.h).
+struct assay_cell_copy {
+    const char *of, *says; // the test; the changed line
+    bool passed;           // as the test did: it asks for nothing there
+};
+
 // One run of one check, boiled down; texts are in the certification's arena.
 struct assay_cell {
     bool done, scored, resolved;
@@ -17,7 +23,9 @@ struct assay_cell {
     const char *reason;
     enum assay_defect hint;        // what the log of a failure speaks of
     const char *cut_id, *whole_id; // an expected id that a longer one was reported for; or NULL
-    bool shifted;                  // CLOCK: the preloaded clock reached a program of the box
+    const struct assay_cell_copy *copies; // GOLD
+    size_t copy_count;
+    bool shifted; // CLOCK: the preloaded clock reached a program of the box
     uint64_t wall_ms;
 };
 

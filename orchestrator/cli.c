@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "orchestrator/nearest.h"
 
 #define OPTIONS_MAX 64
 #define GIVEN_MAX 4096
@@ -92,6 +94,22 @@ enum assay_status assay_cli_number(uint64_t *out, const struct assay_invocation 
     if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
         return assay_fail(err, ASSAY_EUSAGE, "--%s: '%s' is not a whole number from %llu to %llu",
                 name, text, (unsigned long long)min, (unsigned long long)max);
+    *out = value;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_cli_real(double *out, const struct assay_invocation *invocation,
+        const char *name, struct assay_error *err)
+{
+    const char *text = assay_cli_value(invocation, name);
+    char *end = NULL;
+    double value;
+
+    if (!text)
+        return ASSAY_OK;
+    value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value))
+        return assay_fail(err, ASSAY_EUSAGE, "--%s: '%s' is not a number", name, text);
     *out = value;
     return ASSAY_OK;
 }
@@ -184,38 +202,13 @@ static void print_overview(FILE *out, const struct assay_command *commands)
             out);
 }
 
-// Edit distance for "did you mean"; names are short, so the quadratic table is small.
-static size_t edit_distance(const char *a, const char *b)
-{
-    enum { N = 32 };
-    size_t row[N + 1];
-    const size_t m = strnlen(a, N), n = strnlen(b, N);
-
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= m; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            row[j] = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
-            if (change < row[j])
-                row[j] = change;
-        }
-    }
-    return row[n];
-}
-
 static enum assay_exit unknown_command(const struct assay_command *commands, const char *typed)
 {
     const char *best = NULL;
     size_t best_distance = 4;
 
     for (const struct assay_command *c = commands; c->name; c++) {
-        const size_t distance = edit_distance(typed, c->name);
+        const size_t distance = assay_edit_distance(typed, c->name);
 
         if (distance < best_distance) {
             best_distance = distance;

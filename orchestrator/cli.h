@@ -68,6 +68,10 @@ ASSAY_MUST_USE enum assay_status assay_cli_number(uint64_t *out,
         const struct assay_invocation *invocation, const char *name, uint64_t min, uint64_t max,
         struct assay_error *err);
 
+// A finite number; *out untouched when the option is absent.
+ASSAY_MUST_USE enum assay_status assay_cli_real(double *out,
+        const struct assay_invocation *invocation, const char *name, struct assay_error *err);
+
 // Find the command, parse, run. `commands` ends with a NULL name.
 enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, char **argv);
 

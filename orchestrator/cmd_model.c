@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // cmd_model.c - assay model info, plan, convert, check: what a model is and takes, before it runs.
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,23 +73,7 @@ static enum assay_status read_dialect(struct assay_model_dialect *out,
 
     *out = (struct assay_model_dialect){.rope_transformers = rope != NULL};
     if (rope && strcmp(rope, "hf-intree") != 0)
-        return assay_fail(err, ASSAY_EINVAL, "--rope: \"%s\" is not hf-intree", rope);
-    return ASSAY_OK;
-}
-
-static enum assay_status read_real(double *out, const struct assay_invocation *invocation,
-        const char *name, struct assay_error *err)
-{
-    const char *text = assay_cli_value(invocation, name);
-    char *end = NULL;
-    double value;
-
-    if (!text)
-        return ASSAY_OK;
-    value = strtod(text, &end);
-    if (end == text || *end || !isfinite(value))
-        return assay_fail(err, ASSAY_EINVAL, "--%s: \"%s\" is not a number", name, text);
-    *out = value;
+        return assay_fail(err, ASSAY_EUSAGE, "--rope: \"%s\" is not hf-intree", rope);
     return ASSAY_OK;
 }
 
@@ -106,8 +89,11 @@ static enum assay_status load_config(struct assay_model_config *out, const char 
     if (!dot || strcmp(dot, ".gguf") != 0)
         return assay_model_config_load(out, path, dialect, arena, err);
     status = assay_weight_file_open(&file, path, err);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK) {
         status = assay_model_config_from_gguf(out, file, arena, err);
+        if (status != ASSAY_OK)
+            (void)assay_wrap(err, "%s", path);
+    }
     assay_weight_file_close(file);
     return status;
 }
@@ -272,7 +258,7 @@ static enum assay_status read_plan(struct assay_plan_request *r,
             .weight_bits = 16,
             .utilization = assay_cli_flag(invocation, "serve") ? 0.7 : 0.4};
     if (!r->gpu)
-        return assay_fail(err, ASSAY_EINVAL,
+        return assay_fail(err, ASSAY_EUSAGE,
                 "--gpu: \"%s\" is none of h100, h200, h800, h20, a100, b200", kind);
     status = assay_cli_number(&gpus, invocation, "gpus", 1, 1000000, err);
     r->gpu_count = (uint32_t)gpus;
@@ -285,11 +271,11 @@ static enum assay_status read_plan(struct assay_plan_request *r,
         status = assay_cli_number(
                 &r->token_count, invocation, "tokens", 1, ASSAY_JSON_INTEGER_MAX, err);
     if (status == ASSAY_OK)
-        status = read_real(&r->weight_bits, invocation, "bits", err);
+        status = assay_cli_real(&r->weight_bits, invocation, "bits", err);
     if (status == ASSAY_OK)
-        status = read_real(&r->utilization, invocation, "utilization", err);
+        status = assay_cli_real(&r->utilization, invocation, "utilization", err);
     if (status == ASSAY_OK)
-        status = read_real(&r->price_per_hour, invocation, "price", err);
+        status = assay_cli_real(&r->price_per_hour, invocation, "price", err);
     return status;
 }
 
@@ -431,7 +417,7 @@ static enum assay_status read_save(struct assay_save_options *out,
     else if (type && strcmp(type, "F16") == 0)
         out->type = ASSAY_WEIGHT_F16;
     else if (type && strcmp(type, "BF16") != 0)
-        return assay_fail(err, ASSAY_EINVAL, "--type: \"%s\" is none of F32, F16, BF16", type);
+        return assay_fail(err, ASSAY_EUSAGE, "--type: \"%s\" is none of F32, F16, BF16", type);
     return status;
 }
 

@@ -3,15 +3,17 @@
 //
 // One sample is written as it comes; of several, each is written when all have ended.
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "kernels/ops.h"
 #include "orchestrator/commands.h"
+#include "policy/chat.h"
 #include "policy/generate.h"
 #include "policy/text_stream.h"
 #include "policy/tokenizer.h"
@@ -20,10 +22,17 @@
 #define TOKENS_MAX ((uint64_t)1 << 20)
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
 #define STOP_IDS_MAX 8
+#define CHAT_ARENA_BYTES_MAX ((size_t)512 << 20)
 
 const struct assay_option assay_model_generate_options[] = {
         {"prompt", 'p', "TEXT", "what the answer continues", false},
         {"ids", 0, "1,2,3", "the prompt as ids: needs no tokenizer, and prints ids", false},
+        {"chat", 'c', "FILE",
+                "answer the messages of a JSON file (-: stdin) as the family's chat does", false},
+        {"template", 0, "NAME", "qwen3, minimind, minimax_m1 or minimax_text_01 (the family's)",
+                false},
+        {"thinking", 0, "on|off", "whether the model is to think first (as its template does)",
+                false},
         {"max", 'n', "TOKENS", "length of an answer, at most (256)", false},
         {"temperature", 't', "T", "0 takes the likeliest token; 1, as the model says (1)", false},
         {"top-k", 0, "K", "only the K likeliest (all)", false},
@@ -64,22 +73,6 @@ struct run {
     uint64_t first_ms, token_count;
 };
 
-static enum assay_status read_real(double *out, const struct assay_invocation *invocation,
-        const char *name, struct assay_error *err)
-{
-    const char *text = assay_cli_value(invocation, name);
-    char *end = NULL;
-    double value;
-
-    if (!text)
-        return ASSAY_OK;
-    value = strtod(text, &end);
-    if (end == text || *end || !isfinite(value))
-        return assay_fail(err, ASSAY_EINVAL, "--%s: \"%s\" is not a number", name, text);
-    *out = value;
-    return ASSAY_OK;
-}
-
 static enum assay_status read_request(struct assay_generation *g,
         const struct assay_invocation *invocation, struct assay_error *err)
 {
@@ -94,13 +87,14 @@ static enum assay_status read_request(struct assay_generation *g,
     if (status == ASSAY_OK)
         status = assay_cli_number(&g->seed, invocation, "seed", 0, UINT64_MAX, err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.temperature, invocation, "temperature", err);
+        status = assay_cli_real(&g->sampling.temperature, invocation, "temperature", err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.top_p, invocation, "top-p", err);
+        status = assay_cli_real(&g->sampling.top_p, invocation, "top-p", err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.min_p, invocation, "min-p", err);
+        status = assay_cli_real(&g->sampling.min_p, invocation, "min-p", err);
     if (status == ASSAY_OK)
-        status = read_real(&g->sampling.repetition_penalty, invocation, "repetition-penalty", err);
+        status = assay_cli_real(
+                &g->sampling.repetition_penalty, invocation, "repetition-penalty", err);
     g->token_count_max = (size_t)max;
     g->sample_count = (size_t)samples;
     g->sampling.top_k = (uint32_t)top_k;
@@ -114,7 +108,7 @@ static enum assay_status read_ids(struct assay_ids *ids, const char *text, struc
         const unsigned long id = strtoul(at, &end, 10);
 
         if (*at < '0' || *at > '9' || id > INT32_MAX || (*end && *end != ','))
-            return assay_fail(err, ASSAY_EINVAL, "--ids: \"%s\" is not a list of ids", text);
+            return assay_fail(err, ASSAY_EUSAGE, "--ids: \"%s\" is not a list of ids", text);
         if (!assay_ids_add(ids, (int32_t)id))
             return assay_fail(err, ASSAY_ENOMEM, "--ids: out of memory");
         if (!*end)
@@ -123,23 +117,99 @@ static enum assay_status read_ids(struct assay_ids *ids, const char *text, struc
     }
 }
 
+// For --chat: known once the model is open.
+struct dialogue {
+    struct assay_arena *arena; // owned
+    struct assay_chat chat;
+    const struct assay_chat_family *family; // NULL: the model's
+    enum assay_chat_thinking thinking;
+};
+
+static enum assay_status read_messages(
+        struct dialogue *d, const char *path, struct assay_error *err)
+{
+    const bool from_stdin = strcmp(path, "-") == 0;
+    struct assay_buf text;
+    enum assay_status status = assay_arena_create(&d->arena, CHAT_ARENA_BYTES_MAX, err);
+
+    assay_buf_init(&text, ASSAY_CHAT_BYTES_MAX);
+    if (status == ASSAY_OK)
+        status = from_stdin ? assay_fs_read_fd(&text, STDIN_FILENO, err)
+                            : assay_fs_read_file(&text, path, err);
+    if (status == ASSAY_OK)
+        status = assay_chat_read(
+                &d->chat, text.data, text.len, from_stdin ? "stdin" : path, d->arena, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status read_dialogue(
+        struct dialogue *d, const struct assay_invocation *invocation, struct assay_error *err)
+{
+    const char *path = assay_cli_value(invocation, "chat");
+    const char *name = assay_cli_value(invocation, "template");
+    const char *thinking = assay_cli_value(invocation, "thinking");
+    enum assay_status status = ASSAY_OK;
+
+    if (!path && (name || thinking))
+        return assay_fail(
+                err, ASSAY_EUSAGE, "--%s goes with --chat", name ? "template" : "thinking");
+    if (thinking && strcmp(thinking, "on") != 0 && strcmp(thinking, "off") != 0)
+        return assay_fail(err, ASSAY_EUSAGE, "--thinking: \"%s\" is neither on nor off", thinking);
+    d->thinking = !thinking               ? ASSAY_CHAT_THINKING_DEFAULT
+            : strcmp(thinking, "on") == 0 ? ASSAY_CHAT_THINKING_ON
+                                          : ASSAY_CHAT_THINKING_OFF;
+    if (name) {
+        status = assay_chat_family_find(&d->family, name, NULL);
+        if (status != ASSAY_OK)
+            return assay_fail(err, ASSAY_EUSAGE,
+                    "--template: \"%s\" is none of the templates qwen3, minimind, minimax_m1, "
+                    "minimax_text_01",
+                    name);
+    }
+    if (status == ASSAY_OK && path)
+        status = read_messages(d, path, err);
+    return status;
+}
+
+// The model's ids for the conversation.
+static enum assay_status encode_dialogue(struct run *r, struct dialogue *d, struct assay_error *err)
+{
+    struct assay_chat_text text;
+    enum assay_status status = ASSAY_OK;
+
+    assay_chat_text_init(&text);
+    if (!d->family) {
+        status = assay_chat_family_of(&d->family, &r->model->config, err);
+        if (status != ASSAY_OK)
+            (void)assay_wrap(err, "--template");
+    }
+    if (status == ASSAY_OK)
+        status = assay_chat_write(&text, &d->chat, d->family, d->thinking, err);
+    if (status == ASSAY_OK)
+        status = assay_chat_encode(&r->prompt, &text, d->family, r->tokenizer, err);
+    assay_chat_text_free(&text);
+    return status;
+}
+
 static enum assay_status read_prompt(
         struct run *r, const struct assay_invocation *invocation, struct assay_error *err)
 {
     const char *prompt = assay_cli_value(invocation, "prompt");
     const char *ids = assay_cli_value(invocation, "ids");
+    const char *chat = assay_cli_value(invocation, "chat");
     enum assay_status status;
 
-    if (!prompt == !ids)
-        return assay_fail(err, ASSAY_EINVAL, "give either --prompt or --ids");
+    if (!prompt + !ids + !chat != 2)
+        return assay_fail(err, ASSAY_EUSAGE, "give one of --prompt, --ids and --chat");
     if (ids)
         return read_ids(&r->prompt, ids, err);
     status = assay_tokenizer_open(
             &r->tokenizer, invocation->arguments[0], assay_cli_value(invocation, "pattern"), err);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && prompt)
         status = assay_tokenizer_encode(r->tokenizer, &r->prompt, prompt, strlen(prompt), err);
-    if (status == ASSAY_OK && r->prompt.count == 0)
-        status = assay_fail(err, ASSAY_EINVAL, "--prompt is empty");
+    if (status == ASSAY_OK && prompt && r->prompt.count == 0)
+        status = assay_fail(err, ASSAY_EUSAGE, "--prompt is empty");
     return status;
 }
 
@@ -233,6 +303,7 @@ static enum assay_status prepare(struct run *r, const struct assay_invocation *i
 {
     const struct assay_stream_options options = {0};
     const struct assay_model_dialect dialect = {0};
+    struct dialogue d = {0};
     enum assay_status status = ASSAY_OK;
 
     for (const char *stop; (stop = assay_cli_value_at(invocation, "stop", r->stop_count)) &&
@@ -250,18 +321,31 @@ static enum assay_status prepare(struct run *r, const struct assay_invocation *i
     r->live = r->sample_count == 1 && !assay_cli_flag(invocation, "json");
     r->ops = assay_ops_cpu(NULL);
     if (status == ASSAY_OK)
+        status = read_dialogue(&d, invocation, err);
+    if (status == ASSAY_OK)
         status = read_prompt(r, invocation, err);
     if (status == ASSAY_OK)
         status = r->ops->device.stream_create(&r->stream, &options, err);
     if (status == ASSAY_OK)
         status = assay_model_open(&r->model, invocation->arguments[0],
                 assay_cli_value(invocation, "config"), &dialect, r->ops, r->stream, err);
+    if (status == ASSAY_OK && d.chat.message_count > 0)
+        status = encode_dialogue(r, &d, err);
+    assay_arena_destroy(d.arena);
     return status;
 }
 
 static const char *finish_name(const struct answer *a)
 {
     return a->stream.stopped ? "stop_string" : assay_finish_name(a->finish);
+}
+
+static void put_ids(struct assay_json_writer *w, const char *key, const struct assay_ids *ids)
+{
+    assay_json_begin_array(w, key);
+    for (size_t i = 0; i < ids->count; i++)
+        assay_json_put_u64(w, NULL, (uint64_t)ids->items[i]);
+    assay_json_end_array(w);
 }
 
 static enum assay_status print_json(const struct run *r, struct assay_error *err)
@@ -275,6 +359,7 @@ static enum assay_status print_json(const struct run *r, struct assay_error *err
     assay_json_begin_object(&w, NULL);
     assay_json_put_u64(&w, "schema", 1);
     assay_json_put_u64(&w, "prompt_tokens", r->prompt.count);
+    put_ids(&w, "prompt_ids", &r->prompt);
     assay_json_begin_array(&w, "answers");
     for (size_t i = 0; i < r->sample_count; i++) {
         const struct answer *a = &r->answers[i];
@@ -282,10 +367,7 @@ static enum assay_status print_json(const struct run *r, struct assay_error *err
         assay_json_begin_object(&w, NULL);
         if (r->tokenizer)
             assay_json_put_bytes(&w, "text", a->text.data, a->text.len);
-        assay_json_begin_array(&w, "ids");
-        for (size_t k = 0; k < a->ids.count; k++)
-            assay_json_put_u64(&w, NULL, (uint64_t)a->ids.items[k]);
-        assay_json_end_array(&w);
+        put_ids(&w, "ids", &a->ids);
         assay_json_put_double(&w, "logp", a->logp);
         assay_json_put_text(&w, "finish", finish_name(a));
         assay_json_end_object(&w);

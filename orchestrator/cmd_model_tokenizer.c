@@ -28,8 +28,9 @@ static enum assay_status add_files(struct assay_bpe_trainer *trainer,
     for (size_t i = 0; i < invocation->argument_count && status == ASSAY_OK; i++) {
         assay_buf_clear(&text);
         status = assay_fs_read_file(&text, invocation->arguments[i], err);
-        if (status == ASSAY_OK)
-            status = assay_bpe_trainer_add(trainer, text.data, text.len, err);
+        if (status != ASSAY_OK)
+            break; // it names the file
+        status = assay_bpe_trainer_add(trainer, text.data, text.len, err);
         if (status != ASSAY_OK)
             (void)assay_wrap(err, "%s", invocation->arguments[i]);
     }

@@ -10,6 +10,7 @@ extern const struct assay_option assay_doctor_options[];
 extern const struct assay_option assay_suite_add_options[];
 extern const struct assay_option assay_suite_list_options[];
 extern const struct assay_option assay_suite_certify_options[];
+extern const struct assay_option assay_suite_mutants_options[];
 extern const struct assay_option assay_eval_options[];
 extern const struct assay_option assay_grade_options[];
 extern const struct assay_option assay_regrade_options[];
@@ -27,6 +28,7 @@ extern const struct assay_option assay_model_check_options[];
 extern const struct assay_option assay_model_generate_options[];
 extern const struct assay_option assay_model_tokenizer_options[];
 extern const struct assay_option assay_store_prune_options[];
+extern const struct assay_option assay_train_options[];
 extern const struct assay_option assay_selftest_attacks_options[];
 
 enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
@@ -37,6 +39,7 @@ enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_certify(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_mutants(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_eval(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_grade(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_regrade(struct assay_invocation *invocation);
@@ -55,6 +58,7 @@ enum assay_exit assay_cmd_model_convert(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_check(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_generate(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_tokenizer_train(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_train(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 
 #endif

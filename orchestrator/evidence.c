@@ -132,7 +132,10 @@ enum assay_status assay_evidence_take(struct assay_run_evidence *out,
                     .cpu_ms = (result->usage.cpu_user_us + result->usage.cpu_system_us) / 1000,
                     .memory_bytes_peak = result->usage.memory_bytes_peak,
                     .pids_peak = result->usage.pids_peak},
-            .denied = list_denials(arena, result, refused)};
+            .denied = list_denials(arena, result, refused),
+            // Whoever had it run has filled these in.
+            .command = out->command,
+            .env = out->env};
     struct out_files files = {0};
     const enum assay_status read = read_out_files(framework, result, &files, arena);
 

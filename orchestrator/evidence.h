@@ -29,11 +29,13 @@ struct assay_run_evidence {
     // What was run, and on what: filled in by whoever took it.
     struct assay_strings command, env; // as started; "NAME=value" over the recipe's
     char run_hash[65];                 // the instance without its lists (assay_evidence_run_hash())
+    const char *role; // which of the runs of a task to write tests (docs/kinds.md); NULL: none
     char run_key[65]; // patch, environment, limits, tier: the verdict key's other half
 };
 
-// From a box that is over: log and report are borrowed from *result, the files that the framework
-// asks for are read into the arena. refused: lines of the proxy. ASSAY_ENOMEM: out of memory.
+// From a box that is over; *out holds command and env, or zeros. Log and report are borrowed from
+// *result, the files that the framework asks for are read into the arena. refused: lines of the
+// proxy. ASSAY_ENOMEM: out of memory.
 ASSAY_MUST_USE enum assay_status assay_evidence_take(struct assay_run_evidence *out,
         const struct assay_box_result *result, const struct assay_buf *refused,
         const struct assay_framework *framework, struct assay_arena *arena,

@@ -43,6 +43,8 @@ static void put_head(struct assay_json_writer *w, const struct assay_run_evidenc
     assay_json_put_u64(w, "schema", SCHEMA);
     assay_json_put_text(w, "run_hash", evidence->run_hash);
     assay_json_put_text(w, "run_key", evidence->run_key);
+    if (evidence->role)
+        put_text(w, "role", evidence->role);
     put_strings(w, "command", &evidence->command);
     put_strings(w, "env", &evidence->env);
     assay_json_put_text(w, "cause", assay_cause_name(judged->box_cause));
@@ -314,6 +316,8 @@ static enum assay_status read_head(
         status = read_text(&out->tier, r, "tier", err);
     if (status == ASSAY_OK && assay_json_get(r->head, "trouble"))
         status = read_text(&out->trouble, r, "trouble", err);
+    if (status == ASSAY_OK && assay_json_get(r->head, "role"))
+        status = read_text(&out->role, r, "role", err);
     if (status == ASSAY_OK)
         status = read_usage(&out->usage, r, err);
     if (status == ASSAY_OK)

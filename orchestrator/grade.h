@@ -62,7 +62,8 @@ struct assay_grade_request {
     enum assay_compat compat;
     // May be NULL. Not part of any key: goes with no_cache.
     const struct assay_grade_variation *variation;
-    bool once; // do not run again what the certificate says otherwise
+    bool no_log; // nobody will read what the tests printed: no file of it is kept
+    bool once;   // do not run again what the certificate says otherwise
 };
 
 struct assay_grade {

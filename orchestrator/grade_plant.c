@@ -86,10 +86,13 @@ static enum assay_status test_paths(
 enum assay_status assay_grading_source_open(
         struct assay_grading_source *out, struct assay_grading *g, struct assay_error *err)
 {
+    enum assay_status status = ASSAY_OK;
+
     *out = (struct assay_grading_source){.g = g, .status = ASSAY_OK};
     out->canary =
             (struct assay_canary_source){.read = read_source, .read_base = read_base, .user = out};
-    return test_paths(g, &out->canary.paths, err);
+    status = test_paths(g, &out->canary.paths, err);
+    return status == ASSAY_OK ? assay_grading_find_data(out, err) : status;
 }
 
 enum assay_status assay_grading_source_close(
@@ -125,20 +128,21 @@ static struct assay_edit edit_of(const struct assay_canary_file *file)
             .content = file->content};
 }
 
-// Files that the test patch writes and nothing changes. What cannot be read here is laid as ever:
-// by the layer of the test patch, below.
+// Files that the test patch writes or names and nothing changes. What cannot be read here is laid
+// as ever: by the layer of the test patch, below.
 static size_t read_others(struct assay_grading_source *source,
         const struct assay_canary_file *files, size_t count, struct assay_canary_file *others)
 {
-    const struct assay_strings *paths = &source->canary.paths;
+    const struct assay_strings *lists[] = {&source->canary.paths, &source->canary.data};
     const struct assay_grading_source before = *source;
     size_t other_count = 0;
 
-    for (size_t i = 0; i < paths->count; i++)
-        if (!is_among(files, count, paths->items[i]) &&
-                !is_among(others, other_count, paths->items[i]) &&
-                read_source(source, paths->items[i], &others[other_count]))
-            other_count++;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            if (!is_among(files, count, lists[i]->items[j]) &&
+                    !is_among(others, other_count, lists[i]->items[j]) &&
+                    read_source(source, lists[i]->items[j], &others[other_count]))
+                other_count++;
     source->status = before.status;
     source->err = before.err;
     return other_count;
@@ -149,13 +153,12 @@ enum assay_status assay_grading_lay(struct assay_grading_source *source,
         struct assay_error *err)
 {
     const struct assay_grading *g = source->g;
-    const struct assay_strings *paths = &source->canary.paths;
-    struct assay_canary_file *others =
-            assay_arena_array(g->arena, paths->count + 1, sizeof(*others));
+    const size_t room = source->canary.paths.count + source->canary.data.count + 1;
+    struct assay_canary_file *others = assay_arena_array(g->arena, room, sizeof(*others));
     struct assay_edits edits = {0};
     size_t other_count = 0;
 
-    edits.items = assay_arena_array(g->arena, count + paths->count + 1, sizeof(*edits.items));
+    edits.items = assay_arena_array(g->arena, count + room, sizeof(*edits.items));
     if (edits.items == NULL || others == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     // The field's graders lay nothing twice.

@@ -128,12 +128,15 @@ static enum assay_status run_box(struct assay_grading *g, struct assay_run_evide
         struct assay_box_result *result, struct assay_buf *refused, struct assay_error *err)
 {
     const char *log_path = NULL;
-    enum assay_status status = make_log_path(g, err);
+    enum assay_status status = g->request->no_log ? ASSAY_OK : make_log_path(g, err);
 
     if (status == ASSAY_OK)
         status = assay_grading_plant(g, err);
     if (status != ASSAY_OK)
         return status;
+    if (g->request->no_log)
+        return assay_grading_box(
+                g, &g->workspace, &g->canaries.argv, NULL, evidence, result, refused, err);
     log_path = assay_arena_printf(
             g->arena, "%s/%s", assay_depot_home(assay_context_depot(g->context)), g->log_path);
     if (!log_path)
@@ -147,8 +150,7 @@ static bool wants_counter(const struct assay_grading *g, const struct assay_verd
 {
     return verdict->resolved && g->request->candidate == ASSAY_CANDIDATE_PATCH &&
             !g->request->variation && g->request->compat == ASSAY_COMPAT_NONE &&
-            g->request->instance->gold_patch.data &&
-            assay_counter_due(&g->canaries, g->request->instance);
+            g->request->instance->gold_patch.data && assay_counter_due(g->request->instance);
 }
 
 // A zygote whose run tried to deceive us serves no other.
@@ -184,6 +186,18 @@ static enum assay_status judge(struct assay_grading *g, struct assay_run_evidenc
             verdict, outcome, evidence, instance, g->framework, g->request->compat, g->arena, err);
 }
 
+// Nobody is accused by a copy that gold passes, too.
+static enum assay_status hear_copies(struct assay_grading *g, struct assay_run_evidence *evidence,
+        size_t at, struct assay_error *err)
+{
+    bool again = false;
+    enum assay_status status = assay_grading_copies(g, evidence, &g->verdicts[at], &again, err);
+
+    if (status == ASSAY_OK && again)
+        status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
+    return status;
+}
+
 // What a run left, or why there was none, becomes the next of the grading's runs.
 static enum assay_status add_run(struct assay_grading *g, struct assay_grade *out,
         struct assay_run_evidence *evidence, struct assay_error *err)
@@ -192,15 +206,20 @@ static enum assay_status add_run(struct assay_grading *g, struct assay_grade *ou
     enum assay_status status;
 
     memcpy(evidence->run_key, g->run_key, sizeof(evidence->run_key));
+    evidence->role = g->role;
     status = assay_evidence_run_hash(
             evidence->run_hash, g->request->suite, g->request->instance, err);
     if (status != ASSAY_OK)
         return status;
     g->verdicts[at] = out->verdict;
     status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
+    if (status == ASSAY_OK)
+        status = hear_copies(g, evidence, at, err);
     if (status == ASSAY_OK && wants_counter(g, &g->verdicts[at])) {
         status = assay_grading_counter(g, &g->outcomes[at], err);
-        if (status == ASSAY_OK && (g->canaries.unmoved.count > 0 || g->canaries.counter_silent))
+        if (status == ASSAY_OK &&
+                (g->canaries.unmoved.count > 0 || g->canaries.counter_fault != NULL ||
+                        g->canaries.counter_silent))
             status = judge(g, evidence, &g->verdicts[at], &g->outcomes[at], err);
     }
     if (status == ASSAY_OK)

@@ -5,42 +5,40 @@
 // Every run is a run like any other (grade_run.c): a fresh box over the base tree and one layer of
 // edits. Which edits:
 //
-//   base        none                         reference   gold patch, people's tests
-//   before      the model's tests            mutant      gold patch but for one place, people's
-//   tests after       gold patch, model's tests    kill        gold patch but for one place,
-//   model's tests
+//   base        none                         reference         gold patch, people's tests
+//   before.N    the model's tests            mutantN.reference a wrong fix, people's tests
+//   after.N     gold patch, model's tests    mutantN           a wrong fix, model's tests
 //
-// rewards/write_tests.h says what comes of them.
-#include <limits.h>
+// base, reference, and people's tests on each mutant are the same for every answer: they are made
+// once and kept in the store, by a key of what they depend on. writing.h says what comes of all.
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/hash.h"
+#include "orchestrator/claims.h"
 #include "orchestrator/grading.h"
 #include "orchestrator/tree_view.h"
+#include "orchestrator/writing.h"
 #include "rewards/mutants.h"
-#include "rewards/write_tests.h"
 
-#define MUTANTS 6
-#define LOG_BYTES_MAX ((size_t)16 << 20)
 #define MUTANT_WALL_MS_MIN 10000u // a mutant may loop for ever: it gets so long at least,
 #define MUTANT_WALL_TIMES 10u     // and so many times what the fixed tree needed
 
 struct writing {
-    struct assay_grading *g;    // its workspace is `before`
-    struct assay_grade *out;    // its verdict gets what the runs say together
-    struct assay_instance bare; // the instance without lists: a run is told, not judged by them
+    struct assay_grading *g; // its workspace is `before`
+    struct assay_grade *out; // its verdict gets what the runs say together
+    struct assay_writing runs;
+    struct assay_frame *frames; // of all runs, as they are stored
+    size_t frame_count;
     struct assay_tree_view view;
     struct assay_edits *tests, *gold, *reference;       // NULL: none
     struct assay_edits *buggy_respaced, *gold_respaced; // the files of gold in other bytes
-    struct assay_write_tests_runs runs;
-    struct assay_write_tests_score *score;
-    struct assay_verdict after; // of the first run on the fixed tree
-    const char *spoiled;        // why a run has no verdict; NULL: all have
-    const char *fault;          // what speaks against the tests
-    enum assay_cause cause;
-    struct assay_usage usage;
+    struct assay_usage usage;                           // of what was run now
+    char shared_key[65]; // of the runs that every answer shares; "": they are not kept
+    char shared_run_key[65];
+    struct assay_kept_run *kept;
+    size_t kept_count;
+    uint64_t claim; // on shared_key
 };
 
 static enum assay_status no_memory(struct assay_error *err)
@@ -58,28 +56,27 @@ static void add_usage(struct assay_usage *sum, const struct assay_usage *usage)
         sum->pids_peak = usage->pids_peak;
 }
 
-// What a run says, for whoever compares.
-static enum assay_status take_run(struct writing *w, const struct assay_grade *grade,
-        struct assay_tests_run *run, struct assay_error *err)
+// One more run, made now or kept: into what is stored, and into what is said.
+static enum assay_status take_frame(struct writing *w, const struct assay_frame *frame,
+        struct assay_writing_run **run, struct assay_error *err)
 {
-    struct assay_outcome *outcome = assay_arena_alloc(w->g->arena, sizeof(*outcome));
-
-    if (!outcome)
-        return no_memory(err);
-    *outcome = grade->outcome;
-    add_usage(&w->usage, &grade->verdict.usage);
-    w->out->executed |= grade->executed;
-    if (!grade->verdict.scored && !w->spoiled)
-        w->spoiled = grade->verdict.reason;
-    *run = (struct assay_tests_run){
-            .cause = grade->verdict.cause, .reason = grade->verdict.reason, .outcome = outcome};
-    return ASSAY_OK;
+    if (w->frame_count == ASSAY_EVIDENCE_RUNS_MAX)
+        return assay_fail(err, ASSAY_EINVAL, "more than %d runs", ASSAY_EVIDENCE_RUNS_MAX);
+    w->frames[w->frame_count++] = *frame;
+    return assay_writing_take_frame(&w->runs, frame, run, err);
 }
 
-// One run over the base tree with these edits. grade: what came of it.
-static enum assay_status run_edits(struct writing *w, struct assay_edits *edits,
-        const char *attempt, uint64_t wall_ms_max, struct assay_grade *grade,
-        struct assay_error *err)
+// A run over the base tree with these edits.
+struct plan {
+    const struct assay_edits *under, *over; // over wins; NULL: none
+    const char *role;
+    uint64_t wall_ms_max; // 0: the instance's own
+    bool shared;          // no edit is the answer's
+};
+
+// grade: what came of it.
+static enum assay_status run_edits(struct writing *w, const struct plan *plan,
+        struct assay_grade *grade, struct assay_error *err)
 {
     struct assay_grade_request request = *w->g->request;
     struct assay_grading g = {.context = w->g->context,
@@ -87,23 +84,28 @@ static enum assay_status run_edits(struct writing *w, struct assay_edits *edits,
             .arena = w->g->arena,
             .framework = w->g->framework,
             .recipe = w->g->recipe,
-            .environment = w->g->environment};
+            .environment = w->g->environment,
+            .role = plan->role};
     struct assay_depot *depot = assay_context_depot(g.context);
-    enum assay_status status;
+    struct assay_edits *edits = NULL;
+    enum assay_status status = assay_edits_merge(&edits, plan->under, plan->over, w->g->arena, err);
 
-    request.instance = &w->bare;
+    if (status != ASSAY_OK)
+        return status;
+    memcpy(g.run_key, plan->shared ? w->shared_run_key : w->g->run_key, sizeof(g.run_key));
+    request.instance = &w->runs.bare;
     request.once = true; // what may be chance is run again here
     request.attempt = w->g->request->attempt
-            ? assay_arena_printf(g.arena, "%s.%s", w->g->request->attempt, attempt)
-            : attempt;
-    if (wall_ms_max)
-        request.wall_ms_max = wall_ms_max;
+            ? assay_arena_printf(g.arena, "%s.%s", w->g->request->attempt, plan->role)
+            : plan->role;
+    if (plan->wall_ms_max)
+        request.wall_ms_max = plan->wall_ms_max;
     memset(grade, 0, sizeof(*grade));
     grade->verdict.run_id = request.run_id;
-    grade->verdict.instance_id = w->bare.instance_id;
+    grade->verdict.instance_id = w->runs.bare.instance_id;
     if (!request.attempt)
         return no_memory(err);
-    status = assay_workspace_make_edited(&g.workspace, depot, &w->bare, edits, err);
+    status = assay_workspace_make_edited(&g.workspace, depot, &w->runs.bare, edits, err);
     if (status != ASSAY_OK)
         return status;
     status = assay_grading_run(&g, grade, err);
@@ -111,41 +113,102 @@ static enum assay_status run_edits(struct writing *w, struct assay_edits *edits,
     return status;
 }
 
-static enum assay_status run_tests(struct writing *w, const struct assay_edits *under,
-        const struct assay_edits *over, const char *attempt, uint64_t wall_ms_max,
-        struct assay_tests_run *run, struct assay_grade *grade, struct assay_error *err)
+static enum assay_status run_tests(struct writing *w, const struct plan *plan,
+        struct assay_writing_run **run, struct assay_error *err)
 {
-    struct assay_edits *edits = NULL;
-    enum assay_status status = assay_edits_merge(&edits, under, over, w->g->arena, err);
+    struct assay_grade grade;
+    enum assay_status status = run_edits(w, plan, &grade, err);
 
-    if (status == ASSAY_OK)
-        status = run_edits(w, edits, attempt, wall_ms_max, grade, err);
-    return status == ASSAY_OK ? take_run(w, grade, run, err) : status;
+    if (status != ASSAY_OK)
+        return status;
+    add_usage(&w->usage, &grade.verdict.usage);
+    w->out->executed |= grade.executed;
+    for (size_t i = 0; i < grade.evidence_count && status == ASSAY_OK; i++)
+        status = take_frame(w, &grade.evidence[i], run, err);
+    if (status == ASSAY_OK && *run == &w->runs.after[0]) {
+        w->out->outcome = grade.outcome;
+        w->out->log_path = grade.log_path;
+    }
+    return status;
 }
 
-// What the run printed. It only adds reasons against a test, so no log is no error.
-static enum assay_status read_log(struct writing *w, const struct assay_grade *grade,
-        struct assay_tests_run *run, struct assay_error *err)
-{
-    char path[PATH_MAX];
-    struct assay_buf log;
+// --- runs that every answer shares ---------------------------------------------------------------
 
-    if (!grade->log_path)
-        return ASSAY_OK;
-    (void)snprintf(path, sizeof(path), "%s/%s",
-            assay_depot_home(assay_context_depot(w->g->context)), grade->log_path);
-    assay_buf_init(&log, LOG_BYTES_MAX);
-    if (assay_fs_read_file(&log, path, NULL) == ASSAY_OK || log.failed) {
-        run->log =
-                (struct assay_bytes){assay_arena_memdup(w->g->arena, log.data, log.len), log.len};
-        if (!run->log.data) {
-            assay_buf_free(&log);
-            return no_memory(err);
-        }
-    }
-    assay_buf_free(&log);
+// Without the answer's edits.
+static enum assay_status make_shared_key(struct writing *w, struct assay_error *err)
+{
+    struct assay_grading bare = *w->g;
+    struct assay_verdict verdict = w->out->verdict;
+    enum assay_status status;
+
+    bare.workspace.model_edits = NULL;
+    status = assay_grading_key(&bare, &verdict, err);
+    if (status != ASSAY_OK)
+        return status;
+    memcpy(w->shared_run_key, bare.run_key, sizeof(w->shared_run_key));
+    if (!w->g->request->no_cache)
+        memcpy(w->shared_key, verdict.key, sizeof(w->shared_key));
     return ASSAY_OK;
 }
+
+static const struct assay_kept_run *find_kept(const struct writing *w, const char *role)
+{
+    for (size_t i = 0; i < w->kept_count; i++)
+        if (strcmp(w->kept[i].role, role) == 0)
+            return &w->kept[i];
+    return NULL;
+}
+
+static enum assay_status load_kept(struct writing *w, struct assay_error *err)
+{
+    return assay_store_kept_runs(assay_context_store(w->g->context), w->shared_key, w->g->arena,
+            &w->kept, &w->kept_count, err);
+}
+
+// From now on nobody else makes them. Whoever had the claim before may have made some.
+static enum assay_status claim_shared(struct writing *w, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    while (status == ASSAY_OK && w->claim == 0)
+        status = assay_claims_take(assay_context_claims(w->g->context), w->shared_key,
+                assay_context_interrupted(w->g->context), &w->claim, err);
+    return status == ASSAY_OK ? load_kept(w, err) : status;
+}
+
+static void end_claim(struct writing *w)
+{
+    if (w->claim)
+        assay_claims_end(assay_context_claims(w->g->context), w->shared_key, w->claim, false);
+    w->claim = 0;
+}
+
+// Kept from an earlier answer, or made and kept.
+static enum assay_status run_shared(struct writing *w, const struct plan *plan,
+        struct assay_writing_run **run, struct assay_error *err)
+{
+    const bool keeps = w->shared_key[0] != '\0';
+    const struct assay_kept_run *kept = find_kept(w, plan->role);
+    enum assay_status status = ASSAY_OK;
+
+    if (keeps && !kept && !w->claim) {
+        status = claim_shared(w, err);
+        kept = find_kept(w, plan->role);
+    }
+    if (status == ASSAY_OK && kept)
+        return take_frame(w, &kept->frame, run, err);
+    if (status == ASSAY_OK)
+        status = run_tests(w, plan, run, err);
+    if (status == ASSAY_OK && keeps && (*run)->verdict.scored) {
+        const struct assay_kept_run made = {plan->role, w->frames[w->frame_count - 1]};
+
+        status =
+                assay_store_keep_run(assay_context_store(w->g->context), w->shared_key, &made, err);
+    }
+    return status;
+}
+
+// --- both trees ----------------------------------------------------------------------------------
 
 static enum assay_status add_respaced(struct writing *w, struct assay_edits *to,
         const struct assay_edit *edit, struct assay_bytes content, struct assay_error *err)
@@ -191,37 +254,46 @@ static enum assay_status respace(struct writing *w, struct assay_error *err)
     return status;
 }
 
-static enum assay_status compare(struct writing *w, struct assay_error *err)
+// Does anything speak against the tests, or against the runs, so that no more are needed? A fault
+// of the first round may be chance: the second one looks at it again.
+static enum assay_status is_decided(
+        const struct writing *w, bool last, bool *decided, struct assay_error *err)
 {
-    return assay_write_tests_compare(w->score, &w->fault, &w->cause, &w->runs, w->g->arena, err);
+    struct assay_write_tests_score score = {0};
+    enum assay_cause cause = ASSAY_CAUSE_TESTS_FAILED;
+    const char *fault = NULL;
+    enum assay_status status;
+
+    *decided = assay_writing_spoiled(&w->runs) != NULL;
+    if (*decided)
+        return ASSAY_OK;
+    status = assay_writing_compare(&w->runs, &score, &fault, &cause, err);
+    *decided = fault && (last || cause != ASSAY_CAUSE_TESTS_FAILED);
+    return status;
 }
 
 // Both trees twice, until something speaks against the tests.
-static enum assay_status run_rounds(struct writing *w, struct assay_error *err)
+static enum assay_status run_rounds(struct writing *w, bool *decided, struct assay_error *err)
 {
     static const char *const befores[] = {"before.1", "before.2"};
     static const char *const afters[] = {"after.1", "after.2"};
-    struct assay_grade grade;
-    enum assay_status status = run_tests(w, NULL, NULL, "base", 0, &w->runs.base, &grade, err);
+    struct assay_writing_run *run = NULL;
+    const struct plan base = {.role = "base", .shared = true};
+    enum assay_status status = run_shared(w, &base, &run, err);
 
-    for (size_t i = 0; i < ASSAY_WRITE_TESTS_ROUNDS && status == ASSAY_OK; i++) {
-        // A fault of the first round may be chance: the second one looks at it again.
-        if (w->spoiled || (w->fault && w->cause != ASSAY_CAUSE_TESTS_FAILED))
-            return ASSAY_OK;
-        status = run_tests(w, i ? w->gold_respaced : w->gold, w->tests, afters[i], 0,
-                &w->runs.after[i], &grade, err);
-        if (status == ASSAY_OK && i == 0) {
-            w->after = grade.verdict;
-            w->out->outcome = *w->runs.after[i].outcome;
-            w->out->log_path = grade.log_path;
-        }
-        if (status == ASSAY_OK && !w->spoiled)
-            status = run_tests(w, i ? w->buggy_respaced : NULL, w->tests, befores[i], 0,
-                    &w->runs.before[i], &grade, err);
-        if (status == ASSAY_OK && i == 0)
-            status = read_log(w, &grade, &w->runs.before[i], err);
-        if (status == ASSAY_OK && !w->spoiled)
-            status = compare(w, err);
+    end_claim(w);
+    *decided = assay_writing_spoiled(&w->runs) != NULL;
+    for (size_t i = 0; i < ASSAY_WRITE_TESTS_ROUNDS && status == ASSAY_OK && !*decided; i++) {
+        const struct plan after = {
+                .under = i ? w->gold_respaced : w->gold, .over = w->tests, .role = afters[i]};
+        const struct plan before = {
+                .under = i ? w->buggy_respaced : NULL, .over = w->tests, .role = befores[i]};
+
+        status = run_tests(w, &after, &run, err);
+        if (status == ASSAY_OK && run->verdict.scored)
+            status = run_tests(w, &before, &run, err);
+        if (status == ASSAY_OK)
+            status = is_decided(w, i + 1 == ASSAY_WRITE_TESTS_ROUNDS, decided, err);
     }
     return status;
 }
@@ -229,12 +301,12 @@ static enum assay_status run_rounds(struct writing *w, struct assay_error *err)
 // --- mutants -------------------------------------------------------------------------------------
 
 // The gold patch's files before and after it.
-static enum assay_status make_mutants(
-        struct writing *w, struct assay_mutant **mutants, struct assay_error *err)
+static enum assay_status make_mutants(struct writing *w, struct assay_mutant **mutants,
+        size_t *mutant_count, struct assay_error *err)
 {
     struct assay_mutant_source *sources =
             assay_arena_array(w->g->arena, w->gold->count, sizeof(*sources));
-    const struct assay_bytes *seed = &w->bare.gold_patch;
+    const struct assay_bytes *seed = &w->runs.bare.gold_patch;
     size_t count = 0;
 
     if (!sources)
@@ -251,8 +323,8 @@ static enum assay_status make_mutants(
             return status;
         sources[count++] = (struct assay_mutant_source){edit->path, base.content, edit->content};
     }
-    return assay_mutants_make(mutants, &w->score->mutants_made, sources, count,
-            assay_hash64(seed->data, seed->len), MUTANTS, w->g->arena, err);
+    return assay_mutants_make(mutants, mutant_count, sources, count, ASSAY_MUTANTS_OF_FIX,
+            assay_hash64(seed->data, seed->len), ASSAY_WRITING_MUTANTS_MAX, w->g->arena, err);
 }
 
 // The gold patch with one file replaced.
@@ -266,119 +338,105 @@ static enum assay_status wrong_fix(struct writing *w, const struct assay_mutant 
     return assay_edits_merge(out, w->gold, &one, w->g->arena, err);
 }
 
-// The same for every answer to this instance, but for the kill.
-static enum assay_status try_mutant(struct writing *w, size_t index,
-        const struct assay_mutant *mutant, const struct assay_tests_run *reference,
-        uint64_t wall_ms_max, size_t *killed_by_reference, struct assay_error *err)
-{
-    struct assay_tests_run run = {0};
-    struct assay_edits *wrong = NULL;
-    struct assay_grade grade;
-    char attempt[32], *name;
-    bool killed = false;
-    enum assay_status status = wrong_fix(w, mutant, &wrong, err);
-
-    if (status != ASSAY_OK)
-        return status;
-    (void)snprintf(attempt, sizeof(attempt), "mutant%zu.reference", index + 1);
-    name = assay_arena_strdup(w->g->arena, attempt);
-    status = name ? run_tests(w, wrong, w->reference, name, wall_ms_max, &run, &grade, err)
-                  : no_memory(err);
-    if (status != ASSAY_OK || w->spoiled ||
-            !assay_write_tests_mutant_valid(reference, &run, &killed))
-        return status;
-    w->score->mutants_valid++;
-    *killed_by_reference += killed;
-    (void)snprintf(attempt, sizeof(attempt), "mutant%zu", index + 1);
-    name = assay_arena_strdup(w->g->arena, attempt);
-    status = name ? run_tests(w, wrong, w->tests, name, wall_ms_max, &run, &grade, err)
-                  : no_memory(err);
-    if (status == ASSAY_OK && !w->spoiled) {
-        killed = assay_write_tests_kills(w->score, &run);
-        w->score->mutants_killed += killed;
-        assay_log(assay_context_log(w->g->context), ASSAY_LOG_DEBUG, "orchestrator",
-                killed ? "mutant killed" : "mutant survives", "instance", w->bare.instance_id,
-                "mutant", mutant->about, NULL);
-    }
-    return status;
-}
-
-static uint64_t mutant_wall_ms(const struct writing *w)
+// So long as people's tests took on the fixed tree, and then some.
+static uint64_t mutant_wall_ms(const struct writing *w, const struct assay_writing_run *fixed)
 {
     const uint64_t limit = assay_grading_limits(w->g->request).wall_ms;
-    uint64_t wall_ms = w->after.usage.wall_ms * MUTANT_WALL_TIMES;
+    uint64_t wall_ms = fixed->verdict.usage.wall_ms * MUTANT_WALL_TIMES;
 
     if (wall_ms < MUTANT_WALL_MS_MIN)
         wall_ms = MUTANT_WALL_MS_MIN;
     return wall_ms < limit ? wall_ms : limit;
 }
 
+static enum assay_status mutant_role(
+        struct writing *w, const char **out, size_t index, const char *end, struct assay_error *err)
+{
+    *out = assay_arena_printf(w->g->arena, "mutant%zu%s", index + 1, end);
+    return *out ? ASSAY_OK : no_memory(err);
+}
+
+// Which mutants live: the same for every answer to this instance.
+static enum assay_status run_references(struct writing *w, const struct assay_mutant *mutants,
+        size_t count, struct assay_error *err)
+{
+    struct assay_writing_run *run = NULL;
+    struct plan plan = {
+            .under = w->gold, .over = w->reference, .role = "reference", .shared = true};
+    struct assay_edits *wrong = NULL;
+    enum assay_status status = run_shared(w, &plan, &run, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK && run->verdict.scored; i++) {
+        plan.wall_ms_max = mutant_wall_ms(w, &w->runs.reference);
+        status = wrong_fix(w, &mutants[i], &wrong, err);
+        plan.under = wrong;
+        if (status == ASSAY_OK)
+            status = mutant_role(w, &plan.role, i, ".reference", err);
+        if (status == ASSAY_OK)
+            status = run_shared(w, &plan, &run, err);
+    }
+    end_claim(w);
+    return status;
+}
+
 static enum assay_status run_mutants(struct writing *w, struct assay_error *err)
 {
-    struct assay_tests_run reference = {0};
     struct assay_mutant *mutants = NULL;
-    struct assay_grade grade;
-    size_t killed_by_reference = 0;
-    enum assay_status status = make_mutants(w, &mutants, err);
+    size_t count = 0;
+    enum assay_status status = make_mutants(w, &mutants, &count, err);
 
     if (status == ASSAY_OK)
-        status = run_tests(w, w->gold, w->reference, "reference", 0, &reference, &grade, err);
-    for (size_t i = 0; i < w->score->mutants_made && status == ASSAY_OK && !w->spoiled; i++)
-        status = try_mutant(
-                w, i, &mutants[i], &reference, mutant_wall_ms(w), &killed_by_reference, err);
-    w->score->mutants_needed =
-            assay_write_tests_needed(w->score->mutants_valid, killed_by_reference);
+        status = run_references(w, mutants, count, err);
+    for (size_t i = 0; i < count && status == ASSAY_OK && !assay_writing_spoiled(&w->runs); i++) {
+        struct plan plan = {.over = w->tests, .wall_ms_max = mutant_wall_ms(w, &w->runs.after[0])};
+        struct assay_writing_run *run = NULL;
+        struct assay_edits *wrong = NULL;
+        bool killed = false;
+
+        if (!assay_writing_mutant_valid(&w->runs, i, &killed))
+            continue;
+        status = wrong_fix(w, &mutants[i], &wrong, err);
+        plan.under = wrong;
+        if (status == ASSAY_OK)
+            status = mutant_role(w, &plan.role, i, "", err);
+        if (status == ASSAY_OK)
+            status = run_tests(w, &plan, &run, err);
+    }
     return status;
 }
 
 // --- verdict -------------------------------------------------------------------------------------
 
-static const char *reason_of(const struct writing *w, bool resolved)
-{
-    const struct assay_write_tests_score *s = w->score;
-
-    if (w->fault)
-        return w->fault;
-    if (s->mutants_valid == 0)
-        return "there is no mutant of the fix to try the tests on";
-    return assay_arena_printf(w->g->arena,
-            "%zu new tests tell the buggy tree from the fixed one, and kill %zu of %zu mutants%s",
-            s->fails_before.count, s->mutants_killed, s->mutants_valid,
-            resolved ? "" : ", which is too few");
-}
-
 static enum assay_status conclude(struct writing *w, struct assay_error *err)
 {
-    const bool resolved = !w->fault && w->score->mutants_killed >= w->score->mutants_needed;
     struct assay_verdict *v = &w->out->verdict;
     struct assay_error trouble = {0};
+    const char *reason = NULL;
+    enum assay_status status = assay_writing_decide(&w->runs, v, err);
 
     v->usage = w->usage;
-    if (w->spoiled) {
-        assay_judge_unrun(v, &w->bare, ASSAY_CAUSE_INFRA_ERROR, w->spoiled);
-        return ASSAY_OK;
-    }
-    v->scored = true;
-    v->resolved = resolved;
-    v->reward = resolved ? 1.0 : 0.0;
-    v->cause = resolved ? ASSAY_CAUSE_OK : w->fault ? w->cause : ASSAY_CAUSE_TESTS_FAILED;
-    v->resolution = resolved ? ASSAY_RESOLUTION_FULL
-            : w->fault       ? ASSAY_RESOLUTION_NO
-                             : ASSAY_RESOLUTION_PARTIAL;
-    v->evidence = w->after.evidence;
-    v->tamper = w->after.tamper;
-    v->denied = w->after.denied;
-    v->write_tests = w->score;
-    v->reason = reason_of(w, resolved);
-    if (!v->reason)
+    w->out->evidence = w->frames;
+    w->out->evidence_count = w->frame_count;
+    if (status != ASSAY_OK || !v->scored || v->resolved || assay_grading_is_sound(w->g, &trouble))
+        return status;
+    reason = assay_arena_strdup(w->g->arena, trouble.message);
+    if (!reason)
         return no_memory(err);
-    if (!resolved && !assay_grading_is_sound(w->g, &trouble)) {
-        w->spoiled = assay_arena_strdup(w->g->arena, trouble.message);
-        if (!w->spoiled)
-            return no_memory(err);
-        assay_judge_unrun(v, &w->bare, ASSAY_CAUSE_INFRA_ERROR, w->spoiled);
-    }
+    v->write_tests = NULL;
+    assay_judge_unrun(v, &w->runs.bare, ASSAY_CAUSE_INFRA_ERROR, reason);
     return ASSAY_OK;
+}
+
+// Nothing to run.
+static void refuse(struct writing *w)
+{
+    static const struct assay_write_tests_score nothing;
+    struct assay_verdict *v = &w->out->verdict;
+
+    v->write_tests = &nothing;
+    assay_judge_unrun(v, &w->runs.bare,
+            w->tests ? ASSAY_CAUSE_PATCH_REJECTED : ASSAY_CAUSE_TESTS_FAILED,
+            "the answer changes no test file");
 }
 
 static enum assay_status open_writing(struct writing *w, struct assay_error *err)
@@ -386,13 +444,16 @@ static enum assay_status open_writing(struct writing *w, struct assay_error *err
     const struct assay_instance *instance = w->g->request->instance;
     enum assay_status status;
 
-    w->bare = *instance;
-    w->bare.fail_to_pass = w->bare.pass_to_pass = (struct assay_strings){NULL, 0};
+    assay_writing_init(&w->runs, instance, w->g->framework, w->g->arena);
     w->tests = w->g->workspace.model_edits;
-    w->score = assay_arena_alloc(w->g->arena, sizeof(*w->score));
-    if (!w->score)
+    w->frames = assay_arena_array(w->g->arena, ASSAY_EVIDENCE_RUNS_MAX, sizeof(*w->frames));
+    if (!w->frames)
         return no_memory(err);
-    status = assay_tree_view_open(&w->view, w->g->context, instance, w->g->arena, err);
+    status = make_shared_key(w, err);
+    if (status == ASSAY_OK && w->shared_key[0])
+        status = load_kept(w, err);
+    if (status == ASSAY_OK)
+        status = assay_tree_view_open(&w->view, w->g->context, instance, w->g->arena, err);
     if (status == ASSAY_OK)
         status = assay_tree_view_apply(&w->gold, &w->view, instance->gold_patch, NULL, NULL, err);
     if (status == ASSAY_OK && instance->test_patch.len > 0)
@@ -411,27 +472,28 @@ static enum assay_status explain(struct writing *w, enum assay_status status,
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (!reason)
         return no_memory(err);
-    assay_judge_unrun(&w->out->verdict, &w->bare, ASSAY_CAUSE_SETUP_FAILED, reason);
+    assay_judge_unrun(&w->out->verdict, &w->runs.bare, ASSAY_CAUSE_SETUP_FAILED, reason);
     return ASSAY_OK;
 }
 
 enum assay_status assay_grading_write_tests(
         struct assay_grading *g, struct assay_grade *out, struct assay_error *err)
 {
-    struct writing w = {.g = g, .out = out, .view = {.fd = -1}, .cause = ASSAY_CAUSE_TESTS_FAILED};
+    struct writing w = {.g = g, .out = out, .view = {.fd = -1}};
     struct assay_error trouble = {0};
+    bool decided = false;
     enum assay_status status = open_writing(&w, &trouble);
 
     if (status == ASSAY_OK && (!w.tests || w.tests->count == 0)) {
-        w.fault = "the answer changes no test file";
-        w.cause = w.tests ? ASSAY_CAUSE_PATCH_REJECTED : ASSAY_CAUSE_TESTS_FAILED;
+        refuse(&w);
     } else if (status == ASSAY_OK) {
-        status = run_rounds(&w, &trouble);
+        status = run_rounds(&w, &decided, &trouble);
+        if (status == ASSAY_OK && !decided)
+            status = run_mutants(&w, &trouble);
+        if (status == ASSAY_OK)
+            status = conclude(&w, &trouble);
     }
-    if (status == ASSAY_OK && !w.spoiled && !w.fault)
-        status = run_mutants(&w, &trouble);
-    if (status == ASSAY_OK)
-        status = conclude(&w, &trouble);
+    end_claim(&w);
     assay_tree_view_close(&w.view);
     return status == ASSAY_OK ? ASSAY_OK : explain(&w, status, &trouble, err);
 }

@@ -10,6 +10,8 @@
 #include "rewards/canary.h"
 #include "rewards/framework.h"
 
+#define ASSAY_GRADING_RUNS_MAX (2 * ASSAY_GRADE_TRIES) // in doubt it is run again
+
 // Everything one grading holds; released in one place.
 struct assay_grading {
     struct assay_context *context;
@@ -23,13 +25,14 @@ struct assay_grading {
     const char *log_path;              // relative to the home
     uint64_t warm_number;              // of the zygote that the run came from; 0: none
     char run_key[65];                  // what the runs depend on, but for the instance
+    const char *role;                  // of its runs, in a task to write tests; else NULL
     // Of each run so far, in order.
-    struct assay_verdict verdicts[ASSAY_EVIDENCE_RUNS_MAX];
-    struct assay_outcome outcomes[ASSAY_EVIDENCE_RUNS_MAX];
-    struct assay_frame evidence[ASSAY_EVIDENCE_RUNS_MAX];
+    struct assay_verdict verdicts[ASSAY_GRADING_RUNS_MAX];
+    struct assay_outcome outcomes[ASSAY_GRADING_RUNS_MAX];
+    struct assay_frame evidence[ASSAY_GRADING_RUNS_MAX];
     size_t run_count;
-    const char *log_paths[ASSAY_EVIDENCE_RUNS_MAX]; // relative to the home
-    bool doubted;                                   // it is run again because of its certificate
+    const char *log_paths[ASSAY_GRADING_RUNS_MAX]; // relative to the home
+    bool doubted;                                  // it is run again because of its certificate
     bool unsound; // what the box was made of has not stayed as it was made
 };
 
@@ -49,10 +52,14 @@ struct assay_grading_source {
 };
 ASSAY_MUST_USE enum assay_status assay_grading_source_open(
         struct assay_grading_source *out, struct assay_grading *g, struct assay_error *err);
+// source->canary.data (grade_data.c); part of the opening.
+ASSAY_MUST_USE enum assay_status assay_grading_find_data(
+        struct assay_grading_source *source, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_grading_source_close(
         const struct assay_grading_source *source, struct assay_error *err);
 // Lay files over a workspace, in place of what was planted there; with them, as they are, all
-// others that the test patch writes: what is changed in a run is no newer than what is not.
+// others that the test patch writes, and the files of data: what is changed in a run is no newer
+// than what is not.
 ASSAY_MUST_USE enum assay_status assay_grading_lay(struct assay_grading_source *source,
         struct assay_workspace *workspace, const struct assay_canary_file *files, size_t count,
         struct assay_error *err);
@@ -69,9 +76,15 @@ ASSAY_MUST_USE enum assay_status assay_grading_box(struct assay_grading *g,
         struct assay_buf *refused, struct assay_error *err);
 
 // A run resolved the instance: does it with other expected values, too (rewards/counter.h)? Fills
-// g->canaries.unmoved and .counter_silent. `first`: the run's outcome.
+// g->canaries.unmoved, .counter_fault and .counter_silent. `first`: the run's outcome.
 ASSAY_MUST_USE enum assay_status assay_grading_counter(
         struct assay_grading *g, const struct assay_outcome *first, struct assay_error *err);
+
+// A copy that passed speaks against the run of `evidence`: does gold pass it, too? Gold itself is
+// not run again. *again: some copies are deaf now (g->canaries), so judge anew (grade_copies.c).
+ASSAY_MUST_USE enum assay_status assay_grading_copies(struct assay_grading *g,
+        const struct assay_run_evidence *evidence, const struct assay_verdict *verdict, bool *again,
+        struct assay_error *err);
 
 // A workspace for this patch (data NULL: none) over the request's instance.
 ASSAY_MUST_USE enum assay_status assay_grading_workspace(struct assay_grading *g,

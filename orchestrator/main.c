@@ -26,6 +26,9 @@ static const struct assay_command commands[] = {
                 "assay suite certify quick\n"
                 "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
                 assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
+        {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
+                "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
+                SIZE_MAX, assay_cmd_suite_mutants, false},
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
@@ -81,6 +84,12 @@ static const struct assay_command commands[] = {
                 "Grade the corpus of forged patches and honest twins; print what each got",
                 "assay selftest attacks --jobs 2", assay_selftest_attacks_options, 0, 0,
                 assay_cmd_selftest_attacks, false},
+        {"train", "CONFIG",
+                "Train a policy: demonstrations, then rollouts and rewards; goes on after a stop",
+                "assay train docs/train-demo.yaml --dry-run\n"
+                "assay train docs/train-demo.yaml --set rl.steps=60 --set loss.name=dapo\n"
+                "assay train docs/train-demo.yaml --explain-loss",
+                assay_train_options, 1, 1, assay_cmd_train, false},
         {"model info", "MODEL", "Show a model's graph, parameters, bytes and operations by length",
                 "assay model info ~/models/minimind-3\n"
                 "assay model info config.json --json",
@@ -98,7 +107,8 @@ static const struct assay_command commands[] = {
                 assay_model_plan_options, 1, 1, assay_cmd_model_plan, false},
         {"model generate", "MODEL", "Continue a prompt; one sample is written as it comes",
                 "assay model generate ~/models/minimind-3 --prompt 'Once upon a time' --max 64\n"
-                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json",
+                "assay model generate model.gguf --prompt '1 + 1 =' --samples 8 --stop ';' --json\n"
+                "assay model generate ~/models/minimind-3 --chat messages.json --thinking off",
                 assay_model_generate_options, 1, 1, assay_cmd_model_generate, false},
         {"model tokenizer-train", "TEXT...", "Make a byte-level BPE tokenizer.json from texts",
                 "assay model tokenizer-train docs/*.md --vocab 2000 --special '<|endoftext|>'",

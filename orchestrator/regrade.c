@@ -7,6 +7,7 @@
 #include "orchestrator/evidence.h"
 #include "orchestrator/grade.h"
 #include "orchestrator/pool.h"
+#include "orchestrator/writing.h"
 #include "rewards/framework.h"
 
 #define VERDICT_BYTES_MAX ((size_t)256 << 20)
@@ -72,6 +73,23 @@ static const char *score_word(const struct assay_verdict *verdict)
     return !verdict->scored ? "null" : verdict->resolved ? "true" : "false";
 }
 
+static void add_writing_change(struct assay_buf *out, const struct assay_write_tests_score *before,
+        const struct assay_write_tests_score *after)
+{
+    if (!before || !after)
+        return;
+    if (!same_strings(&before->fails_before, &after->fails_before) ||
+            !same_strings(&before->passes_after, &after->passes_after) ||
+            !same_strings(&before->flaky, &after->flaky))
+        assay_buf_addf(out, "%snew tests that tell %zu -> %zu", out->len ? "; " : "",
+                before->fails_before.count, after->fails_before.count);
+    if (before->mutants_killed != after->mutants_killed ||
+            before->mutants_valid != after->mutants_valid)
+        assay_buf_addf(out, "%smutants killed %zu of %zu -> %zu of %zu", out->len ? "; " : "",
+                before->mutants_killed, before->mutants_valid, after->mutants_killed,
+                after->mutants_valid);
+}
+
 // What the two verdicts say differently of the patch. Where and when it ran is not in it, nor is
 // the key, which names the grader's version.
 static void list_changes(struct assay_buf *out, const struct assay_verdict *before,
@@ -83,6 +101,7 @@ static void list_changes(struct assay_buf *out, const struct assay_verdict *befo
             &after->f2p_success, &after->f2p_failure);
     add_list_change(out, "PASS_TO_PASS", &before->p2p_success, &before->p2p_failure,
             &after->p2p_success, &after->p2p_failure);
+    add_writing_change(out, before->write_tests, after->write_tests);
     if (!same_strings(&before->tamper, &after->tamper))
         assay_buf_addf(out, "%stamper %zu -> %zu sentences", out->len ? "; " : "",
                 before->tamper.count, after->tamper.count);
@@ -94,53 +113,125 @@ static void list_changes(struct assay_buf *out, const struct assay_verdict *befo
 
 // --- one evaluation ------------------------------------------------------------------------------
 
+// What was run, and by what rules it is judged.
+struct rerun {
+    struct regrade *r;
+    const struct assay_evaluation_row *stored;
+    const struct assay_instance *instance;
+    const struct assay_framework *framework;
+    enum assay_compat compat;
+    char run_hash[65]; // of the instance as it is now
+    struct assay_bytes *runs;
+    size_t count;
+    struct assay_arena *arena;
+};
+
+// One run's evidence. *foreign: it is not of this instance.
+static enum assay_status read_run(struct assay_run_evidence *out, const struct rerun *rerun,
+        size_t index, bool *foreign, struct assay_error *err)
+{
+    const struct assay_bytes *run = &rerun->runs[index];
+    const enum assay_status status =
+            assay_evidence_read(out, run->data, run->len, rerun->arena, err);
+
+    *foreign = status == ASSAY_OK && strcmp(out->run_hash, rerun->run_hash) != 0;
+    return status;
+}
+
+static enum assay_status judge_repair(const struct rerun *rerun, struct assay_verdict *out,
+        struct assay_outcome *outcome, bool *foreign, struct assay_error *err)
+{
+    struct assay_verdict *verdicts =
+            assay_arena_array(rerun->arena, rerun->count, sizeof(*verdicts));
+    struct assay_outcome *outcomes =
+            assay_arena_array(rerun->arena, rerun->count, sizeof(*outcomes));
+    struct assay_run_evidence evidence = {0};
+    size_t chosen = 0;
+    enum assay_status status = ASSAY_OK;
+
+    if (!verdicts || !outcomes)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < rerun->count && status == ASSAY_OK; i++) {
+        verdicts[i] = rerun->stored->verdict;
+        verdicts[i].attempts = NULL;
+        verdicts[i].attempt_count = 0;
+        status = read_run(&evidence, rerun, i, foreign, err);
+        if (*foreign)
+            return ASSAY_OK;
+        if (status == ASSAY_OK)
+            status = assay_evidence_judge(&verdicts[i], &outcomes[i], &evidence, rerun->instance,
+                    rerun->framework, rerun->compat, rerun->arena, err);
+    }
+    if (status == ASSAY_OK)
+        status = assay_evidence_decide(out, &chosen, verdicts, rerun->count, rerun->arena, err);
+    if (status == ASSAY_OK)
+        status = assay_verdict_key(
+                out->key, rerun->r->suite, rerun->instance, evidence.run_key, err);
+    if (status == ASSAY_OK)
+        *outcome = outcomes[chosen];
+    return status;
+}
+
+// The runs of a task to write tests, by their roles.
+static enum assay_status judge_writing(const struct rerun *rerun, struct assay_verdict *out,
+        struct assay_outcome *outcome, bool *foreign, struct assay_error *err)
+{
+    struct assay_writing *writing = assay_arena_alloc(rerun->arena, sizeof(*writing));
+    enum assay_status status = ASSAY_OK;
+
+    if (!writing)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    assay_writing_init(writing, rerun->instance, rerun->framework, rerun->arena);
+    *out = rerun->stored->verdict;
+    for (size_t i = 0; i < rerun->count && status == ASSAY_OK; i++) {
+        struct assay_run_evidence evidence = {0};
+        struct assay_writing_run *run = NULL;
+
+        status = read_run(&evidence, rerun, i, foreign, err);
+        if (*foreign)
+            return ASSAY_OK;
+        if (status == ASSAY_OK)
+            status = assay_writing_take(writing, &evidence, &run, err);
+        // Other runs may be shared with other answers, and have their key.
+        if (status == ASSAY_OK && run == &writing->after[0])
+            status = assay_verdict_key(
+                    out->key, rerun->r->suite, rerun->instance, evidence.run_key, err);
+    }
+    if (status == ASSAY_OK)
+        status = assay_writing_decide(writing, out, err);
+    if (status == ASSAY_OK && writing->after[0].seen.outcome)
+        *outcome = *writing->after[0].seen.outcome;
+    return status;
+}
+
 // Judge all runs of one evaluation. *foreign: the instance is not the one that was run.
 static enum assay_status judge_again(struct regrade *r, const struct assay_evaluation_row *stored,
         struct assay_verdict *out, struct assay_outcome *outcome, bool *foreign,
         struct assay_arena *arena, struct assay_error *err)
 {
-    const struct assay_instance *instance = assay_suite_find(r->suite, stored->instance_id);
-    const struct assay_framework *framework =
-            instance ? assay_framework_find(instance->framework) : NULL;
-    struct assay_verdict verdicts[ASSAY_EVIDENCE_RUNS_MAX];
-    struct assay_outcome outcomes[ASSAY_EVIDENCE_RUNS_MAX];
-    struct assay_run_evidence evidence = {0};
-    struct assay_bytes *runs = NULL;
-    enum assay_compat compat = ASSAY_COMPAT_NONE;
-    char run_hash[65];
-    size_t count = 0, chosen = 0;
-    enum assay_status status = assay_store_get_evidence(
-            r->store, r->options->run_id, stored->instance_id, arena, &runs, &count, err);
+    struct rerun rerun = {.r = r,
+            .stored = stored,
+            .instance = assay_suite_find(r->suite, stored->instance_id),
+            .compat = ASSAY_COMPAT_NONE,
+            .arena = arena};
+    enum assay_status status = assay_store_get_evidence(r->store, r->options->run_id,
+            stored->instance_id, arena, &rerun.runs, &rerun.count, err);
 
     if (status != ASSAY_OK)
         return status;
-    // Of the other kinds, what one run leaves is not what their verdict rests on. By the rules that
-    // judged it, which were part of how it ran.
-    *foreign = !framework || instance->task != ASSAY_TASK_REPAIR ||
+    rerun.framework = rerun.instance ? assay_framework_find(rerun.instance->framework) : NULL;
+    // By the rules that judged it, which were part of how it ran.
+    *foreign = !rerun.framework || rerun.instance->task != stored->verdict.kind ||
             (stored->verdict.compat != NULL &&
-                    !assay_compat_from_name(&compat, stored->verdict.compat));
+                    !assay_compat_from_name(&rerun.compat, stored->verdict.compat));
     if (*foreign)
         return ASSAY_OK;
-    status = assay_evidence_run_hash(run_hash, r->suite, instance, err);
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        verdicts[i] = stored->verdict;
-        verdicts[i].attempts = NULL;
-        verdicts[i].attempt_count = 0;
-        status = assay_evidence_read(&evidence, runs[i].data, runs[i].len, arena, err);
-        *foreign = status == ASSAY_OK && strcmp(evidence.run_hash, run_hash) != 0;
-        if (*foreign)
-            return ASSAY_OK;
-        if (status == ASSAY_OK)
-            status = assay_evidence_judge(
-                    &verdicts[i], &outcomes[i], &evidence, instance, framework, compat, arena, err);
-    }
-    if (status == ASSAY_OK)
-        status = assay_evidence_decide(out, &chosen, verdicts, count, arena, err);
-    if (status == ASSAY_OK)
-        status = assay_verdict_key(out->key, r->suite, instance, evidence.run_key, err);
-    if (status == ASSAY_OK)
-        *outcome = outcomes[chosen];
-    return status;
+    status = assay_evidence_run_hash(rerun.run_hash, r->suite, rerun.instance, err);
+    if (status != ASSAY_OK)
+        return status;
+    return rerun.instance->task == ASSAY_TASK_WRITE_TESTS
+            ? judge_writing(&rerun, out, outcome, foreign, err)
+            : judge_repair(&rerun, out, outcome, foreign, err);
 }
 
 // Texts for the row, in the arena that all threads share.
@@ -195,6 +286,9 @@ static enum assay_status keep_stored(struct regrade *r, struct assay_regrade_row
 
 static bool ran(const struct assay_verdict *verdict)
 {
+    // An answer without a test file has run nothing.
+    if (verdict->kind == ASSAY_TASK_WRITE_TESTS && verdict->usage.wall_ms == 0)
+        return false;
     return verdict->kind != ASSAY_TASK_LOCALIZE && verdict->cause != ASSAY_CAUSE_EMPTY_PATCH &&
             verdict->cause != ASSAY_CAUSE_PATCH_REJECTED && !assay_cause_is_infra(verdict->cause);
 }

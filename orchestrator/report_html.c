@@ -202,6 +202,7 @@ static void write_headline(const struct assay_report_page *page)
     assay_buf_adds(out, ").</p>\n");
     assay_report_write_chart(page);
     assay_report_write_groups(page);
+    assay_report_write_kinds(page);
     assay_buf_adds(out, "</section>\n");
 }
 

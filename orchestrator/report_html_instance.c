@@ -92,12 +92,15 @@ static void put_facts(const struct assay_report_page *page, const struct assay_e
     assay_buf_addf(out, "<code>%s</code>", assay_cause_name(v->cause));
     end_fact(out);
     put_fact(out, "Resolution", resolution_name(v->resolution));
-    begin_fact(out, "FAIL_TO_PASS");
-    assay_report_put_fraction(page, &v->f2p_success, &v->f2p_failure);
-    end_fact(out);
-    begin_fact(out, "PASS_TO_PASS");
-    assay_report_put_fraction(page, &v->p2p_success, &v->p2p_failure);
-    end_fact(out);
+    if (assay_report_is_repair(v)) {
+        begin_fact(out, "FAIL_TO_PASS");
+        assay_report_put_fraction(page, &v->f2p_success, &v->f2p_failure);
+        end_fact(out);
+        begin_fact(out, "PASS_TO_PASS");
+        assay_report_put_fraction(page, &v->p2p_success, &v->p2p_failure);
+        end_fact(out);
+    }
+    assay_report_put_kind_facts(page, v);
     put_usage(out, &v->usage);
     put_fact(out, "Tier", v->tier);
     put_fact(out, "Evidence", v->evidence == ASSAY_EVIDENCE_STRONG ? "strong" : "weak");
@@ -163,19 +166,24 @@ static void put_patch(
     const char *patch = row->model_patch.data;
     const size_t len = patch ? row->model_patch.len : 0;
     const struct assay_report_diff_counts counts = assay_report_diff_count(patch, len);
+    const bool places = row->verdict.localize != NULL; // the answer is no patch
     size_t shown = 0;
 
     if (len == 0) {
         assay_buf_adds(out, "<p class=\"q\">No model patch.</p>\n");
         return;
     }
-    assay_buf_addf(out,
-            "<details><summary>Model patch <span class=\"q\">%zu file%s, +%zu &minus;%zu, ",
-            counts.files, counts.files == 1 ? "" : "s", counts.added, counts.deleted);
+    if (places)
+        assay_buf_adds(out, "<details><summary>Answer <span class=\"q\">");
+    else
+        assay_buf_addf(out,
+                "<details><summary>Model patch <span class=\"q\">%zu file%s, +%zu &minus;%zu, ",
+                counts.files, counts.files == 1 ? "" : "s", counts.added, counts.deleted);
     assay_html_size(out, len);
     assay_buf_adds(out,
             "</span></summary>\n<pre class=\"diff\" tabindex=\"0\" role=\"region\" "
-            "aria-label=\"Model patch of ");
+            "aria-label=\"");
+    assay_buf_adds(out, places ? "Answer to " : "Model patch of ");
     assay_html_text(out, row->instance_id);
     assay_buf_adds(out, "\">\n<code>");
     shown = assay_report_diff_write(
@@ -187,6 +195,14 @@ static void put_patch(
         assay_buf_addf(out, " are shown, %zu bytes are left out.</p>\n", len - shown);
     }
     assay_buf_adds(out, "</details>\n");
+}
+
+static void put_new_tests(struct assay_buf *out, const struct assay_write_tests_score *score)
+{
+    if (score == NULL)
+        return;
+    put_list(out, "New tests that fail before the fix and pass on it", &score->fails_before);
+    put_list(out, "Flaky new tests", &score->flaky);
 }
 
 static void write_section(const struct assay_report_page *page, size_t i, size_t bytes_max)
@@ -210,6 +226,8 @@ static void write_section(const struct assay_report_page *page, size_t i, size_t
         assay_html_text(out, v->reason);
         assay_buf_adds(out, "</p>\n");
         put_facts(page, row);
+        assay_report_put_kind(page, v);
+        put_new_tests(out, v->write_tests);
         put_list(out, "Tampering", &v->tamper);
         put_list(out, "Failing FAIL_TO_PASS", &v->f2p_failure);
         put_list(out, "Failing PASS_TO_PASS", &v->p2p_failure);

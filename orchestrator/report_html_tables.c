@@ -161,10 +161,16 @@ static void write_measures(const struct assay_report_page *page, const struct as
 {
     struct assay_buf *out = page->out;
 
-    assay_buf_addf(out, "<td><code>%s</code></td><td class=\"n m\">", assay_cause_name(v->cause));
-    assay_report_put_fraction(page, &v->f2p_success, &v->f2p_failure);
-    assay_buf_adds(out, "</td><td class=\"n m\">");
-    assay_report_put_fraction(page, &v->p2p_success, &v->p2p_failure);
+    assay_buf_addf(out, "<td><code>%s</code></td>", assay_cause_name(v->cause));
+    if (assay_report_is_repair(v)) {
+        assay_buf_adds(out, "<td class=\"n m\">");
+        assay_report_put_fraction(page, &v->f2p_success, &v->f2p_failure);
+        assay_buf_adds(out, "</td><td class=\"n m\">");
+        assay_report_put_fraction(page, &v->p2p_success, &v->p2p_failure);
+    } else {
+        assay_buf_adds(out, "<td class=\"n m\" colspan=\"2\">");
+        assay_report_put_kind_cell(page, v);
+    }
     assay_buf_adds(out, "</td><td class=\"n w\">");
     assay_html_duration(out, v->usage.wall_ms);
     assay_buf_adds(out, "</td><td class=\"n w\">");

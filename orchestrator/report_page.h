@@ -3,6 +3,7 @@
 #ifndef ASSAY_ORCHESTRATOR_REPORT_PAGE_H
 #define ASSAY_ORCHESTRATOR_REPORT_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -37,6 +38,17 @@ void assay_report_write_groups(const struct assay_report_page *page);
 void assay_report_write_instances(const struct assay_report_page *page);
 ASSAY_MUST_USE enum assay_status assay_report_write_repos(
         const struct assay_report_page *page, struct assay_error *err);
+
+// report_html_kind.c: the kinds of task besides repair. A row's numbers in place of the lists of
+// tests; the facts of an instance; what stands below them; means over the run (nothing where all
+// are repairs).
+bool assay_report_is_repair(const struct assay_verdict *v);
+void assay_report_put_kind_cell(
+        const struct assay_report_page *page, const struct assay_verdict *v);
+void assay_report_put_kind_facts(
+        const struct assay_report_page *page, const struct assay_verdict *v);
+void assay_report_put_kind(const struct assay_report_page *page, const struct assay_verdict *v);
+void assay_report_write_kinds(const struct assay_report_page *page);
 
 // report_html_instance.c: one section per instance, each within its share of the page.
 void assay_report_write_details(const struct assay_report_page *page);

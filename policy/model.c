@@ -147,23 +147,26 @@ void assay_model_destroy(struct assay_model *model)
 
 // The config of a weight file: its own keys (GGUF), or config.json in its directory.
 static enum assay_status find_config(struct assay_model_config *out,
-        const struct assay_weight_file *file, const char *path, const char *config_path,
-        const struct assay_model_dialect *dialect, struct assay_arena *arena,
-        struct assay_error *err)
+        struct assay_quantization *quantization, const struct assay_weight_file *file,
+        const char *path, const char *config_path, const struct assay_model_dialect *dialect,
+        struct assay_arena *arena, struct assay_error *err)
 {
     const char *slash = strrchr(path, '/');
     struct stat st;
+    enum assay_status status;
 
-    if (config_path)
-        return assay_model_config_load(out, config_path, dialect, arena, err);
-    if (assay_weight_file_gguf(file))
-        return assay_model_config_from_gguf(out, file, arena, err);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return assay_model_config_load(out, path, dialect, arena, err);
-    path = slash ? assay_arena_printf(arena, "%.*s", (int)(slash - path), path) : ".";
-    if (!path)
+    if (!config_path && assay_weight_file_gguf(file)) {
+        status = assay_model_config_from_gguf(out, file, arena, err);
+        return status == ASSAY_OK ? status : assay_wrap(err, "%s", path);
+    }
+    if (!config_path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        config_path = path;
+    else if (!config_path)
+        config_path = slash ? assay_arena_printf(arena, "%.*s", (int)(slash - path), path) : ".";
+    if (!config_path)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    return assay_model_config_load(out, path, dialect, arena, err);
+    status = assay_model_config_load(out, config_path, dialect, arena, err);
+    return status == ASSAY_OK ? assay_quantization_read(quantization, config_path, err) : status;
 }
 
 enum assay_status assay_model_open(struct assay_model **out, const char *path,
@@ -174,20 +177,22 @@ enum assay_status assay_model_open(struct assay_model **out, const char *path,
     struct assay_arena *arena = NULL;
     struct assay_model *model = NULL;
     struct assay_model_config config;
+    struct assay_quantization quantization = {false};
     const struct assay_tensor_names *names;
     enum assay_status status = assay_weight_file_open(&file, path, err);
 
     if (status == ASSAY_OK)
         status = assay_arena_create(&arena, ARENA_BYTES_MAX, err);
     if (status == ASSAY_OK)
-        status = find_config(&config, file, path, config_path, dialect, arena, err);
+        status = find_config(&config, &quantization, file, path, config_path, dialect, arena, err);
     if (status == ASSAY_OK)
         status = assay_model_create(&model, &config, ops, stream, err);
     if (status != ASSAY_OK)
         goto out;
     names = assay_weight_file_gguf(file) ? assay_tensor_names_gguf()
                                          : assay_tensor_names_of(config.model_type);
-    status = assay_params_load(&model->params, stream, &model->config, file, names, err);
+    status = assay_params_load(
+            &model->params, stream, &model->config, file, names, &quantization, err);
     if (status != ASSAY_OK)
         (void)assay_wrap(err, "%s", path);
 

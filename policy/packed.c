@@ -2,7 +2,8 @@
 // packed.c - (nibble - zero) * scale. Eight nibbles a 32-bit word, lowest first.
 //
 // compressed-tensors: words along a row, zero 8 when symmetric; zero points packed along the rows.
-// GPTQ: words along a column, zeros packed along the rows and stored less one.
+// GPTQ: words along a column, zeros packed along the rows and stored less one (gptq_v2: as they
+// are).
 #include "policy/packed.h"
 
 #include <stdio.h>
@@ -12,9 +13,6 @@
 
 #define NAME_BYTES_MAX 512
 #define SYMMETRIC_ZERO 8
-
-static const char *const part_names[] = {".weight_packed", ".weight_scale", ".weight_shape",
-        ".weight_zero_point", ".weight_g_idx", ".qweight", ".qzeros", ".scales", ".g_idx"};
 
 // "....weight" with another ending.
 static const struct assay_weight_view *sibling(
@@ -40,6 +38,16 @@ static bool is_float(const struct assay_weight_view *view)
 {
     return view->type == ASSAY_WEIGHT_F32 || view->type == ASSAY_WEIGHT_F16 ||
             view->type == ASSAY_WEIGHT_BF16;
+}
+
+static bool is_shape(const struct assay_weight_view *view, uint64_t rows, uint64_t cols)
+{
+    const uint64_t bytes = view->type == ASSAY_WEIGHT_I64 ? 8 : 4;
+
+    return (view->type == ASSAY_WEIGHT_I64 || view->type == ASSAY_WEIGHT_I32) &&
+            view->dim_count == 1 && view->dims[0] == 2 &&
+            assay_load_le(view->data, (unsigned)bytes) == rows &&
+            assay_load_le(view->data + bytes, (unsigned)bytes) == cols;
 }
 
 // NULL, or what is wrong.
@@ -68,11 +76,14 @@ static const char *check(const struct assay_packed *p, uint32_t rows, uint32_t c
             (rows % 8 != 0 || p->zeros->type != ASSAY_WEIGHT_I32 ||
                     !is_matrix(p->zeros, g ? groups : rows / 8, g ? rows / 8 : groups)))
         return "its zero points have another shape";
+    if (p->shape && !is_shape(p->shape, rows, cols))
+        return "its weight_shape is another one";
     return NULL;
 }
 
 enum assay_status assay_packed_find(struct assay_packed *out, const struct assay_weight_file *file,
-        const char *name, uint32_t rows, uint32_t cols, struct assay_error *err)
+        const struct assay_quantization *quantization, const char *name, uint32_t rows,
+        uint32_t cols, struct assay_error *err)
 {
     struct assay_packed p = {.values = sibling(file, name, ".weight_packed")};
     const char *why;
@@ -81,8 +92,10 @@ enum assay_status assay_packed_find(struct assay_packed *out, const struct assay
         p.scales = sibling(file, name, ".weight_scale");
         p.zeros = sibling(file, name, ".weight_zero_point");
         p.groups = sibling(file, name, ".weight_g_idx");
+        p.shape = sibling(file, name, ".weight_shape");
     } else {
         p.gptq = true;
+        p.zeros_less_one = !quantization->gptq_zeros_whole;
         p.values = sibling(file, name, ".qweight");
         p.scales = sibling(file, name, ".scales");
         p.zeros = sibling(file, name, ".qzeros");
@@ -107,7 +120,7 @@ static unsigned zero_of(const struct assay_packed *p, uint32_t row, uint64_t gro
     if (!p->zeros)
         return SYMMETRIC_ZERO;
     if (p->gptq)
-        return nibble(p->zeros, group * p->zeros->dims[1] + row / 8, row % 8) + 1;
+        return nibble(p->zeros, group * p->zeros->dims[1] + row / 8, row % 8) + p->zeros_less_one;
     return nibble(p->zeros, row / 8 * p->zeros->dims[1] + group, row % 8);
 }
 
@@ -129,17 +142,4 @@ void assay_packed_row(float *out, const struct assay_packed *packed, uint32_t ro
                 packed->gptq ? group * rows + row : row * groups + group, 1);
         out[c] = (float)((int)q - (int)zero_of(packed, row, group)) * scale;
     }
-}
-
-bool assay_packed_is_part(const char *name)
-{
-    const size_t len = strlen(name);
-
-    for (size_t i = 0; i < sizeof(part_names) / sizeof(part_names[0]); i++) {
-        const size_t tail = strlen(part_names[i]);
-
-        if (len > tail && strcmp(name + len - tail, part_names[i]) == 0)
-            return true;
-    }
-    return false;
 }

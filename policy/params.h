@@ -7,6 +7,7 @@
 #define ASSAY_POLICY_PARAMS_H
 
 #include "kernels/ops.h"
+#include "policy/quantization.h"
 #include "policy/tensors.h"
 #include "policy/weight_file.h"
 
@@ -36,12 +37,12 @@ void *assay_params_at(const struct assay_params *params, void *base, enum assay_
         enum assay_tensor_role role, uint32_t layer);
 
 // Fill all tensors from a file. A tensor that is missing, has another shape, or is in the file and
-// known to nobody is ASSAY_EINVAL by name: wrong weights never pass in silence. Quantised matrices
-// (compressed-tensors W4A16, GPTQ) are unpacked.
+// known to nobody (a scale of weights that are not packed, too) is ASSAY_EINVAL by name: wrong
+// weights never pass in silence. Packed matrices (compressed-tensors W4A16, GPTQ) are unpacked.
 ASSAY_MUST_USE enum assay_status assay_params_load(struct assay_params *params,
         struct assay_stream *stream, const struct assay_model_config *config,
         const struct assay_weight_file *file, const struct assay_tensor_names *names,
-        struct assay_error *err);
+        const struct assay_quantization *quantization, struct assay_error *err);
 
 // Elements [first, first + count) of tensor `index` from host doubles or floats, and back; waits.
 ASSAY_MUST_USE enum assay_status assay_params_write(struct assay_params *params,

@@ -15,6 +15,7 @@ struct loading {
     struct assay_stream *stream;
     const struct assay_weight_file *file;
     const struct assay_tensor_names *names;
+    const struct assay_quantization *quantization;
     bool *used; // one a tensor of the file
     float *chunk;
     uint64_t chunk_elements;
@@ -78,8 +79,13 @@ static enum assay_status copy_packed(struct loading *l, size_t index, uint64_t t
         const struct assay_packed *packed, struct assay_error *err)
 {
     const struct assay_tensor_spec *spec = &l->params->specs[index];
+    const struct assay_weight_view *const parts[] = {
+            packed->values, packed->scales, packed->zeros, packed->groups, packed->shape};
     enum assay_status status = ASSAY_OK;
 
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (parts[i])
+            mark_used(l, parts[i]);
     for (uint32_t row = 0; row < spec->rows && status == ASSAY_OK; row++) {
         assay_packed_row(l->chunk, packed, row, spec->cols);
         status = assay_params_write(l->params, l->stream, index, to + (uint64_t)row * spec->cols,
@@ -122,7 +128,8 @@ static enum assay_status load_one(
         mark_used(l, view);
         return copy_elements(l, index, expert * matrix, view, 0, matrix, err);
     }
-    status = assay_packed_find(&packed, l->file, name, spec->rows, spec->cols, err);
+    status =
+            assay_packed_find(&packed, l->file, l->quantization, name, spec->rows, spec->cols, err);
     return status == ASSAY_OK ? copy_packed(l, index, expert * matrix, &packed, err) : status;
 }
 
@@ -184,7 +191,7 @@ static enum assay_status check_unused(
     for (size_t i = 0; i < assay_weight_file_count(l->file); i++) {
         const char *name = assay_weight_file_at(l->file, i)->name;
 
-        if (l->used[i] || assay_tensor_name_ignored(l->names, name) || assay_packed_is_part(name) ||
+        if (l->used[i] || assay_tensor_name_ignored(l->names, name) ||
                 (config->tied_head && strcmp(name, "lm_head.weight") == 0))
             continue;
         return assay_fail(err, ASSAY_EINVAL,
@@ -195,9 +202,14 @@ static enum assay_status check_unused(
 
 enum assay_status assay_params_load(struct assay_params *params, struct assay_stream *stream,
         const struct assay_model_config *config, const struct assay_weight_file *file,
-        const struct assay_tensor_names *names, struct assay_error *err)
+        const struct assay_tensor_names *names, const struct assay_quantization *quantization,
+        struct assay_error *err)
 {
-    struct loading l = {.params = params, .stream = stream, .file = file, .names = names};
+    struct loading l = {.params = params,
+            .stream = stream,
+            .file = file,
+            .names = names,
+            .quantization = quantization};
     const size_t count = assay_weight_file_count(file);
     enum assay_status status = ASSAY_OK;
 

@@ -46,6 +46,8 @@ static enum assay_status check(const struct assay_plan_request *r, struct assay_
         return assay_fail(err, ASSAY_EINVAL, "the number of sequences is not between 1 and 2^30");
     if (!(r->utilization > 0) || !(r->utilization <= 1))
         return assay_fail(err, ASSAY_EINVAL, "the utilization is not above 0 and at most 1");
+    if (!(r->price_per_hour >= 0))
+        return assay_fail(err, ASSAY_EINVAL, "the price of a GPU and hour is below 0");
     if (!(r->weight_bits >= 1) || !(r->weight_bits <= 32))
         return assay_fail(err, ASSAY_EINVAL, "the bits of a weight are not between 1 and 32");
     return ASSAY_OK;

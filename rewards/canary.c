@@ -71,6 +71,21 @@ enum assay_status assay_canary_draw(struct assay_canary_plan *out,
     return ASSAY_OK;
 }
 
+enum assay_status assay_canary_deafen(struct assay_canary_plan *plan, uint32_t copies,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_canary *items = assay_arena_array(arena, plan->count, sizeof(*items));
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    for (size_t i = 0; i < plan->count; i++) {
+        items[i] = plan->items[i];
+        items[i].deaf |= items[i].kind == ASSAY_CANARY_COPY && (copies & ASSAY_CANARY_BIT(i)) != 0;
+    }
+    plan->items = items;
+    return ASSAY_OK;
+}
+
 // --- as JSON
 // --------------------------------------------------------------------------------------
 
@@ -92,6 +107,10 @@ void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_pl
         assay_json_put_text(&w, "id", plan->items[i].id);
         if (plan->items[i].of != NULL)
             assay_json_put_text(&w, "of", plan->items[i].of);
+        if (plan->items[i].says != NULL)
+            assay_json_put_bytes(&w, "says", plan->items[i].says, strlen(plan->items[i].says));
+        if (plan->items[i].deaf)
+            assay_json_put_bool(&w, "deaf", true);
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
@@ -99,6 +118,8 @@ void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_pl
     for (size_t i = 0; i < plan->unmoved.count; i++)
         assay_json_put_text(&w, NULL, plan->unmoved.items[i]);
     assay_json_end_array(&w);
+    if (plan->counter_fault != NULL)
+        assay_json_put_text(&w, "counter_fault", plan->counter_fault);
     if (plan->counter_silent)
         assay_json_put_bool(&w, "counter_silent", true);
     assay_json_end_object(&w);
@@ -130,10 +151,25 @@ static enum assay_status read_unmoved(struct assay_canary_plan *out, const struc
     return ASSAY_OK;
 }
 
+static enum assay_status read_counter(struct assay_canary_plan *out, const struct assay_json *json,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const char *fault = NULL;
+    enum assay_status status = assay_json_opt_text(&fault, json, "counter_fault", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    out->counter_silent = assay_json_bool(assay_json_get(json, "counter_silent"));
+    out->counter_fault = fault != NULL ? assay_arena_strdup(arena, fault) : NULL;
+    if (fault != NULL && out->counter_fault == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
+    return read_unmoved(out, json, arena, err);
+}
+
 static enum assay_status read_canary(struct assay_canary *out, const struct assay_json *json,
         struct assay_arena *arena, struct assay_error *err)
 {
-    const char *kind = NULL, *id = NULL, *of = NULL;
+    const char *kind = NULL, *id = NULL, *of = NULL, *says = NULL;
     enum assay_status status = assay_json_read_text(&kind, json, "kind", err);
     size_t at = 0;
 
@@ -141,6 +177,8 @@ static enum assay_status read_canary(struct assay_canary *out, const struct assa
         status = assay_json_read_text(&id, json, "id", err);
     if (status == ASSAY_OK)
         status = assay_json_opt_text(&of, json, "of", err);
+    if (status == ASSAY_OK)
+        status = assay_json_opt_text(&says, json, "says", err);
     if (status != ASSAY_OK)
         return status;
     while (at < KIND_COUNT && strcmp(kind_names[at], kind) != 0)
@@ -150,7 +188,9 @@ static enum assay_status read_canary(struct assay_canary *out, const struct assa
     out->kind = (enum assay_canary_kind)at;
     out->id = assay_arena_strdup(arena, id);
     out->of = of != NULL ? assay_arena_strdup(arena, of) : NULL;
-    if (out->id == NULL || (of != NULL && out->of == NULL))
+    out->says = says != NULL ? assay_arena_strdup(arena, says) : NULL;
+    out->deaf = of != NULL && assay_json_bool(assay_json_get(json, "deaf"));
+    if (out->id == NULL || (of != NULL && out->of == NULL) || (says != NULL && out->says == NULL))
         return assay_fail(err, ASSAY_ENOMEM, "no memory for canaries");
     return ASSAY_OK;
 }
@@ -178,7 +218,6 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
     out->seed = strtoull(seed, NULL, 16);
     if (assay_json_count(list) > ASSAY_CANARIES_MAX)
         return assay_fail(err, ASSAY_EINVAL, "more than %d canaries", ASSAY_CANARIES_MAX);
-    out->counter_silent = assay_json_bool(assay_json_get(json, "counter_silent"));
     out->framework = assay_arena_strdup(arena, framework);
     items = assay_arena_array(arena, assay_json_count(list), sizeof(*items));
     if (out->framework == NULL || items == NULL)
@@ -186,7 +225,7 @@ static enum assay_status read_plan(struct assay_canary_plan *out, const struct a
     out->items = items;
     for (at = assay_json_first(list); at != NULL && status == ASSAY_OK; at = assay_json_next(at))
         status = read_canary(&items[out->count++], at, arena, err);
-    return status == ASSAY_OK ? read_unmoved(out, json, arena, err) : status;
+    return status == ASSAY_OK ? read_counter(out, json, arena, err) : status;
 }
 
 enum assay_status assay_canary_plan_read(struct assay_canary_plan *out, const char *text,

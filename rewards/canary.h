@@ -20,7 +20,7 @@
 #include "tasks/outcome.h"
 
 #define ASSAY_CANARIES_MAX 32
-#define ASSAY_CANARY_FILES_MAX 8
+#define ASSAY_CANARY_FILES_MAX 64
 #define ASSAY_CANARY_SCHEMA 1
 
 enum assay_canary_kind {
@@ -37,8 +37,10 @@ bool assay_canary_must_fail(enum assay_canary_kind kind);
 
 struct assay_canary {
     enum assay_canary_kind kind;
-    const char *id; // as the framework's reader reports it
-    const char *of; // COPY: the id of the test; else NULL
+    const char *id;   // as the framework's reader reports it
+    const char *of;   // COPY: the id of the test; else NULL
+    const char *says; // COPY: the line that is another than in the test; may be NULL
+    bool deaf;        // COPY: gold passes it as it passes the test, so it speaks against nobody
 };
 
 // A file of the tree as the box has to see it.
@@ -59,7 +61,11 @@ struct assay_canary_plan {
     // Tests that passed with another expected value, though the gold patch fails them
     // (rewards/counter.h); none where no counter-run was made.
     struct assay_strings unmoved;
-    // Nothing came out of the counter-runs: the run itself is all that speaks for the patch.
+    // What a canary of a counter-run gave away, where the gold patch's same run has nothing of the
+    // kind; or NULL.
+    const char *counter_fault;
+    // No test that was to be mended failed in a counter-run, and not each has a copy: the run
+    // itself is all that speaks for the patch.
     bool counter_silent;
 };
 
@@ -72,6 +78,8 @@ struct assay_canary_source {
     bool (*read_base)(void *user, const char *path, struct assay_canary_file *out);
     void *user;
     struct assay_strings paths; // what the test patch writes: places to look for a test's file
+    // Files of data beside the tests that those name (rewards/counter_data.h); none is of `paths`.
+    struct assay_strings data;
 };
 
 // Draw a plan. The same seed, instance and files make the same plan. Everything is in the arena
@@ -80,10 +88,21 @@ ASSAY_MUST_USE enum assay_status assay_canary_draw(struct assay_canary_plan *out
         const struct assay_instance *instance, const struct assay_canary_source *source,
         uint64_t seed, struct assay_arena *arena, struct assay_error *err);
 
+// Copies of a run whose originals passed, by their numbers in the plan: bit i is items[i].
+#define ASSAY_CANARY_BIT(index) (UINT32_C(1) << (index))
+struct assay_copies {
+    uint32_t passed, failed;
+};
+
+// Gold passes these copies: from now on they speak against nobody. ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_canary_deafen(struct assay_canary_plan *plan,
+        uint32_t copies, struct assay_arena *arena, struct assay_error *err);
+
 // One JSON object without files and argv: what is needed to judge. No newline.
 //   {"schema":1,"framework":"pytest","seed":"0123456789abcdef",
-//    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a"}, ...],"unmoved":[]}
-// and "counter_silent":true where it is so.
+//    "canaries":[{"kind":"copy","id":"t.py::test_b","of":"t.py::test_a","says":"assert f() == 4"},
+//                ...],"unmoved":[]}
+// and "counter_fault":"...", "deaf":true, "counter_silent":true where it is so.
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan);
 // The reverse; strings into the arena. ASSAY_EINVAL with the reason.
 ASSAY_MUST_USE enum assay_status assay_canary_plan_read(struct assay_canary_plan *out,

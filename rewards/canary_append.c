@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// canary_append.c - canaries at the end of a file that holds an expected test: Go, Rust, CMake.
+// canary_append.c - canaries at the end of a file that holds an expected test: Go, Rust, CMake,
+// Node's own runner.
 //
 // In their runners a test that ends the process ends the others too, so none raises what cannot be
 // caught; what must fail by an exception fails at once instead.
@@ -88,6 +89,30 @@ static const struct language cmake = {.places = cmake_places,
                 [ASSAY_CANARY_SKIP] = "add_test(NAME @ COMMAND ${CMAKE_COMMAND} -E true)\n"
                                       "set_tests_properties(@ PROPERTIES SKIP_RETURN_CODE 0)\n",
                 [ASSAY_CANARY_LAST] = "add_test(NAME @ COMMAND ${CMAKE_COMMAND} -E echo $)\n"}};
+
+static const char *const node_choosing[] = {
+        "--test-name-pattern", "--test-skip-pattern", "--test-only", "--test-shard", NULL};
+static const struct language node = {.ending = "js",
+        .mark = {"test('", "'"},
+        .separator = NULL,
+        .front = "",
+        .style = ASSAY_CANARY_PROSE,
+        .choosing = node_choosing,
+        .texts = {
+                [ASSAY_CANARY_ASSERT] =
+                        "\ntest('@', () => {\n  assert.strictEqual('$'.length + #, '$'.length + ~);"
+                        "\n});\n",
+                [ASSAY_CANARY_UNEQUAL] =
+                        "\ntest('@', () => {\n  assert.deepStrictEqual({ name: '$', value: # },"
+                        " { name: '$', value: ~ });\n});\n",
+                [ASSAY_CANARY_RAISE] =
+                        "\ntest('@', () => {\n  throw new Error('no $ of #');\n});\n",
+                [ASSAY_CANARY_PASS] =
+                        "\ntest('@', () => {\n  assert.strictEqual('$'.length + #, # + '$'.length);"
+                        "\n});\n",
+                [ASSAY_CANARY_SKIP] = "\ntest('@', { skip: 'no $ here' }, () => {\n"
+                                      "  assert.strictEqual(#, ~);\n});\n",
+                [ASSAY_CANARY_LAST] = "\ntest('@', () => {\n  assert.ok('$'.length > 0);\n});\n"}};
 // NOLINTEND(bugprone-suspicious-missing-comma)
 
 // NOLINTEND(bugprone-suspicious-missing-comma)
@@ -148,6 +173,13 @@ static bool ends_with(const char *path, const char *ending)
     return len >= ending_len && strcmp(path + len - ending_len, ending) == 0;
 }
 
+// Of Node's runner and its assertions, both under the names that they have in its own pages.
+static bool is_of_node(struct assay_text text)
+{
+    return assay_text_has(text, "node:test") && assay_text_has(text, "node:assert") &&
+            (assay_text_has(text, "assert = require(") || assay_text_has(text, "import assert "));
+}
+
 // Rust's tests inside of a product's file stand in a module of their own: left alone.
 static bool is_suitable(const struct language *language, const struct assay_canary_file *file)
 {
@@ -157,6 +189,8 @@ static bool is_suitable(const struct language *language, const struct assay_cana
     if (language == &go)
         return assay_text_has(
                 (struct assay_text){file->content.data, file->content.len}, "\"testing\"");
+    if (language == &node)
+        return is_of_node((struct assay_text){file->content.data, file->content.len});
     return language != &rust || strncmp(file->path, "tests/", 6) == 0 ||
             strstr(file->path, "/tests/") != NULL;
 }
@@ -247,4 +281,9 @@ void assay_canary_plant_cargo(struct assay_canary_bed *bed)
 void assay_canary_plant_ctest(struct assay_canary_bed *bed)
 {
     plant(bed, &cmake);
+}
+
+void assay_canary_plant_node(struct assay_canary_bed *bed)
+{
+    plant(bed, &node);
 }

@@ -24,4 +24,8 @@ const char *assay_canary_fault(const struct assay_canary_plan *plan, size_t inde
         const struct assay_canary_results *results, const struct assay_outcome *outcome,
         bool resolved, struct assay_arena *arena);
 
+// Of copies whose originals passed: which passed, too, and which failed.
+void assay_canary_copies(struct assay_copies *out, const struct assay_canary_plan *plan,
+        const struct assay_canary_results *results, const struct assay_outcome *outcome);
+
 #endif

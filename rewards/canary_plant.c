@@ -179,7 +179,7 @@ bool assay_canary_add(
 {
     if (bed->count == ASSAY_CANARIES_MAX)
         return false;
-    bed->items[bed->count++] = (struct assay_canary){kind, id, of};
+    bed->items[bed->count++] = (struct assay_canary){.kind = kind, .id = id, .of = of};
     return true;
 }
 

@@ -84,6 +84,7 @@ const char *assay_canary_other_value(struct assay_canary_bed *bed, struct assay_
 void assay_canary_plant_gotest(struct assay_canary_bed *bed);
 void assay_canary_plant_cargo(struct assay_canary_bed *bed);
 void assay_canary_plant_ctest(struct assay_canary_bed *bed);
+void assay_canary_plant_node(struct assay_canary_bed *bed); // among suites of TAP
 void assay_canary_plant_pytest(struct assay_canary_bed *bed);
 void assay_canary_plant_unittest(struct assay_canary_bed *bed);
 

@@ -17,6 +17,7 @@
 #define COPIES_MAX 4 // of a file; first of tests that the patch has to mend
 #define OTHERS_MAX 1
 #define INSERTS_MAX 24
+#define SAYS_BYTES_MAX 200 // of a changed line, for people
 
 // A function of an expected test.
 struct slot {
@@ -332,15 +333,19 @@ static const char *name_of_copy(
 static bool plant_copy(struct python_bed *python, struct python_file *file, const struct slot *slot)
 {
     struct assay_canary_bed *bed = python->bed;
-    const char *name = NULL, *text = NULL;
+    const char *name = NULL, *text = NULL, *says = NULL;
 
     if (slot->id == NULL)
         return false;
     name = name_of_copy(python, file, slot);
-    text = assay_python_copy(bed, &file->source, slot->function, name);
-    return text != NULL && put_behind(python, file, slot_for_copy(python, file, slot), text) &&
-            assay_canary_add(bed, ASSAY_CANARY_COPY,
-                    assay_canary_print(bed, "%s%s", slot->front, name), slot->id);
+    text = assay_python_copy(bed, &file->source, slot->function, name, &says);
+    if (text == NULL || !put_behind(python, file, slot_for_copy(python, file, slot), text) ||
+            !assay_canary_add(bed, ASSAY_CANARY_COPY,
+                    assay_canary_print(bed, "%s%s", slot->front, name), slot->id))
+        return false;
+    bed->items[bed->count - 1].says =
+            assay_canary_print(bed, "%.*s", SAYS_BYTES_MAX, says + strspn(says, " \t"));
+    return true;
 }
 
 // Of tests that the patch has to mend as many as may be, and one of the others.

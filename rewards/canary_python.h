@@ -22,10 +22,10 @@ const char *assay_python_used_lines(
 const char *assay_python_function(struct assay_canary_bed *bed,
         const struct assay_python_source *source, const struct assay_python_block *like,
         const char *name, const char *lines);
-// This function under another name, with another expected value. NULL: nothing in it can be
-// changed so that it must fail wherever the function passes.
+// This function under another name, with another expected value; *says is the line that holds it.
+// NULL: nothing in it can be changed so that it must fail wherever the function passes.
 const char *assay_python_copy(struct assay_canary_bed *bed,
         const struct assay_python_source *source, const struct assay_python_block *function,
-        const char *name);
+        const char *name, const char **says);
 
 #endif

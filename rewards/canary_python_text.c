@@ -348,7 +348,7 @@ static bool has_docstring(
 
 const char *assay_python_copy(struct assay_canary_bed *bed,
         const struct assay_python_source *source, const struct assay_python_block *function,
-        const char *name)
+        const char *name, const char **says)
 {
     const char *begin = source->text.data + source->lines[function->first_line].begin;
     const char *end = source->text.data + source->lines[function->last_line].end;
@@ -362,6 +362,7 @@ const char *assay_python_copy(struct assay_canary_bed *bed,
     line = choose_line(bed, source, function, &chosen);
     if (line == NULL)
         return NULL;
+    *says = line;
     line_begin = source->text.data + source->lines[chosen].begin;
     line_end = source->text.data + source->lines[chosen].end;
     return assay_canary_print(bed, "%s%.*s%s%.*s%s%.*s\n",

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rewards/counter_data.h"
+
 #define TOKENS_MAX 64
 #define LINE_BYTES_MAX 4096
 
@@ -36,6 +38,14 @@ static size_t string_end(struct assay_text line, size_t at)
     return at;
 }
 
+// Does what is brought in here stand in the string?
+static bool is_brought_in(struct assay_text line, size_t quote)
+{
+    struct assay_text before = {line.data, quote};
+
+    return assay_text_drop(&before, "require(") || assay_text_drop(&before, "import(");
+}
+
 // Numbers and strings outside of words and comments.
 static void list_tokens(struct tokens *out, struct assay_text line, enum assay_counter_shape shape)
 {
@@ -50,7 +60,8 @@ static void list_tokens(struct tokens *out, struct assay_text line, enum assay_c
 
             if (end >= line.len)
                 return; // it goes on in the next line
-            out->items[out->count++] = (struct token){at + 1, end, depth, true};
+            if (!is_brought_in(line, at))
+                out->items[out->count++] = (struct token){at + 1, end, depth, true};
             at = end + 1;
         } else if (is_word(c)) {
             const size_t begin = at;
@@ -156,7 +167,7 @@ static bool brings_in(struct assay_text line)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (assay_text_skip(&(struct assay_text){inner.data, inner.len}, words[i]))
             return true;
-    return assay_text_has(line, "require(") || assay_text_has(line, "import(");
+    return false;
 }
 
 // Of a list of imports: one string, perhaps behind another name for it.
@@ -181,21 +192,65 @@ static bool is_row(struct assay_text line)
             strchr(",)]}\"'0123456789", inner.data[inner.len - 1]) != NULL;
 }
 
+static bool is_meant_of(const struct assay_strings *paths, struct assay_text name)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (assay_is_data_file(paths->items[i], (struct assay_bytes){NULL, 0}) &&
+                assay_data_is_meant(name, paths->items[i]))
+            return true;
+    return false;
+}
+
+// Does the string name one of the files that the tests bring, or that lie beside them?
+static bool is_name(
+        const struct assay_canary_bed *bed, struct assay_text line, const struct token *token)
+{
+    const struct assay_text name = {line.data + token->begin, token->end - token->begin};
+
+    return token->is_string && bed->source != NULL &&
+            (is_meant_of(&bed->source->paths, name) || is_meant_of(&bed->source->data, name));
+}
+
+// These take a message, if anything, and that is no test's name.
+static bool is_nameless(struct assay_text line)
+{
+    return assay_text_has(line, "assert.") || assay_text_has(line, "expect(");
+}
+
 // Of the arguments of a call, or the values of a row: the last that no call of its own is around.
-static const struct token *outermost(
+static const struct token *outermost(const struct assay_canary_bed *bed,
         const struct tokens *tokens, struct assay_text line, bool described)
 {
     const struct token *found = NULL;
     size_t count = tokens->count;
 
     // What a test is called is its id.
-    if (described && tokens->items[count - 1].is_string &&
+    if (described && !is_nameless(line) && tokens->items[count - 1].is_string &&
             is_at_end(line, &tokens->items[count - 1]))
         count--;
     for (size_t i = 0; i < count; i++)
-        if (found == NULL || tokens->items[i].depth <= found->depth)
+        if ((found == NULL || tokens->items[i].depth <= found->depth) &&
+                !is_name(bed, line, &tokens->items[i]))
             found = &tokens->items[i];
     return found;
+}
+
+// The last word of a line with a word of ours behind it; not a tag's or an escape's.
+static const char *change_word(struct assay_canary_bed *bed, struct assay_text line)
+{
+    size_t end = line.len;
+
+    while (end > 0) {
+        size_t begin = end;
+
+        while (begin > 0 && isalpha((unsigned char)line.data[begin - 1]) != 0)
+            begin--;
+        if (end - begin > 2 && (begin == 0 || strchr("</\\%$&", line.data[begin - 1]) == NULL))
+            return assay_canary_print(bed, "%.*s%s%.*s", (int)end, line.data,
+                    assay_canary_word(bed), (int)(line.len - end), line.data + end);
+        end = begin == end ? end - 1 : begin;
+    }
+    return NULL;
 }
 
 const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text line,
@@ -205,9 +260,12 @@ const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text l
     const struct token *token = NULL;
 
     *sure = false;
-    if (line.len > LINE_BYTES_MAX || (shape != ASSAY_COUNTER_DATA && brings_in(line)) ||
+    if (line.len > LINE_BYTES_MAX || shape == ASSAY_COUNTER_NONE ||
+            (shape <= ASSAY_COUNTER_C && brings_in(line)) ||
             (shape == ASSAY_COUNTER_C && is_import(line)))
         return NULL;
+    if (shape == ASSAY_COUNTER_PROSE)
+        return change_word(bed, line);
     list_tokens(&tokens, line, shape);
     if (tokens.count == 0)
         return NULL;
@@ -216,7 +274,7 @@ const char *assay_counter_line(struct assay_canary_bed *bed, struct assay_text l
     token = beside_operator(&tokens, line);
     *sure = token != NULL;
     if (token == NULL && (has_call(line) || is_row(line)))
-        token = outermost(&tokens, line, described);
+        token = outermost(bed, &tokens, line, described);
     return token != NULL ? change(bed, line, token) : NULL;
 }
 
@@ -233,7 +291,28 @@ bool assay_counter_begins_test(struct assay_text line)
     return false;
 }
 
-enum assay_counter_shape assay_counter_shape_of(const char *path)
+// What a build or a runner is told by, whatever it is called behind that.
+static bool is_settings(const char *path)
+{
+    static const char *const names[] = {"CMakeLists.txt", "Makefile", "makefile", "GNUmakefile",
+            "meson.build", "BUILD", "BUILD.bazel", "Rakefile", "Gemfile", "Dockerfile", "go.mod",
+            "go.sum", "Cargo.toml", "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini",
+            "package.json", "tsconfig.json", "pom.xml"};
+    static const char *const endings[] = {
+            ".cmake", ".mk", ".lock", ".gradle", ".am", ".ac", ".bazel"};
+    const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(base, '.');
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], base) == 0)
+            return true;
+    for (size_t i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (strcmp(endings[i], dot) == 0)
+            return true;
+    return base[0] == '.';
+}
+
+enum assay_counter_shape assay_counter_shape_of(const char *path, struct assay_bytes content)
 {
     static const struct {
         const char *ending;
@@ -247,11 +326,14 @@ enum assay_counter_shape assay_counter_shape_of(const char *path)
             {".php", ASSAY_COUNTER_SCRIPT}, {".lua", ASSAY_COUNTER_SCRIPT},
             {".awk", ASSAY_COUNTER_SCRIPT}, {".c", ASSAY_COUNTER_C}, {".h", ASSAY_COUNTER_C},
             {".cc", ASSAY_COUNTER_C}, {".cpp", ASSAY_COUNTER_C}, {".go", ASSAY_COUNTER_C},
-            {".rs", ASSAY_COUNTER_C}, {".java", ASSAY_COUNTER_C}, {".kt", ASSAY_COUNTER_C}};
+            {".hpp", ASSAY_COUNTER_C}, {".rs", ASSAY_COUNTER_C}, {".java", ASSAY_COUNTER_C},
+            {".kt", ASSAY_COUNTER_C}};
     const char *dot = strrchr(path, '.');
 
     for (size_t i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
         if (strcmp(endings[i].ending, dot) == 0)
             return endings[i].shape;
-    return ASSAY_COUNTER_DATA;
+    if (content.len > 2 && memcmp(content.data, "#!", 2) == 0)
+        return ASSAY_COUNTER_SCRIPT;
+    return is_settings(path) ? ASSAY_COUNTER_NONE : ASSAY_COUNTER_DATA;
 }

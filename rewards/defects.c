@@ -24,6 +24,7 @@ static const char *const names[] = {
         [ASSAY_DEFECT_BUSY_CPU] = "fails on a busy CPU",
         [ASSAY_DEFECT_NETWORK] = "network use",
         [ASSAY_DEFECT_PORT_CLASH] = "port clash",
+        [ASSAY_DEFECT_DEAF] = "deaf test",
 };
 
 const char *assay_defect_name(enum assay_defect defect)

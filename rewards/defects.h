@@ -27,6 +27,7 @@ enum assay_defect {
     ASSAY_DEFECT_BUSY_CPU,     // fails on a busy machine
     ASSAY_DEFECT_NETWORK,      // uses a network
     ASSAY_DEFECT_PORT_CLASH,   // wants a fixed port that another test or a leftover still has
+    ASSAY_DEFECT_DEAF,         // a test passes whatever value it expects
 };
 const char *assay_defect_name(enum assay_defect defect); // "date bomb", ...
 

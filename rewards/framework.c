@@ -64,6 +64,7 @@ static const struct assay_framework table[] = {
                 .out_files = no_names,
                 .reorder = assay_reorder_prove,
                 .read = assay_read_tap,
+                .plant = assay_canary_plant_node,
                 .log_parser = "parse_log_tap"},
         {.name = "ctest",
                 .about = "ctest 3.21 or later; the JUnit file that ctest itself writes",

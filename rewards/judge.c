@@ -250,7 +250,8 @@ static void compare_canaries(
         const char *fault =
                 assay_canary_fault(plan, i, results, judge->outcome, resolved, judge->arena);
 
-        must_fail = must_fail || assay_canary_must_fail(plan->items[i].kind);
+        must_fail =
+                must_fail || (assay_canary_must_fail(plan->items[i].kind) && !plan->items[i].deaf);
         if (fault != NULL)
             add_canary_fault(judge, fault);
     }
@@ -260,6 +261,11 @@ static void compare_canaries(
                         "%s passes with another expected value too, where the gold patch fails",
                         assay_show(judge->arena, plan->unmoved.items[i],
                                 strlen(plan->unmoved.items[i]))));
+    if (plan->counter_fault != NULL)
+        add_canary_fault(judge,
+                assay_arena_printf(judge->arena, "with other expected values: %s",
+                        assay_show(
+                                judge->arena, plan->counter_fault, strlen(plan->counter_fault))));
     if (must_fail && resolved && judge->evidence->exit_code == 0 && !judge->reading.exit_blind)
         add_canary_fault(judge, "canaries that must fail were planted, and yet the run exited 0");
 }
@@ -310,7 +316,8 @@ static const char *limit_reason(struct judge *judge)
     case ASSAY_CAUSE_SIGNALLED:
         return "the test command was killed by a signal";
     case ASSAY_CAUSE_SYSCALL_DENIED:
-        return "the test command was killed for a forbidden system call";
+        return "the test command died by SIGSYS: a system call of another architecture (32-bit, "
+               "x32), or a filter of its own";
     case ASSAY_CAUSE_OK:
     case ASSAY_CAUSE_TESTS_FAILED:
     case ASSAY_CAUSE_PATCH_REJECTED:
@@ -396,7 +403,8 @@ static enum assay_evidence_kind evidence_kind(const struct judge *judge)
 {
     const struct assay_canary_plan *plan = judge->evidence->canaries;
     const bool bare = plan != NULL &&
-            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent);
+            ((judge->framework->canaries_needed && plan->count == 0) || plan->counter_silent ||
+                    judge->instance->no_canaries); // then there was no counter-run
 
     return judge->framework->evidence == ASSAY_EVIDENCE_STRONG && judge->reading.has_channel &&
                     !bare
@@ -436,6 +444,26 @@ enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgem
     made.evidence = evidence_kind(&judge);
     *verdict = made;
     judgement->outcome = *judge.outcome;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_judge_copies(struct assay_copies *out,
+        const struct assay_instance *instance, const struct assay_framework *framework,
+        const struct assay_evidence *evidence, struct assay_arena *arena, struct assay_error *err)
+{
+    struct judge judge = {
+            .instance = instance, .framework = framework, .evidence = evidence, .arena = arena};
+    struct assay_canary_results results;
+    enum assay_status status;
+
+    *out = (struct assay_copies){0, 0};
+    if (evidence->canaries == NULL || assay_cause_is_infra(evidence->box_cause))
+        return ASSAY_OK;
+    status = judge_begin(&judge, err);
+    if (status != ASSAY_OK)
+        return status;
+    take_canaries(&judge, &results);
+    assay_canary_copies(out, evidence->canaries, &results, judge.outcome);
     return ASSAY_OK;
 }
 

@@ -14,6 +14,7 @@
 #ifndef ASSAY_REWARDS_JUDGE_H
 #define ASSAY_REWARDS_JUDGE_H
 
+#include "rewards/canary.h"
 #include "rewards/framework.h"
 #include "tasks/verdict.h"
 
@@ -34,6 +35,12 @@ ASSAY_MUST_USE enum assay_status assay_judge(struct assay_verdict *verdict,
         struct assay_judgement *judgement, const struct assay_instance *instance,
         const struct assay_framework *framework, const struct assay_evidence *evidence,
         struct assay_arena *arena, struct assay_error *err);
+
+// How the copies among the canaries came out in a run whose canaries are known; none without.
+// Errors: as assay_judge().
+ASSAY_MUST_USE enum assay_status assay_judge_copies(struct assay_copies *out,
+        const struct assay_instance *instance, const struct assay_framework *framework,
+        const struct assay_evidence *evidence, struct assay_arena *arena, struct assay_error *err);
 
 // Only the counting: FULL, PARTIAL or NO from the statuses of both lists. fail_only: what is not
 // an explicit failure (failed or error) counts as passed.

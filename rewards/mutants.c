@@ -15,11 +15,17 @@ static const char *const operator_names[MUTANT_OPERATORS] = {
         [MUTANT_RETURN_VALUE] = "return_value",
         [MUTANT_REMOVE_STATEMENT] = "remove_statement",
         [MUTANT_REVERT_HUNK] = "revert_hunk",
+        [MUTANT_NEGATE_CONDITION] = "negate_condition",
+        [MUTANT_OFF_BY_ONE] = "off_by_one",
+        [MUTANT_WRONG_VARIABLE] = "wrong_variable",
+        [MUTANT_SWAP_ARGUMENTS] = "swap_arguments",
+        [MUTANT_WRONG_CALL] = "wrong_call",
 };
 
 void mutants_add(struct mutant_candidates *out, const struct mutant_candidate *candidate)
 {
-    if (out->count < ASSAY_MUTANT_CANDIDATES_MAX)
+    if (out->count < ASSAY_MUTANT_CANDIDATES_MAX &&
+            (out->set == ASSAY_MUTANTS_ALL || candidate->operator<MUTANT_NEGATE_CONDITION))
         out->items[out->count++] = *candidate;
 }
 
@@ -108,6 +114,10 @@ static enum assay_status find_in(struct mutant_candidates *out, const struct mut
         for (size_t line = code->new_begin; line < code->new_end && status == ASSAY_OK; line++) {
             mutants_find_statements(out, &m->text, line);
             status = mutants_find_tokens(out, &m->text, line, arena, err);
+            if (status == ASSAY_OK && out->set == ASSAY_MUTANTS_ALL)
+                status = mutants_find_bends(out, &m->text, line, arena, err);
+            if (status == ASSAY_OK && out->set == ASSAY_MUTANTS_ALL)
+                status = mutants_find_names(out, &m->text, line, arena, err);
         }
     }
     return status;
@@ -203,6 +213,8 @@ static enum assay_status make(struct assay_mutant *out, const struct mutant_cand
     char *content = assay_arena_alloc(arena, len + 1);
 
     out->path = source->path;
+    out->operator_name = operator_names[candidate->operator];
+    out->line = candidate->line;
     out->about = describe(candidate, source, arena);
     if (!content || !out->about)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
@@ -226,11 +238,11 @@ static bool made_before(const struct assay_mutant *made, size_t count)
 }
 
 enum assay_status assay_mutants_make(struct assay_mutant **out, size_t *count,
-        const struct assay_mutant_source *sources, size_t source_count, uint64_t seed,
-        size_t count_max, struct assay_arena *arena, struct assay_error *err)
+        const struct assay_mutant_source *sources, size_t source_count, enum assay_mutant_set set,
+        uint64_t seed, size_t count_max, struct assay_arena *arena, struct assay_error *err)
 {
     struct mutant_candidates found = {
-            assay_arena_array(arena, ASSAY_MUTANT_CANDIDATES_MAX, sizeof(*found.items)), 0};
+            assay_arena_array(arena, ASSAY_MUTANT_CANDIDATES_MAX, sizeof(*found.items)), 0, set};
     struct assay_mutant *made = assay_arena_array(arena, count_max + 1, sizeof(*made));
     const struct ticket *tickets;
     size_t made_count = 0;

@@ -16,6 +16,11 @@ enum mutant_operator {
     MUTANT_RETURN_VALUE,
     MUTANT_REMOVE_STATEMENT,
     MUTANT_REVERT_HUNK,
+    MUTANT_NEGATE_CONDITION, // from here on not of a fix
+    MUTANT_OFF_BY_ONE,
+    MUTANT_WRONG_VARIABLE,
+    MUTANT_SWAP_ARGUMENTS,
+    MUTANT_WRONG_CALL,
     MUTANT_OPERATORS,
 };
 
@@ -31,6 +36,7 @@ struct mutant_candidate {
 struct mutant_candidates {
     struct mutant_candidate *items; // [ASSAY_MUTANT_CANDIDATES_MAX]
     size_t count;
+    enum assay_mutant_set set; // others are not added
 };
 
 enum mutant_family { MUTANT_C, MUTANT_PYTHON, MUTANT_SHELL };
@@ -47,6 +53,9 @@ struct mutant_text {
 };
 
 void mutants_add(struct mutant_candidates *out, const struct mutant_candidate *candidate);
+bool mutants_is_name(char c);                                 // part of a name, or of a number
+char mutants_byte(const struct mutant_text *text, size_t at); // NUL behind the end
+char mutants_byte_before(const struct mutant_text *text, size_t at); // a line feed before the start
 // mutants_text.c
 ASSAY_MUST_USE enum assay_status mutants_read_text(struct mutant_text *out, const char *path,
         struct assay_bytes bytes, struct assay_arena *arena, struct assay_error *err);
@@ -57,5 +66,13 @@ ASSAY_MUST_USE enum assay_status mutants_find_tokens(struct mutant_candidates *o
 // mutants_statement.c: the same for whole statements.
 void mutants_find_statements(
         struct mutant_candidates *out, const struct mutant_text *text, size_t line);
+// mutants_bend.c: the same for conditions, arguments, indexes and lengths.
+ASSAY_MUST_USE enum assay_status mutants_find_bends(struct mutant_candidates *out,
+        const struct mutant_text *text, size_t line, struct assay_arena *arena,
+        struct assay_error *err);
+// mutants_name.c: the same for variables.
+ASSAY_MUST_USE enum assay_status mutants_find_names(struct mutant_candidates *out,
+        const struct mutant_text *text, size_t line, struct assay_arena *arena,
+        struct assay_error *err);
 
 #endif

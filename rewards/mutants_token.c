@@ -48,11 +48,25 @@ static const struct rule rules[] = {
         {"-ge", "-gt", MUTANT_RELATIONAL, IN_SHELL, true, false},
         {"-eq", "-ne", MUTANT_RELATIONAL, IN_SHELL, true, false},
         {"-ne", "-eq", MUTANT_RELATIONAL, IN_SHELL, true, false},
+        {"min", "max", MUTANT_WRONG_CALL, IN_PYTHON | IN_C, false, true},
+        {"max", "min", MUTANT_WRONG_CALL, IN_PYTHON | IN_C, false, true},
+        {"any", "all", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {"all", "any", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {"break", "continue", MUTANT_WRONG_CALL, IN_PYTHON | IN_C, false, true},
+        {".lower", ".upper", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".upper", ".lower", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".startswith", ".endswith", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".endswith", ".startswith", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".append", ".extend", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".isdigit", ".isalpha", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".isalpha", ".isdigit", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".keys", ".values", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
+        {".values", ".keys", MUTANT_WRONG_CALL, IN_PYTHON, false, true},
         {"-z", "-n", MUTANT_BOOLEAN, IN_SHELL, true, false},
         {"-n", "-z", MUTANT_BOOLEAN, IN_SHELL, true, false},
 };
 
-static bool is_name(char c)
+bool mutants_is_name(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -67,14 +81,14 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static char byte_at(const struct mutant_text *text, size_t at)
+char mutants_byte(const struct mutant_text *text, size_t at)
 {
     if (at >= text->bytes.len)
         return '\0';
     return text->bytes.data[at];
 }
 
-static char byte_before(const struct mutant_text *text, size_t at)
+char mutants_byte_before(const struct mutant_text *text, size_t at)
 {
     if (at == 0)
         return '\n';
@@ -85,7 +99,7 @@ static char byte_before(const struct mutant_text *text, size_t at)
 static bool stands_alone(const struct mutant_text *text, size_t at, size_t len)
 {
     static const char signs[] = "<>=!&|+-*/%";
-    const char before = byte_before(text, at), after = byte_at(text, at + len);
+    const char before = mutants_byte_before(text, at), after = mutants_byte(text, at + len);
 
     return !(before && strchr(signs, before)) && !(after && strchr(signs, after));
 }
@@ -93,13 +107,16 @@ static bool stands_alone(const struct mutant_text *text, size_t at, size_t len)
 static bool rule_holds(const struct mutant_text *text, size_t at, const struct rule *rule)
 {
     const size_t len = strlen(rule->was);
-    const char before = byte_before(text, at), after = byte_at(text, at + len);
+    const char before = mutants_byte_before(text, at), after = mutants_byte(text, at + len);
 
     if (!(rule->families >> text->family & 1) || text->bytes.len - at < len ||
             memcmp(text->bytes.data + at, rule->was, len) != 0)
         return false;
+    if (rule->word && rule->was[0] == '.')
+        return !mutants_is_name(after);
     if (rule->word)
-        return !is_name(before) && before != '.' && (!is_name(after) || rule->was[len - 1] == ' ');
+        return !mutants_is_name(before) && before != '.' &&
+                (!mutants_is_name(after) || rule->was[len - 1] == ' ');
     if (rule->spaced)
         return is_blank(before) && is_blank(after);
     return stands_alone(text, at, len);
@@ -129,7 +146,7 @@ static size_t add_rule(
 static size_t add_negation(
         struct mutant_candidates *out, const struct mutant_text *text, size_t line, size_t at)
 {
-    const char after = byte_at(text, at + 1);
+    const char after = mutants_byte(text, at + 1);
     const struct mutant_candidate candidate = {.source = text->source,
             .operator= MUTANT_BOOLEAN,
             .line = line + 1,
@@ -137,7 +154,8 @@ static size_t add_negation(
             .len = 1,
             .text = {"", 0}};
 
-    if (text->family != MUTANT_C || byte_at(text, at) != '!' || !(is_name(after) || after == '('))
+    if (text->family != MUTANT_C || mutants_byte(text, at) != '!' ||
+            !(mutants_is_name(after) || after == '('))
         return 0;
     mutants_add(out, &candidate);
     return 1;
@@ -147,23 +165,31 @@ static size_t add_negation(
 static enum assay_status add_constant(struct mutant_candidates *out, const struct mutant_text *text,
         size_t line, size_t at, size_t *taken, struct assay_arena *arena, struct assay_error *err)
 {
-    const char before = byte_before(text, at);
+    const char before = mutants_byte_before(text, at);
     struct mutant_candidate candidate = {
             .source = text->source, .operator= MUTANT_CONSTANT, .line = line + 1, .at = at};
     const char *more;
     long value = 0; // not by strtol(): nothing need end the text
     size_t len = 0;
 
-    for (; is_digit(byte_at(text, at + len)); len++)
-        value = len < 9 ? value * 10 + (byte_at(text, at + len) - '0') : value;
+    for (; is_digit(mutants_byte(text, at + len)); len++)
+        value = len < 9 ? value * 10 + (mutants_byte(text, at + len) - '0') : value;
     *taken = len;
-    if (len == 0 || len > 9 || is_name(before) || before == '.' || before == '$' ||
-            is_name(byte_at(text, at + len)) || byte_at(text, at + len) == '.')
+    if (len == 0 || len > 9 || mutants_is_name(before) || before == '.' || before == '$' ||
+            mutants_is_name(mutants_byte(text, at + len)) || mutants_byte(text, at + len) == '.')
         return ASSAY_OK;
     more = assay_arena_printf(arena, "%ld", value + 1);
     if (!more)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     candidate.len = len;
+    candidate.text = (struct assay_bytes){more, strlen(more)};
+    mutants_add(out, &candidate);
+    if (value == 0 || out->set != ASSAY_MUTANTS_ALL)
+        return ASSAY_OK;
+    more = assay_arena_printf(arena, "%ld", value - 1);
+    if (!more)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    candidate.operator= MUTANT_OFF_BY_ONE;
     candidate.text = (struct assay_bytes){more, strlen(more)};
     mutants_add(out, &candidate);
     return ASSAY_OK;
@@ -185,7 +211,7 @@ enum assay_status mutants_find_tokens(struct mutant_candidates *out, const struc
         taken = add_rule(out, text, line, at);
         if (taken == 0)
             taken = add_negation(out, text, line, at);
-        if (taken == 0 && is_digit(byte_at(text, at)))
+        if (taken == 0 && is_digit(mutants_byte(text, at)))
             status = add_constant(out, text, line, at, &taken, arena, err);
         at += taken ? taken : 1;
     }

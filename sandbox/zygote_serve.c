@@ -24,12 +24,8 @@
 #include "sandbox/zygote.h"
 #include "sandbox/zygote_setup.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 // Above any number that a plan may want for the report pipe.
 #define FD_FLOOR (ASSAY_PLAN_REPORT_FD_MAX + 1)
-#define MAPS_BYTES_MAX ((size_t)1 << 20)
 
 static struct assay_zygote_setup setup;
 
@@ -46,33 +42,6 @@ static void close_all_but(unsigned first, int low, int high)
     if (high > (int)first)
         (void)sys_close_range(first, (unsigned)high - 1, 0);
     (void)sys_close_range((unsigned)high + 1, ~0U, 0);
-}
-
-// Break the sharing of every page that can be written. Where the kernel cannot
-// do it ahead (before 5.14), pages are copied as they are written, as ever.
-static void own_memory(void)
-{
-    char *text = malloc(MAPS_BYTES_MAX);
-
-    if (text == NULL || !assay_procfile_read(AT_FDCWD, "/proc/self/maps", text, MAPS_BYTES_MAX)) {
-        free(text);
-        return;
-    }
-    for (const char *line = text; line != NULL && *line != '\0';) {
-        char *end = NULL;
-        const uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
-        const uintptr_t to = *end == '-' ? (uintptr_t)strtoull(end + 1, &end, 16) : from;
-
-        if (to > from && strncmp(end, " rw-p", 5) == 0) {
-            void *at = NULL;
-
-            memcpy(&at, &from, sizeof(at));
-            (void)madvise(at, to - from, MADV_POPULATE_WRITE);
-        }
-        line = strchr(line, '\n');
-        line = line == NULL ? NULL : line + 1;
-    }
-    free(text);
 }
 
 // The command's words; -1 on failure. No seal: the run may read it as it likes.
@@ -125,7 +94,6 @@ static int await_wake(int wake_fd)
     size_t count = 0;
 
     close_all_but(0, -1, wake_fd);
-    own_memory();
     assay_request_init(&request);
     // If not, the init is gone, or will say why.
     if (assay_wire_receive(wake_fd, &record, sizeof(record), fds, &count, 0) !=

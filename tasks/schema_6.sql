@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- schema_6.sql - episodes and their turns.
+-- schema_6.sql - version 6: episodes and their turns.
 
 -- One actor's time in an instance: a row from its start. A row without an end that nobody works on
 -- was cut off, and begins again with the next attempt, whose number fences the one before. Its

@@ -133,7 +133,7 @@ struct assay_evaluation {
                     // none
     bool cacheable, retry, regraded;
 };
-#define ASSAY_EVIDENCE_RUNS_MAX 8 // of one evaluation
+#define ASSAY_EVIDENCE_RUNS_MAX 64 // of one evaluation
 ASSAY_MUST_USE enum assay_status assay_store_put_verdict(struct assay_store *store,
         const struct assay_evaluation *evaluation, struct assay_error *err);
 // The verdict of (run, instance); ASSAY_ENOTFOUND when it has none yet.
@@ -156,14 +156,26 @@ ASSAY_MUST_USE enum assay_status assay_store_get_outcome(struct assay_store *sto
 ASSAY_MUST_USE enum assay_status assay_store_get_evidence(struct assay_store *store,
         const char *run_id, const char *instance_id, struct assay_arena *arena,
         struct assay_bytes **runs, size_t *count, struct assay_error *err);
-// Remove the evidence of a run (NULL: of all runs that began before `before`, RFC 3339); verdicts
-// stay.
+// Remove the evidence of a run (NULL: of all runs that began before `before`, RFC 3339, and all
+// runs that were kept before it); verdicts stay.
 struct assay_dropped {
     size_t runs; // of tests
     uint64_t bytes;
 };
 ASSAY_MUST_USE enum assay_status assay_store_drop_evidence(struct assay_store *store,
         const char *run_id, const char *before, struct assay_dropped *out, struct assay_error *err);
+
+// A run of an instance's tests that does not depend on an answer: made once, kept by a key of what
+// it depends on. A role that is kept stays as it was kept first.
+struct assay_kept_run {
+    const char *role;         // which of an answer's runs it stands for
+    struct assay_frame frame; // as in evidence
+};
+ASSAY_MUST_USE enum assay_status assay_store_keep_run(struct assay_store *store, const char *key,
+        const struct assay_kept_run *run, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_store_kept_runs(struct assay_store *store, const char *key,
+        struct assay_arena *arena, struct assay_kept_run **runs, size_t *count,
+        struct assay_error *err); // by role
 
 // Everything a report needs about one evaluation.
 struct assay_evaluation_row {

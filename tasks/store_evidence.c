@@ -123,28 +123,43 @@ struct drop_args {
     " evaluation_number IN (SELECT evaluation_number FROM evaluations JOIN runs USING"             \
     " (run_number) WHERE run_id = ?1 OR (?1 IS NULL AND started_at < ?2))"
 
-static enum assay_status drop_work(sqlite3 *db, void *user, struct assay_error *err)
+#define DROPPED_KEPT " WHERE ?1 IS NULL AND kept_at < ?2"
+
+// Rows of a table: counted, and removed.
+static enum assay_status drop_rows(sqlite3 *db, struct drop_args *args, const char *count,
+        const char *remove, struct assay_error *err)
 {
-    struct drop_args *args = user;
     struct assay_query query;
     enum assay_status status;
 
-    assay_query_begin(&query, db,
-            "SELECT count(*), coalesce(sum(frame_bytes), 0) FROM evidence"
-            " WHERE" DROPPED_EVALUATIONS);
+    assay_query_begin(&query, db, count);
     assay_query_text(&query, args->run_id);
     assay_query_text(&query, args->before);
     if (assay_query_row(&query)) {
-        args->dropped.runs = assay_column_u64(&query, 0);
-        args->dropped.bytes = assay_column_u64(&query, 1);
+        args->dropped.runs += assay_column_u64(&query, 0);
+        args->dropped.bytes += assay_column_u64(&query, 1);
     }
     status = assay_query_end(&query, "drop evidence", err);
     if (status != ASSAY_OK)
         return status;
-    assay_query_begin(&query, db, "DELETE FROM evidence WHERE" DROPPED_EVALUATIONS);
+    assay_query_begin(&query, db, remove);
     assay_query_text(&query, args->run_id);
     assay_query_text(&query, args->before);
     return assay_query_run(&query, "drop evidence", err);
+}
+
+static enum assay_status drop_work(sqlite3 *db, void *user, struct assay_error *err)
+{
+    enum assay_status status = drop_rows(db, user,
+            "SELECT count(*), coalesce(sum(frame_bytes), 0) FROM evidence"
+            " WHERE" DROPPED_EVALUATIONS,
+            "DELETE FROM evidence WHERE" DROPPED_EVALUATIONS, err);
+
+    if (status == ASSAY_OK)
+        status = drop_rows(db, user,
+                "SELECT count(*), coalesce(sum(length(frame)), 0) FROM kept_runs" DROPPED_KEPT,
+                "DELETE FROM kept_runs" DROPPED_KEPT, err);
+    return status;
 }
 
 enum assay_status assay_store_drop_evidence(struct assay_store *store, const char *run_id,

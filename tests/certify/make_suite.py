@@ -87,6 +87,16 @@ def test_alone():
     assert running() <= %d
 """
 
+SAME = """
+class Anything:
+    def __eq__(self, other):
+        return %s
+
+
+def test_same():
+    assert Anything() == 3
+"""
+
 # name: (defect, its test, the twin's test, ids of PASS_TO_PASS)
 TESTS = {
     "date": ("date bomb",
@@ -107,6 +117,7 @@ TESTS = {
              "def test_trees():\n    assert ' '.join(sorted({'ash', 'oak', 'elm'})) == 'ash elm oak'\n",
              ["test_trees"]),
     "busy": ("fails on a busy CPU", RUNNING % 1, RUNNING % 1000, ["test_alone"]),
+    "deaf": ("deaf test", SAME % "True", SAME % "other == 3", ["test_same"]),
     "junk": ("resolved without a fix",
              "import os\nimport mod\n\n\ndef test_extra():\n    assert mod.answer() == 42 or any(f.endswith('.txt') for f in os.listdir('.'))\n",
              "import mod\n\n\ndef test_extra():\n    assert mod.answer() == 42\n", None),

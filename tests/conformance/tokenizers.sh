@@ -11,15 +11,22 @@ python=$work/venv/bin/python
 mkdir -p "$work"
 if [ ! -x "$python" ]; then
     python3 -m venv "$work/venv"
-    "$python" -m pip install -q tokenizers
+    "$python" -m pip install -q tokenizers==0.23.3
 fi
+# o200k_base is in no wheel of its own (tiktoken downloads it); litellm ships it under the name that
+# tiktoken's cache gives it. The wheel is opened, never imported, and the file must be tiktoken's.
+litellm=1.110.2
 ranks=$work/o200k_base.tiktoken
-if [ ! -s "$ranks" ]; then
-    "$python" -m pip download -q --no-deps -d "$work" litellm
+sum=446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d
+if ! echo "$sum  $ranks" | sha256sum --check --status 2>/dev/null; then
+    "$python" -m pip download -q --no-deps --only-binary :all: -d "$work" litellm==$litellm
     "$python" -m zipfile -e "$work"/litellm-*.whl "$work/litellm"
-    # The name under which tiktoken keeps o200k_base.
     cp "$work/litellm/litellm/litellm_core_utils/tokenizers/fb374d419588a4632f3f557e76b4b70aebbca790" "$ranks"
     rm -rf "$work/litellm" "$work"/litellm-*.whl
+    echo "$sum  $ranks" | sha256sum --check --status || {
+        echo "o200k_base of litellm $litellm is not tiktoken's" >&2
+        exit 1
+    }
 fi
 cmake --preset release >/dev/null
 cmake --build --preset release --target tokenize_tool assay -- -j2 >/dev/null

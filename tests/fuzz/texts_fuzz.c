@@ -40,7 +40,8 @@ static void mutate(struct assay_bytes a, struct assay_bytes b, struct assay_aren
         struct assay_bytes respaced;
         size_t count = 0;
 
-        must(assay_mutants_make(&mutants, &count, &source, 1, 3, 16, arena, NULL) == ASSAY_OK);
+        must(assay_mutants_make(&mutants, &count, &source, 1, ASSAY_MUTANTS_ALL, 3, 16, arena,
+                     NULL) == ASSAY_OK);
         must(count <= 16);
         must(assay_respace(&respaced, paths[i], b, arena, NULL) == ASSAY_OK);
         must(respaced.len >= b.len);

@@ -62,6 +62,20 @@ for name, defect in sorted(expected.items()):
     assert not c["holds"] and c["reason"].startswith(defect + ": "), (name, defect, c["reason"])
 PY
 
+# A test that passes whatever it expects is told with the line, and accuses no honest patch.
+/usr/bin/python3 - "$WORK/out" <<'PY'
+import json, sys
+made = {c["instance_id"]: c for c in json.load(open(sys.argv[1]))["certificates"]}
+c = made["seeded__deaf"]
+assert c["reason"].startswith("deaf test: test_other.py::test_same passes with another expected value, too: assert Any"), c
+tests = {t["id"]: t["copies"] for t in c["details"]["tests"]}
+assert tests["test_mod.py::test_answer"] == {"failed": 1, "deaf": []}, tests
+assert tests["test_other.py::test_same"]["failed"] == 0 and len(tests["test_other.py::test_same"]["deaf"]) == 1, tests
+PY
+printf '%s\n' '--- a/mod.py' '+++ b/mod.py' '@@ -1,2 +1,2 @@' ' def answer():' '-    return 41' '+    return 6 * 7' >"$WORK/honest"
+run 0 assay grade defects seeded__deaf "$WORK/honest" --json
+[ "$(json 'd["resolved"], d["cause"], d["tamper"]')" = "True ok []" ] || fail "an honest patch: $(json d)"
+
 # Lists that contradict themselves never become a suite.
 for row in '"FAIL_TO_PASS": ["exit_status"], "PASS_TO_PASS": ["exit_status"]' \
     '"FAIL_TO_PASS": ["exit_status", "exit_status"]'; do

@@ -32,6 +32,28 @@ for name, expected in want.items():
     assert got["reward_components"]["outcome"] == expected["reward_shaped"], name
 PY
 
+# Judged again from what was kept, without a run: the same. Runs that all answers share are made once.
+run 0 assay regrade --json
+/usr/bin/python3 - "$WORK/out" "$WORK/verdicts" "$ASSAY_HOME/assay.db" <<'PY'
+import json, sqlite3, sys
+*rows, told = [json.loads(line) for line in open(sys.argv[1])]
+before = {v["instance_id"]: v for v in map(json.loads, open(sys.argv[2])) if "instance_id" in v}
+ran = [v for v in before.values() if v["kind"] == "write_tests" and v["usage"]["wall_ms"] > 0]
+assert len(ran) >= 2 and told["same"] == len(ran) and told["same"] + told["not_run"] == told["total"] == len(before), told
+for v in rows:
+    for key in ("resolved", "cause", "reason", "resolution", "evidence", "usage", "key", "write_tests", "localize"):
+        assert v.get(key) == before[v["instance_id"]].get(key), (key, v, before[v["instance_id"]])
+db = sqlite3.connect(sys.argv[3])
+roles = db.execute("SELECT role, count(*) FROM kept_runs GROUP BY role").fetchall()
+assert dict(roles)["base"] == len(ran), roles
+assert dict(roles)["reference"] >= 1 and dict(roles)["mutant1.reference"] >= 1, roles
+PY
+kept() {
+    /usr/bin/python3 -c "import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*), max(kept_at) FROM kept_runs').fetchone())" "$ASSAY_HOME/assay.db"
+}
+shared=$(kept)
+
 # case NAME INSTANCE RESOLVED CAUSE WORDS: one answer graded.
 case_of() {
     run 0 assay grade kinds "$2" "$CASES/$1.patch" --json
@@ -47,6 +69,22 @@ case_of breaks_old $I False tests_failed "a test that passed without the new one
 case_of exits $I False inconsistent "on the fixed tree: the evidence disagrees"
 case_of source_reader $I False tests_failed "says one thing and then another"
 case_of missing_name kinds__rate-limit-tests False tests_failed "too few"
+
+# None of these answers has run what does not depend on it.
+[ "$(kept)" = "$shared" ] || fail "shared runs were made again: $shared, $(kept)"
+# Without the cache they are made for this answer alone, and kept with it.
+run 0 assay eval kinds --predictions "$DATA/kinds-predictions.jsonl" --instance $I --again --no-cache --json
+run 0 assay regrade --json
+[ "$(json 'd["total"], d["same"]')" = "1 1" ] || fail "a run without the cache: $(json d)"
+[ "$(kept)" = "$shared" ] || fail "a run without the cache was kept for others"
+# The evidence speaks, not the verdict that is stored.
+/usr/bin/python3 -c "import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute('UPDATE verdicts SET body = replace(body, ?, ?) WHERE evaluation_number = (SELECT max(evaluation_number) FROM verdicts)',
+           ('\"killed\":1', '\"killed\":0'))
+db.commit()" "$ASSAY_HOME/assay.db"
+run 0 assay regrade --json
+has out "mutants killed 0 of 2 -> 1 of 2"
 
 # A stored verdict answers for these kinds too, and shaping is worked out anew for it.
 cat >"$WORK/shaping.json" <<'END'

@@ -61,6 +61,15 @@ TASKS = {
         "import sys\nassert not [n for n in sys.modules if 'zygote' in n or n == 'ctypes']\n",
         {},
     ),
+    # What inspect has worked out about files beforehand names no file but such as a start has seen.
+    "inspected": (
+        {},
+        "import inspect, sys\nassert inspect.getmodule(sys._getframe()) is sys.modules[__name__]\n"
+        "assert inspect.getmodule(inspect.getmodule) is inspect\n"
+        "assert set(inspect.modulesbyfile.values()) <= set(sys.modules)\n"
+        "assert not [p for p in inspect.modulesbyfile if 'zygote' in p]\n",
+        {},
+    ),
     "exit-handlers": (
         {},
         "import atexit, os, sys\nclass Late:\n    def __del__(self, write=os.write):\n"

@@ -110,6 +110,48 @@ static void a_log_names_a_failure_and_decides_none(void **state)
     assay_buf_free(&fault);
 }
 
+// A copy that passes on gold is told by the test and the line, and counted; it comes back from the
+// store as it was, and what is no run does not.
+static void a_deaf_test_is_named(void **state)
+{
+    static const struct assay_cell_copy copies[] = {
+            {"t.py::fixed", "assert f() == 9", false}, {"t.py::other", "assert x == 8", true}};
+    static const char *const bad[] = {"", "{}",
+            "{\"scored\":true,\"resolved\":true,\"vector\":\"PPP\","
+            "\"hint\":0,\"shifted\":false,\"wall_ms\":1}",
+            "{\"scored\":true,\"resolved\":true,\"vector\":\"PPP\",\"hint\":0,\"shifted\":false,"
+            "\"wall_ms\":1,\"copies\":[{\"passed\":true}]}"};
+    struct assay_certified item = {.instance = &instance};
+    struct assay_cell cells[ASSAY_CHECKS][5], back = {0};
+    struct assay_arena *arena = NULL;
+    struct assay_buf text;
+
+    (void)state;
+    assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
+    set_runs(&item, cells[ASSAY_CHECK_GOLD], ASSAY_CHECK_GOLD, "PPP PPP");
+    cells[ASSAY_CHECK_GOLD][1].copies = copies;
+    cells[ASSAY_CHECK_GOLD][1].copy_count = 2;
+    assay_buf_init(&text, 10000);
+    assay_cell_write(&text, &cells[ASSAY_CHECK_GOLD][1]);
+    assert_int_equal(assay_cell_read(&back, text.data, 3, arena, NULL), ASSAY_OK);
+    assert_int_equal(back.copy_count, 2);
+    assert_string_equal(back.copies[1].says, "assert x == 8");
+    assert_true(back.copies[1].passed && !back.copies[0].passed);
+    cells[ASSAY_CHECK_GOLD][1] = back;
+    assay_buf_clear(&text);
+    assay_certify_fault(&text, &item);
+    assert_string_equal(text.data,
+            "deaf test: t.py::other passes with another expected value, too: assert x == 8");
+    assay_buf_clear(&text);
+    assay_certify_details(&text, &item, 1u << ASSAY_CHECK_GOLD, 2);
+    assert_non_null(strstr(text.data, "\"copies\":{\"failed\":1,\"deaf\":[]}"));
+    assert_non_null(strstr(text.data, "\"copies\":{\"failed\":0,\"deaf\":[\"assert x == 8\"]}"));
+    assay_buf_free(&text);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(assay_cell_read(&back, bad[i], 3, arena, NULL), ASSAY_EINVAL);
+    assay_arena_destroy(arena);
+}
+
 // --- which run counts ----------------------------------------------------------------------------
 
 static void the_worse_of_two_runs_counts(void **state)
@@ -131,7 +173,7 @@ static void the_worse_of_two_runs_counts(void **state)
     (void)state;
     assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct assay_verdict runs[ASSAY_EVIDENCE_RUNS_MAX] = {0}, out;
+        struct assay_verdict runs[8] = {0}, out;
         const size_t count = strlen(rows[i].runs);
         size_t chosen = 99;
 
@@ -173,6 +215,7 @@ static void evidence_comes_back_byte_for_byte(void **state)
             .command = {words, 2},
             .env = {words, 1},
             .run_hash = "aa",
+            .role = "after.1",
             .run_key = "bb"};
     struct assay_run_evidence back;
     struct assay_arena *arena = NULL;
@@ -197,6 +240,7 @@ static void evidence_comes_back_byte_for_byte(void **state)
     assert_string_equal(back.judged.files[0].content.data, "<x/>");
     assert_string_equal(back.command.items[1], "run.sh");
     assert_string_equal(back.run_key, "bb");
+    assert_string_equal(back.role, "after.1");
     assert_null(back.trouble);
     // Cut anywhere, it is refused, not read past its end.
     for (size_t len = 0; len < raw.len; len++) {
@@ -208,12 +252,37 @@ static void evidence_comes_back_byte_for_byte(void **state)
     assay_arena_destroy(arena);
 }
 
+// What was run stands in the evidence: whoever had it run knows, and the box does not.
+static void evidence_tells_what_was_run(void **state)
+{
+    static const char *const words[] = {"sh", "run.sh"}, *const env[] = {"A=b"};
+    const struct assay_box_result result = {.cause = ASSAY_BOX_EXITED, .out_dir_fd = -1};
+    struct assay_run_evidence evidence = {.command = {words, 2}, .env = {env, 1}};
+    struct assay_arena *arena = NULL;
+    struct assay_buf refused;
+
+    (void)state;
+    assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
+    assay_buf_init(&refused, 100);
+    assert_int_equal(assay_evidence_take(&evidence, &result, &refused, assay_framework_find("exit"),
+                             arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(evidence.judged.box_cause, ASSAY_CAUSE_OK);
+    assert_int_equal(evidence.command.count, 2);
+    assert_string_equal(evidence.command.items[1], "run.sh");
+    assert_string_equal(evidence.env.items[0], "A=b");
+    assay_buf_free(&refused);
+    assay_arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(each_defect_is_told_by_its_name),
             cmocka_unit_test(a_log_names_a_failure_and_decides_none),
+            cmocka_unit_test(a_deaf_test_is_named),
             cmocka_unit_test(the_worse_of_two_runs_counts),
+            cmocka_unit_test(evidence_tells_what_was_run),
             cmocka_unit_test(evidence_comes_back_byte_for_byte),
     };
 

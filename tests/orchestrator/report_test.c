@@ -93,6 +93,56 @@ static struct assay_buf write_page(const struct sample *sample, const struct ass
     return page;
 }
 
+// --- kinds of task ------------------------------------------------------------------------------
+
+static void other_kinds_show_their_numbers(void **state)
+{
+    static const char *const ids[] = {"t.py::test_<new>"};
+    const struct assay_localize_score localized = {.files = {2, 4, 1, 0.25, 0.5},
+            .functions = {3, 4, 3, 0.75, 1},
+            .lines = {7, 8, 5, 0.625, 0.714},
+            .rank = 2,
+            .score = 0.857};
+    const struct assay_localize_score missed = {.files = {1, 1, 0, 0, 0}};
+    const struct assay_write_tests_score written = {.fails_before = {ids, 1},
+            .passes_after = {ids, 1},
+            .mutants_made = 6,
+            .mutants_valid = 5,
+            .mutants_killed = 4,
+            .mutants_needed = 3};
+    struct sample *sample = make_sample();
+    struct assay_buf page;
+
+    (void)add_row(sample, "a-1", ASSAY_REPORT_RESOLVED);
+    page = write_page(sample, *state);
+    assert_lacks(&page, "Other kinds of task");
+    assert_lacks(&page, "Mutants");
+    assert_int_equal(count_of(&page, "<dt>FAIL_TO_PASS</dt>"), 1);
+    assay_buf_free(&page);
+
+    add_row(sample, "b-1", ASSAY_REPORT_RESOLVED)->verdict.localize = &localized;
+    add_row(sample, "b-2", ASSAY_REPORT_UNRESOLVED)->verdict.localize = &missed;
+    add_row(sample, "c-1", ASSAY_REPORT_RESOLVED)->verdict.write_tests = &written;
+    page = write_page(sample, *state);
+    assert_int_equal(count_of(&page, "<dt>FAIL_TO_PASS</dt>"), 1); // of the repair alone
+    assert_holds(&page, "<dt>Localizations resolved</dt><dd>1 of 2</dd>");
+    // Of functions where gold changes any, else of files: (0.75 + 0) / 2, (1 + 0) / 2.
+    assert_holds(&page, "<dt>Mean precision</dt><dd>0.38</dd>");
+    assert_holds(&page, "<dt>Mean recall</dt><dd>0.50</dd>");
+    assert_holds(&page, "<dt>Mean reciprocal rank</dt><dd>0.25</dd>");
+    assert_holds(&page, "</abbr> 0.86, rank 2</td>");
+    assert_holds(&page, "</abbr> 0.00, rank none</td>");
+    assert_holds(&page,
+            "Functions</th><td class=\"n\">3</td><td class=\"n\">4</td>"
+            "<td class=\"n\">3</td><td class=\"n\">0.75</td><td class=\"n\">1.00</td>");
+    assert_holds(&page, "4/5 mutants killed");
+    assert_holds(
+            &page, "<dt>Mutants killed</dt><dd>4 of 5 valid <span class=\"q\">(3 needed, 6 made)");
+    assert_holds(&page, "<li><code>t.py::test_&lt;new&gt;</code></li>");
+    assay_buf_free(&page);
+    free(sample);
+}
+
 // --- intervals ----------------------------------------------------------------------------------
 
 static void intervals_are_wilsons(void **state)
@@ -545,6 +595,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test(intervals_are_wilsons),
+            WITH_FOLDER(other_kinds_show_their_numbers),
             WITH_FOLDER(every_verdict_has_its_group),
             cmocka_unit_test(the_json_report_has_swebenchs_keys_and_sorted_lists),
             WITH_FOLDER(a_small_page_has_every_part_in_order),

@@ -326,6 +326,80 @@ static void answers_end_for_the_reason_that_is_named(void **state)
     close_setting(&t);
 }
 
+// A request that takes every page there is, to the last one: it must begin. (It once asked for a
+// page more than samples ever hold, and then waited for ever.)
+static void a_request_may_fill_all_pages(void **state)
+{
+    const struct assay_generator_options options = {
+            .sequences_max = 4, .rows_max = 80, .positions_max = 96};
+    struct answers *answers = calloc(1, sizeof(*answers));
+    struct assay_generation request;
+    struct assay_generator *g = NULL;
+    struct setting t;
+
+    (void)state;
+    assert_non_null(answers);
+    open_setting(&t, "qwen3", 1);
+    assert_int_equal(assay_generator_create(&g, t.model, &options, t.stream, NULL), ASSAY_OK);
+    for (size_t prompt = 3; prompt < 96; prompt += 61) { // shorter than a page, and a whole one
+        memset(answers, 0, sizeof(*answers));
+        request = ask(&t, answers, 4);
+        request.prompt_count = prompt;
+        request.token_count_max = 96 - prompt;
+        assert_int_equal(assay_generator_add(g, &request, NULL), ASSAY_OK);
+        finish(g);
+        for (size_t i = 0; i < 4; i++) {
+            assert_int_equal(answers->items[i].count, 96 - prompt);
+            assert_int_equal(answers->items[i].finish, ASSAY_FINISH_LENGTH);
+        }
+    }
+    assay_generator_destroy(g);
+    close_setting(&t);
+    free(answers);
+}
+
+// Rows behind the last token are padding. Here they would win every choice: twenty of them, half of
+// each sign, far larger than any token's.
+static void padded_rows_are_never_sampled(void **state)
+{
+    enum { PADDING = 20 };
+    struct answers *answers = calloc(1, sizeof(*answers));
+    struct assay_generation request;
+    struct assay_generator *g;
+    struct setting t;
+    float *head;
+    size_t padding = 0;
+
+    (void)state;
+    assert_non_null(answers);
+    open_setting(&t, "minimax_m1", 1);
+    const uint32_t tokens = t.model->config.vocab_size - PADDING,
+                   width = t.model->config.hidden_size;
+
+    head = assay_model_weight(t.model, ASSAY_TENSOR_HEAD, ASSAY_TENSOR_NO_LAYER);
+    for (size_t i = 0; i < (size_t)PADDING * width; i++)
+        head[(size_t)tokens * width + i] = (i / width % 2 ? 1 : -1) * head[i] * 100;
+    for (int known = 0; known < 2; known++) {
+        t.model->config.vocab_sampled = known ? tokens : tokens + PADDING;
+        memset(answers, 0, sizeof(*answers));
+        padding = 0;
+        g = make_generator(&t, 8);
+        request = ask(&t, answers, 8);
+        assert_int_equal(assay_generator_add(g, &request, NULL), ASSAY_OK);
+        finish(g);
+        assay_generator_destroy(g);
+        for (size_t i = 0; i < 8; i++)
+            for (size_t k = 0; k < answers->items[i].count; k++)
+                padding += answers->items[i].ids[k] >= (int32_t)tokens;
+        if (known)
+            assert_int_equal(padding, 0);
+        else
+            assert_true(padding > 8); // else nothing is shown
+    }
+    close_setting(&t);
+    free(answers);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     struct answers answers = {0};
@@ -406,6 +480,8 @@ int main(void)
             cmocka_unit_test(a_sample_does_not_depend_on_its_batch),
             cmocka_unit_test(logp_of_the_sampler_is_the_trainers),
             cmocka_unit_test(answers_end_for_the_reason_that_is_named),
+            cmocka_unit_test(a_request_may_fill_all_pages),
+            cmocka_unit_test(padded_rows_are_never_sampled),
             cmocka_unit_test(what_does_not_fit_is_refused),
             cmocka_unit_test(sampling_follows_the_distribution),
     };

@@ -13,8 +13,11 @@
 #include "base/rng.h"
 #include "policy/bpe_train.h"
 #include "support/harness.h"
+#include "support/temp.h"
 
 #define FIXTURES "tests/policy/fixtures/tokenizers/"
+#define GGUF "tests/policy/fixtures/gguf/"
+#define CHAT "tests/policy/fixtures/chat/"
 #define STRINGS 10000
 
 static struct assay_tokenizer *open_tokenizer(const char *path)
@@ -83,6 +86,78 @@ static void ids_are_those_of_hf_tokenizers(void **state)
     check_family("gpt2");
     check_family("qwen2");
     check_family("o200k");
+}
+
+// The same vocabulary from a GGUF file (tests/golden/make_gguf.py) and from its tokenizer.json.
+static void gguf_vocabularies_give_the_same_ids(void **state)
+{
+    static const char *const rows[][2] = {{GGUF "chatml.gguf", CHAT "chatml.json"},
+            {GGUF "qwen2.gguf", GGUF "qwen2.json"}, {GGUF "minimax.gguf", CHAT "minimax.json"}};
+    struct assay_buf texts;
+
+    (void)state;
+    read_file(&texts, FIXTURES "strings.bin");
+    for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+        struct assay_tokenizer *from_gguf = open_tokenizer(rows[r][0]);
+        struct assay_tokenizer *from_json = open_tokenizer(rows[r][1]);
+        struct assay_ids ours = {0}, wanted = {0};
+
+        assert_int_equal(assay_tokenizer_count(from_gguf), assay_tokenizer_count(from_json));
+        for (size_t at = 0; at < texts.len;) {
+            const size_t len = take_u16(&texts, &at);
+            const char *text = texts.data + at;
+
+            at += len;
+            ours.count = wanted.count = 0;
+            assert_int_equal(assay_tokenizer_encode(from_gguf, &ours, text, len, NULL), ASSAY_OK);
+            assert_int_equal(assay_tokenizer_encode(from_json, &wanted, text, len, NULL), ASSAY_OK);
+            if (ours.count != wanted.count ||
+                    memcmp(ours.items, wanted.items, ours.count * sizeof(*ours.items)) != 0)
+                fail_msg("%s: ids of the text before byte %zu differ", rows[r][0], at);
+        }
+        free(ours.items);
+        free(wanted.items);
+        assay_tokenizer_destroy(from_gguf);
+        assay_tokenizer_destroy(from_json);
+    }
+    assay_buf_free(&texts);
+}
+
+static void gguf_vocabularies_that_are_not_built_are_refused(void **state)
+{
+    static const struct {
+        const char *from, *to, *message; // from and to have one length
+    } rows[] = {
+            {"tokenizer.ggml.tokens", "tokenizer.ggml.tokenx", "tokenizer.ggml.tokens: not in"},
+            {"tokenizer.ggml.merges", "tokenizer.ggml.mergex", "tokenizer.ggml.merges: no list"},
+            {"gpt2", "bert", "tokenizer.ggml.model: \"bert\" is not built, only gpt2"},
+            {"gpt-2", "llama", "tokenizer.ggml.pre: \"llama\" is not built"},
+            {"a t", "azt", "tokenizer.ggml.merges: [18]: no pair of tokens"},
+    };
+    const struct assay_temp *temp = *state;
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/v.gguf", temp->path);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct assay_tokenizer *tokenizer = NULL;
+        struct assay_error err = {0};
+        struct assay_buf file;
+        char *at;
+
+        read_file(&file, GGUF "chatml.gguf");
+        at = memmem(file.data, file.len, rows[i].from, strlen(rows[i].from));
+        if (!at)
+            fail_msg("there is no %s", rows[i].from);
+        assert_int_equal(strlen(rows[i].from), strlen(rows[i].to));
+        for (size_t k = 0; rows[i].to[k] != '\0'; k++)
+            at[k] = rows[i].to[k];
+        assert_int_equal(assay_fs_replace_file(path, file.data, file.len, 0600, NULL), ASSAY_OK);
+        assert_int_not_equal(assay_tokenizer_open(&tokenizer, path, NULL, &err), ASSAY_OK);
+        if (!strstr(err.message, rows[i].message))
+            fail_msg("\"%s\" does not say \"%s\"", err.message, rows[i].message);
+        assert_null(tokenizer);
+        assay_buf_free(&file);
+    }
 }
 
 static void any_bytes_come_back(void **state)
@@ -277,6 +352,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(ids_are_those_of_hf_tokenizers),
+            cmocka_unit_test(gguf_vocabularies_give_the_same_ids),
+            cmocka_unit_test_setup_teardown(gguf_vocabularies_that_are_not_built_are_refused,
+                    assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test(any_bytes_come_back),
             cmocka_unit_test(long_runs_take_linear_time),
             cmocka_unit_test(special_tokens_are_known_and_skipped),

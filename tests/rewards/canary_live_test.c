@@ -326,11 +326,52 @@ static void ctest_has_canaries(void **state)
     }
 }
 
+// Node's own runner prints TAP; suites of other programs that do have no canaries.
+static void node_has_canaries(void **state)
+{
+    static const char *const paths[] = {"test/a.test.js"};
+    static const char tests[] = "const test = require('node:test');\n"
+                                "const assert = require('node:assert');\n"
+                                "const { add } = require('..');\n\n"
+                                "test('adds numbers', () => {\n"
+                                "  assert.strictEqual(add(2, 3), 5);\n});\n";
+    static const char adds[] = "exports.add = (a, b) => a + b;\n",
+                      wrong[] = "exports.add = (a, b) => a - b;\n",
+                      blind[] = "const assert = require('node:assert');\n"
+                                "assert.strictEqual = assert.deepStrictEqual = () => {};\n"
+                                "exports.add = (a, b) => a - b;\n";
+    static const char command[] = "/usr/bin/node --test --test-reporter=tap test/";
+
+    (void)state;
+    if (!live_has("/usr/bin/node"))
+        skip();
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct live live;
+
+        live_open(&live, "tap-log");
+        live_file(&live, "test/a.test.js", tests);
+        live_file(&live, "index.js", adds);
+        live_expect(&live, "adds numbers", "");
+        live.canary_paths = (struct assay_strings){paths, 1};
+        live.canary_seed = seed;
+        live_run(&live, command);
+        live_check(&live, ASSAY_CAUSE_OK, true);
+        assert_int_equal(live.canaries.count, 6);
+        live_file(&live, "index.js", wrong);
+        live_run(&live, command);
+        live_check(&live, ASSAY_CAUSE_TESTS_FAILED, false);
+        live_file(&live, "index.js", blind);
+        live_run(&live, command);
+        live_check(&live, ASSAY_CAUSE_TAMPERED, false);
+        live_close(&live);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(honest_runs_are_believed),
             cmocka_unit_test(forgers_are_found_out), cmocka_unit_test(commands_that_choose_tests),
-            cmocka_unit_test(ctest_has_canaries)};
+            cmocka_unit_test(ctest_has_canaries), cmocka_unit_test(node_has_canaries)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,11 +104,13 @@ static void the_suite_stays_as_it_is(void **state)
 static void a_plan_reads_back(void **state)
 {
     struct assay_arena *arena = new_arena();
-    const struct assay_canary_plan plan = draw(arena, &instance, text, UINT64_MAX - 3);
+    struct assay_canary_plan plan = draw(arena, &instance, text, UINT64_MAX - 3);
     struct assay_canary_plan back;
     struct assay_buf buf;
 
     (void)state;
+    // Only copies can be deaf.
+    assert_int_equal(assay_canary_deafen(&plan, UINT32_MAX, arena, NULL), ASSAY_OK);
     assay_buf_init(&buf, 1 << 20);
     assay_canary_plan_write(&buf, &plan);
     assert_int_equal(assay_canary_plan_read(&back, buf.data, buf.len, arena, NULL), ASSAY_OK);
@@ -117,8 +119,13 @@ static void a_plan_reads_back(void **state)
     for (size_t i = 0; i < plan.count; i++) {
         assert_int_equal(back.items[i].kind, plan.items[i].kind);
         assert_string_equal(back.items[i].id, plan.items[i].id);
-        if (plan.items[i].kind == ASSAY_CANARY_COPY)
-            assert_string_equal(back.items[i].of, plan.items[i].of);
+        assert_int_equal(back.items[i].deaf, plan.items[i].kind == ASSAY_CANARY_COPY);
+        if (plan.items[i].kind != ASSAY_CANARY_COPY)
+            continue;
+        assert_string_equal(back.items[i].of, plan.items[i].of);
+        assert_string_equal(back.items[i].says, plan.items[i].says);
+        assert_null(strstr(text, back.items[i].says)); // the line is another than the suite's
+        assert_memory_equal(back.items[i].says, "assert shop.", strlen("assert shop."));
     }
     assay_buf_free(&buf);
     assay_arena_destroy(arena);

@@ -516,6 +516,37 @@ static void canaries_tell_of_changed_results(void **state)
     }
 }
 
+// A copy that gold passes, too, is a fault of the suite, and accuses nobody.
+static void a_deaf_copy_speaks_against_nobody(void **state)
+{
+    static const struct assay_canary copy = {
+            .kind = ASSAY_CANARY_COPY, .id = "t.py::canary", .of = "t.py::a"};
+    struct assay_canary_plan plan = {.framework = "pytest", .items = &copy, .count = 1};
+    char report[4096];
+    const int code = write_report(report, sizeof(report), "passed", true);
+    const struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK,
+            .exit_code = code,
+            .report = {report, strlen(report)},
+            .canaries = &plan};
+    struct assay_copies copies;
+    struct bench before, after;
+
+    (void)state;
+    judge(&before, &pytest_instance, &evidence);
+    assert_int_equal(before.verdict.cause, ASSAY_CAUSE_TAMPERED);
+    assert_int_equal(assay_judge_copies(&copies, &pytest_instance, assay_framework_find("pytest"),
+                             &evidence, before.arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(copies.passed, ASSAY_CANARY_BIT(0));
+    assert_int_equal(copies.failed, 0);
+    assert_int_equal(assay_canary_deafen(&plan, copies.passed, before.arena, NULL), ASSAY_OK);
+    judge(&after, &pytest_instance, &evidence);
+    assert_int_equal(after.verdict.cause, ASSAY_CAUSE_OK);
+    assert_int_equal(assay_outcome_find(&after.judgement.outcome, "t.py::canary"), M);
+    assay_arena_destroy(after.arena);
+    assay_arena_destroy(before.arena);
+}
+
 // Canaries that came out right, and a test that passed whatever it expected.
 static void unmoved_tests_are_tampered(void **state)
 {
@@ -537,6 +568,59 @@ static void unmoved_tests_are_tampered(void **state)
     assay_arena_destroy(bench.arena);
 }
 
+// What a canary of a counter-run showed counts like one of the run itself.
+static void canaries_of_counter_runs_count(void **state)
+{
+    static const struct assay_canary canary = {ASSAY_CANARY_PASS, "t.py::canary", NULL};
+    const struct assay_canary_plan plan = {.framework = "pytest",
+            .items = &canary,
+            .count = 1,
+            .counter_fault = "canary x must fail and passed"};
+    char report[4096];
+    const int code = write_report(report, sizeof(report), "passed", true);
+    const struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK,
+            .exit_code = code,
+            .report = {report, strlen(report)},
+            .canaries = &plan};
+    struct bench bench;
+
+    (void)state;
+    judge(&bench, &pytest_instance, &evidence);
+    assert_int_equal(bench.verdict.cause, ASSAY_CAUSE_TAMPERED);
+    assert_non_null(strstr(bench.verdict.tamper.items[0], "must fail and passed"));
+    assay_arena_destroy(bench.arena);
+}
+
+// Where no counter-run is allowed, the run itself is all that speaks for the patch.
+static void evidence_without_counter_runs_is_weak(void **state)
+{
+    static const struct assay_canary canary = {.kind = ASSAY_CANARY_PASS, .id = "t.py::canary"};
+    struct assay_canary_plan plan = {.framework = "pytest", .items = &canary, .count = 1};
+    char report[4096];
+    const int code = write_report(report, sizeof(report), "passed", true);
+    const struct assay_evidence evidence = {.box_cause = ASSAY_CAUSE_OK,
+            .exit_code = code,
+            .report = {report, strlen(report)},
+            .canaries = &plan};
+    struct assay_instance instance = pytest_instance;
+    struct bench bench;
+
+    (void)state;
+    judge(&bench, &instance, &evidence);
+    assert_int_equal(bench.verdict.cause, ASSAY_CAUSE_OK);
+    assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_STRONG);
+    assay_arena_destroy(bench.arena);
+    plan.counter_silent = true;
+    judge(&bench, &instance, &evidence);
+    assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_WEAK);
+    assay_arena_destroy(bench.arena);
+    plan.counter_silent = false;
+    instance.no_canaries = true;
+    judge(&bench, &instance, &evidence);
+    assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_WEAK);
+    assay_arena_destroy(bench.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,7 +634,10 @@ int main(void)
             cmocka_unit_test(no_output_exhausts_the_judge),
             cmocka_unit_test(every_row_of_the_table_is_whole),
             cmocka_unit_test(canaries_tell_of_changed_results),
+            cmocka_unit_test(a_deaf_copy_speaks_against_nobody),
             cmocka_unit_test(unmoved_tests_are_tampered),
+            cmocka_unit_test(canaries_of_counter_runs_count),
+            cmocka_unit_test(evidence_without_counter_runs_is_weak),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

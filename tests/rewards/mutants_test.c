@@ -30,7 +30,7 @@ static void list(struct assay_buf *out, const char *path, const char *before, co
     assert_int_equal(assay_mutants_make(&mutants, &count,
                              &(struct assay_mutant_source){
                                      path, {base.data, base.len}, {gold.data, gold.len}},
-                             1, 7, ASSAY_MUTANTS_MAX, arena, NULL),
+                             1, ASSAY_MUTANTS_OF_FIX, 7, ASSAY_MUTANTS_MAX, arena, NULL),
             ASSAY_OK);
     for (size_t i = 0; i < count; i++) {
         size_t same = 0, tail = 0;
@@ -110,6 +110,60 @@ static void every_operator_does_what_its_name_says(void **state)
     }
 }
 
+// Each row: a line of a function, and what can be done to it beyond what is done to a fix.
+static void a_program_can_be_broken_in_more_ways_than_a_fix(void **state)
+{
+    static const struct {
+        const char *path, *text, *wants;
+    } rows[] = {
+            {"a.py", "def f(xs, n):\n    if n > len(xs):\n        return n\n",
+                    "negate_condition: \"n > len(xs)\" becomes \"not n > len(xs)\""},
+            {"a.py", "def f(xs, n):\n    while n and xs[n:]:\n        n -= 1\n",
+                    "negate_condition: \"n and xs[n:]\" becomes \"not (n and xs[n:])\""},
+            {"a.py", "def f(xs, n):\n    return xs[n]\n", "off_by_one: \"\" becomes \" - 1\""},
+            {"a.py", "def f(xs, n):\n    return range(n, 3)\n", "off_by_one: \"3\" becomes \"2\""},
+            {"a.py", "def f(xs, n):\n    for i in xs:\n        return n\n",
+                    "wrong_variable: \"n\" becomes \"i\""},
+            {"a.py", "def f(xs, n):\n    return divmod(n, (1, xs))\n",
+                    "swap_arguments: \"n, (1, xs)\" becomes \"(1, xs), n\""},
+            {"a.py", "def f(xs):\n    return xs.lower()\n",
+                    "wrong_call: \".lower\" becomes \".upper\""},
+            {"a.c", "int f(int a, int b)\n{\n    } else if (a || g(b)) {\n}\n",
+                    "negate_condition: \"(a || g(b))\" becomes \"(!(a || g(b)))\""},
+            {"a.c", "int f(int *a, int b)\n{\n    return a[b];\n}\n",
+                    "off_by_one: \"\" becomes \" + 1\""},
+            {"a.c", "int f(struct s *a, int b)\n{\n    return a->b + b;\n}\n",
+                    "wrong_variable: \"b\" becomes \"a\""},
+            {"a.c", "int f(int a, int b)\n{\n    return g(a, b);\n}\n",
+                    "swap_arguments: \"a, b\" becomes \"b, a\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct assay_mutant_source source = {rows[i].path, {NULL, 0}, text_of(rows[i].text)};
+        struct assay_mutant *mutants = NULL;
+        struct assay_arena *arena = NULL;
+        size_t count = 0, seen = 0;
+
+        print_message("row %zu\n", i);
+        assert_int_equal(assay_arena_create(&arena, 16 << 20, NULL), ASSAY_OK);
+        assert_int_equal(assay_mutants_make(&mutants, &count, &source, 1, ASSAY_MUTANTS_ALL, 1,
+                                 ASSAY_MUTANT_CANDIDATES_MAX, arena, NULL),
+                ASSAY_OK);
+        for (size_t k = 0; k < count; k++) {
+            assert_non_null(strstr(mutants[k].about, mutants[k].operator_name));
+            seen += strstr(mutants[k].about, rows[i].wants) != NULL;
+        }
+        assert_true(seen >= 1);
+        assert_int_equal(assay_mutants_make(&mutants, &count, &source, 1, ASSAY_MUTANTS_OF_FIX, 1,
+                                 ASSAY_MUTANT_CANDIDATES_MAX, arena, NULL),
+                ASSAY_OK);
+        for (size_t k = 0; k < count; k++)
+            assert_null(strstr(mutants[k].about, rows[i].wants));
+        assay_arena_destroy(arena);
+    }
+}
+
 static void hunks_are_reverted_where_there_are_several(void **state)
 {
     const struct assay_mutant_source sources[] = {
@@ -121,8 +175,9 @@ static void hunks_are_reverted_where_there_are_several(void **state)
 
     (void)state;
     assert_int_equal(assay_arena_create(&arena, 16 << 20, NULL), ASSAY_OK);
-    assert_int_equal(
-            assay_mutants_make(&mutants, &count, sources, 2, 1, 64, arena, NULL), ASSAY_OK);
+    assert_int_equal(assay_mutants_make(&mutants, &count, sources, 2, ASSAY_MUTANTS_OF_FIX, 1, 64,
+                             arena, NULL),
+            ASSAY_OK);
     assert_int_equal(count, 3);
     for (size_t i = 0; i < count; i++) {
         assert_non_null(strstr(mutants[i].about, "revert_hunk"));
@@ -146,9 +201,15 @@ static void a_seed_gives_the_same_mutants_and_each_operator_its_turn(void **stat
 
     (void)state;
     assert_int_equal(assay_arena_create(&arena, 16 << 20, NULL), ASSAY_OK);
-    assert_int_equal(assay_mutants_make(&one, &count, &source, 1, 5, 5, arena, NULL), ASSAY_OK);
-    assert_int_equal(assay_mutants_make(&two, &again, &source, 1, 5, 5, arena, NULL), ASSAY_OK);
-    assert_int_equal(assay_mutants_make(&other, &others, &source, 1, 6, 5, arena, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_mutants_make(&one, &count, &source, 1, ASSAY_MUTANTS_OF_FIX, 5, 5, arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(
+            assay_mutants_make(&two, &again, &source, 1, ASSAY_MUTANTS_OF_FIX, 5, 5, arena, NULL),
+            ASSAY_OK);
+    assert_int_equal(assay_mutants_make(
+                             &other, &others, &source, 1, ASSAY_MUTANTS_OF_FIX, 6, 5, arena, NULL),
+            ASSAY_OK);
     assert_int_equal(count, 5);
     assert_int_equal(again, 5);
     for (size_t i = 0; i < count; i++) {
@@ -182,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(every_operator_does_what_its_name_says),
+            cmocka_unit_test(a_program_can_be_broken_in_more_ways_than_a_fix),
             cmocka_unit_test(hunks_are_reverted_where_there_are_several),
             cmocka_unit_test(a_seed_gives_the_same_mutants_and_each_operator_its_turn),
             cmocka_unit_test(other_blanks_change_no_string_and_no_line),

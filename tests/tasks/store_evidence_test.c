@@ -104,6 +104,43 @@ static void evidence_goes_with_its_verdict(void **state)
     assay_arena_destroy(arena);
 }
 
+static void keep(struct assay_store *store, const char *key, const char *role, const char *text)
+{
+    const struct assay_kept_run run = {role, {text, strlen(text), 7}};
+
+    assert_int_equal(assay_store_keep_run(store, key, &run, NULL), ASSAY_OK);
+}
+
+static void a_kept_run_stays_as_it_was_kept_first(void **state)
+{
+    struct assay_store *store = open_store(state);
+    struct assay_arena *arena = make_arena();
+    struct assay_kept_run *runs = NULL;
+    struct assay_dropped dropped = {0};
+    size_t count = 9;
+
+    assert_int_equal(assay_store_kept_runs(store, "k", arena, &runs, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 0);
+    keep(store, "k", "reference", "one");
+    keep(store, "k", "base", "two");
+    keep(store, "k", "reference", "three");
+    keep(store, "other", "base", "four");
+    assert_int_equal(assay_store_kept_runs(store, "k", arena, &runs, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(runs[0].role, "base");
+    assert_int_equal(runs[1].frame.raw_bytes, 7);
+    assert_memory_equal(runs[1].frame.data, "one", 3);
+    // They are no run's, and go by their age.
+    assert_int_equal(assay_store_drop_evidence(store, "r1", NULL, &dropped, NULL), ASSAY_OK);
+    assert_int_equal(dropped.runs, 0);
+    assert_int_equal(
+            assay_store_drop_evidence(store, NULL, "9999-01-01", &dropped, NULL), ASSAY_OK);
+    assert_int_equal(dropped.runs, 3);
+    assert_int_equal(dropped.bytes, 3 + 3 + 4);
+    assay_store_close(store);
+    assay_arena_destroy(arena);
+}
+
 static void a_verdict_from_the_cache_has_the_evidence_of_its_key(void **state)
 {
     struct assay_store *store = open_store(state);
@@ -231,6 +268,7 @@ int main(void)
 #define ROOM(test) cmocka_unit_test_setup_teardown(test, assay_temp_setup, assay_temp_teardown)
     const struct CMUnitTest tests[] = {
             ROOM(evidence_goes_with_its_verdict),
+            ROOM(a_kept_run_stays_as_it_was_kept_first),
             ROOM(a_verdict_from_the_cache_has_the_evidence_of_its_key),
             ROOM(a_key_has_one_owner_at_a_time),
             ROOM(a_late_owner_is_recorded_and_does_not_answer_for_the_key),

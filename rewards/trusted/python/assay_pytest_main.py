@@ -13,6 +13,8 @@ _SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
 if _SAFE:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+_note_exit = None
+
 if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
     import assay_zygote
 
@@ -38,7 +40,7 @@ if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
             for word, following in zip(words, words[1:] + [""])
         )
 
-    assay_zygote.serve(_modules, _odd_words)  # comes back in each run
+    _note_exit = assay_zygote.serve(_modules, _odd_words)  # comes back in each run
     sys.modules["assay_pytest"].reopen()
 
 import assay_pytest  # noqa: E402,F401  stays in sys.modules, where PYTEST_PLUGINS finds it
@@ -46,4 +48,9 @@ import assay_pytest  # noqa: E402,F401  stays in sys.modules, where PYTEST_PLUGI
 if __name__ == "__main__":
     # From here on the path is that of `-m pytest`.
     sys.path[:1] = [] if _SAFE else [os.getcwd()]
-    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    except SystemExit as stop:
+        if _note_exit is not None:
+            _note_exit(stop)
+        raise

@@ -103,6 +103,18 @@ class Runner(unittest.TextTestRunner):
         return result
 
 
+class Program(unittest.TestProgram):
+    """unittest.main, whose parsers of arguments a zygote has made already."""
+
+    parsers = None
+
+    def _initArgParsers(self):
+        if Program.parsers is None:
+            super()._initArgParsers()
+        else:
+            self._main_parser, self._discovery_parser = Program.parsers
+
+
 def main():
     channel = Recorder.channel = open_channel()
     Runner.order = take_order()
@@ -111,7 +123,7 @@ def main():
     if channel is not None:
         channel.write("begin", framework="unittest", version=version)
     try:
-        unittest.main(module=None, testRunner=Runner)
+        Program(module=None, testRunner=Runner)
     except SystemExit as stop:
         # A test module that exits while it is loaded gets no end record.
         if channel is not None and Recorder.finished:
@@ -120,13 +132,36 @@ def main():
         raise
 
 
+_note_exit = None
+_COMMAND = os.path.basename(sys.executable) + " -m unittest"
+
 if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
     import assay_zygote
 
-    assay_zygote.serve()  # comes back in each run
+    def _read_arguments(then):
+        class Reader(unittest.TestProgram):
+            def createTests(self, *args, **kwargs):
+                pass  # from here on code of a repository may run
+
+            def runTests(self):
+                then(self)
+
+        Reader(module=None, argv=[_COMMAND, "x"])
+
+    def _keep_parsers(program):
+        Program.parsers = (program._main_parser, program._discovery_parser)
+
+    _note_exit = assay_zygote.serve(  # comes back in each run
+        modules=lambda: assay_zygote.scout(lambda tell: _read_arguments(lambda program: tell())),
+        warm=lambda: _read_arguments(_keep_parsers))
 
 if __name__ == "__main__":
     # From here on the path is that of `-m unittest`.
     sys.path[:1] = [] if _SAFE else [os.getcwd()]
-    sys.argv[0] = os.path.basename(sys.executable) + " -m unittest"
-    main()
+    sys.argv[0] = _COMMAND
+    try:
+        main()
+    except SystemExit as stop:
+        if _note_exit is not None:
+            _note_exit(stop)
+        raise

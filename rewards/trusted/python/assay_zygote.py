@@ -275,11 +275,43 @@ def _forget_zygote(zygote):
     sys.modules.pop(__name__, None)
 
 
+def _learn_files(zygote):
+    """What the first traceback of a run would work out about files that it did not load itself.
+
+    inspect keeps the name of each module by its file, for which it asks the system for the real
+    path of every file it sees for the first time. It looks at each of them again when it is asked.
+    """
+    inspect = sys.modules.get("inspect")
+    if inspect is None:
+        return
+    inspect.getmodule(_learn_files.__code__)
+    ours = set(zygote.odd) | {__name__}
+    for path in [path for path, name in inspect.modulesbyfile.items() if name in ours]:
+        del inspect.modulesbyfile[path]
+    for name in ours:
+        getattr(inspect, "_filesbymodname", {}).pop(name, None)
+
+
+class _Last:
+    """Ends the process when the run's own modules are gone: what would follow is the zygote's."""
+
+    def __init__(self, code, files, leave=os._exit):
+        self.code, self.files, self.leave = code, files, leave
+
+    def __del__(self):
+        try:
+            for file in self.files:
+                file.flush()
+        except BaseException:
+            self.leave(120)  # as Python does
+        self.leave(self.code)
+
+
 def _hold_at_exit(names):
     """Do not take apart what the zygote loaded: freeing it costs more than a small test run."""
     import atexit
 
-    held = []
+    held, codes = [], []
     held.append(held)  # never freed
 
     def hold():
@@ -287,25 +319,41 @@ def _hold_at_exit(names):
             module = sys.modules.pop(name, None)
             if module is not None:
                 held.append(module)
+        if codes and None not in (sys.__stdout__, sys.__stderr__):
+            # The names of sys are cleared behind all modules of the run, this one first.
+            sys._assay_last = _Last(codes[-1], (sys.__stdout__, sys.__stderr__))
+
+    def note_exit(stop):
+        """Of the SystemExit that ends the run."""
+        del codes[:]
+        if stop.code is None or isinstance(stop.code, int):
+            codes.append(int(stop.code or 0) & 0xFF)
 
     atexit.register(hold)
+    return note_exit
 
 
+def serve(modules=None, odd_words=None, warm=None):
+    """Load the modules that `modules()` names, call `warm()`, and wait; returns in each run.
 
-def serve(modules=None, odd_words=None):
-    """Load the modules that `modules()` names, and wait; returns in each run.
+    What it returns is to be called with the SystemExit that ends the run.
 
+    `warm` does once what each run would do again, in code that no repository can change, and leaves
+    nothing behind but what is faster found a second time.
     `odd_words` tells of a command's arguments whether they need a fresh start.
     """
     import gc
 
     held = []
-    _hold_at_exit(held)  # before anyone else registers, so that it runs last
+    note_exit = _hold_at_exit(held)  # before anyone else registers, so that it runs last
     try:
         zygote = _Zygote(sys.argv[2])
         zygote.refuse_odd_starts()
         zygote.load(modules)
+        if warm is not None:
+            warm()
         zygote.settle()
+        _learn_files(zygote)
         held.extend(name for name in sys.modules if name not in _KEPT)
         gc.collect()
         gc.freeze()
@@ -317,3 +365,4 @@ def serve(modules=None, odd_words=None):
     sys.argv = argv[1:]
     sys.orig_argv = argv
     _forget_zygote(zygote)
+    return note_exit

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "orchestrator/commands.h"
+#include "orchestrator/report.h"
+#include "orchestrator/train.h"
+
+const struct assay_option assay_train_options[] = {
+        {"set", 's', "NAME=VALUE", "in place of the config's value", true},
+        {"again", 0, NULL, "start a new run although this one is finished", false},
+        {"dry-run", 0, NULL, "print every setting with its origin, and what the run would take",
+                false},
+        {"explain-loss", 0, NULL, "print what the loss of this config means, in numbers", false},
+        {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
+                false},
+        {"json", 0, NULL, "print the result as one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+#define ARENA_BYTES ((size_t)1 << 30)
+#define SETS_MAX 256
+#define TEXT_BYTES_MAX ((size_t)1 << 20)
+
+struct train {
+    struct assay_invocation *invocation;
+    struct assay_arena *arena;
+    struct assay_context *context;
+    struct assay_train_settings settings;
+    struct assay_task_source source;
+    char source_hash[65];
+    bool has_source;
+};
+
+static enum assay_status read_settings(struct train *t, struct assay_error *err)
+{
+    const char *path = t->invocation->arguments[0], *sets[SETS_MAX];
+    struct assay_buf text;
+    size_t count = 0;
+    enum assay_status status;
+
+    for (const char *set; (set = assay_cli_value_at(t->invocation, "set", count)); count++) {
+        if (count == SETS_MAX)
+            return assay_fail(err, ASSAY_EUSAGE, "--set: more than %d", SETS_MAX);
+        sets[count] = set;
+    }
+    assay_buf_init(&text, ASSAY_TRAIN_CONFIG_BYTES_MAX);
+    status = assay_fs_read_file(&text, path, err);
+    if (status == ASSAY_OK)
+        status = assay_train_config_read(
+                &t->settings, text.data, text.len, path, sets, count, t->arena, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status print_text(struct assay_buf *text, struct assay_error *err)
+{
+    const enum assay_status status = assay_buf_check(text, "output", err);
+
+    if (status == ASSAY_OK)
+        (void)fputs(text->data, stdout);
+    return status;
+}
+
+static enum assay_status explain(const struct train *t, struct assay_error *err)
+{
+    const struct assay_train_config *c = &t->settings.config;
+    const struct assay_objective_setting setting = {.groups = (size_t)c->groups,
+            .group_size = (size_t)c->group_size,
+            .answer_tokens_max = (size_t)c->answer_tokens_max,
+            .updates = (size_t)(c->updates * c->epochs)};
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    assay_objective_explain(&c->objective, &setting, &text);
+    status = print_text(&text, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status dry_run(const struct train *t, struct assay_error *err)
+{
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    assay_train_config_print(&t->settings, &text);
+    (void)assay_buf_addc(&text, '\n');
+    status = assay_train_plan(&t->settings, &text, err);
+    if (status == ASSAY_OK)
+        status = print_text(&text, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static void print_rate(const char *name, const struct assay_train_rate *before,
+        const struct assay_train_rate *after)
+{
+    double low, high;
+
+    if (after->count == 0)
+        return;
+    assay_wilson(&low, &high, after->solved, after->count);
+    printf("%-22s %zu of %zu (%.1f %%, 95 %% between %.1f and %.1f)", name, after->solved,
+            after->count, 100.0 * (double)after->solved / (double)after->count, 100 * low,
+            100 * high);
+    printf("; before rl %zu of %zu (%.1f %%)\n", before->solved, before->count,
+            100.0 * (double)before->solved / (double)before->count);
+}
+
+static void print_result(const struct assay_train_result *r)
+{
+    printf("run %s%s\n", r->run_id,
+            r->was_finished      ? ": finished before; --again starts a new one"
+                    : r->resumed ? ": gone on with, and finished"
+                                 : ": finished");
+    print_rate("held-out seeds", &r->before[0], &r->after[0]);
+    print_rate("held-out families", &r->before[1], &r->after[1]);
+    printf("model %s/final\nmetrics %s/metrics.jsonl\n", r->dir, r->dir);
+}
+
+static enum assay_status print_json(const struct assay_train_result *r, struct assay_error *err)
+{
+    static const char *const names[] = {"seeds", "families"};
+    struct assay_json_writer w;
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 0);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "run_id", r->run_id);
+    assay_json_put_text(&w, "dir", r->dir);
+    assay_json_put_bool(&w, "resumed", r->resumed);
+    assay_json_put_bool(&w, "was_finished", r->was_finished);
+    for (int s = 0; s < 2; s++) {
+        assay_json_begin_object(&w, names[s]);
+        assay_json_put_u64(&w, "solved_before", r->before[s].solved);
+        assay_json_put_u64(&w, "count_before", r->before[s].count);
+        assay_json_put_u64(&w, "solved", r->after[s].solved);
+        assay_json_put_u64(&w, "count", r->after[s].count);
+        assay_json_end_object(&w);
+    }
+    assay_json_end_object(&w);
+    (void)assay_buf_addc(&text, '\n');
+    status = print_text(&text, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status open_source(struct train *t, struct assay_error *err)
+{
+    const struct assay_train_config *c = &t->settings.config;
+    const enum assay_status status = strcmp(c->source, "file") == 0
+            ? assay_task_file_open(&t->source, t->source_hash, c->path, err)
+            : assay_task_repair_open(&t->source, t->context, c->tasks_seed, err);
+
+    t->has_source = status == ASSAY_OK;
+    return status;
+}
+
+static enum assay_status train(struct train *t, struct assay_error *err)
+{
+    const struct assay_train_options options = {.settings = &t->settings,
+            .source = &t->source,
+            .source_hash = *t->source_hash ? t->source_hash : NULL,
+            .again = assay_cli_flag(t->invocation, "again"),
+            .command_line = t->invocation->command_line};
+    const bool boxes = strcmp(t->settings.config.source, "repair") == 0;
+    struct assay_train_result result;
+    enum assay_status status = assay_context_open(&t->context, t->invocation, boxes, err);
+
+    if (status == ASSAY_OK)
+        status = open_source(t, err);
+    if (status == ASSAY_OK)
+        status = assay_train(&result, t->context, &options, t->arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (assay_cli_flag(t->invocation, "json"))
+        return print_json(&result, err);
+    print_result(&result);
+    return ASSAY_OK;
+}
+
+static enum assay_status perform(struct train *t, struct assay_error *err)
+{
+    enum assay_status status = assay_arena_create(&t->arena, ARENA_BYTES, err);
+
+    if (status == ASSAY_OK)
+        status = read_settings(t, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (assay_cli_flag(t->invocation, "explain-loss"))
+        return explain(t, err);
+    if (assay_cli_flag(t->invocation, "dry-run"))
+        return dry_run(t, err);
+    return train(t, err);
+}
+
+enum assay_exit assay_cmd_train(struct assay_invocation *invocation)
+{
+    struct train t = {.invocation = invocation};
+    struct assay_error err = {0};
+    enum assay_exit code = ASSAY_EXIT_OK;
+
+    if (perform(&t, &err) != ASSAY_OK)
+        code = assay_cli_fail(&err);
+    if (t.has_source)
+        t.source.close(t.source.user);
+    assay_context_close(t.context);
+    assay_arena_destroy(t.arena);
+    return code;
+}

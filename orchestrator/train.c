@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT
+// train.c - the life of a training run.
+//
+// open [open_run] -> prepare (tokenizer, model) -> restore the newest checkpoint -> step by step
+// [step], each recorded -> final model -> finished
+#include "orchestrator/train.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "orchestrator/train_parts.h"
+#include "policy/save.h"
+
+#define TEXT_BYTES_MAX ((size_t)1 << 20)
+#define TRAINER_VERSION "1" // raised when the same settings would give other numbers
+
+bool training_interrupted(const struct training *t)
+{
+    const volatile bool *interrupted = assay_context_interrupted(t->context);
+
+    return interrupted && *interrupted;
+}
+
+// --- opening -------------------------------------------------------------------------------------
+
+// Everything that a number of the run depends on.
+static enum assay_status identify(
+        char hex[65], const struct assay_train_options *options, struct assay_error *err)
+{
+    const struct assay_train_settings *settings = options->settings;
+    struct assay_sha256 *sha = NULL;
+    enum assay_status status = assay_sha256_create(&sha, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_sha256_field_text(sha, TRAINER_VERSION);
+    assay_sha256_field_text(sha, options->source_hash);
+    for (size_t i = 0; i < settings->count; i++) {
+        if (!settings->values[i].counts)
+            continue;
+        assay_sha256_field_text(sha, settings->values[i].key);
+        assay_sha256_field_text(sha, settings->values[i].value);
+    }
+    assay_sha256_hex(sha, hex);
+    assay_sha256_destroy(sha);
+    return ASSAY_OK;
+}
+
+static enum assay_status make_run_directory(struct training *t, struct assay_error *err)
+{
+    const char *home = assay_depot_home(assay_context_depot(t->context));
+    const char *lock = NULL;
+    enum assay_status status;
+    int home_fd;
+
+    t->relative = assay_arena_printf(t->arena, "runs/%s", t->run_id);
+    t->dir = assay_arena_printf(t->arena, "%s/runs/%s", home, t->run_id);
+    lock = assay_arena_printf(t->arena, "%s/runs/%s/lock", home, t->run_id);
+    if (!t->relative || !t->dir || !lock)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    home_fd = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (home_fd < 0)
+        return assay_fail_errno(err, errno, "%s", home);
+    status = assay_fs_mkdirs(home_fd, t->relative, 0755, err);
+    close(home_fd);
+    if (status != ASSAY_OK)
+        return status;
+    status = assay_fs_lock(&t->lock_fd, lock, false, err);
+    if (status == ASSAY_ECONFLICT)
+        status = assay_fail(err, ASSAY_ECONFLICT, "another process is training %s", t->run_id);
+    return status;
+}
+
+static enum assay_status open_run(
+        struct training *t, bool *resumed, bool *finished, struct assay_error *err)
+{
+    const struct assay_train_options *o = t->options;
+    char identity[65];
+    struct assay_training wanted = {.identity = identity, .command = o->command_line}, run;
+    struct assay_buf config;
+    enum assay_status status = identify(identity, o, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (*t->config->name &&
+            (strchr(t->config->name, '/') || !assay_fs_path_is_plain(t->config->name) ||
+                    strlen(t->config->name) > 100))
+        return assay_fail(
+                err, ASSAY_EINVAL, "name: \"%.60s\" is no name of a directory", t->config->name);
+    assay_buf_init(&config, TEXT_BYTES_MAX);
+    assay_train_config_print(o->settings, &config);
+    wanted.config = config.data;
+    wanted.run_id = *t->config->name ? t->config->name : NULL;
+    status = assay_store_open_training(
+            assay_context_store(t->context), &wanted, o->again, t->arena, &run, resumed, err);
+    assay_buf_free(&config);
+    if (status != ASSAY_OK)
+        return status;
+    t->run_id = run.run_id;
+    *finished = run.state == ASSAY_RUN_FINISHED;
+    return make_run_directory(t, err);
+}
+
+static enum assay_status prepare(struct training *t, struct assay_error *err)
+{
+    const struct assay_train_config *c = t->config;
+    const struct assay_stream_options stream = {.thread_count = (size_t)c->threads};
+    const struct assay_generator_options generator = {
+            .sequences_max = (size_t)c->sample_sequences_max,
+            .rows_max = (size_t)c->sample_sequences_max + 512,
+            .positions_max = (size_t)c->tokens_max};
+    enum assay_status status;
+
+    t->ops = assay_ops_cpu(NULL);
+    t->sft_steps = (c->sft_updates + ASSAY_SFT_STEP_UPDATES - 1) / ASSAY_SFT_STEP_UPDATES;
+    t->total = t->sft_steps + c->steps;
+    status = t->ops->device.stream_create(&t->stream, &stream, err);
+    if (status == ASSAY_OK)
+        status = training_make_tokenizer(t, err);
+    if (status == ASSAY_OK)
+        status = training_make_model(t, err);
+    if (status == ASSAY_OK)
+        status = assay_generator_create(&t->generator, t->model, &generator, t->stream, err);
+    if (status == ASSAY_OK)
+        status = training_make_trainer(t, t->sft_steps == 0, err);
+    if (status == ASSAY_OK)
+        status = training_restore(t, err);
+    if (status == ASSAY_OK)
+        status = assay_train_log_open(
+                &t->log, assay_context_store(t->context), t->run_id, t->dir, t->position, err);
+    return status;
+}
+
+static void release(struct training *t)
+{
+    assay_train_log_close(t->log);
+    assay_generator_destroy(t->generator);
+    assay_trainer_destroy(t->trainer);
+    assay_model_destroy(t->model);
+    assay_tokenizer_destroy(t->tokenizer);
+    if (t->stream)
+        t->ops->device.stream_destroy(t->stream);
+    if (t->lock_fd >= 0)
+        close(t->lock_fd);
+}
+
+// --- the live line -------------------------------------------------------------------------------
+
+static void tell(const struct training *t, const char *phase, const struct assay_metrics *m)
+{
+    const struct assay_log *log = assay_context_log(t->context);
+    static const char *const sft[] = {"loss", "grad_norm", "rows_per_s", NULL};
+    static const char *const rl[] = {"reward", "pass_rate", "groups_live", "groups", "entropy",
+            "ratio_max", "rescued", "grad_norm", "agree_gap_max", "sample_ms", "grade_ms",
+            "train_ms", NULL};
+    static const char *const eval[] = {
+            "seeds_rate", "seeds_low", "families_rate", "families_low", NULL};
+    const char *const *names = strcmp(phase, "sft") == 0 ? sft
+            : strcmp(phase, "rl") == 0                   ? rl
+                                                         : eval;
+    char where[48], line[512];
+    size_t at = 0;
+
+    (void)snprintf(where, sizeof(where), "%" PRIu64 "/%" PRIu64, t->position, t->total);
+    line[0] = 0;
+    for (size_t i = 0; names[i] && at < sizeof(line); i++) {
+        const double value = assay_metrics_get(m, names[i]);
+
+        if (!isnan(value))
+            at += (size_t)snprintf(
+                    line + at, sizeof(line) - at, "%s%s %.4g", at ? ", " : "", names[i], value);
+    }
+    assay_log(log, ASSAY_LOG_INFO, "train", phase, "at", where, "measured", line, NULL);
+}
+
+// --- steps ---------------------------------------------------------------------------------------
+
+struct step_row {
+    struct assay_metrics metrics;
+    struct assay_buf body;
+    struct assay_training_step step;
+};
+
+static enum assay_status fill_row(struct step_row *row, const char *phase, uint64_t step,
+        uint64_t position, struct assay_error *err)
+{
+    enum assay_status status =
+            assay_metrics_write(&row->body, &row->metrics, phase, step, position, err);
+
+    row->step = (struct assay_training_step){position, phase, step, row->body.data};
+    return status;
+}
+
+static bool evaluation_due(const struct training *t)
+{
+    const uint64_t c = t->config->eval_every;
+
+    if (t->config->eval_count == 0)
+        return false;
+    if (t->position == t->sft_steps || t->position == t->total)
+        return true;
+    return c > 0 && t->position > t->sft_steps && (t->position - t->sft_steps) % c == 0;
+}
+
+static enum assay_status add_evaluation(
+        struct training *t, struct step_row *row, struct assay_error *err)
+{
+    enum assay_status status = training_evaluate(t, &row->metrics, err);
+
+    if (status == ASSAY_OK)
+        status = fill_row(row, "eval", t->position, t->position, err);
+    return status;
+}
+
+// One step, the evaluation behind it, and their record. The trainer of rl begins afresh.
+static enum assay_status step(struct training *t, struct assay_error *err)
+{
+    const bool rl = t->position >= t->sft_steps;
+    const char *phase = rl ? "rl" : "sft";
+    const uint64_t number = rl ? t->position - t->sft_steps : t->position;
+    struct step_row *rows = calloc(2, sizeof(*rows));
+    struct assay_training_step steps[2];
+    size_t count = 1;
+    enum assay_status status = ASSAY_OK;
+
+    if (!rows)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    assay_buf_init(&rows[0].body, TEXT_BYTES_MAX);
+    assay_buf_init(&rows[1].body, TEXT_BYTES_MAX);
+    if (rl && !t->trainer_is_rl)
+        status = training_make_trainer(t, true, err);
+    if (status == ASSAY_OK)
+        status = rl ? training_rl_step(t, &rows[0].metrics, err)
+                    : training_sft_step(t, &rows[0].metrics, err);
+    if (status == ASSAY_OK)
+        status = fill_row(&rows[0], phase, number, t->position, err);
+    if (status == ASSAY_OK) {
+        t->position++;
+        tell(t, phase, &rows[0].metrics);
+        steps[0] = rows[0].step;
+    }
+    if (status == ASSAY_OK && evaluation_due(t)) {
+        status = add_evaluation(t, &rows[1], err);
+        if (status == ASSAY_OK)
+            tell(t, "eval", &rows[1].metrics);
+        steps[count++] = rows[1].step;
+    }
+    if (status == ASSAY_OK)
+        status = training_record(t, steps, count,
+                t->position == t->sft_steps || t->position == t->total ||
+                        t->position % t->config->checkpoint_every == 0,
+                err);
+    assay_buf_free(&rows[0].body);
+    assay_buf_free(&rows[1].body);
+    free(rows);
+    return status;
+}
+
+// What rl begins with, when there is no warm start behind which it would be measured.
+static enum assay_status evaluate_first(struct training *t, struct assay_error *err)
+{
+    struct step_row *row = calloc(1, sizeof(*row));
+    enum assay_status status;
+
+    if (!row)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    assay_buf_init(&row->body, TEXT_BYTES_MAX);
+    status = add_evaluation(t, row, err);
+    if (status == ASSAY_OK) {
+        tell(t, "eval", &row->metrics);
+        status = training_record(t, &row->step, 1, true, err);
+    }
+    assay_buf_free(&row->body);
+    free(row);
+    return status;
+}
+
+static enum assay_status save_final(struct training *t, struct assay_error *err)
+{
+    const struct assay_save_options save = {.type = ASSAY_WEIGHT_F32};
+    const char *dir = assay_arena_printf(t->arena, "%s/final", t->dir);
+    const char *to = assay_arena_printf(t->arena, "%s/final/tokenizer.json", t->dir);
+    const char *from = assay_arena_printf(t->arena, "%s/tokenizer.json", t->dir);
+    struct assay_buf text;
+    enum assay_status status;
+
+    if (!dir || !to || !from)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    assay_buf_init(&text, (size_t)256 << 20);
+    status = assay_model_save(t->model, t->stream, dir, &save, err);
+    if (status == ASSAY_OK)
+        status = assay_fs_read_file(&text, from, err);
+    if (status == ASSAY_OK)
+        status = assay_fs_replace_file(to, text.data, text.len, 0644, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status run(struct training *t, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    if (t->position == 0 && evaluation_due(t))
+        status = evaluate_first(t, err);
+    while (status == ASSAY_OK && t->position < t->total) {
+        status = step(t, err);
+        if (status != ASSAY_OK && status != ASSAY_EINTERRUPTED && err)
+            (void)assay_wrap(err, "step %" PRIu64 " of %" PRIu64, t->position + 1, t->total);
+        if (status == ASSAY_OK && t->position < t->total && training_interrupted(t))
+            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+    }
+    if (status == ASSAY_OK)
+        status = save_final(t, err);
+    if (status == ASSAY_OK)
+        status = assay_store_finish_training(assay_context_store(t->context), t->run_id, err);
+    return status;
+}
+
+// --- the result ----------------------------------------------------------------------------------
+
+static void read_rate(struct assay_train_rate *out, const struct assay_json *row, const char *split)
+{
+    char solved[32], count[32];
+
+    (void)snprintf(solved, sizeof(solved), "%s_solved", split);
+    (void)snprintf(count, sizeof(count), "%s_count", split);
+    if (assay_json_get(row, count) && assay_json_get(row, solved))
+        *out = (struct assay_train_rate){
+                .solved = (size_t)assay_json_number(assay_json_get(row, solved)),
+                .count = (size_t)assay_json_number(assay_json_get(row, count))};
+}
+
+static enum assay_status read_rates(
+        struct assay_train_result *out, struct training *t, struct assay_error *err)
+{
+    const struct assay_json_limits limits = {TEXT_BYTES_MAX, 4};
+    struct assay_training_step *rows = NULL;
+    size_t count = 0;
+    bool seen = false;
+    enum assay_status status = assay_store_training_steps(
+            assay_context_store(t->context), t->run_id, t->arena, &rows, &count, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        struct assay_json *row = NULL;
+
+        if (strcmp(rows[i].phase, "eval") != 0)
+            continue;
+        status = assay_json_parse(
+                &row, rows[i].body, strlen(rows[i].body), limits, "metrics", 1, err);
+        if (status != ASSAY_OK)
+            break;
+        for (int s = 0; s < 2; s++) {
+            const char *split =
+                    assay_train_split_name((enum assay_train_split)(ASSAY_TRAIN_SEEDS + s));
+
+            read_rate(&out->after[s], row, split);
+            if (!seen)
+                read_rate(&out->before[s], row, split);
+        }
+        seen = true;
+        assay_json_free(row);
+    }
+    return status;
+}
+
+enum assay_status assay_train(struct assay_train_result *out, struct assay_context *context,
+        const struct assay_train_options *options, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    struct training t = {.context = context,
+            .config = &options->settings->config,
+            .options = options,
+            .source = options->source,
+            .arena = arena,
+            .lock_fd = -1};
+    struct assay_train_result result = {0};
+    enum assay_status status = open_run(&t, &result.resumed, &result.was_finished, err);
+
+    if (status == ASSAY_OK && !result.was_finished)
+        status = prepare(&t, err);
+    if (status == ASSAY_OK && !result.was_finished)
+        status = run(&t, err);
+    if (status == ASSAY_OK)
+        status = read_rates(&result, &t, err);
+    if (status == ASSAY_OK) {
+        result.run_id = t.run_id;
+        result.dir = t.dir;
+        result.position = t.position;
+        result.total = t.total;
+        *out = result;
+    }
+    release(&t);
+    return status;
+}

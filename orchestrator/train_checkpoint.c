@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// train_checkpoint.c - files first, then the row that makes them count, then the old ones go.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "orchestrator/train_parts.h"
+#include "policy/checkpoint.h"
+
+#define STATE_BYTES_MAX 4096
+#define PATH_BYTES 4096
+
+static enum assay_status write_state(
+        struct assay_buf *out, const struct training *t, struct assay_error *err)
+{
+    struct assay_json_writer w;
+
+    assay_json_writer_init(&w, out, 0);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "trainer", t->trainer_is_rl ? "rl" : "sft");
+    assay_json_put_u64(&w, "sft_cursor", t->sft_cursor);
+    assay_json_put_u64(&w, "rl_cursor", t->rl_cursor);
+    assay_json_end_object(&w);
+    return assay_buf_check(out, "a checkpoint's state", err);
+}
+
+static enum assay_status remove_directory(
+        const struct training *t, const char *directory, struct assay_error *err)
+{
+    const char *home = assay_depot_home(assay_context_depot(t->context));
+    const int home_fd = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    enum assay_status status;
+
+    if (home_fd < 0)
+        return assay_fail_errno(err, errno, "%s", home);
+    status = assay_fs_remove_tree(home_fd, directory, err);
+    close(home_fd);
+    return status;
+}
+
+// Rows go before their files: a row never points to what is not there.
+static enum assay_status drop_old(struct training *t, struct assay_error *err)
+{
+    struct assay_store *store = assay_context_store(t->context);
+    struct assay_training_checkpoint *rows = NULL;
+    struct assay_arena *arena = NULL;
+    size_t count = 0;
+    const size_t keep = (size_t)t->config->checkpoint_keep;
+    enum assay_status status = assay_arena_create(&arena, (size_t)16 << 20, err);
+
+    if (status == ASSAY_OK)
+        status = assay_store_training_checkpoints(store, t->run_id, arena, &rows, &count, err);
+    if (status == ASSAY_OK && count > keep)
+        status = assay_store_drop_checkpoints(store, t->run_id, rows[keep - 1].position, err);
+    for (size_t i = keep; i < count && status == ASSAY_OK; i++)
+        status = remove_directory(t, rows[i].directory, err);
+    assay_arena_destroy(arena);
+    return status;
+}
+
+static enum assay_status make_directory(
+        const struct training *t, const char *directory, struct assay_error *err)
+{
+    const char *home = assay_depot_home(assay_context_depot(t->context));
+    const int home_fd = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    enum assay_status status;
+
+    if (home_fd < 0)
+        return assay_fail_errno(err, errno, "%s", home);
+    status = assay_fs_mkdirs(home_fd, directory, 0755, err);
+    close(home_fd);
+    return status;
+}
+
+static enum assay_status record_with_checkpoint(struct training *t,
+        const struct assay_training_step *steps, size_t count, struct assay_error *err)
+{
+    struct assay_checkpoint made;
+    struct assay_training_checkpoint row = {.position = t->position};
+    char directory[PATH_BYTES], path[2 * PATH_BYTES];
+    struct assay_buf state;
+    enum assay_status status;
+
+    (void)snprintf(
+            directory, sizeof(directory), "%s/checkpoints/%" PRIu64, t->relative, t->position);
+    (void)snprintf(path, sizeof(path), "%s/checkpoints/%" PRIu64, t->dir, t->position);
+    assay_buf_init(&state, STATE_BYTES_MAX);
+    status = make_directory(t, directory, err);
+    if (status == ASSAY_OK)
+        status = assay_checkpoint_write(&made, t->model, t->trainer, t->stream, path, err);
+    if (status == ASSAY_OK)
+        status = write_state(&state, t, err);
+    if (status == ASSAY_OK) {
+        row.directory = directory;
+        row.model_hash = made.model_hash;
+        row.optimizer_hash = made.optimizer_hash;
+        row.state = state.data;
+        status = assay_store_put_training(
+                assay_context_store(t->context), t->run_id, steps, count, &row, err);
+    }
+    if (status == ASSAY_OK)
+        status = drop_old(t, err);
+    assay_buf_free(&state);
+    return status;
+}
+
+enum assay_status training_record(struct training *t, const struct assay_training_step *steps,
+        size_t count, bool checkpoint, struct assay_error *err)
+{
+    enum assay_status status = checkpoint
+            ? record_with_checkpoint(t, steps, count, err)
+            : assay_store_put_training(
+                      assay_context_store(t->context), t->run_id, steps, count, NULL, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        status = assay_train_log_add(t->log, &steps[i], err);
+    return status;
+}
+
+static enum assay_status read_state(
+        struct training *t, bool *rl, const char *text, struct assay_error *err)
+{
+    const struct assay_json_limits limits = {STATE_BYTES_MAX, 4};
+    const char *trainer = NULL;
+    struct assay_json *json = NULL;
+    enum assay_status status =
+            assay_json_parse(&json, text, strlen(text), limits, "checkpoint", 1, err);
+
+    if (status == ASSAY_OK)
+        status = assay_json_read_text(&trainer, json, "trainer", err);
+    if (status == ASSAY_OK)
+        status = assay_json_read_u64(
+                &t->sft_cursor, json, "sft_cursor", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_json_read_u64(
+                &t->rl_cursor, json, "rl_cursor", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        *rl = strcmp(trainer, "rl") == 0;
+    assay_json_free(json);
+    return status;
+}
+
+enum assay_status training_restore(struct training *t, struct assay_error *err)
+{
+    const char *home = assay_depot_home(assay_context_depot(t->context));
+    struct assay_training_checkpoint *rows = NULL;
+    struct assay_checkpoint wanted;
+    char path[2 * PATH_BYTES];
+    size_t count = 0;
+    bool rl = false;
+    enum assay_status status = assay_store_training_checkpoints(
+            assay_context_store(t->context), t->run_id, t->arena, &rows, &count, err);
+
+    if (status != ASSAY_OK || count == 0)
+        return status;
+    (void)snprintf(path, sizeof(path), "%s/%s", home, rows[0].directory);
+    (void)snprintf(wanted.model_hash, sizeof(wanted.model_hash), "%s", rows[0].model_hash);
+    (void)snprintf(
+            wanted.optimizer_hash, sizeof(wanted.optimizer_hash), "%s", rows[0].optimizer_hash);
+    status = read_state(t, &rl, rows[0].state, err);
+    if (status == ASSAY_OK)
+        status = training_make_trainer(t, rl, err);
+    if (status == ASSAY_OK)
+        status = assay_checkpoint_read(t->model, t->trainer, t->stream, path, &wanted, err);
+    if (status == ASSAY_OK)
+        t->position = rows[0].position;
+    return status;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// train_repair.c - tasks of the repair table, whose answers are edits that tests in a box judge.
+#include <stdlib.h>
+#include <string.h>
+
+#include "orchestrator/rollout_reward.h"
+#include "orchestrator/train_tasks.h"
+#include "tasks/repair_prompt.h"
+#include "tasks/verdict.h"
+
+#define TEXT_BYTES_MAX ((size_t)1 << 16)
+
+struct repair {
+    struct assay_repair_table *table;
+    struct assay_rewarder *rewarder;
+    uint64_t seed;
+};
+
+static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *text,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status = assay_buf_check(text, "a task", err);
+    const char *copy = NULL;
+
+    if (status == ASSAY_OK) {
+        copy = assay_arena_memdup(arena, text->data, text->len);
+        *out = (struct assay_bytes){copy, text->len};
+        status = copy ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
+    }
+    return status;
+}
+
+static enum assay_status draw(void *user, struct assay_train_task *out,
+        enum assay_train_split split, uint64_t index, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    static const enum assay_repair_split splits[] = {ASSAY_REPAIR_SFT, ASSAY_REPAIR_RL,
+            ASSAY_REPAIR_UNSEEN_SEEDS, ASSAY_REPAIR_UNSEEN_FAMILIES};
+    const struct repair *r = user;
+    struct assay_repair_task *task = assay_arena_alloc(arena, sizeof(*task));
+    struct assay_buf text;
+    enum assay_status status = task
+            ? assay_repair_draw(task, r->table, splits[split], r->seed, index, arena, err)
+            : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
+
+    if (status != ASSAY_OK)
+        return status;
+    out->id = task->id;
+    out->family = task->family;
+    out->detail = task;
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    assay_repair_prompt_of(&text, task);
+    status = keep(&out->prompt, &text, arena, err);
+    assay_buf_clear(&text);
+    assay_repair_answer_of(&text, task);
+    if (status == ASSAY_OK)
+        status = keep(&out->answer, &text, arena, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status grade(void *user, struct assay_train_reward *rewards,
+        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+{
+    struct repair *r = user;
+    struct assay_rollout *rollouts = calloc(count + 1, sizeof(*rollouts));
+    struct assay_rollout_verdict *verdicts = calloc(count + 1, sizeof(*verdicts));
+    enum assay_status status = rollouts && verdicts
+            ? ASSAY_OK
+            : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        rollouts[i] = (struct assay_rollout){answers[i].task->detail, answers[i].text};
+    if (status == ASSAY_OK)
+        status = assay_rewarder_grade(r->rewarder, verdicts, rollouts, count, err);
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
+                .solved = verdicts[i].resolved,
+                .reward = verdicts[i].reward,
+                .cause = assay_cause_name(verdicts[i].cause)};
+        memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
+    }
+    free(rollouts);
+    free(verdicts);
+    return status;
+}
+_Static_assert(
+        ASSAY_TRAIN_REASON_BYTES == ASSAY_ROLLOUT_REASON_BYTES, "one is copied to the other");
+
+static struct assay_train_counts counts(void *user)
+{
+    const struct repair *r = user;
+    const struct assay_rewarder_counts c = assay_rewarder_counts(r->rewarder);
+
+    return (struct assay_train_counts){c.answers, c.executed, c.unscored};
+}
+
+static void close_repair(void *user)
+{
+    struct repair *r = user;
+
+    assay_rewarder_destroy(r->rewarder);
+    assay_repair_close(r->table);
+    free(r);
+}
+
+enum assay_status assay_task_repair_open(struct assay_task_source *out,
+        struct assay_context *context, uint64_t seed, struct assay_error *err)
+{
+    const struct assay_rewarder_options options = {0};
+    struct repair *r = calloc(1, sizeof(*r));
+    enum assay_status status;
+
+    if (!r)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    r->seed = seed;
+    status = assay_repair_open(&r->table, err);
+    if (status == ASSAY_OK)
+        status = assay_rewarder_create(&r->rewarder, context, &options, err);
+    if (status == ASSAY_OK)
+        *out = (struct assay_task_source){"repair", r, draw, grade, counts, close_repair};
+    else
+        close_repair(r);
+    return status;
+}

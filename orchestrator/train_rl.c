@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+// train_rl.c - one batch of rollouts: sample -> reward -> advantage -> updates.
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "orchestrator/train_parts.h"
+
+// One step under way; everything is in its arena.
+struct rl_step {
+    struct training *t;
+    struct assay_arena *arena;
+    struct assay_rng rng;
+    struct group **kept; // [groups]
+    size_t kept_count;
+    struct assay_trajectory *trajectories; // of kept groups, what is trained on
+    size_t count;
+    // What was seen.
+    uint64_t rounds, sampled_groups, states[ASSAY_GROUP_STATE_COUNT], unscored_groups;
+    uint64_t rollouts, solved, truncated, answer_tokens;
+    double reward_sum;
+    uint64_t sample_ms, grade_ms, agree_ms, train_ms;
+    struct assay_agreement agreement;
+    struct assay_loss_metrics metrics; // of all updates
+    double grad_norm_sum, grad_norm_max, advantage_max, lr;
+    uint64_t updates, skipped, clipped, rows;
+};
+
+static enum assay_status no_memory(struct assay_error *err)
+{
+    return assay_fail(err, ASSAY_ENOMEM, "step: out of memory");
+}
+
+// --- groups --------------------------------------------------------------------------------------
+
+// The control: every rollout gets the reward of another one, drawn without replacement.
+static void deal_anew(struct rl_step *s, struct group *groups, size_t count)
+{
+    const size_t size = groups[0].size, total = count * size;
+
+    for (size_t i = total; i > 1; i--) {
+        const size_t k = (size_t)assay_rng_below(&s->rng, i);
+        struct rollout *a = &groups[(i - 1) / size].rollouts[(i - 1) % size];
+        struct rollout *b = &groups[k / size].rollouts[k % size];
+        const double reward = a->reward;
+
+        a->reward = b->reward;
+        b->reward = reward;
+    }
+}
+
+static enum assay_status judge_group(struct rl_step *s, struct group *g, struct assay_error *err)
+{
+    double *rewards = assay_arena_array(s->arena, g->size, sizeof(*rewards));
+    uint64_t *answers = assay_arena_array(s->arena, g->size, sizeof(*answers));
+
+    if (!rewards || !answers)
+        return no_memory(err);
+    for (size_t i = 0; i < g->size; i++) {
+        const struct rollout *r = &g->rollouts[i];
+
+        rewards[i] = r->reward;
+        answers[i] = assay_trajectory_answer(&r->trajectory);
+        s->rollouts++;
+        s->solved += r->verdict.scored && r->verdict.solved;
+        s->truncated += r->truncated;
+        s->answer_tokens += r->trajectory.count - r->prompt_count;
+        s->reward_sum += r->verdict.scored ? r->reward : 0;
+    }
+    g->state = assay_group_judge(rewards, answers, g->size);
+    s->sampled_groups++;
+    if (g->unscored) // a reward that we could not find out is no 0
+        s->unscored_groups++;
+    else
+        s->states[g->state]++;
+    return ASSAY_OK;
+}
+
+static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct assay_error *err)
+{
+    const struct assay_train_config *c = s->t->config;
+    const struct sample_request request = {.split = ASSAY_TRAIN_RL,
+            .cursor = &s->t->rl_cursor,
+            .distinct = c->tasks,
+            .group_count = wanted,
+            .group_size = (size_t)c->group_size,
+            .temperature = c->temperature,
+            .rng = &s->rng};
+    struct group *groups = NULL;
+    enum assay_status status =
+            training_sample(s->t, &groups, &request, s->arena, &s->sample_ms, &s->grade_ms, err);
+
+    s->rounds++;
+    if (status == ASSAY_OK && c->shuffle_rewards)
+        deal_anew(s, groups, wanted);
+    for (size_t g = 0; g < wanted && status == ASSAY_OK; g++) {
+        status = judge_group(s, &groups[g], err);
+        if (status == ASSAY_OK && !groups[g].unscored &&
+                (!c->dynamic || groups[g].state == ASSAY_GROUP_LIVE))
+            s->kept[s->kept_count++] = &groups[g];
+    }
+    return status;
+}
+
+// Dead groups leave the batch, and N with it; others are sampled for them, up to rounds_max times.
+static enum assay_status sample_groups(struct rl_step *s, struct assay_error *err)
+{
+    const struct assay_train_config *c = s->t->config;
+    const size_t wanted = (size_t)c->groups;
+    enum assay_status status = ASSAY_OK;
+
+    s->kept = assay_arena_array(s->arena, wanted, sizeof(struct group *));
+    if (!s->kept)
+        return no_memory(err);
+    for (uint64_t round = 0; round < (c->dynamic ? c->rounds_max : 1) && status == ASSAY_OK &&
+            s->kept_count < wanted;
+            round++)
+        status = sample_round(s, wanted - s->kept_count, err);
+    return status;
+}
+
+// --- advantages ----------------------------------------------------------------------------------
+
+static enum assay_status make_trajectories(struct rl_step *s, struct assay_error *err)
+{
+    const struct assay_train_config *c = s->t->config;
+    const size_t size = (size_t)c->group_size, total = s->kept_count * size;
+    double *rewards = assay_arena_array(s->arena, total, sizeof(*rewards));
+    double *advantages = assay_arena_array(s->arena, total, sizeof(*advantages));
+    size_t *counts = assay_arena_array(s->arena, s->kept_count, sizeof(*counts));
+
+    s->trajectories = assay_arena_array(s->arena, total, sizeof(*s->trajectories));
+    if (!rewards || !advantages || !counts || !s->trajectories)
+        return no_memory(err);
+    for (size_t g = 0; g < s->kept_count; g++) {
+        counts[g] = size;
+        for (size_t i = 0; i < size; i++)
+            rewards[g * size + i] = s->kept[g]->rollouts[i].reward;
+    }
+    assay_advantages(advantages, rewards, counts, s->kept_count, &c->objective);
+    for (size_t i = 0; i < total; i++) {
+        const struct rollout *r = &s->kept[i / size]->rollouts[i % size];
+        struct assay_trajectory *trajectory = &s->trajectories[s->count];
+
+        if (r->truncated && c->truncated == ASSAY_TRUNCATED_MASK)
+            continue;
+        *trajectory = r->trajectory;
+        trajectory->group = (uint32_t)(i / size);
+        trajectory->advantage = advantages[i];
+        s->advantage_max = fmax(s->advantage_max, fabs(advantages[i]));
+        s->count++;
+    }
+    return ASSAY_OK;
+}
+
+// --- updates -------------------------------------------------------------------------------------
+
+// Sampler and trainer share weights and kernels: on the CPU anything but equal bits is a defect.
+static enum assay_status check_agreement(struct rl_step *s, struct assay_error *err)
+{
+    const uint64_t began = assay_clock_ms();
+    enum assay_status status =
+            assay_trainer_agree(&s->agreement, s->t->trainer, s->trajectories, s->count, err);
+
+    s->agree_ms += assay_clock_ms() - began;
+    if (status == ASSAY_OK && s->agreement.differing_count > 0 &&
+            strcmp(s->t->ops->name, "cuda") != 0)
+        status = assay_fail(err, ASSAY_EINVAL,
+                "sampler and trainer disagree on %llu of %llu tokens, by up to %g nats: r is not 1 "
+                "before the first update",
+                (unsigned long long)s->agreement.differing_count,
+                (unsigned long long)s->agreement.token_count, s->agreement.gap_max);
+    return status;
+}
+
+static void shuffle(struct rl_step *s)
+{
+    for (size_t i = s->count; i > 1; i--) {
+        const size_t k = (size_t)assay_rng_below(&s->rng, i);
+        const struct assay_trajectory kept = s->trajectories[i - 1];
+
+        s->trajectories[i - 1] = s->trajectories[k];
+        s->trajectories[k] = kept;
+    }
+}
+
+static void add_update(struct rl_step *s, const struct assay_update *u)
+{
+    struct assay_loss_metrics *to = &s->metrics;
+    const struct assay_loss_metrics *from = &u->metrics;
+
+    to->token_count += from->token_count;
+    to->loss += from->loss;
+    to->ratio_sum += from->ratio_sum;
+    to->ratio_max = fmax(to->ratio_max, from->ratio_max);
+    to->capped_positive += from->capped_positive;
+    to->capped_negative += from->capped_negative;
+    to->masked_count += from->masked_count;
+    to->grad_mass += from->grad_mass;
+    to->rescued_mass += from->rescued_mass;
+    to->kl_old_sum += from->kl_old_sum;
+    to->entropy_sum += from->entropy_sum;
+    s->grad_norm_sum += u->grad_norm;
+    s->grad_norm_max = fmax(s->grad_norm_max, u->grad_norm);
+    s->lr = u->lr;
+    s->updates++;
+    s->skipped += u->skipped;
+    s->clipped += u->grad_scale < 1;
+    s->rows += u->row_count;
+}
+
+static enum assay_status train(struct rl_step *s, struct assay_error *err)
+{
+    const struct assay_train_config *c = s->t->config;
+    const uint64_t began = assay_clock_ms();
+    const size_t parts = s->count < c->updates ? s->count : (size_t)c->updates;
+    enum assay_status status = ASSAY_OK;
+
+    for (uint64_t epoch = 0; epoch < c->epochs && status == ASSAY_OK; epoch++) {
+        shuffle(s);
+        for (size_t k = 0; k < parts && status == ASSAY_OK; k++) {
+            const size_t from = k * s->count / parts, to = (k + 1) * s->count / parts;
+            struct assay_update update;
+
+            status = assay_trainer_update(
+                    s->t->trainer, s->trajectories + from, to - from, &update, err);
+            if (status == ASSAY_OK)
+                add_update(s, &update);
+            if (status == ASSAY_OK && training_interrupted(s->t))
+                status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+        }
+    }
+    s->train_ms = assay_clock_ms() - began;
+    return status;
+}
+
+// --- what is told --------------------------------------------------------------------------------
+
+static double share(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
+static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
+{
+    const double rollouts = (double)s->rollouts;
+    const double p = share((double)s->solved, rollouts);
+
+    assay_metrics_put(m, "reward", share(s->reward_sum, rollouts));
+    assay_metrics_put(m, "solved", (double)s->solved);
+    assay_metrics_put(m, "rollouts", rollouts);
+    assay_metrics_put(m, "pass_rate", p);
+    assay_metrics_put(m, "groups", (double)s->sampled_groups);
+    assay_metrics_put(m, "groups_live", (double)s->states[ASSAY_GROUP_LIVE]);
+    assay_metrics_put(m, "groups_cliff", (double)s->states[ASSAY_GROUP_CLIFF]);
+    assay_metrics_put(m, "groups_collapse", (double)s->states[ASSAY_GROUP_COLLAPSE]);
+    assay_metrics_put(m, "groups_unscored", (double)s->unscored_groups);
+    assay_metrics_put(m, "dead_share",
+            1 - share((double)s->states[ASSAY_GROUP_LIVE], (double)s->sampled_groups));
+    assay_metrics_put(
+            m, "dead_share_if_alike", assay_group_dead_chance(p, (size_t)s->t->config->group_size));
+    assay_metrics_put(m, "rounds", (double)s->rounds);
+    assay_metrics_put(m, "answer_tokens", share((double)s->answer_tokens, rollouts));
+    assay_metrics_put(m, "truncated", share((double)s->truncated, rollouts));
+}
+
+static void put_updates(const struct rl_step *s, struct assay_metrics *m)
+{
+    const struct assay_loss_metrics *l = &s->metrics;
+    const double tokens = l->token_count, updates = (double)s->updates;
+
+    assay_metrics_put(m, "trained", (double)s->count);
+    assay_metrics_put(m, "advantage_max", s->advantage_max);
+    assay_metrics_put(m, "updates", updates);
+    assay_metrics_put(m, "skipped", (double)s->skipped);
+    assay_metrics_put(m, "lr", s->lr);
+    assay_metrics_put(m, "grad_norm", share(s->grad_norm_sum, updates));
+    assay_metrics_put(m, "grad_norm_max", s->grad_norm_max);
+    assay_metrics_put(m, "grad_clipped", share((double)s->clipped, updates));
+    assay_metrics_put(m, "entropy", share(l->entropy_sum, tokens));
+    assay_metrics_put(m, "ratio", share(l->ratio_sum, tokens));
+    assay_metrics_put(m, "ratio_max", l->ratio_max);
+    assay_metrics_put(m, "capped_positive", share(l->capped_positive, tokens));
+    assay_metrics_put(m, "capped_negative", share(l->capped_negative, tokens));
+    assay_metrics_put(m, "masked", share(l->masked_count, tokens));
+    assay_metrics_put(m, "rescued", share(l->rescued_mass, l->grad_mass));
+    assay_metrics_put(m, "kl_old", share(l->kl_old_sum, tokens));
+    assay_metrics_put(m, "agree_tokens", (double)s->agreement.token_count);
+    assay_metrics_put(m, "agree_differing", (double)s->agreement.differing_count);
+    assay_metrics_put(m, "agree_gap_max", s->agreement.gap_max);
+    assay_metrics_put(m, "agree_correlation", s->agreement.correlation);
+}
+
+static void put_times(const struct rl_step *s, uint64_t executed, struct assay_metrics *m)
+{
+    const double all = (double)(s->sample_ms + s->grade_ms + s->agree_ms + s->train_ms);
+
+    assay_metrics_put(m, "sample_ms", (double)s->sample_ms);
+    assay_metrics_put(m, "grade_ms", (double)s->grade_ms);
+    assay_metrics_put(m, "agree_ms", (double)s->agree_ms);
+    assay_metrics_put(m, "train_ms", (double)s->train_ms);
+    assay_metrics_put(m, "executed_per_s", share(1000 * (double)executed, (double)s->grade_ms));
+    assay_metrics_put(m, "sampled_tokens_per_s",
+            share(1000 * (double)s->answer_tokens, (double)s->sample_ms));
+    assay_metrics_put(m, "trained_rows_per_s", share(1000 * (double)s->rows, (double)s->train_ms));
+    // What sampler and trainer wait for rewards: one thread of work in synchronous mode.
+    assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
+}
+
+enum assay_status training_rl_step(
+        struct training *t, struct assay_metrics *metrics, struct assay_error *err)
+{
+    const uint64_t executed = t->source->counts(t->source->user).executed;
+    struct rl_step s = {.t = t};
+    enum assay_status status = assay_arena_create(&s.arena, ASSAY_STEP_ARENA_BYTES, err);
+
+    assay_rng_seed(&s.rng, t->config->seed, t->position + 1);
+    if (status == ASSAY_OK)
+        status = sample_groups(&s, err);
+    if (status == ASSAY_OK && s.kept_count > 0)
+        status = make_trajectories(&s, err);
+    if (status == ASSAY_OK && s.count > 0)
+        status = check_agreement(&s, err);
+    if (status == ASSAY_OK && s.count > 0)
+        status = train(&s, err);
+    if (status == ASSAY_OK) {
+        put_rollouts(&s, metrics);
+        assay_metrics_put(metrics, "groups_kept", (double)s.kept_count);
+        if (s.updates > 0)
+            put_updates(&s, metrics);
+        put_times(&s, t->source->counts(t->source->user).executed - executed, metrics);
+    }
+    assay_arena_destroy(s.arena);
+    return status;
+}

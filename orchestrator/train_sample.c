@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// train_sample.c - tasks -> answers, token by token as they were drawn -> text -> rewards.
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "orchestrator/train_parts.h"
+
+#define ANSWER_BYTES_MAX ((size_t)1 << 20)
+
+// One sample while it comes: writes into its rollout.
+struct writer {
+    struct rollout *rollouts;
+    struct writing {
+        int32_t *ids;
+        uint8_t *mask;
+        double *logp;
+    } * places; // [size]
+};
+
+// The only place that marks an id as sampled.
+static bool on_token(void *user, const struct assay_generated *token)
+{
+    struct writer *w = user;
+    struct rollout *r = &w->rollouts[token->sample];
+    struct writing *to = &w->places[token->sample];
+    const size_t at = r->trajectory.count++;
+
+    assert(at == r->prompt_count + token->index);
+    to->ids[at] = token->id;
+    to->mask[at] = 1;
+    to->logp[at] = token->logp;
+    r->finish = token->finish;
+    return true;
+}
+
+static enum assay_status no_memory(struct assay_error *err)
+{
+    return assay_fail(err, ASSAY_ENOMEM, "rollouts: out of memory");
+}
+
+static enum assay_status make_rollouts(struct group *g, struct writer *w, uint32_t number,
+        const struct assay_tokens *prompt, size_t room, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    const size_t length = prompt->count + room;
+
+    g->rollouts = assay_arena_array(arena, g->size, sizeof(*g->rollouts));
+    w->places = assay_arena_array(arena, g->size, sizeof(*w->places));
+    w->rollouts = g->rollouts;
+    if (!g->rollouts || !w->places)
+        return no_memory(err);
+    for (size_t i = 0; i < g->size; i++) {
+        struct writing *to = &w->places[i];
+
+        to->ids = assay_arena_array(arena, length, sizeof(*to->ids));
+        to->mask = assay_arena_array(arena, length, sizeof(*to->mask));
+        to->logp = assay_arena_array(arena, length, sizeof(*to->logp));
+        if (!to->ids || !to->mask || !to->logp)
+            return no_memory(err);
+        memcpy(to->ids, prompt->ids, prompt->count * sizeof(*to->ids));
+        g->rollouts[i].prompt_count = prompt->count;
+        g->rollouts[i].trajectory = (struct assay_trajectory){.ids = to->ids,
+                .mask = to->mask,
+                .logp_old = to->logp,
+                .count = prompt->count,
+                .group = number};
+    }
+    return ASSAY_OK;
+}
+
+static enum assay_status begin_group(struct training *t, struct group *g, uint32_t number,
+        const struct sample_request *request, struct assay_arena *arena, struct assay_error *err)
+{
+    const size_t room = (size_t)t->config->answer_tokens_max;
+    struct writer *w = assay_arena_array(arena, 1, sizeof(*w));
+    struct assay_tokens prompt = {0};
+    struct assay_generation generation = {.sample_count = request->group_size,
+            .token_count_max = room,
+            .sampling = ASSAY_SAMPLING_PLAIN,
+            .seed = assay_rng_next(request->rng),
+            .stop_ids = &t->end_id,
+            .stop_id_count = 1,
+            .certain_count_max = (size_t)t->config->certain_count_max,
+            .certain_probability = t->config->certain_probability,
+            .on_token = on_token,
+            .user = w};
+    enum assay_status status = w ? ASSAY_OK : no_memory(err);
+
+    g->size = request->group_size;
+    if (status == ASSAY_OK)
+        status = training_draw(t, &g->task, &prompt, request->split, request->cursor,
+                request->distinct, room, arena, err);
+    if (status == ASSAY_OK)
+        status = make_rollouts(g, w, number, &prompt, room, arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    generation.prompt = prompt.ids;
+    generation.prompt_count = prompt.count;
+    generation.sampling.temperature = request->temperature;
+    return assay_generator_add(t->generator, &generation, err);
+}
+
+static enum assay_status decode(
+        struct training *t, struct rollout *r, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_trajectory *trajectory = &r->trajectory;
+    const size_t end = r->finish == ASSAY_FINISH_STOP_ID ? 1 : 0;
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, ANSWER_BYTES_MAX);
+    status = assay_tokenizer_decode(t->tokenizer, &text, trajectory->ids + r->prompt_count,
+            trajectory->count - r->prompt_count - end, false, err);
+    if (status == ASSAY_OK) {
+        const char *copy = assay_arena_memdup(arena, text.data, text.len);
+
+        r->text = (struct assay_bytes){copy, text.len};
+        r->truncated = r->finish != ASSAY_FINISH_STOP_ID;
+        status = copy ? ASSAY_OK : no_memory(err);
+    }
+    assay_buf_free(&text);
+    return status;
+}
+
+static enum assay_status grade(struct training *t, struct group *groups, size_t group_count,
+        size_t group_size, struct assay_arena *arena, struct assay_error *err)
+{
+    const size_t count = group_count * group_size;
+    struct assay_train_answer *answers = assay_arena_array(arena, count, sizeof(*answers));
+    struct assay_train_reward *rewards = assay_arena_array(arena, count, sizeof(*rewards));
+    enum assay_status status = answers && rewards ? ASSAY_OK : no_memory(err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        struct group *g = &groups[i / group_size];
+
+        status = decode(t, &g->rollouts[i % group_size], arena, err);
+        answers[i] = (struct assay_train_answer){&g->task, g->rollouts[i % group_size].text};
+    }
+    if (status == ASSAY_OK)
+        status = t->source->grade(t->source->user, rewards, answers, count, err);
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        struct group *g = &groups[i / group_size];
+        struct rollout *r = &g->rollouts[i % group_size];
+
+        r->verdict = rewards[i];
+        r->reward = rewards[i].reward +
+                assay_overlong_penalty(r->trajectory.count - r->prompt_count,
+                        (size_t)t->config->answer_tokens_max, (size_t)t->config->overlong_margin);
+        g->unscored |= !rewards[i].scored;
+    }
+    return status;
+}
+
+enum assay_status training_sample(struct training *t, struct group **out,
+        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
+        uint64_t *grade_ms, struct assay_error *err)
+{
+    struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
+    const uint64_t began = assay_clock_ms();
+    uint64_t sampled;
+    size_t left = 1;
+    enum assay_status status = groups ? ASSAY_OK : no_memory(err);
+
+    for (size_t g = 0; g < request->group_count && status == ASSAY_OK; g++)
+        status = begin_group(t, &groups[g], (uint32_t)g, request, arena, err);
+    while (status == ASSAY_OK && left > 0) {
+        status = assay_generator_step(t->generator, &left, err);
+        if (status == ASSAY_OK && training_interrupted(t))
+            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+    }
+    sampled = assay_clock_ms();
+    if (status == ASSAY_OK)
+        status = grade(t, groups, request->group_count, request->group_size, arena, err);
+    *sample_ms += sampled - began;
+    *grade_ms += assay_clock_ms() - sampled;
+    if (status == ASSAY_OK)
+        *out = groups;
+    return status;
+}

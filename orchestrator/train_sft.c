@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// train_sft.c - the warm start: answers of demonstrations, made likely.
+#include <string.h>
+
+#include "base/clock.h"
+#include "orchestrator/train_parts.h"
+
+enum assay_status training_make_trainer(struct training *t, bool rl, struct assay_error *err)
+{
+    const struct assay_train_config *c = t->config;
+    struct assay_trainer_options options = {.objective = c->objective,
+            .optimizer = rl ? c->optimizer : c->sft,
+            .temperature = rl ? c->temperature : 1,
+            .rows_max = (size_t)c->rows_max,
+            .sequences_max = (size_t)c->sequences_max};
+
+    if (!rl)
+        (void)assay_objective_default(&options.objective, "sft");
+    assay_trainer_destroy(t->trainer);
+    t->trainer = NULL;
+    t->trainer_is_rl = rl;
+    return assay_trainer_create(&t->trainer, t->model, &options, t->stream, err);
+}
+
+static enum assay_status draw_batch(struct training *t, struct assay_trajectory *batch,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (uint64_t i = 0; i < t->config->sft_batch && status == ASSAY_OK; i++) {
+        struct assay_train_task task;
+        struct assay_tokens prompt;
+
+        status = training_draw(t, &task, &prompt, ASSAY_TRAIN_SFT, &t->sft_cursor,
+                t->config->demonstrations, (size_t)t->config->answer_tokens_max, arena, err);
+        if (status == ASSAY_OK)
+            status = training_encode_demonstration(t, &batch[i], &task, arena, err);
+        if (status == ASSAY_OK && batch[i].count > t->config->tokens_max)
+            i--; // a long answer: the next one
+    }
+    return status;
+}
+
+struct sums {
+    double loss, entropy, tokens, grad_norm, lr, skipped, rows;
+};
+
+static enum assay_status update(struct training *t, struct sums *sums, struct assay_error *err)
+{
+    const size_t count = (size_t)t->config->sft_batch;
+    struct assay_arena *arena = NULL;
+    struct assay_trajectory *batch = NULL;
+    struct assay_update done = {0};
+    enum assay_status status = assay_arena_create(&arena, ASSAY_STEP_ARENA_BYTES, err);
+
+    if (status == ASSAY_OK)
+        batch = assay_arena_array(arena, count, sizeof(*batch));
+    if (status == ASSAY_OK && !batch)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (status == ASSAY_OK)
+        status = draw_batch(t, batch, arena, err);
+    if (status == ASSAY_OK)
+        status = assay_trainer_update(t->trainer, batch, count, &done, err);
+    if (status == ASSAY_OK) {
+        sums->loss += done.metrics.loss * done.metrics.token_count;
+        sums->entropy += done.metrics.entropy_sum;
+        sums->tokens += done.metrics.token_count;
+        sums->grad_norm += done.grad_norm;
+        sums->skipped += done.skipped;
+        sums->rows += (double)done.row_count;
+        sums->lr = done.lr;
+    }
+    assay_arena_destroy(arena);
+    return status;
+}
+
+enum assay_status training_sft_step(
+        struct training *t, struct assay_metrics *metrics, struct assay_error *err)
+{
+    const uint64_t began = assay_clock_ms(), first = t->position * ASSAY_SFT_STEP_UPDATES;
+    const uint64_t left = t->config->sft_updates - first;
+    const uint64_t count = left < ASSAY_SFT_STEP_UPDATES ? left : ASSAY_SFT_STEP_UPDATES;
+    struct sums sums = {0};
+    enum assay_status status = ASSAY_OK;
+    double ms;
+
+    for (uint64_t i = 0; i < count && status == ASSAY_OK; i++) {
+        status = update(t, &sums, err);
+        if (status == ASSAY_OK && training_interrupted(t))
+            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+    }
+    if (status != ASSAY_OK)
+        return status;
+    ms = (double)(assay_clock_ms() - began);
+    assay_metrics_put(metrics, "updates", (double)(first + count));
+    assay_metrics_put(metrics, "loss", sums.loss / sums.tokens);
+    assay_metrics_put(metrics, "entropy", sums.entropy / sums.tokens);
+    assay_metrics_put(metrics, "tokens", sums.tokens);
+    assay_metrics_put(metrics, "grad_norm", sums.grad_norm / (double)count);
+    assay_metrics_put(metrics, "skipped", sums.skipped);
+    assay_metrics_put(metrics, "lr", sums.lr);
+    assay_metrics_put(metrics, "step_ms", ms);
+    assay_metrics_put(metrics, "rows_per_s", ms > 0 ? sums.rows * 1000 / ms : 0);
+    return ASSAY_OK;
+}

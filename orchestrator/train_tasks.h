@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// train_tasks.h - where tasks to learn from come from, and who says what an answer is worth.
+//
+// A source has no end of tasks in each split, found by index: the same index is the same task, in
+// any process. Grading is the source's own affair (boxes, comparison); training asks for a reward
+// per answer and is told when there is none.
+#ifndef ASSAY_ORCHESTRATOR_TRAIN_TASKS_H
+#define ASSAY_ORCHESTRATOR_TRAIN_TASKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "tasks/instance.h"
+
+struct assay_context;
+
+enum assay_train_split {
+    ASSAY_TRAIN_SFT, // demonstrations
+    ASSAY_TRAIN_RL,
+    ASSAY_TRAIN_SEEDS,    // held out: kinds of task that were seen, other tasks
+    ASSAY_TRAIN_FAMILIES, // held out: kinds that were not
+    ASSAY_TRAIN_SPLITS,
+};
+const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl", "seeds", ...
+
+struct assay_train_task {
+    const char *id, *family;
+    struct assay_bytes prompt, answer; // answer: the demonstration
+    const void *detail;                // the source's own
+};
+
+struct assay_train_answer {
+    const struct assay_train_task *task; // the same pointer for all answers of a group
+    struct assay_bytes text;
+};
+
+#define ASSAY_TRAIN_REASON_BYTES 160
+struct assay_train_reward {
+    bool scored; // false: trouble of ours; there is no reward then
+    bool solved;
+    double reward;
+    const char *cause; // static: "ok", "tests_failed", ...
+    char reason[ASSAY_TRAIN_REASON_BYTES];
+};
+
+struct assay_train_counts { // answers, since the source was opened
+    uint64_t answers;
+    uint64_t executed; // whose tests ran; the others were decided by form, joined or remembered
+    uint64_t unscored;
+};
+
+struct assay_task_source {
+    const char *name;
+    void *user;
+    // Task `index` of a split; what it points to is in the arena. ASSAY_ENOTFOUND: the split is
+    // empty.
+    enum assay_status (*draw)(void *user, struct assay_train_task *out,
+            enum assay_train_split split, uint64_t index, struct assay_arena *arena,
+            struct assay_error *err);
+    // A reward for each answer, in their order. Errors: of the source, or ASSAY_EINTERRUPTED.
+    enum assay_status (*grade)(void *user, struct assay_train_reward *rewards,
+            const struct assay_train_answer *answers, size_t count, struct assay_error *err);
+    struct assay_train_counts (*counts)(void *user);
+    void (*close)(void *user);
+};
+
+// A JSON Lines file: {"split", "prompt", "answer"} and, if wanted, "id" and "family" (both texts).
+// An answer is worth 1 when it is the row's, blanks and line feeds at its end aside; else 0.
+// *hash: of the file's content. Errors: ASSAY_EINVAL ("file:line: why"), ASSAY_ENOTFOUND,
+// ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_task_file_open(
+        struct assay_task_source *out, char hash[65], const char *path, struct assay_error *err);
+
+// Tasks of the repair table (tasks/repair.h): small programs, each broken in one line; an answer is
+// an edit, worth what their tests say in a box. The context was opened with a sandbox. Errors: of
+// the rewarder (orchestrator/rollout_reward.h).
+ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
+        struct assay_context *context, uint64_t seed, struct assay_error *err);
+
+#endif

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: MIT
+// trainer.c - trajectories -> micro-batches -> gradients, summed -> norm -> clip -> AdamW.
+#include "policy/trainer.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/convert.h"
+#include "policy/pass.h"
+
+struct assay_trainer {
+    struct assay_model *model;
+    struct assay_trainer_options options;
+    struct assay_stream *stream;
+    struct assay_pass *pass;
+    struct assay_batch *batch;
+    struct assay_trainer_counts counts;
+    double *norms; // [norm_capacity] N of each trajectory of an update
+    size_t norm_capacity;
+    double *host; // [rows_max or sequences_max] numbers on their way
+    void *raw;    // the same in the device's type
+    // Device memory.
+    void *first, *second;                         // moments, [element_count] S
+    void *logp_old, *logp_ref, *advantage, *norm; // [rows_max] x 2, [sequences_max] x 2, S
+    void *dlogp, *dentropy;                       // [rows_max] S
+    uint8_t *mask;                                // [rows_max]
+    struct assay_span *spans;                     // [sequences_max]
+    struct assay_loss_metrics *metrics;           // [1]
+    double *sumsq;                                // [1]
+    void *scale, *grad_norm;                      // [1] S
+};
+
+// --- life ----------------------------------------------------------------------------------------
+
+static size_t longest(const struct assay_trainer_options *options)
+{
+    return options->rows_max > options->sequences_max ? options->rows_max : options->sequences_max;
+}
+
+static enum assay_status allocate(struct assay_trainer *t, struct assay_error *err)
+{
+    const struct assay_device *device = &t->model->ops->device;
+    const size_t s = assay_dtype_bytes(t->model->ops->sum), rows = t->options.rows_max;
+    const size_t sequences = t->options.sequences_max;
+    const size_t moments = (size_t)t->model->params.element_count * s;
+    void *mask = NULL, *spans = NULL, *metrics = NULL, *sumsq = NULL;
+    const struct {
+        void **at;
+        size_t bytes;
+    } wanted[] = {{&t->first, moments}, {&t->second, moments}, {&t->logp_old, rows * s},
+            {&t->logp_ref, rows * s}, {&t->advantage, sequences * s}, {&t->norm, sequences * s},
+            {&t->dlogp, rows * s}, {&t->dentropy, rows * s}, {&mask, rows},
+            {&spans, sequences * sizeof(*t->spans)}, {&metrics, sizeof(*t->metrics)},
+            {&sumsq, sizeof(*t->sumsq)}, {&t->scale, s}, {&t->grad_norm, s}};
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]) && status == ASSAY_OK; i++)
+        status = device->alloc(wanted[i].at, wanted[i].bytes, err);
+    t->mask = mask;
+    t->spans = spans;
+    t->metrics = metrics;
+    t->sumsq = sumsq;
+    t->host = calloc(longest(&t->options), sizeof(*t->host));
+    t->raw = calloc(longest(&t->options), sizeof(double));
+    if (status == ASSAY_OK && (!t->host || !t->raw))
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    return status;
+}
+
+static enum assay_status check_options(const struct assay_model *model,
+        const struct assay_trainer_options *options, struct assay_error *err)
+{
+    enum assay_status status = assay_objective_check(&options->objective, err);
+
+    if (status == ASSAY_OK)
+        status = assay_optimizer_check(&options->optimizer, err);
+    if (status == ASSAY_OK && !(options->temperature > 0 && isfinite(options->temperature)))
+        status = assay_fail(
+                err, ASSAY_EINVAL, "temperature: %g is not above 0", options->temperature);
+    if (status == ASSAY_OK && model->ops->weight != model->ops->sum)
+        status = assay_fail(err, ASSAY_EINVAL, "%s keeps weights in fewer bits than their sums",
+                model->ops->name);
+    return status;
+}
+
+enum assay_status assay_trainer_create(struct assay_trainer **out, struct assay_model *model,
+        const struct assay_trainer_options *options, struct assay_stream *stream,
+        struct assay_error *err)
+{
+    const struct assay_pass_options pass = {.rows_max = options->rows_max,
+            .sequences_max = options->sequences_max,
+            .training = true};
+    enum assay_status status = check_options(model, options, err);
+    struct assay_trainer *t = NULL;
+
+    if (status != ASSAY_OK)
+        return status;
+    t = calloc(1, sizeof(*t));
+    if (!t)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    t->model = model;
+    t->options = *options;
+    t->stream = stream;
+    status = allocate(t, err);
+    if (status == ASSAY_OK)
+        status = assay_batch_create(&t->batch, options->rows_max, options->sequences_max, err);
+    if (status == ASSAY_OK)
+        status = assay_pass_create(&t->pass, model, &pass, stream, err);
+    if (status == ASSAY_OK)
+        *out = t;
+    else
+        assay_trainer_destroy(t);
+    return status;
+}
+
+void assay_trainer_destroy(struct assay_trainer *trainer)
+{
+    struct assay_trainer *t = trainer;
+    const struct assay_device *device;
+
+    if (!t)
+        return;
+    device = &t->model->ops->device;
+    (void)device->sync(t->stream, NULL);
+    void *const memory[] = {t->first, t->second, t->logp_old, t->logp_ref, t->advantage, t->norm,
+            t->dlogp, t->dentropy, t->mask, t->spans, t->metrics, t->sumsq, t->scale, t->grad_norm};
+
+    for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++)
+        device->release(memory[i]);
+    assay_pass_destroy(t->pass);
+    assay_batch_destroy(t->batch);
+    free(t->norms);
+    free(t->host);
+    free(t->raw);
+    free(t);
+}
+
+void *assay_trainer_first_moment(struct assay_trainer *trainer)
+{
+    return trainer->first;
+}
+void *assay_trainer_second_moment(struct assay_trainer *trainer)
+{
+    return trainer->second;
+}
+struct assay_trainer_counts *assay_trainer_counts(struct assay_trainer *trainer)
+{
+    return &trainer->counts;
+}
+
+// --- one micro-batch -----------------------------------------------------------------------------
+
+static enum assay_status check_trajectories(const struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        status = assay_trajectory_check(&trajectories[i], t->model->config.vocab_size, err);
+        if (status == ASSAY_OK && trajectories[i].count - 1 > t->options.rows_max)
+            status = assay_fail(err, ASSAY_EINVAL,
+                    "%zu tokens are more than a micro-batch has (%zu)", trajectories[i].count - 1,
+                    t->options.rows_max);
+        if (status != ASSAY_OK && err)
+            (void)assay_wrap(err, "trajectory %zu of %zu", i, count);
+    }
+    return status;
+}
+
+// Host doubles to device S; waits, since `raw` is used again.
+static enum assay_status upload(struct assay_trainer *t, void *to, const double *values,
+        size_t count, struct assay_error *err)
+{
+    const struct assay_ops *ops = t->model->ops;
+
+    assay_convert_from_double(t->raw, ops->sum, values, count);
+    ops->device.upload(t->stream, to, t->raw, count * assay_dtype_bytes(ops->sum));
+    return ops->device.sync(t->stream, err);
+}
+
+static enum assay_status download(struct assay_trainer *t, double *values, const void *from,
+        size_t count, struct assay_error *err)
+{
+    const struct assay_ops *ops = t->model->ops;
+    enum assay_status status;
+
+    ops->device.download(t->stream, t->raw, from, count * assay_dtype_bytes(ops->sum));
+    status = ops->device.sync(t->stream, err);
+    if (status == ASSAY_OK)
+        assay_convert_to_double(values, t->raw, ops->sum, count);
+    return status;
+}
+
+// Fill the batch from the front, run it, and leave logp and entropy of its rows in the pass.
+static enum assay_status forward(struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, const double *norms, size_t count,
+        const void **logp, const void **entropy, struct assay_error *err)
+{
+    struct assay_batch *b = t->batch;
+    enum assay_status status;
+
+    (void)assay_batch_fill(b, trajectories, norms, count);
+    assert(b->B > 0); // check_trajectories() has seen that the first fits
+    status = assay_pass_forward(t->pass, b->ids, b->T, b->spans, b->B, NULL, err);
+    if (status == ASSAY_OK)
+        assay_pass_logprob(t->pass, b->targets, 1 / t->options.temperature, logp, entropy);
+    return status;
+}
+
+enum assay_status assay_trainer_score(struct assay_trainer *trainer,
+        const struct assay_trajectory *trajectories, size_t count, double *const *logp,
+        struct assay_error *err)
+{
+    struct assay_trainer *t = trainer;
+    enum assay_status status = check_trajectories(t, trajectories, count, err);
+
+    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->B) {
+        const void *device_logp = NULL;
+
+        status = forward(t, trajectories + at, NULL, count - at, &device_logp, NULL, err);
+        if (status == ASSAY_OK)
+            status = download(t, t->host, device_logp, t->batch->T, err);
+        for (size_t b = 0; b < t->batch->B && status == ASSAY_OK; b++)
+            for (size_t i = 1; i < trajectories[at + b].count; i++)
+                if (trajectories[at + b].mask[i] != 0)
+                    logp[at + b][i] = t->host[t->batch->spans[b].row + i - 1];
+    }
+    return status;
+}
+
+// --- agreement -----------------------------------------------------------------------------------
+
+struct moments {
+    double n, x, y, xx, yy, xy;
+};
+
+static double correlation(const struct moments *m)
+{
+    const double vx = m->xx - m->x * m->x / m->n, vy = m->yy - m->y * m->y / m->n;
+
+    if (m->n < 2 || vx <= 0 || vy <= 0)
+        return 1;
+    return (m->xy - m->x * m->y / m->n) / sqrt(vx * vy);
+}
+
+static void compare(struct assay_agreement *out, struct moments *m, double logp, double logp_old)
+{
+    const double gap = fabs(logp - logp_old), x = exp(logp), y = exp(logp_old);
+
+    out->token_count++;
+    out->differing_count += logp != logp_old;
+    out->gap_mean += gap;
+    if (!(gap <= out->gap_max))
+        out->gap_max = gap;
+    m->n += 1;
+    m->x += x;
+    m->y += y;
+    m->xx += x * x;
+    m->yy += y * y;
+    m->xy += x * y;
+}
+
+enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_trainer *trainer,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
+{
+    struct assay_agreement agreement = {0};
+    struct moments moments = {0};
+    double **rows = NULL, *values = NULL;
+    size_t total = 0, at = 0;
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < count; i++)
+        total += trajectories[i].count;
+    rows = calloc(count + 1, sizeof(*rows));
+    values = calloc(total + 1, sizeof(*values));
+    if (!rows || !values) {
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = values + at;
+        at += trajectories[i].count;
+    }
+    status = assay_trainer_score(trainer, trajectories, count, rows, err);
+    if (status != ASSAY_OK)
+        goto out;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 1; k < trajectories[i].count; k++)
+            if (trajectories[i].mask[k] != 0)
+                compare(&agreement, &moments, rows[i][k], trajectories[i].logp_old[k]);
+    if (agreement.token_count > 0)
+        agreement.gap_mean /= (double)agreement.token_count;
+    // Equal pairs are perfectly correlated whatever their rounding.
+    agreement.correlation = agreement.differing_count == 0 ? 1 : correlation(&moments);
+    *out = agreement;
+
+out:
+    free(values);
+    free(rows);
+    return status;
+}
+
+// --- one update ----------------------------------------------------------------------------------
+
+static enum assay_status upload_batch(struct assay_trainer *t, struct assay_error *err)
+{
+    const struct assay_device *device = &t->model->ops->device;
+    const struct assay_batch *b = t->batch;
+    enum assay_status status = upload(t, t->logp_old, b->logp_old, b->T, err);
+
+    if (status == ASSAY_OK)
+        status = upload(t, t->logp_ref, b->logp_ref, b->T, err);
+    if (status == ASSAY_OK)
+        status = upload(t, t->advantage, b->advantage, b->B, err);
+    if (status == ASSAY_OK)
+        status = upload(t, t->norm, b->norm, b->B, err);
+    device->upload(t->stream, t->mask, b->mask, b->T);
+    device->upload(t->stream, t->spans, b->spans, b->B * sizeof(*b->spans));
+    return status;
+}
+
+// Gradients of one micro-batch, added to those of the others. Without logp_old a token's ratio
+// is 1.
+static enum assay_status accumulate(struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, const double *norms, size_t count,
+        const struct assay_batch_totals *totals, struct assay_update *update,
+        struct assay_error *err)
+{
+    const struct assay_objective *o = &t->options.objective;
+    const void *logp = NULL, *entropy = NULL;
+    enum assay_status status = forward(t, trajectories, norms, count, &logp, &entropy, err);
+
+    if (status == ASSAY_OK)
+        status = upload_batch(t, err);
+    if (status != ASSAY_OK)
+        return status;
+    struct assay_loss_args loss = {.dlogp = t->dlogp,
+            .dentropy = o->entropy != 0 ? t->dentropy : NULL,
+            .metrics = t->metrics,
+            .logp = logp,
+            .logp_old = trajectories->logp_old ? t->logp_old : logp,
+            .logp_ref = t->logp_ref,
+            .entropy = entropy,
+            .advantage = t->advantage,
+            .mask = t->mask,
+            .spans = t->spans,
+            .norm = t->norm,
+            .B = t->batch->B,
+            .T = t->batch->T,
+            .token_count = totals->token_count,
+            .sequence_count = totals->sequence_count,
+            .norm_constant = totals->norm_constant,
+            .kl = o->kl > 0 ? o->kl_estimator : ASSAY_LOSS_KL_NONE,
+            .kl_coef = o->kl,
+            .entropy_coef = o->entropy};
+    assay_objective_kind(o, &loss.kind);
+    t->model->ops->loss(&loss, t->stream);
+    if (t->model->config.expert_count > 0 && t->model->config.router_aux_coef > 0) {
+        // Each micro-batch has its share of the update's trajectories.
+        const void *aux = assay_pass_aux(t->pass, (double)t->batch->B / totals->sequence_count);
+        double value = 0;
+
+        status = aux ? download(t, &value, aux, 1, err) : ASSAY_OK;
+        update->aux_loss += value;
+    }
+    assay_pass_backward(t->pass, t->dlogp, loss.dentropy);
+    update->row_count += t->batch->T;
+    return status == ASSAY_OK ? t->model->ops->device.sync(t->stream, err) : status;
+}
+
+static enum assay_status measure_gradient(
+        struct assay_trainer *t, struct assay_update *update, struct assay_error *err)
+{
+    const struct assay_ops *ops = t->model->ops;
+    const struct assay_sumsq_args sumsq = {.sum = t->sumsq,
+            .x = assay_pass_gradients(t->pass),
+            .count = (size_t)t->model->params.element_count};
+    const struct assay_clip_args clip = {.scale = t->scale,
+            .norm = t->grad_norm,
+            .sum = t->sumsq,
+            .norm_max = t->options.optimizer.grad_norm_max};
+    enum assay_status status;
+
+    ops->device.zero(t->stream, t->sumsq, sizeof(*t->sumsq));
+    ops->sumsq(&sumsq, t->stream);
+    ops->clip(&clip, t->stream);
+    ops->device.download(t->stream, &update->metrics, t->metrics, sizeof(update->metrics));
+    status = download(t, &update->grad_norm, t->grad_norm, 1, err);
+    if (status == ASSAY_OK)
+        status = download(t, &update->grad_scale, t->scale, 1, err);
+    if (status == ASSAY_OK && !(isfinite(update->grad_norm) && isfinite(update->metrics.loss)))
+        status = assay_fail(err, ASSAY_EINVAL,
+                "update %llu: loss %g and gradient norm %g are no numbers to go on with; the "
+                "weights are as before",
+                (unsigned long long)t->counts.updates, update->metrics.loss, update->grad_norm);
+    return status;
+}
+
+// How many deviations the norm lies above those before it (llm.c skips such steps).
+static double outlier_score(const struct assay_trainer_counts *counts, double norm)
+{
+    double mean = 0, variance = 0;
+
+    if (counts->updates < ASSAY_NORM_WINDOW)
+        return 0;
+    for (size_t i = 0; i < ASSAY_NORM_WINDOW; i++)
+        mean += counts->norms[i] / ASSAY_NORM_WINDOW;
+    for (size_t i = 0; i < ASSAY_NORM_WINDOW; i++)
+        variance += (counts->norms[i] - mean) * (counts->norms[i] - mean) / ASSAY_NORM_WINDOW;
+    return variance > 0 ? (norm - mean) / sqrt(variance) : 0;
+}
+
+static void apply(struct assay_trainer *t, double lr)
+{
+    const struct assay_ops *ops = t->model->ops;
+    const struct assay_params *params = &t->model->params;
+    const struct assay_optimizer *o = &t->options.optimizer;
+    const size_t s = assay_dtype_bytes(ops->sum);
+    char *const weights = params->weights, *const gradients = assay_pass_gradients(t->pass);
+
+    t->counts.applied++;
+    for (size_t i = 0; i < params->count; i++) {
+        const size_t at = (size_t)params->offsets[i] * s;
+        const struct assay_adamw_args args = {.param = weights + at,
+                .m = (char *)t->first + at,
+                .v = (char *)t->second + at,
+                .grad = gradients + at,
+                .scale = t->scale,
+                .count = (size_t)assay_tensor_elements(&params->specs[i]),
+                .lr = lr,
+                .beta1 = o->beta1,
+                .beta2 = o->beta2,
+                .eps = o->eps,
+                .weight_decay = params->specs[i].rows > 1 ? o->weight_decay : 0,
+                .step = t->counts.applied};
+
+        ops->adamw(&args, t->stream);
+    }
+}
+
+static enum assay_status reserve_norms(
+        struct assay_trainer *t, size_t count, struct assay_error *err)
+{
+    double *norms;
+
+    if (count <= t->norm_capacity)
+        return ASSAY_OK;
+    norms = realloc(t->norms, count * sizeof(*norms));
+    if (!norms)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    t->norms = norms;
+    t->norm_capacity = count;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_trainer_update(struct assay_trainer *trainer,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_update *out,
+        struct assay_error *err)
+{
+    struct assay_trainer *t = trainer;
+    const struct assay_optimizer *o = &t->options.optimizer;
+    struct assay_update update = {.lr = assay_optimizer_lr(o, t->counts.updates)};
+    struct assay_batch_totals totals = {0};
+    enum assay_status status = ASSAY_OK;
+
+    assert(count > 0);
+    status = check_trajectories(t, trajectories, count, err);
+    if (status == ASSAY_OK)
+        status = reserve_norms(t, count, err);
+    if (status == ASSAY_OK)
+        status = assay_batch_total(
+                &totals, t->norms, trajectories, count, &t->options.objective, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_pass_zero_gradients(t->pass);
+    t->model->ops->device.zero(t->stream, t->metrics, sizeof(*t->metrics));
+    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->B)
+        status = accumulate(t, trajectories + at, t->norms + at, count - at, &totals, &update, err);
+    if (status == ASSAY_OK)
+        status = measure_gradient(t, &update, err);
+    if (status != ASSAY_OK)
+        return status;
+    update.outlier_score = outlier_score(&t->counts, update.grad_norm);
+    update.skipped = o->outlier_z > 0 && update.outlier_score > o->outlier_z;
+    t->counts.norms[t->counts.updates++ % ASSAY_NORM_WINDOW] = update.grad_norm;
+    if (update.skipped)
+        t->counts.skipped++;
+    else
+        apply(t, update.lr);
+    *out = update;
+    return t->model->ops->device.sync(t->stream, err);
+}

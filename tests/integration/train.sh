@@ -1,0 +1,147 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What must hold: `assay train` goes through warm start, rollouts and evaluation and learns; killed at any
+# moment, any number of times, it ends in the same weights and metrics, bit for bit; threads do not matter;
+# wrong settings, a cut checkpoint, numbers that are none each have a clear error.
+# ASSAY_KILLS: how often (5; `make soak` says 30).
+. "$(dirname "$0")/lib.sh"
+
+kills=${ASSAY_KILLS:-5}
+cd "$WORK"
+/usr/bin/python3 - <<'PY'
+import json, random
+rng = random.Random(1)
+rules = {"max": max, "min": min, "first": lambda a, b: a, "last": lambda a, b: b}
+with open("tasks.jsonl", "w") as file:
+    for split, count in (("sft", 300), ("rl", 300), ("seeds", 60), ("families", 20)):
+        for _ in range(count):
+            rule = "last" if split == "families" else rng.choice(["max", "min", "first"])
+            a, b = rng.randrange(10), rng.randrange(10)
+            file.write(json.dumps({"split": split, "family": rule, "prompt": f"{rule} {a} {b} =",
+                                   "answer": str(rules[rule](a, b))}) + "\n")
+PY
+cat >config.yaml <<'YAML'
+seed: 3
+tasks: {source: file, path: tasks.jsonl, tokens_max: 32}
+model: {layers: 2, width: 32, heads: 2, kv_heads: 1, head_dim: 16, ffn: 64, vocab: 320}
+sft: {updates: 250, batch: 16, lr: 0.003, warmup: 10}
+rl: {steps: 20, groups: 8, group_size: 8, updates: 4, answer_tokens_max: 4}
+optimizer: {lr: 0.0003}
+eval: {every: 10, count: 60}
+checkpoint: {every: 3}
+batch: {rows_max: 256}
+sample: {sequences_max: 64}
+YAML
+
+files_of() { # weights, optimizer and what was measured, without the clock
+    (cd "$ASSAY_HOME/runs/$1" && sha256sum final/model.safetensors final/config.json checkpoints/45/*.safetensors)
+    /usr/bin/python3 - "$ASSAY_HOME/runs/$1/metrics.jsonl" <<'PY'
+import json, sys
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith("idle_")})
+PY
+}
+
+# --- it learns ------------------------------------------------------------------------------------
+run 0 assay train config.yaml --set name=whole --json
+[ "$(json "d['resumed'] or d['was_finished']")" = False ] || fail "not fresh"
+[ "$(json "d['seeds']['count_before'] == d['seeds']['count'] == 60 and d['seeds']['solved'] > 30")" = True ] ||
+    fail "it did not learn: $(cat "$WORK/out")"
+files_of whole >whole.txt
+[ "$(grep -c "'phase': 'rl'" whole.txt)" -eq 20 ] && [ "$(grep -c "'phase': 'sft'" whole.txt)" -eq 25 ] ||
+    fail "steps are missing"
+! grep -q "'agree_differing': [^0]" whole.txt || fail "sampler and trainer differ"
+run 0 assay train config.yaml --set name=whole
+has out "finished before; --again starts a new one"
+run 0 assay model info "$ASSAY_HOME/runs/whole/final"
+
+# --- TensorBoard's file: records with their checksums ----------------------------------------------
+/usr/bin/python3 - "$ASSAY_HOME/runs/whole" <<'PY'
+import glob, struct, sys
+table = []
+for n in range(256):
+    for _ in range(8):
+        n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
+    table.append(n)
+def masked(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+data = open(glob.glob(sys.argv[1] + "/events.out.tfevents.*")[0], "rb").read()
+at, records, tags = 0, 0, set()
+while at < len(data):
+    (length,), (crc,) = struct.unpack_from("<Q", data, at), struct.unpack_from("<I", data, at + 8)
+    assert masked(data[at:at + 8]) == crc
+    body = data[at + 12:at + 12 + length]
+    assert masked(body) == struct.unpack_from("<I", data, at + 12 + length)[0]
+    at, records = at + 16 + length, records + 1
+    tags.update(tag for tag in (b"rl/reward", b"sft/loss", b"eval/seeds_rate") if tag in body)
+assert records > 500 and len(tags) == 3, (records, tags)
+PY
+
+# --- threads do not matter --------------------------------------------------------------------------
+run 0 assay train config.yaml --set name=one --set threads=1
+files_of one >one.txt
+cmp whole.txt one.txt || fail "one thread gives other bits"
+
+# --- kill -9 ----------------------------------------------------------------------------------------
+i=0
+while [ "$i" -lt "$kills" ]; do
+    i=$((i + 1))
+    "$ASSAY" train config.yaml --set name=killed >"$WORK/out" 2>"$WORK/err" &
+    pid=$!
+    sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(900) / 1000)")"
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+done
+run 0 assay train config.yaml --set name=killed --json
+files_of killed >killed.txt
+cmp whole.txt killed.txt || fail "the killed run differs"
+
+# --- interrupted by the user, and at it twice ------------------------------------------------------
+signal_after 0.4 INT "$ASSAY" train config.yaml --set name=stopped --set sft.updates=100000
+[ "$got" -eq 130 ] || fail "exit $got after Ctrl-C: $(cat "$WORK/err")"
+"$ASSAY" train config.yaml --set name=stopped --set sft.updates=100000 >/dev/null 2>&1 &
+pid=$!
+sleep 0.5
+run 1 assay train config.yaml --set name=stopped --set sft.updates=100000
+has err "another process is training stopped"
+kill "$pid"
+wait "$pid" || true
+
+# --- clear errors -----------------------------------------------------------------------------------
+run 1 assay train config.yaml --set name=whole --set seed=4
+has err "training whole is of other settings"
+run 1 assay train config.yaml --set rl.step=4
+has err "rl.step: no such setting; did you mean rl.steps?"
+run 1 assay train config.yaml --set tasks.path=none.jsonl
+has err "none.jsonl"
+echo '{"split": "sft", "prompt": "a"}' >bad.jsonl
+run 1 assay train config.yaml --set tasks.path=bad.jsonl
+has err "bad.jsonl:1: "
+cp -r "$ASSAY_HOME/runs/whole/final" broken
+/usr/bin/python3 - <<'PY'
+with open("broken/model.safetensors", "r+b") as file: # the last weight is none
+    file.seek(-4, 2)
+    file.write(b"\x00\x00\xc0\x7f")
+PY
+run 1 assay train config.yaml --set name=nan --set model.path=broken
+has err "no numbers to go on with; the weights are as before"
+run 0 assay train config.yaml --explain-loss
+has out "w = min(r, 5)"
+run 0 assay train config.yaml --dry-run
+has out "config.yaml:5"
+has out "20 steps of 64 rollouts"
+
+run 0 assay train config.yaml --set name=cut --set rl.steps=1 --set checkpoint.keep=1
+signal_after 1.2 KILL "$ASSAY" train config.yaml --set name=cut2 --set sft.updates=3000
+checkpoint=$(ls -d "$ASSAY_HOME"/runs/cut2/checkpoints/* | sort -V | head -n 1)
+for file in "$ASSAY_HOME"/runs/cut2/checkpoints/*/optimizer.safetensors; do
+    truncate -s 1000 "$file"
+done
+run 1 assay train config.yaml --set name=cut2 --set sft.updates=3000
+has err "is not the file that was written"
+[ -d "$checkpoint" ] || fail "a checkpoint is gone"

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// What must hold: the same settings are one training until it is finished; steps done again replace
+// themselves; a checkpoint is there with its steps or not at all.
+#include "tasks/store_train.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "support/harness.h"
+#include "support/temp.h"
+
+#define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+struct world {
+    struct assay_store *store;
+    struct assay_arena *arena;
+};
+
+static void open_world(struct world *w, void **state)
+{
+    const struct assay_temp *temp = *state;
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/assay.db", temp->path);
+    assert_int_equal(assay_store_open(&w->store, path, NULL), ASSAY_OK);
+    assert_int_equal(assay_arena_create(&w->arena, (size_t)16 << 20, NULL), ASSAY_OK);
+}
+
+static void close_world(struct world *w)
+{
+    assay_store_close(w->store);
+    assay_arena_destroy(w->arena);
+}
+
+static enum assay_status open_training(struct world *w, const char *id, const char *identity,
+        bool again, struct assay_training *out, bool *resumed, struct assay_error *err)
+{
+    const struct assay_training wanted = {
+            .run_id = id, .identity = identity, .config = "seed 1", .command = "assay train x"};
+
+    return assay_store_open_training(w->store, &wanted, again, w->arena, out, resumed, err);
+}
+
+static void the_same_settings_are_one_training(void **state)
+{
+    struct assay_training first, t;
+    struct assay_error err = {0};
+    struct world w;
+    bool resumed = true;
+
+    open_world(&w, state);
+    assert_int_equal(open_training(&w, NULL, "x", false, &first, &resumed, NULL), ASSAY_OK);
+    assert_true(!resumed && first.state == ASSAY_RUN_OPEN);
+    assert_int_equal(open_training(&w, NULL, "x", true, &t, &resumed, NULL), ASSAY_OK);
+    assert_true(resumed);
+    assert_string_equal(t.run_id, first.run_id);
+    assert_int_equal(
+            open_training(&w, first.run_id, "y", false, &t, &resumed, &err), ASSAY_ECONFLICT);
+    assert_non_null(strstr(err.message, "other settings"));
+    assert_int_equal(assay_store_finish_training(w.store, first.run_id, NULL), ASSAY_OK);
+    assert_int_equal(open_training(&w, NULL, "x", false, &t, &resumed, NULL), ASSAY_OK);
+    assert_true(resumed && t.state == ASSAY_RUN_FINISHED);
+    assert_int_equal(open_training(&w, NULL, "x", true, &t, &resumed, NULL), ASSAY_OK);
+    assert_true(!resumed && strcmp(t.run_id, first.run_id) != 0);
+    assert_int_equal(assay_store_finish_training(w.store, "none", &err), ASSAY_ENOTFOUND);
+    close_world(&w);
+}
+
+static void steps_and_checkpoints_come_together(void **state)
+{
+    const struct assay_training_step steps[] = {
+            {0, "sft", 0, "{\"a\":1}"}, {1, "rl", 0, "{}"}, {1, "eval", 0, "{}"}};
+    const struct assay_training_step again = {1, "rl", 0, "{\"b\":2}"};
+    const struct assay_training_checkpoint one = {1, "runs/t/1", HASH_A, HASH_B, "{}"};
+    const struct assay_training_checkpoint two = {2, "runs/t/2", HASH_B, HASH_A, "{\"rng\":[]}"};
+    const struct assay_training_checkpoint bad = {3, "runs/t/3", "short", HASH_A, "{}"};
+    struct assay_training_checkpoint *checkpoints = NULL;
+    struct assay_training_step *rows = NULL;
+    struct assay_training t;
+    struct assay_error err = {0};
+    struct world w;
+    size_t count = 9;
+    bool resumed;
+
+    open_world(&w, state);
+    assert_int_equal(open_training(&w, "t", "x", false, &t, &resumed, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
+            ASSAY_OK);
+    assert_true(count == 0 && !checkpoints);
+    assert_int_equal(assay_store_put_training(w.store, "t", steps, 3, &one, NULL), ASSAY_OK);
+    assert_int_equal(assay_store_put_training(w.store, "t", &again, 1, &two, NULL), ASSAY_OK);
+    // A checkpoint that cannot be takes its steps with it.
+    assert_int_equal(
+            assay_store_put_training(w.store, "t", &steps[0], 1, &bad, &err), ASSAY_ECONFLICT);
+    assert_int_equal(assay_store_put_training(w.store, "u", steps, 1, NULL, &err), ASSAY_ENOTFOUND);
+    assert_int_equal(
+            assay_store_training_steps(w.store, "t", w.arena, &rows, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 3);
+    assert_string_equal(rows[0].body, "{\"a\":1}");
+    assert_string_equal(rows[1].phase, "eval");
+    assert_string_equal(rows[2].body, "{\"b\":2}");
+    assert_string_equal(rows[2].phase, "rl");
+    assert_int_equal(
+            assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
+            ASSAY_OK);
+    assert_true(count == 2 && checkpoints[0].position == 2 && checkpoints[1].position == 1);
+    assert_string_equal(checkpoints[0].model_hash, HASH_B);
+    assert_int_equal(assay_store_drop_checkpoints(w.store, "t", 2, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
+            ASSAY_OK);
+    assert_true(count == 1 && checkpoints[0].position == 2);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test_setup_teardown(
+                    the_same_settings_are_one_training, assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(
+                    steps_and_checkpoints_come_together, assay_temp_setup, assay_temp_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
