@@ -26,6 +26,15 @@ static const struct assay_command commands[] = {
                 "assay suite certify quick\n"
                 "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
                 assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
+        {"suite mutate", "SUITE DIR",
+                "Break the fixed trees of a suite where their tests tell, and write the tasks",
+                "assay suite mutate quick mutants --count 4 --seed 7\n"
+                "assay suite add mutants && assay suite certify quick-mutants",
+                assay_suite_mutate_options, 2, 2, assay_cmd_suite_mutate, false},
+        {"suite make-repair", "DIR", "Write small repair tasks that a seed draws",
+                "assay suite make-repair tasks --seed 1 --count 64 --split rl\n"
+                "assay suite add tasks && assay eval repair --gold",
+                assay_suite_make_repair_options, 1, 1, assay_cmd_suite_make_repair, false},
         {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
                 "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
                 SIZE_MAX, assay_cmd_suite_mutants, false},

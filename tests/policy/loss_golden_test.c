@@ -120,7 +120,7 @@ static void read_rollouts(struct world *w)
     double rewards[ROLLOUTS_MAX], advantages[ROLLOUTS_MAX] = {0};
     size_t counts[ROLLOUTS_MAX] = {0}, group_count = 0, live[ROLLOUTS_MAX];
     uint64_t answers[ROLLOUTS_MAX] = {0};
-    uint32_t groups[ROLLOUTS_MAX];
+    uint32_t groups[ROLLOUTS_MAX] = {0};
 
     w->entry_count = 0;
     for (; at; at = assay_json_next(at)) {
