@@ -114,7 +114,8 @@ static void commands_carry_their_state_and_nothing_runs_on(void **state)
     bash(&s, "cd lib && export A=1 && B=2 && f() { echo f$1; }", "[no output; exit code 0]\n");
     bash(&s, "pwd; echo $A$B; f 3", "/testbed/lib\n12\nf3\n");
     bash(&s, "false", "[exit code 1]\n");
-    act(&s, "bash", "{\"command\": \"pwd; cd tests; A=7; export A\", \"apart\": true}", "/testbed\n");
+    act(&s, "bash", "{\"command\": \"pwd; cd tests; A=7; export A\", \"apart\": true}",
+            "/testbed\n");
     bash(&s, "pwd; echo $A$B", "/testbed/lib\n12\n");
     bash(&s, "printf x; exit 3",
             "x\n[exit code 3]\n[the shell has ended; the next command gets a new "
