@@ -13,6 +13,7 @@ help:
 	@echo 'make demo         the main job on the bundled suite; writes build/demo/report.html'
 	@echo 'make test         build and run all tests'
 	@echo 'make check        everything CI runs'
+	@echo 'make train-demo   a small policy learns to repair programs from what their tests say'
 	@echo 'make bench        measure; writes docs/performance.md'
 	@echo 'make soak         the full counts: kills, fuzzing; writes docs/soak.md'
 	@echo 'make conformance  real packages and heavy peers; writes docs/conformance.md'
@@ -56,9 +57,10 @@ conformance: build
 	@bash .ci/install.sh conformance
 	@sh tests/conformance/run
 
-train-demo:
-	@echo 'train-demo: not yet; it comes with the issue that brings the trainer (assay train)'
-	@exit 1
+# One seed, into build/train-demo; typed again it goes on where it was stopped.
+train-demo: build
+	@bash .ci/install.sh test
+	@ASSAY_HOME=$(CURDIR)/build/train-demo build/release/assay train docs/train-demo.yaml
 
 format:
 	@bash .ci/format.sh fix

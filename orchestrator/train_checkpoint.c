@@ -45,7 +45,8 @@ static enum assay_status remove_directory(
     return status;
 }
 
-// Rows go before their files: a row never points to what is not there.
+// Files go before their rows: nothing is left that no row names, and only the newest row is ever
+// read.
 static enum assay_status drop_old(struct training *t, struct assay_error *err)
 {
     struct assay_store *store = assay_context_store(t->context);
@@ -57,10 +58,10 @@ static enum assay_status drop_old(struct training *t, struct assay_error *err)
 
     if (status == ASSAY_OK)
         status = assay_store_training_checkpoints(store, t->run_id, arena, &rows, &count, err);
-    if (status == ASSAY_OK && count > keep)
-        status = assay_store_drop_checkpoints(store, t->run_id, rows[keep - 1].position, err);
     for (size_t i = keep; i < count && status == ASSAY_OK; i++)
         status = remove_directory(t, rows[i].directory, err);
+    if (status == ASSAY_OK && count > keep)
+        status = assay_store_drop_checkpoints(store, t->run_id, rows[keep - 1].position, err);
     assay_arena_destroy(arena);
     return status;
 }

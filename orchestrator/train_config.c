@@ -42,11 +42,11 @@ static int truncated_find(const char *name)
     {                                                                                              \
         key, COUNT, AT(field), initial, min, max, NULL, NULL, true, help                           \
     }
-#define REAL_(key, field, initial, min, max, help)                                                 \
+#define RATIONAL(key, field, initial, min, max, help)                                              \
     {                                                                                              \
         key, REAL, AT(field), initial, min, max, NULL, NULL, true, help                            \
     }
-#define FLAG_(key, field, initial, help)                                                           \
+#define SWITCH(key, field, initial, help)                                                          \
     {                                                                                              \
         key, FLAG, AT(field), initial, 0, 0, NULL, "true, false", true, help                       \
     }
@@ -84,26 +84,26 @@ static const struct setting settings[] = {
         NUMBER("model.softmax_every", softmax_every, "2", 1, 1024,
                 "each n-th layer has softmax attention, the others lightning; 1: all softmax"),
         NUMBER("model.vocab", vocab, "1024", 300, 1e6, "tokens of the vocabulary made for the run"),
-        REAL_("model.sigma", sigma, "0.02", 1e-6, 1, "deviation of fresh weights"),
+        RATIONAL("model.sigma", sigma, "0.02", 1e-6, 1, "deviation of fresh weights"),
         NUMBER("model.tokenizer_texts", tokenizer_texts, "2000", 1, 1e6,
                 "demonstrations that the vocabulary is made from"),
 
         NUMBER("sft.updates", sft_updates, "0", 0, 1e9, "0: no warm start"),
         NUMBER("sft.batch", sft_batch, "32", 1, 65536, "demonstrations an update"),
-        REAL_("sft.lr", sft.lr, "0.001", 0, 10, "learning rate"),
+        RATIONAL("sft.lr", sft.lr, "0.001", 0, 10, "learning rate"),
         NUMBER("sft.warmup", sft.warmup, "50", 0, 1e9, "updates"),
         ONE_OF("sft.schedule", sft.schedule, "cosine", assay_schedule_find,
                 "constant, linear, cosine", "course of the learning rate after the warm-up"),
-        REAL_("sft.lr_floor", sft.lr_floor, "0.1", 0, 1, "share of lr at the end"),
+        RATIONAL("sft.lr_floor", sft.lr_floor, "0.1", 0, 1, "share of lr at the end"),
 
         NUMBER("rl.steps", steps, "0", 0, 1e9, "batches of rollouts; 0: no rl"),
         NUMBER("rl.groups", groups, "16", 1, 65536, "prompts a step"),
         NUMBER("rl.group_size", group_size, "16", 2, 1024, "rollouts a prompt"),
         NUMBER("rl.updates", updates, "4", 1, 65536, "parts that a step's rollouts are cut into"),
         NUMBER("rl.epochs", epochs, "1", 1, 1024, "times that they are gone through"),
-        FLAG_("rl.dynamic", dynamic, "true", "leave dead groups out, and sample others for them"),
+        SWITCH("rl.dynamic", dynamic, "true", "leave dead groups out, and sample others for them"),
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),
-        REAL_("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
+        RATIONAL("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
         NUMBER("rl.answer_tokens_max", answer_tokens_max, "48", 1, 1e6, "length of an answer"),
         NUMBER("rl.overlong_margin", overlong_margin, "0", 0, 1e6,
                 "last tokens in which length is punished (DAPO); 0: not"),
@@ -111,44 +111,45 @@ static const struct setting settings[] = {
                 "answers that were cut off"),
         NUMBER("rl.certain_count_max", certain_count_max, "0", 0, 1e9,
                 "stop after so many certain tokens in a row (M1: 3000); 0: never"),
-        REAL_("rl.certain_probability", certain_probability, "0.99", 0, 1, "what certain means"),
-        FLAG_("rl.shuffle_rewards", shuffle_rewards, "false",
+        RATIONAL("rl.certain_probability", certain_probability, "0.99", 0, 1, "what certain means"),
+        SWITCH("rl.shuffle_rewards", shuffle_rewards, "false",
                 "the control: rewards are dealt anew among a step's rollouts"),
 
         WORD("loss.name", objective.loss, "cispo", true,
                 "cispo, grpo, dapo, gspo, dr_grpo, rloo, reinforce, reinforce_is, ppo"),
-        REAL_("loss.is_cap", objective.is_cap, NULL, 0, 1e9, "largest weight; no offset from 1"),
-        REAL_("loss.is_floor", objective.is_floor, NULL, 0, 1e9, "smallest weight"),
-        REAL_("loss.clip_low", objective.clip_low, NULL, 0, 1, "ratio; below it A < 0 is masked"),
-        REAL_("loss.clip_high", objective.clip_high, NULL, 1, 1e9,
+        RATIONAL("loss.is_cap", objective.is_cap, NULL, 0, 1e9, "largest weight; no offset from 1"),
+        RATIONAL("loss.is_floor", objective.is_floor, NULL, 0, 1e9, "smallest weight"),
+        RATIONAL(
+                "loss.clip_low", objective.clip_low, NULL, 0, 1, "ratio; below it A < 0 is masked"),
+        RATIONAL("loss.clip_high", objective.clip_high, NULL, 1, 1e9,
                 "ratio; above it A > 0 is masked"),
-        REAL_("loss.clip_dual", objective.clip_dual, NULL, 0, 1e9,
+        RATIONAL("loss.clip_dual", objective.clip_dual, NULL, 0, 1e9,
                 "ratio; above it A < 0 is masked; 0: not"),
         ONE_OF("loss.norm", objective.norm, NULL, assay_norm_find,
                 "batch_tokens, prompt, rollout, constant", "what N is"),
-        REAL_("loss.norm_constant", objective.norm_constant, NULL, 0, 1e12, "N of a rollout"),
+        RATIONAL("loss.norm_constant", objective.norm_constant, NULL, 0, 1e12, "N of a rollout"),
         ONE_OF("loss.adv_std", objective.adv_std, NULL, assay_adv_std_find,
                 "population, sample, batch, none", "what a centred reward is divided by"),
         ONE_OF("loss.baseline", objective.baseline, NULL, assay_baseline_find,
                 "mean, leave_one_out", "what a reward is measured from"),
         ONE_OF("loss.kl_estimator", objective.kl_estimator, NULL, assay_loss_kl_find,
                 "none, k1, k2, k3", "against the weights that rl began with"),
-        REAL_("loss.kl", objective.kl, NULL, 0, 1e9, "its coefficient"),
-        REAL_("loss.entropy", objective.entropy, NULL, -1e9, 1e9, "coefficient of the bonus"),
+        RATIONAL("loss.kl", objective.kl, NULL, 0, 1e9, "its coefficient"),
+        RATIONAL("loss.entropy", objective.entropy, NULL, -1e9, 1e9, "coefficient of the bonus"),
 
-        REAL_("optimizer.lr", optimizer.lr, "0.0001", 0, 10, "learning rate"),
-        REAL_("optimizer.beta1", optimizer.beta1, "0.9", 0, 0.99999, "AdamW"),
-        REAL_("optimizer.beta2", optimizer.beta2, "0.95", 0, 0.9999999, "AdamW"),
-        REAL_("optimizer.eps", optimizer.eps, "1e-15", 0, 1, "AdamW"),
-        REAL_("optimizer.weight_decay", optimizer.weight_decay, "0", 0, 10, "of matrices"),
-        REAL_("optimizer.grad_norm_max", optimizer.grad_norm_max, "1", 0, 1e30,
+        RATIONAL("optimizer.lr", optimizer.lr, "0.0001", 0, 10, "learning rate"),
+        RATIONAL("optimizer.beta1", optimizer.beta1, "0.9", 0, 0.99999, "AdamW"),
+        RATIONAL("optimizer.beta2", optimizer.beta2, "0.95", 0, 0.9999999, "AdamW"),
+        RATIONAL("optimizer.eps", optimizer.eps, "1e-15", 0, 1, "AdamW"),
+        RATIONAL("optimizer.weight_decay", optimizer.weight_decay, "0", 0, 10, "of matrices"),
+        RATIONAL("optimizer.grad_norm_max", optimizer.grad_norm_max, "1", 0, 1e30,
                 "global clip; 0: none"),
-        REAL_("optimizer.outlier_z", optimizer.outlier_z, "8", 0, 1e30,
+        RATIONAL("optimizer.outlier_z", optimizer.outlier_z, "8", 0, 1e30,
                 "skip an update whose norm is so many deviations too large; 0: never"),
         NUMBER("optimizer.warmup", optimizer.warmup, "0", 0, 1e9, "updates"),
         ONE_OF("optimizer.schedule", optimizer.schedule, "constant", assay_schedule_find,
                 "constant, linear, cosine", "course of the learning rate after the warm-up"),
-        REAL_("optimizer.lr_floor", optimizer.lr_floor, "0.1", 0, 1, "share of lr at the end"),
+        RATIONAL("optimizer.lr_floor", optimizer.lr_floor, "0.1", 0, 1, "share of lr at the end"),
 
         NUMBER("eval.every", eval_every, "10", 0, 1e9, "steps between evaluations; 0: at the ends"),
         NUMBER("eval.count", eval_count, "512", 0, 1e7, "held-out tasks of each kind"),

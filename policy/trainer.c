@@ -222,10 +222,15 @@ enum assay_status assay_trainer_score(struct assay_trainer *trainer,
         status = forward(t, trajectories + at, NULL, count - at, &device_logp, NULL, err);
         if (status == ASSAY_OK)
             status = download(t, t->host, device_logp, t->batch->T, err);
-        for (size_t b = 0; b < t->batch->B && status == ASSAY_OK; b++)
+        for (size_t b = 0; b < t->batch->B && status == ASSAY_OK; b++) {
+            const double *from = t->host + t->batch->spans[b].row;
+            double *to = logp[at + b];
+
+            assert(to != NULL);
             for (size_t i = 1; i < trajectories[at + b].count; i++)
                 if (trajectories[at + b].mask[i] != 0)
-                    logp[at + b][i] = t->host[t->batch->spans[b].row + i - 1];
+                    to[i] = from[i - 1];
+        }
     }
     return status;
 }

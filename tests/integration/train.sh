@@ -102,15 +102,24 @@ files_of killed >killed.txt
 cmp whole.txt killed.txt || fail "the killed run differs"
 
 # --- interrupted by the user, and at it twice ------------------------------------------------------
-signal_after 0.4 INT "$ASSAY" train config.yaml --set name=stopped --set sft.updates=100000
-[ "$got" -eq 130 ] || fail "exit $got after Ctrl-C: $(cat "$WORK/err")"
-"$ASSAY" train config.yaml --set name=stopped --set sft.updates=100000 >/dev/null 2>&1 &
-pid=$!
-sleep 0.5
-run 1 assay train config.yaml --set name=stopped --set sft.updates=100000
+# begin NAME SEED: in the background, with more to do than it will ever do; returns once it measures.
+begin() {
+    "$ASSAY" train config.yaml --set "name=$1" --set "seed=$2" --set sft.updates=100000 >"$WORK/out" 2>"$WORK/$1.err" </dev/null &
+    pid=$!
+    tries=0
+    until grep -q "train sft" "$WORK/$1.err"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 600 ] || fail "$1 does not begin: $(cat "$WORK/$1.err")"
+        sleep 0.1
+    done
+}
+begin stopped 5
+run 1 assay train config.yaml --set name=stopped --set seed=5 --set sft.updates=100000
 has err "another process is training stopped"
-kill "$pid"
-wait "$pid" || true
+kill -s INT "$pid"
+got=0
+wait "$pid" || got=$?
+[ "$got" -eq 130 ] || fail "exit $got after Ctrl-C: $(cat "$WORK/stopped.err")"
 
 # --- clear errors -----------------------------------------------------------------------------------
 run 1 assay train config.yaml --set name=whole --set seed=4
@@ -136,12 +145,18 @@ run 0 assay train config.yaml --dry-run
 has out "config.yaml:5"
 has out "20 steps of 64 rollouts"
 
-run 0 assay train config.yaml --set name=cut --set rl.steps=1 --set checkpoint.keep=1
-signal_after 1.2 KILL "$ASSAY" train config.yaml --set name=cut2 --set sft.updates=3000
-checkpoint=$(ls -d "$ASSAY_HOME"/runs/cut2/checkpoints/* | sort -V | head -n 1)
-for file in "$ASSAY_HOME"/runs/cut2/checkpoints/*/optimizer.safetensors; do
+# Two are there: the first of them counts.
+run 1 assay train config.yaml --set name=again --set seed=5 --set sft.updates=100000
+has err "the same settings are open under another name"
+begin cut 6
+until [ "$(ls "$ASSAY_HOME/runs/cut/checkpoints" 2>/dev/null | wc -l)" -ge 2 ]; do
+    kill -0 "$pid" || fail "cut ended: $(cat "$WORK/cut.err")"
+    sleep 0.1
+done
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || true
+for file in "$ASSAY_HOME"/runs/cut/checkpoints/*/optimizer.safetensors; do
     truncate -s 1000 "$file"
 done
-run 1 assay train config.yaml --set name=cut2 --set sft.updates=3000
+run 1 assay train config.yaml --set name=cut --set seed=6 --set sft.updates=100000
 has err "is not the file that was written"
-[ -d "$checkpoint" ] || fail "a checkpoint is gone"

@@ -96,8 +96,8 @@ static void what_is_wrong_is_named_with_its_place(void **state)
     } rows[] = {
             {"rl:\n  step: 60\n", NULL,
                     "demo.yaml:2: rl.step: no such setting; did you mean rl.steps?"},
-            {"rl: {steps: 1}\n", "loss.cap=3",
-                    "--set: loss.cap: no such setting; did you mean "
+            {"rl: {steps: 1}\n", "loss.iscap=3",
+                    "--set: loss.iscap: no such setting; did you mean "
                     "loss.is_cap?"},
             {"rl: {steps: 1}\n", "loss.is_cap", "--set: \"loss.is_cap\" is not name=value"},
             {"rl:\n  steps: many\n", NULL,

@@ -282,7 +282,7 @@ static void right_after_sampling_every_ratio_is_one_to_the_bit(void **state)
                 sample(&w, temperatures[k]);
                 assert_int_equal(
                         assay_trainer_agree(&a, w.trainer, w.trajectories, COUNT, NULL), ASSAY_OK);
-                assert_true(a.token_count == COUNT * (LENGTH - PROMPT));
+                assert_true(a.token_count == (size_t)COUNT * (LENGTH - PROMPT));
                 assert_true(a.differing_count == 0 && a.gap_max == 0 && a.correlation == 1);
                 const struct assay_update out = update(&w);
                 assert_true(out.metrics.logp_diff_max == 0 && out.metrics.ratio_max == 1);
