@@ -16,7 +16,7 @@ STUB_KEY=sk-planted-7hQ2wLx9Vb
 export STUB_KEY
 /usr/bin/python3 "$ROOT/tests/integration/chat_stub.py" "$WORK/gold" "$WORK/requests" >"$WORK/port" 2>"$WORK/stub.err" &
 stub=$!
-trap 'kill $stub 2>/dev/null; cleanup' EXIT
+trap 'code=$?; set +e; kill $stub 2>/dev/null; (exit $code); cleanup' EXIT
 for _ in $(seq 100); do [ -s "$WORK/port" ] || sleep 0.1; done
 URL=http://127.0.0.1:$(cat "$WORK/port")/v1
 openai() { # STATUS MODEL OPTIONS...
@@ -109,5 +109,4 @@ for row in "exit:ended with exit status 3" "garbage:the program's line:1" "many:
 done
 command hang -i $ONE --request-timeout 1
 head -n 1 "$WORK/out" | grep -q '"cause":"actor_failed","reason":"the program took longer' || fail "hang: $(cat "$WORK/out")"
-kill $stub
 no_leftovers
