@@ -86,7 +86,7 @@ static enum assay_status open_run(
 {
     const struct assay_train_options *o = t->options;
     char identity[65];
-    struct assay_training wanted = {.identity = identity, .command = o->command_line}, run;
+    struct assay_training wanted = {.identity = identity, .command = o->command_line}, opened;
     struct assay_buf config;
     enum assay_status status = identify(identity, o, err);
 
@@ -102,12 +102,12 @@ static enum assay_status open_run(
     wanted.config = config.data;
     wanted.run_id = *t->config->name ? t->config->name : NULL;
     status = assay_store_open_training(
-            assay_context_store(t->context), &wanted, o->again, t->arena, &run, resumed, err);
+            assay_context_store(t->context), &wanted, o->again, t->arena, &opened, resumed, err);
     assay_buf_free(&config);
     if (status != ASSAY_OK)
         return status;
-    t->run_id = run.run_id;
-    *finished = run.state == ASSAY_RUN_FINISHED;
+    t->run_id = opened.run_id;
+    *finished = opened.state == ASSAY_RUN_FINISHED;
     return make_run_directory(t, err);
 }
 

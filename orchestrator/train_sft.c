@@ -78,13 +78,13 @@ enum assay_status training_sft_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err)
 {
     const uint64_t began = assay_clock_ms(), first = t->position * ASSAY_SFT_STEP_UPDATES;
-    const uint64_t left = t->config->sft_updates - first;
-    const uint64_t count = left < ASSAY_SFT_STEP_UPDATES ? left : ASSAY_SFT_STEP_UPDATES;
+    const uint64_t end = first + ASSAY_SFT_STEP_UPDATES;
+    const uint64_t last = end < t->config->sft_updates ? end : t->config->sft_updates;
     struct sums sums = {0};
     enum assay_status status = ASSAY_OK;
     double ms;
 
-    for (uint64_t i = 0; i < count && status == ASSAY_OK; i++) {
+    for (uint64_t i = first; i < last && status == ASSAY_OK; i++) {
         status = update(t, &sums, err);
         if (status == ASSAY_OK && training_interrupted(t))
             status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
@@ -92,11 +92,11 @@ enum assay_status training_sft_step(
     if (status != ASSAY_OK)
         return status;
     ms = (double)(assay_clock_ms() - began);
-    assay_metrics_put(metrics, "updates", (double)(first + count));
+    assay_metrics_put(metrics, "updates", (double)last);
     assay_metrics_put(metrics, "loss", sums.loss / sums.tokens);
     assay_metrics_put(metrics, "entropy", sums.entropy / sums.tokens);
     assay_metrics_put(metrics, "tokens", sums.tokens);
-    assay_metrics_put(metrics, "grad_norm", sums.grad_norm / (double)count);
+    assay_metrics_put(metrics, "grad_norm", sums.grad_norm / (double)(last - first));
     assay_metrics_put(metrics, "skipped", sums.skipped);
     assay_metrics_put(metrics, "lr", sums.lr);
     assay_metrics_put(metrics, "step_ms", ms);

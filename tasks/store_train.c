@@ -57,6 +57,7 @@ static enum assay_status insert(
 {
     char now[ASSAY_TIME_TEXT_BYTES];
     struct assay_query query;
+    enum assay_status status;
 
     assay_clock_utc(now);
     assay_query_begin(&query, db,
@@ -67,7 +68,11 @@ static enum assay_status insert(
     assay_query_text(&query, args->wanted->config);
     assay_query_text(&query, args->wanted->command);
     assay_query_text(&query, now);
-    return assay_query_run(&query, "open training", err);
+    status = assay_query_run(&query, "open training", err);
+    if (status == ASSAY_ECONFLICT)
+        return assay_fail(err, ASSAY_ECONFLICT,
+                "training %s: the same settings are open under another name", run_id);
+    return status;
 }
 
 static enum assay_status open_work(sqlite3 *db, void *user, struct assay_error *err)

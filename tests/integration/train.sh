@@ -102,9 +102,9 @@ files_of killed >killed.txt
 cmp whole.txt killed.txt || fail "the killed run differs"
 
 # --- interrupted by the user, and at it twice ------------------------------------------------------
-# begin NAME: in the background, with more to do than it will ever do; returns once it measures.
+# begin NAME SEED: in the background, with more to do than it will ever do; returns once it measures.
 begin() {
-    "$ASSAY" train config.yaml --set "name=$1" --set sft.updates=100000 >"$WORK/out" 2>"$WORK/$1.err" </dev/null &
+    "$ASSAY" train config.yaml --set "name=$1" --set "seed=$2" --set sft.updates=100000 >"$WORK/out" 2>"$WORK/$1.err" </dev/null &
     pid=$!
     tries=0
     until grep -q "train sft" "$WORK/$1.err"; do
@@ -113,8 +113,8 @@ begin() {
         sleep 0.1
     done
 }
-begin stopped
-run 1 assay train config.yaml --set name=stopped --set sft.updates=100000
+begin stopped 5
+run 1 assay train config.yaml --set name=stopped --set seed=5 --set sft.updates=100000
 has err "another process is training stopped"
 kill -s INT "$pid"
 got=0
@@ -146,7 +146,9 @@ has out "config.yaml:5"
 has out "20 steps of 64 rollouts"
 
 # Two are there: the first of them counts.
-begin cut
+run 1 assay train config.yaml --set name=again --set seed=5 --set sft.updates=100000
+has err "the same settings are open under another name"
+begin cut 6
 until [ "$(ls "$ASSAY_HOME/runs/cut/checkpoints" 2>/dev/null | wc -l)" -ge 2 ]; do
     kill -0 "$pid" || fail "cut ended: $(cat "$WORK/cut.err")"
     sleep 0.1
@@ -156,5 +158,5 @@ wait "$pid" 2>/dev/null || true
 for file in "$ASSAY_HOME"/runs/cut/checkpoints/*/optimizer.safetensors; do
     truncate -s 1000 "$file"
 done
-run 1 assay train config.yaml --set name=cut --set sft.updates=100000
+run 1 assay train config.yaml --set name=cut --set seed=6 --set sft.updates=100000
 has err "is not the file that was written"

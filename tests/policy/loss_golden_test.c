@@ -118,7 +118,7 @@ static void read_rollouts(struct world *w)
     const bool sft = strcmp(w->objective.loss, "sft") == 0;
     const struct assay_json *at = assay_json_first(assay_json_get(w->json, "rollouts"));
     double rewards[ROLLOUTS_MAX], advantages[ROLLOUTS_MAX] = {0};
-    size_t counts[ROLLOUTS_MAX] = {0}, group_count = 0, live[ROLLOUTS_MAX];
+    size_t counts[ROLLOUTS_MAX] = {0}, group_count = 0, live[ROLLOUTS_MAX] = {0};
     uint64_t answers[ROLLOUTS_MAX] = {0};
     uint32_t groups[ROLLOUTS_MAX] = {0};
 

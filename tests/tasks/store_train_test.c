@@ -58,6 +58,8 @@ static void the_same_settings_are_one_training(void **state)
     assert_int_equal(
             open_training(&w, first.run_id, "y", false, &t, &resumed, &err), ASSAY_ECONFLICT);
     assert_non_null(strstr(err.message, "other settings"));
+    assert_int_equal(open_training(&w, "z", "x", false, &t, &resumed, &err), ASSAY_ECONFLICT);
+    assert_string_equal(err.message, "training z: the same settings are open under another name");
     assert_int_equal(assay_store_finish_training(w.store, first.run_id, NULL), ASSAY_OK);
     assert_int_equal(open_training(&w, NULL, "x", false, &t, &resumed, NULL), ASSAY_OK);
     assert_true(resumed && t.state == ASSAY_RUN_FINISHED);
