@@ -21,7 +21,8 @@
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 
-#define TEND_MS 1 // between two looks at what is to die
+#define TEND_MS 1             // between two looks at what is to die
+#define ORDERS_WAITING_MAX 64 // that are heard at once
 
 // --- what a command used -------------------------------------------------------------------------
 
@@ -324,7 +325,7 @@ int assay_serve_tend(struct assay_serve *serve)
     return timeout_ms;
 }
 
-void assay_serve_reaped(struct assay_serve *serve, pid_t pid, int wait_status)
+static void note_death(struct assay_serve *serve, pid_t pid, int wait_status)
 {
     for (size_t i = 0; i < ASSAY_ORDER_COMMANDS_MAX; i++) {
         struct assay_serve_command *command = &serve->commands[i];
@@ -383,7 +384,8 @@ static void obey_file(
         close(fd);
 }
 
-bool assay_serve_hear(struct assay_serve *serve)
+// One order; what assay_wire_receive() says of it.
+static long hear_order(struct assay_serve *serve)
 {
     union {
         struct assay_order order;
@@ -394,8 +396,6 @@ bool assay_serve_hear(struct assay_serve *serve)
     const long got =
             assay_wire_receive(serve->fd, &record, sizeof(record), fds, &fd_count, MSG_DONTWAIT);
 
-    if (got < 0 && errno == EAGAIN)
-        return true;
     if (got == (long)sizeof(record.order) && record.order.kind == ASSAY_ORDER_EXEC)
         exec_command(serve, &record.order, fds);
     else if (got == (long)sizeof(record.order))
@@ -404,7 +404,22 @@ bool assay_serve_hear(struct assay_serve *serve)
         obey_file(serve, &record.file, fds[0]);
     for (size_t i = 0; i < fd_count; i++)
         close(fds[i]);
-    return got > 0;
+    return got;
+}
+
+bool assay_serve_hear(struct assay_serve *serve)
+{
+    errno = 0;
+    return hear_order(serve) > 0 || errno == EAGAIN;
+}
+
+void assay_serve_reaped(struct assay_serve *serve, pid_t pid, int wait_status)
+{
+    // What was ordered while it lived counts before its death: a shell's line is sent behind its
+    // BEGIN, and one that has run must not be taken for one that was missed, and run again.
+    for (int i = 0; i < ORDERS_WAITING_MAX && hear_order(serve) > 0; i++)
+        ;
+    note_death(serve, pid, wait_status);
 }
 
 bool assay_serve_start(struct assay_serve *serve, const struct assay_init *init,

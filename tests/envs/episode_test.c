@@ -123,8 +123,8 @@ static void commands_carry_their_state_and_nothing_runs_on(void **state)
     bash(&s, "pwd; echo $A$B", "/testbed/lib\n1\n");
     bash(&s, "sleep 100 & echo started", "started\n[what it had left running was killed]\n");
     bash(&s, "pgrep sleep", "[exit code 1]\n");
-    act(&s, "bash", "{\"command\": \"echo a; sleep 60\", \"timeout_s\": 1}",
-            "~a\n[killed after 1 s, with all that it had started]\n");
+    act(&s, "bash", "{\"command\": \"echo a; sleep 60\", \"timeout_s\": 2}",
+            "~a\n[killed after 2 s, with all that it had started]\n");
     bash(&s, "  \n", "Error: the command is empty");
     assay_episode_close(s.episode);
 }

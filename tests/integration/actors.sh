@@ -16,16 +16,18 @@ STUB_KEY=sk-planted-7hQ2wLx9Vb
 export STUB_KEY
 /usr/bin/python3 "$ROOT/tests/integration/chat_stub.py" "$WORK/gold" "$WORK/requests" >"$WORK/port" 2>"$WORK/stub.err" &
 stub=$!
-trap 'kill $stub 2>/dev/null; cleanup' EXIT
+trap 'code=$?; set +e; kill $stub 2>/dev/null; (exit $code); cleanup' EXIT
 for _ in $(seq 100); do [ -s "$WORK/port" ] || sleep 0.1; done
 URL=http://127.0.0.1:$(cat "$WORK/port")/v1
 openai() { # STATUS MODEL OPTIONS...
     status=$1 model=$2
     shift 2
-    run "$status" assay run quick --actor "openai:$model" --base-url "$URL" --key-env STUB_KEY --request-timeout "${patience:-1}" --json "$@"
+    run "$status" assay run quick --actor "openai:$model" --base-url "$URL" --key-env STUB_KEY --request-timeout "${patience:-60}" --json "$@"
     cat "$WORK/out" "$WORK/err" >>"$WORK/written"
 }
-for model in good 429 500 slow cut hangup badjson error200 nochoice words wrongtool badargs; do
+patience=1 openai 0 slow -i $ONE -i $TWO -j 2
+[ "$(json 'd["resolved"], d["causes"]')" = "2 {'submitted': 2}" ] || fail "slow: $(cat "$WORK/out")"
+for model in good 429 500 cut hangup badjson error200 nochoice words wrongtool badargs; do
     openai 0 $model -i $ONE -i $TWO -j 2
     [ "$(json 'd["resolved"], d["causes"]')" = "2 {'submitted': 2}" ] || fail "$model: $(cat "$WORK/out")"
     [ "$(json 'd["prompt_tokens"] >= 600 and d["answer_tokens"] >= 60')" = True ] || fail "$model: tokens: $(json d)"
@@ -37,7 +39,7 @@ head -n 1 "$WORK/out" | grep -q '"cause":"actor_failed","reason":"HTTP 401' || f
 [ "$(grep -c '^denied ' "$WORK/requests")" -eq 1 ] || fail "asked again what was denied"
 openai 0 dead -i $ONE --request-tries 2
 head -n 1 "$WORK/out" | grep -q '"cause":"actor_failed","reason":"after 2 tries: HTTP 500: down for Bearer \*' || fail "dead: $(cat "$WORK/out")"
-patience=60 openai 0 silent -i $ONE --timeout 1
+openai 0 silent -i $ONE --timeout 1
 head -n 1 "$WORK/out" | grep -q '"cause":"wall_limit"' || fail "silent: $(cat "$WORK/out")"
 openai 0 good -i $ONE -n 2 --tokens 150
 [ "$(json 'd["causes"]')" = "{'token_limit': 2}" ] || fail "tokens: $(json d)"
@@ -109,5 +111,4 @@ for row in "exit:ended with exit status 3" "garbage:the program's line:1" "many:
 done
 command hang -i $ONE --request-timeout 1
 head -n 1 "$WORK/out" | grep -q '"cause":"actor_failed","reason":"the program took longer' || fail "hang: $(cat "$WORK/out")"
-kill $stub
 no_leftovers

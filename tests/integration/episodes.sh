@@ -92,7 +92,7 @@ for row in swe-agent:traj:swe-agent mini-swe-agent:traj.json:m-1; do
     run 0 assay episodes import "$file" --suite quick --json # once more is the same
     [ "$(json 'd["episode"]')" = "$number" ] || fail "imported twice"
     run 0 assay episodes show "$number" --json
-    [ "$(json 'd["episode"]["actor"], d["turns"][1]["arguments"], d["turns"][2]["tool"]')" = "${row##*:} {\"command\":\"echo here\"} None" ] ||
+    [ "$(json 'd["episode"]["actor"], d["turns"][1]["arguments"], d["turns"][2]["tool"]')" = "${row##*:} {\"command\":\"echo here\"$apart} None" ] ||
         fail "what was read: $(json d)"
     run 1 assay episodes replay "$number" --json
     [ "$(json 'd["turns"], d["differing"], d["first_differing"]')" = "3 2 2" ] || fail "replay: $(json d)"
