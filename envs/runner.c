@@ -14,17 +14,12 @@
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "envs/box_parts.h"
 #include "envs/depot_tree.h"
 #include "envs/environ.h"
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define KEEP_BYTES (UINT64_C(8) << 20) // of the log's head and tail, in memory
-#define DISK_BYTES_MAX (UINT64_C(2) << 30)
-#define INODES_MAX 500000
-#define TRUSTED_TARGET "/assay"
-#define TRUSTED_BIN "/assay/bin"
-#define MOUNTS_MAX 2
-#define ROOT_LOWERS_MAX 2
 
 // --- assay's own files
 // ----------------------------------------------------------------------------
@@ -106,106 +101,6 @@ static enum assay_status open_log(
     return ASSAY_OK;
 }
 
-static bool is_path_list(const char *pair)
-{
-    return strncmp(pair, "PATH=", 5) == 0 || strncmp(pair, "PYTHONPATH=", 11) == 0;
-}
-
-// What is not told by sched_getaffinity() alone. The JVM, Rust and make ask that; a variable for
-// the JVM would put a line on every program's stderr.
-static enum assay_status add_cpu_hints(
-        struct assay_environ *vars, uint32_t cpu_count, struct assay_error *err)
-{
-    static const char *const names[] = {"GOMAXPROCS", "OMP_NUM_THREADS", "PYTHON_CPU_COUNT"};
-    enum assay_status status = ASSAY_OK;
-
-    for (size_t i = 0; status == ASSAY_OK && i < sizeof(names) / sizeof(names[0]); i++)
-        if (assay_environ_get(vars, names[i]) == NULL)
-            status = assay_environ_setf(vars, err, "%s=%" PRIu32, names[i], cpu_count);
-    return status;
-}
-
-static enum assay_status make_environ(
-        struct assay_environ *vars, const struct assay_runner_job *job, struct assay_error *err)
-{
-    const size_t bin_len = strlen(TRUSTED_BIN);
-    enum assay_status status = ASSAY_OK;
-    const char *path = NULL;
-
-    for (size_t i = 0; status == ASSAY_OK && i < job->recipe->env.count; i++)
-        status = assay_environ_set(vars, job->recipe->env.items[i], err);
-    for (size_t i = 0; status == ASSAY_OK && job->env != NULL && job->env[i] != NULL; i++)
-        status = is_path_list(job->env[i]) ? assay_environ_prepend(vars, job->env[i], err)
-                                           : assay_environ_set(vars, job->env[i], err);
-    // First whatever the others say: a recipe's PATH must not hide our wrappers.
-    path = assay_environ_get(vars, "PATH");
-    if (status == ASSAY_OK &&
-            (path == NULL || strncmp(path, TRUSTED_BIN, bin_len) != 0 ||
-                    (path[bin_len] != ':' && path[bin_len] != '\0')))
-        status = assay_environ_prepend(vars, "PATH=" TRUSTED_BIN, err);
-    return status;
-}
-
-// tmpfs is charged to the box: its own disk and the out_dir's, both of this
-// size, leave the processes a quarter of the memory when they are full.
-static uint64_t disk_bytes(uint64_t memory_bytes)
-{
-    const uint64_t share = memory_bytes / 8 * 3;
-
-    return share < DISK_BYTES_MAX ? share : DISK_BYTES_MAX;
-}
-
-static void set_limits(struct assay_box_limits *limits, const struct assay_instance_limits *wanted)
-{
-    limits->wall_ms_max = wanted->wall_ms;
-    limits->cpu_ms_max = wanted->cpu_ms;
-    limits->memory_bytes_max = wanted->memory_bytes;
-    limits->disk_bytes_max = disk_bytes(wanted->memory_bytes);
-    limits->inodes_max = INODES_MAX;
-}
-
-// A box's name, for cgroups and logs: a short form of the instance's.
-static void set_name(char out[48], const struct assay_instance *instance)
-{
-    snprintf(out, 48, "%.40s", instance->instance_id);
-}
-
-// The parts of a plan that need room of their own.
-struct plan_room {
-    char name[48];
-    const char *root_lowers[ROOT_LOWERS_MAX];
-    const char *trusted_lowers[1];
-    struct assay_mount mounts[MOUNTS_MAX];
-};
-
-static void set_mounts(
-        struct assay_box_plan *plan, struct plan_room *room, const struct assay_runner_job *job)
-{
-    const struct assay_environment *environment = job->environment;
-
-    if (environment->layer[0] != '\0')
-        room->root_lowers[plan->root_lower_count++] = environment->layer;
-    if (environment->image[0] != '\0')
-        room->root_lowers[plan->root_lower_count++] = environment->image;
-    plan->root_lowers = room->root_lowers;
-    plan->host_usr = environment->host_usr;
-
-    room->mounts[0] = (struct assay_mount){.kind = ASSAY_MOUNT_OVERLAY,
-            .target = job->recipe->workdir,
-            .lowers = job->workspace->lowers,
-            .lower_count = job->workspace->lower_count};
-    plan->mount_count = 1;
-    if (job->trusted_dir != NULL) {
-        room->trusted_lowers[0] = job->trusted_dir;
-        room->mounts[1] = (struct assay_mount){.kind = ASSAY_MOUNT_BIND_RO,
-                .target = TRUSTED_TARGET,
-                .lowers = room->trusted_lowers,
-                .lower_count = 1};
-        plan->mount_count = 2;
-    }
-    plan->mounts = room->mounts;
-}
-
 static enum assay_status copy_argv(const char ***out, const struct assay_strings *argv,
         struct assay_arena *arena, struct assay_error *err)
 {
@@ -257,7 +152,10 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     struct assay_arena *arena = NULL;
     struct assay_environ vars = {0};
     struct assay_box_plan plan;
-    struct plan_room room = {0};
+    struct assay_box_parts parts = {.recipe = job->recipe,
+            .environment = job->environment,
+            .workspace = job->workspace,
+            .trusted_dir = job->trusted_dir};
     struct log_sink sink = {.fd = -1};
     struct assay_passage passage = {.access = NULL};
     const char **argv = NULL;
@@ -268,9 +166,9 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
     assay_box_plan_default(&plan);
     status = assay_environ_init(&vars, arena, err);
     if (status == ASSAY_OK)
-        status = make_environ(&vars, job, err);
+        status = assay_box_parts_environ(&vars, job->recipe, job->env, true, err);
     if (status == ASSAY_OK)
-        status = add_cpu_hints(&vars, plan.cpu_count, err);
+        status = assay_box_parts_cpus(&vars, plan.cpu_count, err);
     if (status == ASSAY_OK)
         status = copy_argv(&argv, &job->argv, arena, err);
     if (status == ASSAY_OK && job->instance->network && job->access != NULL &&
@@ -279,16 +177,12 @@ enum assay_status assay_runner_run(struct assay_sandbox *sandbox,
                 assay_passage_open(&passage, job->access, &job->instance->hosts, &plan, &vars, err);
     if (status != ASSAY_OK)
         goto out;
-    set_limits(&plan.limits, &job->instance->limits);
-    set_name(room.name, job->instance);
-    set_mounts(&plan, &room, job);
+    assay_box_parts_lay(&plan, &parts, job->instance);
     status = open_log(&sink, job->log_path, plan.limits.output_bytes_max, err);
     if (status != ASSAY_OK)
         goto out;
-    plan.name = room.name;
     plan.argv = argv;
     plan.env = vars.items;
-    plan.cwd = job->recipe->workdir;
     plan.out_dir = job->out_dir;
     plan.report_fd = job->report_fd;
     plan.head_bytes_max = plan.tail_bytes_max = KEEP_BYTES;

@@ -8,7 +8,6 @@
 
 #define REF_ROW(name, type)                                                                        \
     void assay_ref32_##name(const struct assay_##type##_args *args, struct assay_stream *stream)
-REF_ROW(rope_table, rope_table);
 REF_ROW(kv_write, kv_write);
 REF_ROW(router_forward, router);
 REF_ROW(router_backward, router);
@@ -43,7 +42,7 @@ const struct assay_ops CPU(ops) = {
         CPU_ROW(matmul_grouped_forward),
         CPU_ROW(matmul_grouped_backward_input),
         CPU_ROW(matmul_grouped_backward_weight),
-        .rope_table = assay_ref32_rope_table,
+        CPU_ROW(rope_table),
         CPU_ROW(rope_forward),
         CPU_ROW(rope_backward),
         CPU_ROW(attention_forward),
@@ -70,6 +69,7 @@ const struct assay_ops CPU(ops) = {
         CPU_ROW(logprob_forward),
         CPU_ROW(logprob_backward),
         CPU_ROW(logprob_of_logits),
+        CPU_ROW(draw),
         .loss = assay_ref32_loss,
         CPU_ROW(sumsq),
         .clip = assay_ref32_clip,

@@ -41,9 +41,10 @@ struct cpu_gemm {
 // With the stream's threads and scratch.
 void CPU(gemm)(struct assay_stream *stream, const struct cpu_gemm *gemm);
 
-// The same bits for 1 to FEW_ROWS_MAX rows and a_col = b_col = 1, made for reading B once.
-enum { FEW_ROWS_MAX = 16 };
-void CPU(gemm_few)(struct assay_stream *stream, const struct cpu_gemm *gemm);
+// The same bits for 1 to FEW_ROWS_MAX rows, K > 0 and a_col = b_col = 1, made for reading B once;
+// several products at a time.
+enum { FEW_ROWS_MAX = 16, FEW_PRODUCTS_MAX = 4 };
+void CPU(gemm_few)(struct assay_stream *stream, const struct cpu_gemm *gemms, size_t count);
 
 // Inside a task, on memory of its own: `strip` has gemm_strip_floats() floats, `packed`
 // gemm_packed_floats(M, K). gemm_serial is gemm_pack (which reads A, M and K only) and then
@@ -64,6 +65,7 @@ CPU_OP(matmul_backward_weight, matmul);
 CPU_OP(matmul_grouped_forward, matmul_grouped);
 CPU_OP(matmul_grouped_backward_input, matmul_grouped);
 CPU_OP(matmul_grouped_backward_weight, matmul_grouped);
+CPU_OP(rope_table, rope_table);
 CPU_OP(rope_forward, rope);
 CPU_OP(rope_backward, rope);
 CPU_OP(attention_forward, attention);
@@ -84,6 +86,7 @@ CPU_OP(moe_combine_backward, moe_route);
 CPU_OP(logprob_forward, logprob);
 CPU_OP(logprob_backward, logprob);
 CPU_OP(logprob_of_logits, logprob);
+CPU_OP(draw, draw);
 CPU_OP(sumsq, sumsq);
 CPU_OP(adamw, adamw);
 

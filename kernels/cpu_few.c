@@ -19,9 +19,15 @@ static size_t smaller(size_t a, size_t b)
 }
 
 struct call {
-    const struct cpu_gemm *gemm;
-    size_t groups, threads; // groups of TW outputs
+    const struct cpu_gemm *gemms;
+    size_t count;
+    size_t groups, threads; // groups of TW outputs, of all products one after the other
 };
+
+static size_t groups_of(const struct cpu_gemm *g)
+{
+    return (g->N + TW - 1) / TW;
+}
 
 // TW rows of w. `ahead` floats further lies what is fetched while they are used: the same terms of
 // the next group, which is the fastest here (37 GB/s of 40; next terms of the same rows: 24 to 30),
@@ -147,15 +153,11 @@ static bool piece_at(const struct call *call, size_t index, size_t *from, size_t
     return *from < at;
 }
 
-static void task(void *context, size_t index, size_t thread)
+// Groups [from, to) of one product.
+static void multiply_groups(const struct cpu_gemm *g, size_t from, size_t to)
 {
-    const struct call *call = context;
-    const struct cpu_gemm *g = call->gemm;
     const bool small = TW * g->K * sizeof(float) <= GROUP_BYTES_MAX;
-    size_t from = 0, to = 0;
 
-    (void)thread;
-    (void)piece_at(call, index, &from, &to);
     for (size_t i = from; i < to; i++) {
         struct group group;
 
@@ -167,19 +169,40 @@ static void task(void *context, size_t index, size_t thread)
     }
 }
 
-void CPU(gemm_few)(struct assay_stream *stream, const struct cpu_gemm *g)
+static void task(void *context, size_t index, size_t thread)
+{
+    const struct call *call = context;
+    size_t from = 0, to = 0, first = 0;
+
+    (void)thread;
+    (void)piece_at(call, index, &from, &to);
+    for (size_t i = 0; i < call->count && first < to; i++) {
+        const size_t groups = groups_of(&call->gemms[i]);
+
+        if (from < first + groups)
+            multiply_groups(
+                    &call->gemms[i], from > first ? from - first : 0, smaller(to - first, groups));
+        first += groups;
+    }
+}
+
+void CPU(gemm_few)(struct assay_stream *stream, const struct cpu_gemm *gemms, size_t count)
 {
     const size_t threads = assay_pool_thread_count(stream->pool);
-    struct call call = {.gemm = g, .groups = (g->N + TW - 1) / TW, .threads = threads};
-    size_t from = 0, to = 0, count = 0;
+    struct call call = {.gemms = gemms, .count = count, .threads = threads};
+    size_t from = 0, to = 0, pieces = 0, floats = 0;
 
-    if (g->N * g->K <= ALONE_FLOATS_MAX)
+    for (size_t i = 0; i < count; i++) {
+        call.groups += groups_of(&gemms[i]);
+        floats += gemms[i].N * gemms[i].K;
+    }
+    if (floats <= ALONE_FLOATS_MAX)
         call.threads = 1;
-    while (piece_at(&call, count, &from, &to))
-        count++;
+    while (piece_at(&call, pieces, &from, &to))
+        pieces++;
     if (call.threads < threads)
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < pieces; i++)
             task(&call, i, 0);
     else
-        assay_pool_run(stream->pool, count, task, &call);
+        assay_pool_run(stream->pool, pieces, task, &call);
 }

@@ -10,6 +10,8 @@
 
 enum { ROWS = 512, COLUMNS = 1024 };
 
+static const float LEAST_LOG = -69; // v_exp() gives 0 below it
+
 // A row so far: sum = sum of e^{z - top}, moment = sum of e^{z - top} (z - top).
 struct running {
     float top, sum, moment, target;
@@ -165,6 +167,20 @@ CPU_OP(logprob_forward, logprob)
 }
 
 // Whole rows: one task reads a row's blocks one after the other.
+static void whole_row(const struct assay_logprob_args *args, struct running *running, size_t t)
+{
+    struct region region = {.args = args, .running = running, .row = t};
+
+    begin_rows(running, 1);
+    for (; region.column < args->V_valid; region.column += COLUMNS) {
+        // Read only: region.piece is written by products alone.
+        memcpy(&region.piece, &args->logits, sizeof(region.piece));
+        region.piece += t * args->V + region.column;
+        region.columns = smaller(COLUMNS, args->V_valid - region.column);
+        read_row(&region, 0);
+    }
+}
+
 static void whole_rows(void *context, size_t from, size_t to, size_t thread)
 {
     const struct assay_logprob_args *args = *(const struct assay_logprob_args *const *)context;
@@ -172,16 +188,8 @@ static void whole_rows(void *context, size_t from, size_t to, size_t thread)
     (void)thread;
     for (size_t t = from; t < to; t++) {
         struct running running;
-        struct region region = {.args = args, .running = &running, .row = t};
 
-        begin_rows(&running, 1);
-        for (; region.column < args->V_valid; region.column += COLUMNS) {
-            // Read only: region.piece is written by products alone.
-            memcpy(&region.piece, &args->logits, sizeof(region.piece));
-            region.piece += t * args->V + region.column;
-            region.columns = smaller(COLUMNS, args->V_valid - region.column);
-            read_row(&region, 0);
-        }
+        whole_row(args, &running, t);
         end_row(args, &running, t);
     }
 }
@@ -189,6 +197,67 @@ static void whole_rows(void *context, size_t from, size_t to, size_t thread)
 CPU_OP(logprob_of_logits, logprob)
 {
     assay_pool_pieces(stream->pool, args->T, 1, whole_rows, &args);
+}
+
+// The first entry at which the sum of weights is above `goal`; the last one with any weight when
+// rounding let the sum fall short.
+static size_t reach(const float *z, size_t count, float scale, float top, double goal)
+{
+    double reached = 0;
+    size_t last = 0;
+
+    for (size_t v = 0; v < count; v += SIMD_LANES) {
+        const size_t lanes = smaller(SIMD_LANES, count - v);
+        float weight[SIMD_LANES] = {0};
+
+        v_store_some(weight,
+                v_exp(v_sub(v_mul(v_load_some(z + v, lanes), v_set(scale)), v_set(top))), lanes);
+        if (reached + (double)v_sum(v_load(weight)) <= goal && v + lanes < count) {
+            reached += (double)v_sum(v_load(weight));
+            continue;
+        }
+        for (size_t i = 0; i < lanes; i++) {
+            reached += (double)weight[i];
+            if (reached > goal)
+                return v + i;
+        }
+    }
+    for (size_t v = 0; v < count; v++)
+        last = z[v] * scale - top >= LEAST_LOG ? v : last;
+    return last;
+}
+
+static void draw_rows(void *context, size_t from, size_t to, size_t thread)
+{
+    const struct assay_draw_args *args = *(const struct assay_draw_args *const *)context;
+    const float scale = (float)args->logit_scale;
+    const struct assay_logprob_args head = {.logp = args->logp,
+            .lse = args->lse,
+            .logits = args->logits,
+            .target = args->id,
+            .T = args->T,
+            .V = args->V,
+            .V_valid = args->V_valid,
+            .logit_scale = args->logit_scale};
+
+    (void)thread;
+    for (size_t t = from; t < to; t++) {
+        const float *z = (const float *)args->logits + t * args->V;
+        struct running running;
+        size_t id = 0;
+
+        args->id[t] = -1; // no target yet
+        whole_row(&head, &running, t);
+        id = reach(z, args->V_valid, scale, running.top, args->unit[t] * (double)running.sum);
+        args->id[t] = (int32_t)id;
+        running.target = z[id] * scale;
+        end_row(&head, &running, t);
+    }
+}
+
+CPU_OP(draw, draw)
+{
+    assay_pool_pieces(stream->pool, args->T, 1, draw_rows, &args);
 }
 
 // A row of logits becomes dL/dlogit.

@@ -58,13 +58,21 @@ static struct cpu_gemm backward_weight(
 
 CPU_OP(matmul_forward, matmul)
 {
-    const struct cpu_gemm gemm =
-            forward(args->x, args->w, args->y, 0, args->M, args->N, args->K, args->accumulate);
+    struct cpu_gemm few[FEW_PRODUCTS_MAX];
+    size_t count = 0;
 
-    if (args->M > 0 && args->M <= FEW_ROWS_MAX && args->K > 0)
-        CPU(gemm_few)(stream, &gemm);
-    else
-        CPU(gemm)(stream, &gemm);
+    for (const struct assay_matmul_args *a = args; a != NULL; a = a->beside) {
+        const struct cpu_gemm gemm = forward(a->x, a->w, a->y, 0, a->M, a->N, a->K, a->accumulate);
+
+        if (a->M == 0 || a->M > FEW_ROWS_MAX || a->K == 0)
+            CPU(gemm)(stream, &gemm);
+        else
+            few[count++] = gemm;
+        if (count == FEW_PRODUCTS_MAX || (a->beside == NULL && count > 0)) {
+            CPU(gemm_few)(stream, few, count);
+            count = 0;
+        }
+    }
 }
 
 CPU_OP(matmul_backward_input, matmul)

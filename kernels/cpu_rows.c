@@ -12,11 +12,20 @@ enum {
     PIECE_FLOATS = 8192, // what a thread takes at a time, and what it takes alone
     PIECE_COLUMNS = 32,
     TABLE_COLUMNS = 128,
+    TABLE_ROWS = 16,
 };
 
 static size_t rows_a_piece(size_t width)
 {
     return width < PIECE_FLOATS ? PIECE_FLOATS / (width + 1) + 1 : 1;
+}
+
+// Narrow rows are cut finer, or one thread would have them all.
+static size_t columns_a_piece(size_t width, size_t most)
+{
+    while (most > SIMD_LANES && width < 4 * most)
+        most /= 2;
+    return most;
 }
 
 static size_t lanes_at(size_t c, size_t count)
@@ -60,7 +69,8 @@ static void embed_columns(void *context, size_t from, size_t to, size_t thread)
 
 CPU_OP(embedding_backward, embedding)
 {
-    assay_pool_pieces(stream->pool, args->C, TABLE_COLUMNS, embed_columns, &args);
+    assay_pool_pieces(
+            stream->pool, args->C, columns_a_piece(args->C, TABLE_COLUMNS), embed_columns, &args);
 }
 
 // --- RMSNorm ---
@@ -156,7 +166,8 @@ static void norm_columns_backward(void *context, size_t from, size_t to, size_t 
 CPU_OP(rmsnorm_backward, rmsnorm)
 {
     // Columns first: dx may lie in dy.
-    assay_pool_pieces(stream->pool, args->C, PIECE_COLUMNS, norm_columns_backward, &args);
+    assay_pool_pieces(stream->pool, args->C, columns_a_piece(args->C, PIECE_COLUMNS),
+            norm_columns_backward, &args);
     assay_pool_pieces(stream->pool, args->T, rows_a_piece(args->C), norm_rows_backward, &args);
 }
 
@@ -259,6 +270,27 @@ CPU_OP(gate_backward, gate)
 }
 
 // --- rotary positions ---
+
+void assay_ref32_rope_table(const struct assay_rope_table_args *args, struct assay_stream *stream);
+
+static void table_rows(void *context, size_t from, size_t to, size_t thread)
+{
+    struct assay_rope_table_args rows = **(const struct assay_rope_table_args *const *)context;
+    const size_t half = rows.R / 2;
+
+    (void)thread;
+    rows.cosine = (float *)rows.cosine + from * half;
+    rows.sine = (float *)rows.sine + from * half;
+    rows.position += from;
+    rows.T = to - from;
+    assay_ref32_rope_table(&rows, NULL);
+}
+
+// The reference's numbers, for they are libm's; only shared out.
+CPU_OP(rope_table, rope_table)
+{
+    assay_pool_pieces(stream->pool, args->T, TABLE_ROWS, table_rows, &args);
+}
 
 struct rotation {
     const struct assay_rope_args *args;

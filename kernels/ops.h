@@ -85,6 +85,9 @@ struct assay_matmul_args {
     void *dx;       // [M, K] A   dx = dy w
     void *dw;       // [N, K] S   dw += dy^T x
     const void *dy; // [M, N] A
+    // Forward: another product, which reads no result of this one, so that both may be made at the
+    // same time; or NULL.
+    const struct assay_matmul_args *beside;
 };
 
 // The same for rows sorted by expert: rows [offset[e], offset[e + 1]) meet w[e].
@@ -295,6 +298,20 @@ struct assay_logprob_args {
     const void *dentropy; // [T] S or NULL (then entropy is not read)
 };
 
+// One token a row: id[t] is the first v with p_0 + ... + p_v > unit[t], p = softmax(logit_scale *
+// logits) over the first V_valid of V entries (what has no weight is never drawn), and logp[t] its
+// log-probability: the bits that logprob_of_logits would give. The sum's order is the filling's own
+// and depends on the row alone.
+struct assay_draw_args {
+    int32_t *id;          // [T] out
+    void *logp;           // [T] S out
+    void *lse;            // [T] S out
+    const void *logits;   // [T, V] A
+    const double *unit;   // [T], in [0, 1)
+    size_t T, V, V_valid; // V_valid <= V
+    double logit_scale;
+};
+
 // sum[0] += sum of x^2: squares and sums in double, whatever S is.
 struct assay_sumsq_args {
     double *sum;   // [1]
@@ -368,6 +385,7 @@ struct assay_ops {
     ASSAY_OP(logprob_forward, logprob);
     ASSAY_OP(logprob_backward, logprob);
     ASSAY_OP(logprob_of_logits, logprob);
+    ASSAY_OP(draw, draw);
     ASSAY_OP(loss, loss);
     ASSAY_OP(sumsq, sumsq);
     ASSAY_OP(clip, clip);

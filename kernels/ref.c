@@ -68,6 +68,7 @@ const struct assay_ops REF(ops) = {
         REF_ROW(logprob_forward),
         REF_ROW(logprob_backward),
         REF_ROW(logprob_of_logits),
+        REF_ROW(draw),
         REF_ROW(loss),
         REF_ROW(sumsq),
         REF_ROW(clip),

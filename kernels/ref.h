@@ -56,6 +56,7 @@ REF_OP(moe_combine_backward, moe_route);
 REF_OP(logprob_forward, logprob);
 REF_OP(logprob_backward, logprob);
 REF_OP(logprob_of_logits, logprob);
+REF_OP(draw, draw);
 REF_OP(loss, loss);
 REF_OP(sumsq, sumsq);
 REF_OP(clip, clip);

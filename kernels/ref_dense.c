@@ -126,7 +126,8 @@ static void linear_weight(real *dw, const real *dy, const real *x, size_t from, 
 REF_OP(matmul_forward, matmul)
 {
     (void)stream;
-    linear(args->y, args->x, args->w, 0, args->M, args->N, args->K, args->accumulate);
+    for (const struct assay_matmul_args *a = args; a != NULL; a = a->beside)
+        linear(a->y, a->x, a->w, 0, a->M, a->N, a->K, a->accumulate);
 }
 
 REF_OP(matmul_backward_input, matmul)

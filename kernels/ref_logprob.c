@@ -63,6 +63,46 @@ REF_OP(logprob_of_logits, logprob)
     }
 }
 
+// What reaches unit * sum first, or else, when rounding let the sum fall short, the last with
+// weight.
+static int32_t row_draw(const real *z, size_t count, double unit)
+{
+    real top = -(real)INFINITY, sum = 0, reached = 0;
+    size_t last = 0;
+
+    for (size_t v = 0; v < count; v++)
+        top = z[v] > top ? z[v] : top;
+    for (size_t v = 0; v < count; v++)
+        sum += exp(z[v] - top);
+    for (size_t v = 0; v < count; v++) {
+        reached += exp(z[v] - top);
+        if ((double)reached > unit * (double)sum)
+            return (int32_t)v;
+        last = exp(z[v] - top) > 0 ? v : last;
+    }
+    return (int32_t)last;
+}
+
+REF_OP(draw, draw)
+{
+    real *z = REF(scratch)(stream, args->V);
+    const struct assay_logprob_args head = {.logp = args->logp,
+            .lse = args->lse,
+            .target = args->id,
+            .T = args->T,
+            .V = args->V,
+            .V_valid = args->V_valid};
+
+    if (z == NULL)
+        return;
+    for (size_t t = 0; t < args->T; t++) {
+        for (size_t v = 0; v < args->V_valid; v++)
+            z[v] = (real)args->logit_scale * ((const real *)args->logits)[t * args->V + v];
+        args->id[t] = row_draw(z, args->V_valid, args->unit[t]);
+        row_logprob(&head, z, t);
+    }
+}
+
 // z[v] becomes dL/d(logit v), the scale included.
 static void row_gradient(const struct assay_logprob_args *args, real *z, size_t t)
 {

@@ -123,6 +123,8 @@ static enum assay_status run_tests(struct writing *w, const struct plan *plan,
         return status;
     add_usage(&w->usage, &grade.verdict.usage);
     w->out->executed |= grade.executed;
+    if (grade.evidence_count == 0)
+        return assay_fail(err, ASSAY_EIO, "%s: a run without evidence", plan->role);
     for (size_t i = 0; i < grade.evidence_count && status == ASSAY_OK; i++)
         status = take_frame(w, &grade.evidence[i], run, err);
     if (status == ASSAY_OK && *run == &w->runs.after[0]) {

@@ -362,11 +362,13 @@ static void put_answer(struct writing *w, size_t index)
     if (f->thoughts == THOUGHTS_ALWAYS ||
             (f->thoughts == THOUGHTS_LATEST && index > w->last_question &&
                     (last || thought.len > 0))) {
+        const struct span shown = trim_lines(content, true, false);
+
         thought = trim_lines(thought, true, true);
         put(w, "<think>\n");
         put_said(w, thought.text, thought.len);
         put(w, "\n</think>\n\n");
-        put_said(w, trim_lines(content, true, false).text, trim_lines(content, true, false).len);
+        put_said(w, shown.text, shown.len);
     } else {
         put_said(w, content.text, content.len);
     }

@@ -166,3 +166,45 @@ void assay_model_slopes(float *out, const struct assay_model_config *config, uin
     for (uint32_t h = 0; h < config->head_count; h++)
         out[h] = (float)(series(config->slopes, h, config->head_count) * factor);
 }
+
+static bool same_factors(
+        const struct assay_residual_factors *a, const struct assay_residual_factors *b)
+{
+    return a->alpha == b->alpha && a->beta == b->beta;
+}
+
+static bool same_layers(const struct assay_model_config *a, const struct assay_model_config *b)
+{
+    bool lightning = false, softmax = false;
+
+    for (uint32_t i = 0; i < a->layer_count; i++) {
+        if (a->layer_kinds[i] != b->layer_kinds[i] || a->layer_sparse[i] != b->layer_sparse[i])
+            return false;
+        lightning |= a->layer_kinds[i] == ASSAY_LAYER_LIGHTNING;
+        softmax |= a->layer_kinds[i] == ASSAY_LAYER_SOFTMAX;
+    }
+    if (lightning &&
+            (a->slopes != b->slopes || a->inner_norm_eps != b->inner_norm_eps ||
+                    !same_factors(&a->lightning_factors, &b->lightning_factors)))
+        return false;
+    return !softmax ||
+            (a->rotary_dim == b->rotary_dim && a->rope_theta == b->rope_theta &&
+                    a->qk_norm == b->qk_norm && a->kv_head_count == b->kv_head_count &&
+                    a->yarn.factor == b->yarn.factor &&
+                    a->yarn.attention_factor == b->yarn.attention_factor &&
+                    same_factors(&a->softmax_factors, &b->softmax_factors));
+}
+
+bool assay_model_config_equal(
+        const struct assay_model_config *a, const struct assay_model_config *b)
+{
+    return a->layer_count == b->layer_count && a->hidden_size == b->hidden_size &&
+            a->vocab_size == b->vocab_size && a->head_count == b->head_count &&
+            a->head_dim == b->head_dim && a->ffn_size == b->ffn_size &&
+            a->expert_count == b->expert_count && a->expert_used_count == b->expert_used_count &&
+            a->expert_ffn_size == b->expert_ffn_size && a->shared_ffn_size == b->shared_ffn_size &&
+            a->norm_eps == b->norm_eps && a->postnorm == b->postnorm &&
+            a->tied_head == b->tied_head &&
+            (a->expert_count == 0 || a->norm_topk == b->norm_topk) &&
+            same_factors(&a->ffn_factors, &b->ffn_factors) && same_layers(a, b);
+}

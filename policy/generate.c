@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "policy/convert.h"
+#include "policy/chooser.h"
 #include "policy/sequences.h"
 
 struct sample {
@@ -40,7 +40,7 @@ struct assay_generator {
     struct assay_generator_options options;
     struct assay_pass *pass;
     struct assay_sequences *sequences;
-    struct assay_sampler *sampler;
+    struct assay_chooser *chooser;
     struct request *queue, **queue_end, *prefilling, **prefilling_end;
     size_t request_count, reserved_pages, reserved_slots;
     struct sample *samples; // [sequences_max], alive ones first
@@ -49,9 +49,8 @@ struct assay_generator {
     int32_t *ids, *last_rows;
     struct assay_span *spans;
     struct request **span_requests; // NULL: the span is a sample's
-    void *raw;                      // one row of logits as the device has it
-    double *logits;                 // [V]
-    void *device_choices, *device_logp, *device_lse;
+    struct assay_choice *choices;
+    bool *ended;
     struct assay_generator_counts counts;
 };
 
@@ -67,25 +66,24 @@ const char *assay_finish_name(enum assay_finish finish)
 
 static enum assay_status make_room(struct assay_generator *g, struct assay_error *err)
 {
-    const size_t n = g->options.sequences_max, vocab = g->model->config.vocab_size;
+    const size_t n = g->options.sequences_max;
 
     g->samples = calloc(n, sizeof(*g->samples));
     g->ids = calloc(g->options.rows_max, sizeof(*g->ids));
     g->last_rows = calloc(n, sizeof(*g->last_rows));
     g->spans = calloc(n, sizeof(*g->spans));
     g->span_requests = calloc(n, sizeof(struct request *));
-    g->raw = calloc(vocab, sizeof(double));
-    g->logits = calloc(vocab, sizeof(*g->logits));
-    return g->samples && g->ids && g->last_rows && g->spans && g->span_requests && g->raw &&
-                    g->logits
+    g->choices = calloc(n, sizeof(*g->choices));
+    g->ended = calloc(n, sizeof(*g->ended));
+    return g->samples && g->ids && g->last_rows && g->spans && g->span_requests && g->choices &&
+                    g->ended
             ? ASSAY_OK
             : assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }
 
 static enum assay_status make_device(struct assay_generator *g, struct assay_error *err)
 {
-    const struct assay_device *device = &g->model->ops->device;
-    const size_t n = g->options.sequences_max, sum = assay_dtype_bytes(g->model->ops->sum);
+    const size_t n = g->options.sequences_max;
     const struct assay_pass_options pass = {.rows_max = g->options.rows_max, .sequences_max = n};
     const struct assay_sequences_options sequences = {.slots_max = n,
             .positions_max = g->options.positions_max,
@@ -95,13 +93,7 @@ static enum assay_status make_device(struct assay_generator *g, struct assay_err
     if (status == ASSAY_OK)
         status = assay_sequences_create(&g->sequences, g->model, &sequences, g->stream, err);
     if (status == ASSAY_OK)
-        status = assay_sampler_create(&g->sampler, g->model->config.vocab_size, err);
-    if (status == ASSAY_OK)
-        status = device->alloc(&g->device_choices, n * sizeof(int32_t), err);
-    if (status == ASSAY_OK)
-        status = device->alloc(&g->device_logp, n * sum, err);
-    if (status == ASSAY_OK)
-        status = device->alloc(&g->device_lse, n * sum, err);
+        status = assay_chooser_create(&g->chooser, g->model, n, g->stream, err);
     return status;
 }
 
@@ -161,12 +153,10 @@ static void drop_request(struct assay_generator *g, struct request *request)
 void assay_generator_destroy(struct assay_generator *generator)
 {
     struct assay_generator *g = generator;
-    const struct assay_device *device;
 
     if (!g)
         return;
-    device = &g->model->ops->device;
-    (void)device->sync(g->stream, NULL);
+    (void)g->model->ops->device.sync(g->stream, NULL);
     for (size_t i = 0; i < g->sample_count; i++) {
         free(g->samples[i].ids);
         if (--g->samples[i].request->alive == 0)
@@ -176,17 +166,14 @@ void assay_generator_destroy(struct assay_generator *generator)
     free_list(g->prefilling);
     assay_pass_destroy(g->pass);
     assay_sequences_destroy(g->sequences);
-    assay_sampler_destroy(g->sampler);
-    device->release(g->device_choices);
-    device->release(g->device_logp);
-    device->release(g->device_lse);
+    assay_chooser_destroy(g->chooser);
     free(g->samples);
     free(g->ids);
     free(g->last_rows);
     free(g->spans);
     free(g->span_requests);
-    free(g->raw);
-    free(g->logits);
+    free(g->choices);
+    free(g->ended);
     free(g);
 }
 
@@ -386,99 +373,66 @@ static void collect(struct assay_generator *g, size_t *rows, size_t *spans)
     }
 }
 
-static enum assay_status fetch_logits(
-        struct assay_generator *g, const void *logits, size_t pick, struct assay_error *err)
-{
-    const enum assay_dtype dtype = g->model->ops->activation;
-    const size_t vocab = g->model->config.vocab_size, bytes = assay_dtype_bytes(dtype);
-    enum assay_status status;
-
-    g->model->ops->device.download(
-            g->stream, g->raw, (const char *)logits + pick * vocab * bytes, vocab * bytes);
-    status = g->model->ops->device.sync(g->stream, err);
-    if (status == ASSAY_OK)
-        assay_convert_to_double(g->logits, g->raw, dtype, vocab);
-    return status;
-}
-
-static int32_t choose(struct assay_generator *g, struct sample *s)
+// The next token of a sample is to come from row `row` of the logits.
+static struct assay_choice choice_of(struct sample *s, size_t row)
 {
     const struct assay_generation *asked = &s->request->asked;
 
-    return assay_sampler_choose(g->sampler, g->logits, g->model->config.vocab_sampled,
-            &asked->sampling, s->ids, asked->prompt_count + s->token_count,
-            assay_rng_unit(&s->rng));
+    return (struct assay_choice){.row = row,
+            .sampling = &asked->sampling,
+            .seen = s->ids,
+            .seen_count = asked->prompt_count + s->token_count,
+            .unit = assay_rng_unit(&s->rng)};
 }
 
-// logp of the chosen tokens by the operation that a trainer uses: the same bits.
-static enum assay_status measure(struct assay_generator *g, const void *logits, size_t pick,
-        double temperature, int32_t id, double *logp, struct assay_error *err)
-{
-    const struct assay_ops *ops = g->model->ops;
-    const struct assay_model_config *c = &g->model->config;
-    const struct assay_logprob_args args = {.logp = g->device_logp,
-            .lse = g->device_lse,
-            .logits = (const char *)logits +
-                    pick * c->vocab_size * assay_dtype_bytes(ops->activation),
-            .target = g->device_choices,
-            .T = 1,
-            .C = c->hidden_size,
-            .V = c->vocab_size,
-            .V_valid = c->vocab_sampled,
-            .logit_scale = temperature > 0 ? 1 / temperature : 1};
-    double raw;
-    enum assay_status status;
-
-    ops->device.upload(g->stream, g->device_choices, &id, sizeof(id));
-    ops->logprob_of_logits(&args, g->stream);
-    ops->device.download(g->stream, &raw, g->device_logp, assay_dtype_bytes(ops->sum));
-    status = ops->device.sync(g->stream, err);
-    if (status == ASSAY_OK)
-        assay_convert_to_double(logp, &raw, ops->sum, 1);
-    return status;
-}
-
-// The next token of a sample from row `pick` of the logits. *ended: it was its last.
-static enum assay_status sample_token(struct assay_generator *g, struct sample *s,
-        const void *logits, size_t pick, bool *ended, struct assay_error *err)
+// True: it was the sample's last token.
+static bool take_token(
+        struct assay_generator *g, struct sample *s, const struct assay_choice *choice)
 {
     const struct assay_generation *asked = &s->request->asked;
-    struct assay_generated token = {.sample = s->number, .index = s->token_count};
-    enum assay_status status;
+    struct assay_generated token = {
+            .sample = s->number, .index = s->token_count, .id = choice->id, .logp = choice->logp};
 
-    token.id = choose(g, s);
-    status = measure(g, logits, pick, asked->sampling.temperature, token.id, &token.logp, err);
-    if (status != ASSAY_OK)
-        return status;
     s->ids[asked->prompt_count + s->token_count++] = token.id;
     token.finish = finish_of(g, s, token.id, token.logp);
     if (!asked->on_token(asked->user, &token) && token.finish == ASSAY_FINISH_NONE)
         token.finish = ASSAY_FINISH_VISITOR;
-    *ended = token.finish != ASSAY_FINISH_NONE;
-    return ASSAY_OK;
+    return token.finish != ASSAY_FINISH_NONE;
+}
+
+// The samples from `first` on. The last is ended first: one that ends gives its place to the last
+// of all.
+static void take_tokens(struct assay_generator *g, size_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        g->ended[i] = take_token(g, &g->samples[first + i], &g->choices[i]);
+    for (size_t i = count; i > 0; i--)
+        if (g->ended[i - 1])
+            end_sample(g, first + i - 1);
 }
 
 // A prompt is through: its samples begin, all from the same logits.
 static enum assay_status finish_prefill(struct assay_generator *g, struct request *r,
         const void *logits, size_t pick, struct assay_error *err)
 {
-    const size_t count = r->asked.sample_count;
-    enum assay_status status = fetch_logits(g, logits, pick, err);
+    const size_t count = r->asked.sample_count, first = g->sample_count;
+    enum assay_status status = ASSAY_OK;
 
     r->alive++; // not gone before its last sample has begun
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const uint32_t slot =
                 i + 1 == count ? r->slot : assay_sequences_fork(g->sequences, r->slot);
-        bool ended = false;
 
         assert(slot != ASSAY_SLOT_NONE);
         g->counts.forks += i + 1 < count;
         status = start_sample(g, r, i, slot, err);
         if (status == ASSAY_OK)
-            status = sample_token(g, &g->samples[g->sample_count - 1], logits, pick, &ended, err);
-        if (ended)
-            end_sample(g, g->sample_count - 1);
+            g->choices[i] = choice_of(&g->samples[first + i], pick);
     }
+    if (status == ASSAY_OK)
+        status = assay_chooser_run(g->chooser, logits, g->choices, count, err);
+    if (status == ASSAY_OK)
+        take_tokens(g, first, count);
     if (--r->alive == 0)
         drop_request(g, r);
     return status;
@@ -514,20 +468,15 @@ static enum assay_status sample_all(
         return g->model->ops->device.sync(g->stream, err);
     logits = assay_pass_logits(g->pass, g->last_rows, picks);
     picks = sample_count;
-    // From the last on: one that ends gives its place to the last of all.
-    for (size_t i = sample_count; i > 0 && status == ASSAY_OK; i--) {
-        bool ended = false;
-
-        status = fetch_logits(g, logits, i - 1, err);
-        if (status == ASSAY_OK)
-            status = sample_token(g, &g->samples[i - 1], logits, i - 1, &ended, err);
-        if (ended)
-            end_sample(g, i - 1);
-    }
+    for (size_t i = 0; i < sample_count; i++)
+        g->choices[i] = choice_of(&g->samples[i], i);
+    status = assay_chooser_run(g->chooser, logits, g->choices, sample_count, err);
+    if (status == ASSAY_OK)
+        take_tokens(g, 0, sample_count);
     for (size_t i = sample_count; i < span_count && status == ASSAY_OK; i++) {
         struct request *r = g->span_requests[i];
 
-        if (r->prefilled < r->asked.prompt_count)
+        if (!r || r->prefilled < r->asked.prompt_count)
             continue;
         unlink_prefilled(g, r);
         status = finish_prefill(g, r, logits, picks++, err);

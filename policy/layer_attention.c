@@ -83,11 +83,12 @@ static void softmax_forward(const struct assay_layer_run *run, void *y)
     const struct assay_layer_acts *a = run->acts;
     const struct assay_rope_args turn_q = rope_of(run, a->q_turned, c->head_count);
     const struct assay_rope_args turn_k = rope_of(run, a->k_turned, c->kv_head_count);
+    const struct assay_linear maps[] = {
+            query(run), key(run, ASSAY_TENSOR_K), key(run, ASSAY_TENSOR_V)};
+    void *const parts[] = {a->q, a->k, a->v};
     struct assay_attention_args attention = attention_of(run);
 
-    assay_linear_forward(run, query(run), a->q, a->u);
-    assay_linear_forward(run, key(run, ASSAY_TENSOR_K), a->k, a->u);
-    assay_linear_forward(run, key(run, ASSAY_TENSOR_V), a->v, a->u);
+    assay_linears_forward(run, maps, parts, 3, a->u);
     if (c->qk_norm) {
         norm_heads(run, a->q_turned, a->q, a->rstd_q, ASSAY_TENSOR_Q_NORM, c->head_count);
         norm_heads(run, a->k_turned, a->k, a->rstd_k, ASSAY_TENSOR_K_NORM, c->kv_head_count);
@@ -229,11 +230,12 @@ static void lightning_forward(const struct assay_layer_run *run, void *y)
     const struct assay_gate_args gated = gate_of(run);
     const struct assay_silu_args silu = {
             .y = a->zs, .x = a->z, .count = run->T * lightning.row_stride};
+    const struct assay_linear maps[] = {fused(run), gate(run)};
+    void *const parts[] = {a->z, a->gate};
 
-    assay_linear_forward(run, fused(run), a->z, a->u);
+    assay_linears_forward(run, maps, parts, 2, a->u);
     ops->silu_forward(&silu, run->stream);
     ops->lightning_forward(&lightning, run->stream);
-    assay_linear_forward(run, gate(run), a->gate, a->u);
     ops->gate_forward(&gated, run->stream);
     assay_linear_forward(run, output(run, ASSAY_TENSOR_LIGHTNING_OUT), y, a->n);
 }

@@ -33,9 +33,11 @@ static void dense_forward(const struct assay_layer_run *run, void *y)
 {
     const struct assay_layer_acts *a = run->acts;
     const struct assay_swiglu_args swiglu = swiglu_of(run, run->T * run->model->config.ffn_size);
+    const struct assay_linear maps[] = {
+            widen(run, ASSAY_TENSOR_FFN_GATE), widen(run, ASSAY_TENSOR_FFN_UP)};
+    void *const parts[] = {a->ffn_gate, a->ffn_up};
 
-    assay_linear_forward(run, widen(run, ASSAY_TENSOR_FFN_GATE), a->ffn_gate, a->w);
-    assay_linear_forward(run, widen(run, ASSAY_TENSOR_FFN_UP), a->ffn_up, a->w);
+    assay_linears_forward(run, maps, parts, 2, a->w);
     run->model->ops->swiglu_forward(&swiglu, run->stream);
     assay_linear_forward(run, narrow(run), y, a->ffn_inner);
 }

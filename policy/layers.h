@@ -80,8 +80,18 @@ struct assay_linear {
 };
 void assay_linear_forward(
         const struct assay_layer_run *run, struct assay_linear linear, void *y, const void *x);
+// ys[i] = linears[i](x), all of one x, up to ASSAY_LINEARS_MAX.
+enum { ASSAY_LINEARS_MAX = 3 };
+void assay_linears_forward(const struct assay_layer_run *run, const struct assay_linear *linears,
+        void *const *ys, size_t count, const void *x);
 // dx is overwritten, or added to; the weight's gradient is added to.
 void assay_linear_backward(const struct assay_layer_run *run, struct assay_linear linear, void *dx,
         bool accumulate, const void *x, const void *dy);
+
+// out = alpha a + beta b over the residual stream's [T, C]; b may be NULL. out may be a or b.
+void assay_run_blend(const struct assay_layer_run *run, void *out, double alpha, const void *a,
+        double beta, const void *b);
+const struct assay_residual_factors *assay_attention_factors(
+        const struct assay_model_config *config, uint32_t layer);
 
 #endif

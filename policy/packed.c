@@ -50,19 +50,9 @@ static bool is_shape(const struct assay_weight_view *view, uint64_t rows, uint64
             assay_load_le(view->data + bytes, (unsigned)bytes) == cols;
 }
 
-// NULL, or what is wrong.
-static const char *check(const struct assay_packed *p, uint32_t rows, uint32_t cols)
+// NULL, or what is wrong with how columns are put into groups.
+static const char *check_groups(const struct assay_packed *p, uint32_t cols, uint64_t groups)
 {
-    const uint64_t words = cols / 8;
-    const uint64_t groups = p->scales ? p->scales->dims[p->gptq ? 0 : 1] : 0;
-    const bool g = p->gptq;
-
-    if (cols % 8 != 0 || p->values->type != ASSAY_WEIGHT_I32 ||
-            !is_matrix(p->values, g ? words : rows, g ? rows : words))
-        return "its packed values are no I32 of the right shape (only 4 bits are read)";
-    if (!p->scales || !is_float(p->scales) || p->scales->dim_count != 2 || groups == 0 ||
-            !is_matrix(p->scales, g ? groups : rows, g ? rows : groups))
-        return "its scales are missing, or have another shape";
     if (!p->groups && cols % groups != 0)
         return "its groups do not divide its columns";
     if (p->groups &&
@@ -72,6 +62,26 @@ static const char *check(const struct assay_packed *p, uint32_t rows, uint32_t c
     for (uint32_t c = 0; p->groups && c < cols; c++)
         if (assay_load_le(p->groups->data + (size_t)c * 4, 4) >= groups)
             return "a group index is out of range";
+    return NULL;
+}
+
+// NULL, or what is wrong.
+static const char *check(const struct assay_packed *p, uint32_t rows, uint32_t cols)
+{
+    const uint64_t words = cols / 8;
+    const uint64_t groups = p->scales ? p->scales->dims[p->gptq ? 0 : 1] : 0;
+    const bool g = p->gptq;
+    const char *why;
+
+    if (cols % 8 != 0 || p->values->type != ASSAY_WEIGHT_I32 ||
+            !is_matrix(p->values, g ? words : rows, g ? rows : words))
+        return "its packed values are no I32 of the right shape (only 4 bits are read)";
+    if (!p->scales || !is_float(p->scales) || p->scales->dim_count != 2 || groups == 0 ||
+            !is_matrix(p->scales, g ? groups : rows, g ? rows : groups))
+        return "its scales are missing, or have another shape";
+    why = check_groups(p, cols, groups);
+    if (why)
+        return why;
     if (p->zeros &&
             (rows % 8 != 0 || p->zeros->type != ASSAY_WEIGHT_I32 ||
                     !is_matrix(p->zeros, g ? groups : rows / 8, g ? rows / 8 : groups)))

@@ -5,178 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/layers.h"
-
-#define ALIGN_BYTES 64
-
-struct assay_pass {
-    const struct assay_model *model;
-    struct assay_stream *stream;
-    struct assay_pass_options options;
-    void *memory;                  // one device allocation for all below
-    void **x;                      // [L + 1] residual stream before each layer, and after the last
-    struct assay_layer_acts *acts; // [L] when training, else one
-    struct assay_layer_scratch scratch;
-    void *cosine, *sine, *hidden, *rstd_hidden, *logits, *picked;
-    void *logp, *entropy, *lse;
-    int32_t *ids, *positions, *targets, *rows; // device
-    struct assay_span *spans;                  // device
-    int32_t *host_ids;                         // staging, owned until the copy is done
-    struct assay_span *host_spans;
-    void *gradients; // training
-    // Of the last forward.
-    const struct assay_pass_state *state;
-    size_t row_count, span_count, span_rows_max;
-    double logit_scale;
-    bool aux_wanted, entropy_wanted;
-};
-
-void *assay_workspace_take(struct assay_workspace *workspace, size_t count, size_t element_bytes)
-{
-    const size_t bytes = (count * element_bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-    void *at = workspace->base ? workspace->base + workspace->used : NULL;
-
-    workspace->used += bytes;
-    return at;
-}
-
-// --- layout
-// ---------------------------------------------------------------------------------------
-
-static void take_ffn_acts(struct assay_layer_acts *a, struct assay_workspace *ws,
-        const struct assay_model_config *c, size_t A, size_t S, bool sparse, size_t rows)
-{
-    const size_t pairs = rows * c->expert_used_count;
-    const size_t inner = sparse ? pairs * c->expert_ffn_size : rows * c->ffn_size;
-
-    a->ffn_gate = assay_workspace_take(ws, inner, A);
-    a->ffn_up = assay_workspace_take(ws, inner, A);
-    a->ffn_inner = assay_workspace_take(ws, inner, A);
-    if (!sparse)
-        return;
-    a->prob = assay_workspace_take(ws, rows * c->expert_count, S);
-    a->route_weight = assay_workspace_take(ws, pairs, S);
-    a->expert = assay_workspace_take(ws, pairs, sizeof(int32_t));
-    a->offset = assay_workspace_take(ws, (size_t)c->expert_count + 1, sizeof(int32_t));
-    a->slot = assay_workspace_take(ws, pairs, sizeof(int32_t));
-    a->source = assay_workspace_take(ws, pairs, sizeof(int32_t));
-    a->xs = assay_workspace_take(ws, pairs * c->hidden_size, A);
-    a->ys = assay_workspace_take(ws, pairs * c->hidden_size, A);
-}
-
-void assay_layer_acts_take(struct assay_layer_acts *acts, struct assay_workspace *workspace,
-        const struct assay_model_config *config, const struct assay_ops *ops, uint32_t layer,
-        size_t rows)
-{
-    const size_t A = assay_dtype_bytes(ops->activation), S = assay_dtype_bytes(ops->sum);
-    const size_t q = rows * assay_model_q_width(config), kv = rows * assay_model_kv_width(config);
-    struct assay_workspace *ws = workspace;
-    struct assay_layer_acts a = {0};
-
-    a.u = assay_workspace_take(ws, rows * config->hidden_size, A);
-    a.rstd_u = assay_workspace_take(ws, rows, S);
-    a.o = assay_workspace_take(ws, q, A);
-    if (config->layer_kinds[layer] == ASSAY_LAYER_LIGHTNING) {
-        a.z = assay_workspace_take(ws, 3 * q, A);
-        a.zs = assay_workspace_take(ws, 3 * q, A);
-        a.gate = assay_workspace_take(ws, q, A);
-        a.n = assay_workspace_take(ws, q, A);
-        a.rstd_o = assay_workspace_take(ws, rows, S);
-    } else {
-        a.q = assay_workspace_take(ws, q, A);
-        a.k = assay_workspace_take(ws, kv, A);
-        a.v = assay_workspace_take(ws, kv, A);
-        a.q_turned = config->qk_norm ? assay_workspace_take(ws, q, A) : a.q;
-        a.k_turned = config->qk_norm ? assay_workspace_take(ws, kv, A) : a.k;
-        a.rstd_q = assay_workspace_take(ws, rows * config->head_count, S);
-        a.rstd_k = assay_workspace_take(ws, rows * config->kv_head_count, S);
-        a.lse = assay_workspace_take(ws, rows * config->head_count, S);
-    }
-    a.r = assay_workspace_take(ws, rows * config->hidden_size, A);
-    a.w = assay_workspace_take(ws, rows * config->hidden_size, A);
-    a.rstd_w = assay_workspace_take(ws, rows, S);
-    take_ffn_acts(&a, ws, config, A, S, config->layer_sparse[layer], rows);
-    *acts = a;
-}
-
-static void take_scratch(struct assay_layer_scratch *s, struct assay_workspace *ws,
-        const struct assay_model_config *c, const struct assay_ops *ops, size_t rows, bool training)
-{
-    const size_t A = assay_dtype_bytes(ops->activation), S = assay_dtype_bytes(ops->sum);
-    const size_t q = rows * assay_model_q_width(c), kv = rows * assay_model_kv_width(c);
-    const size_t pairs = rows * c->expert_used_count, hidden = rows * c->hidden_size;
-    const size_t dense = rows * c->ffn_size, sparse = pairs * c->expert_ffn_size;
-    const size_t inner = dense > sparse ? dense : sparse;
-    const size_t aux = (c->router_aux_by_layer ? c->layer_count : 1) * (size_t)c->expert_count;
-
-    s->y = assay_workspace_take(ws, hidden, A);
-    s->logits = assay_workspace_take(ws, rows * c->expert_count, A);
-    if (!training)
-        return;
-    s->dy = assay_workspace_take(ws, hidden, A);
-    s->du = assay_workspace_take(ws, hidden, A);
-    s->dr = assay_workspace_take(ws, hidden, A);
-    s->dw = assay_workspace_take(ws, hidden, A);
-    s->dz = assay_workspace_take(ws, 3 * q, A);
-    s->do_ = assay_workspace_take(ws, q, A);
-    s->dgate = assay_workspace_take(ws, q, A);
-    s->dn = assay_workspace_take(ws, q, A);
-    s->dq = assay_workspace_take(ws, q, A);
-    s->dk = assay_workspace_take(ws, kv, A);
-    s->dv = assay_workspace_take(ws, kv, A);
-    s->dffn_gate = assay_workspace_take(ws, inner, A);
-    s->dffn_up = assay_workspace_take(ws, inner, A);
-    s->dinner = assay_workspace_take(ws, inner, A);
-    s->dxs = assay_workspace_take(ws, pairs * c->hidden_size, A);
-    s->dys = assay_workspace_take(ws, pairs * c->hidden_size, A);
-    s->droute = assay_workspace_take(ws, pairs, S);
-    s->dlogits = assay_workspace_take(ws, rows * c->expert_count, A);
-    s->aux_count = assay_workspace_take(ws, aux, S);
-    s->aux_prob_sum = assay_workspace_take(ws, aux, S);
-    s->aux_grad = assay_workspace_take(ws, aux, S);
-    s->aux_loss = assay_workspace_take(ws, 1, S);
-}
-
-static void take_all(struct assay_pass *p, struct assay_workspace *ws,
-        const struct assay_model_config *c, const struct assay_ops *ops)
-{
-    const size_t A = assay_dtype_bytes(ops->activation), S = assay_dtype_bytes(ops->sum);
-    const size_t rows = p->options.rows_max, sequences = p->options.sequences_max;
-    const size_t hidden = rows * c->hidden_size;
-    const bool training = p->options.training;
-    // Keeping nothing, layers alternate between two residual streams, and share their acts: of the
-    // two kinds, softmax and lightning, sparse and dense, each takes its own.
-    for (uint32_t i = 0; i <= c->layer_count; i++)
-        p->x[i] = training || i < 2 ? assay_workspace_take(ws, hidden, A) : p->x[i - 2];
-    for (uint32_t i = 0; i < c->layer_count; i++) {
-        uint32_t like = i;
-
-        for (uint32_t j = 0; j < i && !training && like == i; j++)
-            if (c->layer_kinds[j] == c->layer_kinds[i] && c->layer_sparse[j] == c->layer_sparse[i])
-                like = j;
-        if (like == i)
-            assay_layer_acts_take(&p->acts[i], ws, c, ops, i, rows);
-        else
-            p->acts[i] = p->acts[like];
-    }
-    take_scratch(&p->scratch, ws, c, ops, rows, training);
-    p->cosine = assay_workspace_take(ws, rows * c->rotary_dim / 2, S);
-    p->sine = assay_workspace_take(ws, rows * c->rotary_dim / 2, S);
-    p->hidden = assay_workspace_take(ws, hidden, A);
-    p->rstd_hidden = assay_workspace_take(ws, rows, S);
-    p->logp = assay_workspace_take(ws, rows, S);
-    p->entropy = assay_workspace_take(ws, rows, S);
-    p->lse = assay_workspace_take(ws, rows, S);
-    p->ids = assay_workspace_take(ws, rows, sizeof(int32_t));
-    p->positions = assay_workspace_take(ws, rows, sizeof(int32_t));
-    p->targets = assay_workspace_take(ws, rows, sizeof(int32_t));
-    p->rows = assay_workspace_take(ws, rows, sizeof(int32_t));
-    p->spans = assay_workspace_take(ws, sequences, sizeof(*p->spans));
-    if (training)
-        return;
-    p->picked = assay_workspace_take(ws, sequences * c->hidden_size, A);
-    p->logits = assay_workspace_take(ws, sequences * c->vocab_size, A);
-}
+#include "policy/pass_parts.h"
 
 // --- life
 // -----------------------------------------------------------------------------------------
@@ -211,12 +40,12 @@ enum assay_status assay_pass_create(struct assay_pass **out, const struct assay_
     p->options = *options;
     status = make_host(p, err);
     if (status == ASSAY_OK) {
-        take_all(p, &ws, &model->config, model->ops);
+        assay_pass_take(p, &ws, &model->config, model->ops);
         status = device->alloc(&p->memory, ws.used, err);
     }
     if (status == ASSAY_OK) {
         ws = (struct assay_workspace){p->memory, 0};
-        take_all(p, &ws, &model->config, model->ops);
+        assay_pass_take(p, &ws, &model->config, model->ops);
         if (options->training)
             status = device->alloc(&p->gradients,
                     model->params.element_count * assay_dtype_bytes(model->ops->sum), err);
@@ -251,113 +80,16 @@ uint64_t assay_pass_bytes(const struct assay_model_config *config, const struct 
     p.x = calloc((size_t)config->layer_count + 1, sizeof(*p.x));
     p.acts = calloc(config->layer_count, sizeof(*p.acts));
     if (p.x && p.acts)
-        take_all(&p, &ws, config, ops);
+        assay_pass_take(&p, &ws, config, ops);
     free(p.x);
     free(p.acts);
     return ws.used;
 }
 
-// --- what layers use
-// ------------------------------------------------------------------------------
+// --- forward
+// --------------------------------------------------------------------------------------
 
-void *assay_run_weight(const struct assay_layer_run *run, enum assay_tensor_role role)
-{
-    return assay_model_weight(run->model, role, run->layer);
-}
-
-void *assay_run_gradient(const struct assay_layer_run *run, enum assay_tensor_role role)
-{
-    return assay_params_at(
-            &run->model->params, run->gradients, run->model->ops->sum, role, run->layer);
-}
-
-static struct assay_matmul_args matmul_of(
-        const struct assay_layer_run *run, struct assay_linear linear)
-{
-    return (struct assay_matmul_args){.w = assay_run_weight(run, linear.role),
-            .M = linear.rows,
-            .N = linear.outputs,
-            .K = linear.inputs};
-}
-
-void assay_linear_forward(
-        const struct assay_layer_run *run, struct assay_linear linear, void *y, const void *x)
-{
-    struct assay_matmul_args args = matmul_of(run, linear);
-
-    args.y = y;
-    args.x = x;
-    run->model->ops->matmul_forward(&args, run->stream);
-}
-
-void assay_linear_backward(const struct assay_layer_run *run, struct assay_linear linear, void *dx,
-        bool accumulate, const void *x, const void *dy)
-{
-    struct assay_matmul_args args = matmul_of(run, linear);
-
-    args.x = x;
-    args.dy = dy;
-    args.dx = dx;
-    args.accumulate = accumulate;
-    args.dw = assay_run_gradient(run, linear.role);
-    run->model->ops->matmul_backward_input(&args, run->stream);
-    run->model->ops->matmul_backward_weight(&args, run->stream);
-}
-
-static void norm_forward(const struct assay_layer_run *run, enum assay_tensor_role role, void *y,
-        const void *x, void *rstd)
-{
-    const struct assay_model_config *c = &run->model->config;
-    const struct assay_rmsnorm_args args = {.y = y,
-            .x = x,
-            .weight = assay_run_weight(run, role),
-            .rstd = rstd,
-            .T = run->T,
-            .C = c->hidden_size,
-            .eps = (double)c->norm_eps};
-
-    run->model->ops->rmsnorm_forward(&args, run->stream);
-}
-
-struct norm_backward {
-    enum assay_tensor_role role;
-    const void *x, *dy;
-    void *rstd, *dx;
-    bool accumulate;
-};
-
-static void norm_backward(const struct assay_layer_run *run, const struct norm_backward *norm)
-{
-    const struct assay_model_config *c = &run->model->config;
-    const struct assay_rmsnorm_args args = {.x = norm->x,
-            .weight = assay_run_weight(run, norm->role),
-            .rstd = norm->rstd,
-            .T = run->T,
-            .C = c->hidden_size,
-            .eps = (double)c->norm_eps,
-            .dx = norm->dx,
-            .dweight = assay_run_gradient(run, norm->role),
-            .dy = norm->dy,
-            .accumulate = norm->accumulate};
-
-    run->model->ops->rmsnorm_backward(&args, run->stream);
-}
-
-// out = alpha a + beta b
-static void blend(const struct assay_layer_run *run, void *out, double alpha, const void *a,
-        double beta, const void *b)
-{
-    const struct assay_scale_add_args args = {.out = out,
-            .a = a,
-            .b = b,
-            .alpha = alpha,
-            .beta = beta,
-            .count = run->T * run->model->config.hidden_size};
-
-    run->model->ops->scale_add(&args, run->stream);
-}
-
-static struct assay_layer_run run_of(struct assay_pass *p, uint32_t layer)
+struct assay_layer_run assay_pass_run(struct assay_pass *p, uint32_t layer)
 {
     return (struct assay_layer_run){.model = p->model,
             .stream = p->stream,
@@ -375,30 +107,36 @@ static struct assay_layer_run run_of(struct assay_pass *p, uint32_t layer)
             .want_aux = p->aux_wanted};
 }
 
-static const struct assay_residual_factors *attention_factors(
-        const struct assay_model_config *c, uint32_t layer)
+static void norm_forward(const struct assay_layer_run *run, enum assay_tensor_role role, void *y,
+        const void *x, void *rstd)
 {
-    return c->layer_kinds[layer] == ASSAY_LAYER_LIGHTNING ? &c->lightning_factors
-                                                          : &c->softmax_factors;
-}
+    const struct assay_model_config *c = &run->model->config;
+    const struct assay_rmsnorm_args args = {.y = y,
+            .x = x,
+            .weight = assay_run_weight(run, role),
+            .rstd = rstd,
+            .T = run->T,
+            .C = c->hidden_size,
+            .eps = (double)c->norm_eps};
 
-// --- forward
-// --------------------------------------------------------------------------------------
+    run->model->ops->rmsnorm_forward(&args, run->stream);
+}
 
 static void layer_forward(struct assay_pass *p, uint32_t layer)
 {
     const struct assay_model_config *c = &p->model->config;
-    const struct assay_residual_factors *f = attention_factors(c, layer);
-    const struct assay_layer_run run = run_of(p, layer);
+    const struct assay_residual_factors *f = assay_attention_factors(c, layer);
+    const struct assay_layer_run run = assay_pass_run(p, layer);
     const struct assay_layer_acts *a = &p->acts[layer];
     void *y = p->scratch.y;
 
     norm_forward(&run, ASSAY_TENSOR_ATTN_NORM, a->u, p->x[layer], a->rstd_u);
     assay_attention_half_forward(&run, y);
-    blend(&run, a->r, (double)f->alpha, c->postnorm ? a->u : p->x[layer], (double)f->beta, y);
+    assay_run_blend(
+            &run, a->r, (double)f->alpha, c->postnorm ? a->u : p->x[layer], (double)f->beta, y);
     norm_forward(&run, ASSAY_TENSOR_FFN_NORM, a->w, a->r, a->rstd_w);
     assay_ffn_half_forward(&run, y);
-    blend(&run, p->x[layer + 1], (double)c->ffn_factors.alpha, c->postnorm ? a->w : a->r,
+    assay_run_blend(&run, p->x[layer + 1], (double)c->ffn_factors.alpha, c->postnorm ? a->w : a->r,
             (double)c->ffn_factors.beta, y);
 }
 
@@ -495,7 +233,7 @@ enum assay_status assay_pass_forward(struct assay_pass *pass, const int32_t *ids
     reset_aux(p);
     for (uint32_t i = 0; i < p->model->config.layer_count; i++)
         layer_forward(p, i);
-    const struct assay_layer_run run = run_of(p, ASSAY_TENSOR_NO_LAYER);
+    const struct assay_layer_run run = assay_pass_run(p, ASSAY_TENSOR_NO_LAYER);
     norm_forward(&run, ASSAY_TENSOR_FINAL_NORM, p->hidden, p->x[p->model->config.layer_count],
             p->rstd_hidden);
     return ASSAY_OK;
@@ -536,7 +274,7 @@ const void *assay_pass_logits(struct assay_pass *pass, const int32_t *rows, size
     return pass->logits;
 }
 
-static struct assay_logprob_args logprob_of(const struct assay_pass *p)
+struct assay_logprob_args assay_pass_logprob_args(const struct assay_pass *p)
 {
     const struct assay_model_config *c = &p->model->config;
 
@@ -563,7 +301,7 @@ void assay_pass_logprob(struct assay_pass *pass, const int32_t *targets, double 
             pass->stream, pass->targets, staging, pass->row_count * sizeof(*targets));
     pass->logit_scale = logit_scale;
     pass->entropy_wanted = entropy != NULL;
-    const struct assay_logprob_args args = logprob_of(pass);
+    const struct assay_logprob_args args = assay_pass_logprob_args(pass);
     pass->model->ops->logprob_forward(&args, pass->stream);
     *logp = pass->logp;
     if (entropy)
@@ -600,87 +338,4 @@ const void *assay_pass_aux(struct assay_pass *pass, double scale)
             pass->model->ops->router_aux(&args, pass->stream);
     }
     return pass->scratch.aux_loss;
-}
-
-// --- backward
-// -------------------------------------------------------------------------------------
-
-// dx holds the gradient after the layer, and then the one before it.
-static void layer_backward(struct assay_pass *p, uint32_t layer, void *dx)
-{
-    const struct assay_model_config *c = &p->model->config;
-    const struct assay_residual_factors *f = attention_factors(c, layer);
-    const struct assay_layer_run run = run_of(p, layer);
-    const struct assay_layer_acts *a = &p->acts[layer];
-    struct assay_layer_scratch *s = &p->scratch;
-    const size_t bytes = run.T * c->hidden_size * assay_dtype_bytes(p->model->ops->activation);
-
-    // x' = alpha (w or r) + beta ffn(w)
-    blend(&run, s->dy, (double)c->ffn_factors.beta, dx, 0, NULL);
-    blend(&run, c->postnorm ? s->dw : s->dr, (double)c->ffn_factors.alpha, dx, 0, NULL);
-    if (!c->postnorm)
-        p->model->ops->device.zero(p->stream, s->dw, bytes);
-    assay_ffn_half_backward(&run, s->dy, s->dw);
-    norm_backward(&run,
-            &(struct norm_backward){.role = ASSAY_TENSOR_FFN_NORM,
-                    .x = a->r,
-                    .dy = s->dw,
-                    .rstd = a->rstd_w,
-                    .dx = s->dr,
-                    .accumulate = !c->postnorm});
-    // r = alpha (u or x) + beta attention(u)
-    blend(&run, s->dy, (double)f->beta, s->dr, 0, NULL);
-    blend(&run, c->postnorm ? s->du : dx, (double)f->alpha, s->dr, 0, NULL);
-    if (!c->postnorm)
-        p->model->ops->device.zero(p->stream, s->du, bytes);
-    assay_attention_half_backward(&run, s->dy, s->du);
-    norm_backward(&run,
-            &(struct norm_backward){.role = ASSAY_TENSOR_ATTN_NORM,
-                    .x = p->x[layer],
-                    .dy = s->du,
-                    .rstd = a->rstd_u,
-                    .dx = dx,
-                    .accumulate = !c->postnorm});
-}
-
-void assay_pass_backward(struct assay_pass *pass, const void *dlogp, const void *dentropy)
-{
-    struct assay_pass *p = pass;
-    const struct assay_model_config *c = &p->model->config;
-    const struct assay_layer_run run = run_of(p, ASSAY_TENSOR_NO_LAYER);
-    void *dx = p->scratch.y; // free once forward is over
-    struct assay_logprob_args head = logprob_of(p);
-
-    assert(p->options.training && !p->state);
-    head.dx = p->scratch.dy;
-    head.dw = assay_run_gradient(&run, assay_model_head_role(p->model));
-    head.dlogp = dlogp;
-    head.dentropy = dentropy;
-    p->model->ops->logprob_backward(&head, p->stream);
-    norm_backward(&run,
-            &(struct norm_backward){.role = ASSAY_TENSOR_FINAL_NORM,
-                    .x = p->x[c->layer_count],
-                    .dy = p->scratch.dy,
-                    .rstd = p->rstd_hidden,
-                    .dx = dx});
-    for (uint32_t i = c->layer_count; i > 0; i--)
-        layer_backward(p, i - 1, dx);
-    const struct assay_embedding_args embedding = {.ids = p->ids,
-            .T = p->row_count,
-            .C = c->hidden_size,
-            .V = c->vocab_size,
-            .dtable = assay_run_gradient(&run, ASSAY_TENSOR_EMBEDDING),
-            .dout = dx};
-    p->model->ops->embedding_backward(&embedding, p->stream);
-}
-
-void *assay_pass_gradients(struct assay_pass *pass)
-{
-    return pass->gradients;
-}
-
-void assay_pass_zero_gradients(struct assay_pass *pass)
-{
-    pass->model->ops->device.zero(pass->stream, pass->gradients,
-            pass->model->params.element_count * assay_dtype_bytes(pass->model->ops->sum));
 }

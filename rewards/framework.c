@@ -161,6 +161,7 @@ static const struct assay_framework table[] = {
                 .evidence = ASSAY_EVIDENCE_WEAK,
                 .env = no_names,
                 .out_files = no_names,
+                .read = assay_read_minitest,
                 .log_parser = "parse_log_minitest"},
         {.name = "test-unit",
                 .about = "test-unit -v, by its log",

@@ -155,6 +155,8 @@ enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct
         struct assay_arena *arena, struct assay_error *err);
 enum assay_status assay_read_exit(const struct assay_evidence *evidence, struct assay_reading *out,
         struct assay_arena *arena, struct assay_error *err);
+enum assay_status assay_read_minitest(const struct assay_evidence *evidence,
+        struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
 
 enum assay_status assay_command_pytest(const struct assay_strings *argv, struct assay_strings *out,
         struct assay_arena *arena, struct assay_error *err);

@@ -23,8 +23,8 @@ static enum assay_box_cause judge_end(const struct assay_judge_facts *facts)
     return WIFSIGNALED(status) ? ASSAY_BOX_SIGNALLED : ASSAY_BOX_EXITED;
 }
 
-void assay_judge(const struct assay_judge_facts *facts, enum assay_box_cause *cause, int *exit_code,
-        int *signal_number)
+void assay_box_judge(const struct assay_judge_facts *facts, enum assay_box_cause *cause,
+        int *exit_code, int *signal_number)
 {
     *exit_code = 0;
     *signal_number = 0;

@@ -25,7 +25,7 @@ struct assay_judge_facts {
 // In this order: an OOM kill; more CPU time than allowed, whoever noticed it; the
 // reason for which we killed; then the payload's own end, where a failure with a
 // limit hit is that limit's. An init that died unasked is infra_error.
-void assay_judge(const struct assay_judge_facts *facts, enum assay_box_cause *cause, int *exit_code,
-        int *signal_number);
+void assay_box_judge(const struct assay_judge_facts *facts, enum assay_box_cause *cause,
+        int *exit_code, int *signal_number);
 
 #endif

@@ -231,7 +231,7 @@ static void judge(struct assay_command_result *result, const struct assay_watch 
             .cpu_us_max = UINT64_MAX};
 
     if (reply->fault.step[0] == '\0') {
-        assay_judge(&facts, &result->cause, &result->exit_code, &result->signal);
+        assay_box_judge(&facts, &result->cause, &result->exit_code, &result->signal);
         return;
     }
     result->cause = strcmp(reply->fault.step, "fork") == 0 && reply->fault.sys_errno == EAGAIN

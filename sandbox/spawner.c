@@ -195,7 +195,7 @@ static void finish_box(struct spawner *spawner, struct box *box)
         box->ended_us = now_us;
     read_usage(spawner, box, &result.usage);
     if (!box->failed)
-        assay_judge(&box->facts, &cause, &result.exit_code, &result.signal);
+        assay_box_judge(&box->facts, &cause, &result.exit_code, &result.signal);
     result.cause = cause;
     if (box->started_us > 0) {
         result.usage.setup_us = box->started_us - box->request_us;

@@ -171,28 +171,11 @@ static enum assay_answer_fault read_edits(
     return ASSAY_ANSWER_FINE;
 }
 
-// Edits that leave the line as it is are none.
-static void drop_idle(struct reading *r)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < r->edit_count; i++) {
-        const struct line_edit *edit = &r->edits[i];
-        const struct assay_bytes *old = &r->lines.items[edit->number > 0 ? edit->number - 1 : 0];
-
-        if (edit->mark != '|' || old->len != edit->text.len ||
-                memcmp(old->data, edit->text.data, old->len) != 0)
-            r->edits[kept++] = *edit;
-    }
-    r->edit_count = kept;
-}
-
 // --- the patch
 // ------------------------------------------------------------------------------------
 
-// The line feed's end, and that a file without one at its end has none.
 struct hunk {
-    struct assay_buf *out;
+    struct assay_buf body, old_text, new_text; // owned; the lines of both sides, too
     const struct reading *r;
     size_t old_count, new_count;
 };
@@ -207,13 +190,19 @@ static const struct line_edit *edit_of(const struct reading *r, size_t number, b
 
 static void put(struct hunk *hunk, char sign, struct assay_bytes text, bool unfinished)
 {
-    assay_buf_addc(hunk->out, sign);
-    assay_buf_add(hunk->out, text.data, text.len);
-    assay_buf_addc(hunk->out, '\n');
-    if (unfinished)
-        assay_buf_adds(hunk->out, NO_NEWLINE);
-    hunk->old_count += sign != '+';
-    hunk->new_count += sign != '-';
+    assay_buf_addc(&hunk->body, sign);
+    assay_buf_add(&hunk->body, text.data, text.len);
+    assay_buf_adds(&hunk->body, unfinished ? "\n" NO_NEWLINE : "\n");
+    if (sign != '+') {
+        hunk->old_count++;
+        assay_buf_add(&hunk->old_text, text.data, text.len);
+        assay_buf_adds(&hunk->old_text, unfinished ? "" : "\n");
+    }
+    if (sign != '-') {
+        hunk->new_count++;
+        assay_buf_add(&hunk->new_text, text.data, text.len);
+        assay_buf_adds(&hunk->new_text, unfinished ? "" : "\n");
+    }
 }
 
 // Line `number`, 0: what comes before the first.
@@ -238,10 +227,9 @@ static void put_line(struct hunk *hunk, size_t number)
 }
 
 // One hunk over all edits, with up to CONTEXT lines around them.
-static void write_patch(
-        struct assay_buf *out, const struct reading *r, const char *path, struct assay_buf *body)
+static void write_patch(struct assay_buf *out, struct hunk *hunk, const char *path)
 {
-    struct hunk hunk = {.out = body, .r = r};
+    const struct reading *r = hunk->r;
     size_t first = SIZE_MAX, last = 0;
 
     for (size_t i = 0; i < r->edit_count; i++) {
@@ -253,32 +241,46 @@ static void write_patch(
     first = first > CONTEXT ? first - CONTEXT : 0;
     last = last + CONTEXT < r->lines.count ? last + CONTEXT : r->lines.count;
     for (size_t number = first; number <= last; number++)
-        put_line(&hunk, number);
-    first += first == 0 && hunk.old_count > 0;
+        put_line(hunk, number);
+    first += first == 0 && hunk->old_count > 0;
     assay_buf_addf(out, "--- a/%s\n+++ b/%s\n@@ -%zu,%zu +%zu,%zu @@\n", path, path, first,
-            hunk.old_count, hunk.new_count > 0 ? first + (hunk.old_count == 0) : 0, hunk.new_count);
-    assay_buf_add(out, body->data, body->len);
+            hunk->old_count, hunk->new_count > 0 ? first + (hunk->old_count == 0) : 0,
+            hunk->new_count);
+    assay_buf_add(out, hunk->body.data, hunk->body.len);
 }
 
+static bool changes_nothing(const struct hunk *hunk)
+{
+    return hunk->old_text.len == hunk->new_text.len &&
+            memcmp(hunk->old_text.data, hunk->new_text.data, hunk->old_text.len) == 0;
+}
+
+// Sets the patch, or the fault of one that changes nothing: a line that goes and comes again.
 static enum assay_status make_patch(struct assay_answer *out, const struct reading *r,
         const char *path, struct assay_arena *arena, struct assay_error *err)
 {
-    struct assay_buf patch, body;
+    struct hunk hunk = {.r = r};
+    struct assay_buf *const texts[] = {&hunk.body, &hunk.old_text, &hunk.new_text};
+    struct assay_buf patch;
     enum assay_status status;
 
-    assay_buf_init(&patch, PATCH_BYTES_MAX);
-    assay_buf_init(&body, PATCH_BYTES_MAX);
-    write_patch(&patch, r, path, &body);
-    status = assay_buf_check(&body, "patch of an answer", err);
-    if (status == ASSAY_OK)
-        status = assay_buf_check(&patch, "patch of an answer", err);
-    if (status == ASSAY_OK) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assay_buf_init(texts[i], PATCH_BYTES_MAX);
+    assay_buf_init(&patch, 2 * PATCH_BYTES_MAX);
+    write_patch(&patch, &hunk, path);
+    status = assay_buf_check(&patch, "patch of an answer", err);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == ASSAY_OK; i++)
+        status = assay_buf_check(texts[i], "patch of an answer", err);
+    if (status == ASSAY_OK && changes_nothing(&hunk)) {
+        out->fault = ASSAY_ANSWER_NO_CHANGE;
+    } else if (status == ASSAY_OK) {
         out->patch =
                 (struct assay_bytes){assay_arena_memdup(arena, patch.data, patch.len), patch.len};
         if (!out->patch.data)
             status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     }
-    assay_buf_free(&body);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assay_buf_free(texts[i]);
     assay_buf_free(&patch);
     return status;
 }
@@ -323,6 +325,7 @@ enum assay_status assay_answer_read(struct assay_answer *out, const char *path,
 {
     struct reading r = {.edit_count = 0};
     size_t line_number = 0;
+    enum assay_status status = ASSAY_OK;
 
     *out = (struct assay_answer){.fault = ASSAY_ANSWER_FINE};
     if (!cut(&r.lines, file, arena))
@@ -336,12 +339,10 @@ enum assay_status assay_answer_read(struct assay_answer *out, const char *path,
         out->fault = ASSAY_ANSWER_EMPTY;
     if (out->fault == ASSAY_ANSWER_FINE)
         out->fault = read_edits(&r, answer, &line_number);
-    if (out->fault == ASSAY_ANSWER_FINE) {
-        drop_idle(&r);
-        if (r.edit_count > 0)
-            return make_patch(out, &r, path, arena, err);
-        out->fault = ASSAY_ANSWER_NO_CHANGE;
-    }
+    if (out->fault == ASSAY_ANSWER_FINE)
+        status = make_patch(out, &r, path, arena, err);
+    if (status != ASSAY_OK || out->fault == ASSAY_ANSWER_FINE)
+        return status;
     out->reason = explain(out->fault, line_number, r.lines.count, arena);
     return out->reason ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }

@@ -21,10 +21,13 @@
 
 #define GROUP_COUNT_MAX 256
 
-// A piece of work in the queue; lives on its caller's stack.
+#define POSTED_COUNT_MAX 4096 // of posted jobs that wait; who posts more waits, too
+
+// A piece of work in the queue. It lives on its caller's stack, or, when posted, by itself.
 struct store_job {
     assay_store_work work;
     void *args;
+    void (*free_args)(void *args); // posted: nobody waits for it
     enum assay_status status;
     struct assay_error error;
     bool done;
@@ -38,6 +41,7 @@ struct assay_store {
     pthread_mutex_t queue_lock; // guards all below, and `done` of every job
     pthread_cond_t queue_filled, jobs_done;
     struct store_job *first, **last_next;
+    size_t posted; // jobs that are in the queue or at work
     bool closing;
     pthread_t thread;
 };
@@ -128,6 +132,11 @@ static void *writer_main(void *user)
 
             jobs = job->next; // its caller may be gone once it is done
             job->done = true;
+            if (job->free_args != NULL) {
+                job->free_args(job->args);
+                free(job);
+                store->posted--;
+            }
         }
         pthread_cond_broadcast(&store->jobs_done);
     }
@@ -151,6 +160,27 @@ enum assay_status assay_store_write(
     if (job.status != ASSAY_OK && err != NULL)
         *err = job.error;
     return job.status;
+}
+
+enum assay_status assay_store_post(struct assay_store *store, assay_store_work work, void *args,
+        void (*free_args)(void *args), struct assay_error *err)
+{
+    struct store_job *job = malloc(sizeof(*job));
+
+    if (job == NULL) {
+        free_args(args);
+        return assay_fail(err, ASSAY_ENOMEM, "store: out of memory");
+    }
+    *job = (struct store_job){.work = work, .args = args, .free_args = free_args};
+    pthread_mutex_lock(&store->queue_lock);
+    while (store->posted >= POSTED_COUNT_MAX)
+        pthread_cond_wait(&store->jobs_done, &store->queue_lock);
+    store->posted++;
+    *store->last_next = job;
+    store->last_next = &job->next;
+    pthread_cond_signal(&store->queue_filled);
+    pthread_mutex_unlock(&store->queue_lock);
+    return ASSAY_OK;
 }
 
 enum assay_status assay_store_read(

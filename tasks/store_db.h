@@ -23,6 +23,11 @@ typedef enum assay_status (*assay_store_work)(sqlite3 *db, void *args, struct as
 // On the writer thread, all of it or nothing; returns after the commit is on disk.
 ASSAY_MUST_USE enum assay_status assay_store_write(
         struct assay_store *store, assay_store_work work, void *args, struct assay_error *err);
+// The same without waiting: in order with all that this thread writes, before or after. args is
+// handed over; free_args() runs on the writer thread. That it failed is told to nobody: a later
+// write must look. Closing the store waits for it.
+ASSAY_MUST_USE enum assay_status assay_store_post(struct assay_store *store, assay_store_work work,
+        void *args, void (*free_args)(void *args), struct assay_error *err);
 // On the calling thread; everything it reads is of one moment.
 ASSAY_MUST_USE enum assay_status assay_store_read(
         struct assay_store *store, assay_store_work work, void *args, struct assay_error *err);

@@ -17,7 +17,7 @@
 #include "base/rng.h"
 #include "kernels/ops.h"
 
-enum { HEADS = 8, WIDTH = 96, LENGTHS = 7, ROUNDS = 5, TOKENS_MAX = 65536 };
+enum { HEADS = 8, WIDTH = 96, LENGTHS = 7, ROUNDS = 9, TOKENS_MAX = 65536 };
 
 static const double BOUND = 0.10;
 

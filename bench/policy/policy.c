@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/fs.h"
+#include "figure.h"
 #include "kernels/pool.h"
 #include "peer.h"
 #include "policy/generate.h"
@@ -25,8 +25,10 @@
 #define TRAIN_ROWS ((size_t)TRAIN_B * TRAIN_T)
 enum {
     THREADS = 2,
-    ROUNDS = 3,
-    STEPS = 2,
+    ROUNDS = 7,
+    READS = 4, // of all weights, in a round
+    STEPS = 3,
+    AHEAD = 512, // floats
     PROMPT = 8,
     TOKENS = 64,
     BATCH = 16,
@@ -47,59 +49,9 @@ struct bench {
     struct peer *peer;
 };
 
-static void must(bool fine, const char *what)
-{
-    if (!fine) {
-        (void)fprintf(stderr, "policy: %s\n", what);
-        exit(1); // NOLINT(concurrency-mt-unsafe): one thread
-    }
-}
-
-static double now_s(void)
-{
-    return (double)assay_clock_us() / 1e6;
-}
-
-// --- figures ---
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-// Sorts; of an even count the lower middle.
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_size);
-    return values[(count - 1) / 2];
-}
-
-struct figure {
-    const char *metric, *unit, *peer; // peer NULL: none
-    double value, spread, peer_value, ratio, bound;
-    bool at_most; // the ratio, not at least
-};
-
 static void report(struct bench *bench, const struct figure *f)
 {
-    const bool met = f->at_most ? f->ratio <= f->bound : f->ratio >= f->bound;
-
-    bench->met = bench->met && met;
-    if (!bench->json) {
-        (void)printf("%-26s %10.3f %-9s (+- %.3f)  %s %.3f: ratio %.3f, bound %s %.2f: %s\n",
-                f->metric, f->value, f->unit, f->spread, f->peer, f->peer_value, f->ratio,
-                f->at_most ? "<=" : ">=", f->bound, met ? "met" : "NOT met");
-        (void)fflush(stdout);
-        return;
-    }
-    (void)printf("{\"bench\":\"policy\",\"metric\":\"%s\",\"value\":%.4f,\"unit\":\"%s\","
-                 "\"spread\":%.4f,\"peer\":\"%s\",\"peer_value\":%.4f,\"ratio\":%.3f,"
-                 "\"bound\":%.2f,\"met\":%s}\n",
-            f->metric, f->value, f->unit, f->spread, f->peer, f->peer_value, f->ratio, f->bound,
-            met ? "true" : "false");
-    (void)fflush(stdout);
+    bench->met = figure_print("policy", f, bench->json) && bench->met;
 }
 
 // --- decoding ---
@@ -168,6 +120,7 @@ static double decode(struct bench *bench, const struct assay_model *model, const
         must(assay_generator_add(generator, &request, NULL) == ASSAY_OK, "request");
     }
     memset(answers->counts, 0, sizeof(answers->counts));
+    settle();
     start = now_s();
     while (left > 0) {
         must(assay_generator_step(generator, &left, NULL) == ASSAY_OK, "step");
@@ -205,19 +158,27 @@ static void read_piece(void *context, size_t from, size_t to, size_t thread)
     lanes sum[4] = {0};
 
     for (size_t i = from; i + 64 <= to; i += 64)
-        for (size_t j = 0; j < 4; j++)
+        for (size_t j = 0; j < 4; j++) {
+            __builtin_prefetch(reading->from + i + j * 16 + AHEAD, 0, 3);
             sum[j] += *(const lanes *)(const void *)(reading->from + i + j * 16);
+        }
     reading->sums[thread] += (double)(sum[0] + sum[1] + sum[2] + sum[3])[0];
 }
 
-// Seconds to read all weights once, doing nothing with them: the same bytes that a token reads.
+// Seconds to read all weights once, doing nothing with them: the same bytes that a token reads. Of
+// READS times in a row, after one that wakes the threads.
 static double read_weights(const struct bench *bench, struct assay_pool *pool)
 {
     struct reading reading = {.from = bench->model->params.weights};
-    const double start = now_s();
+    double start = 0;
 
-    assay_pool_pieces(pool, bench->model->params.element_count, 1 << 18, read_piece, &reading);
-    return now_s() - start;
+    settle();
+    for (size_t i = 0; i <= READS; i++) {
+        if (i == 1)
+            start = now_s();
+        assay_pool_pieces(pool, bench->model->params.element_count, 1 << 16, read_piece, &reading);
+    }
+    return (now_s() - start) / READS;
 }
 
 static void bench_decode(struct bench *bench, struct answers *answers)
@@ -229,7 +190,6 @@ static void bench_decode(struct bench *bench, struct answers *answers)
     unsigned long sum = 0;
 
     must(assay_pool_create(&pool, THREADS, NULL) == ASSAY_OK, "threads");
-    (void)read_weights(bench, pool);
     (void)decode(bench, bench->model, &job, answers, &prefill_s, NULL);
     for (size_t i = 0; i < ROUNDS; i++) {
         reads[i] = gb / read_weights(bench, pool);
@@ -446,7 +406,7 @@ static void make_learner(struct bench *bench, struct learner *learner)
 static double learn(struct bench *bench, struct learner *learner, double *loss)
 {
     struct assay_params *params = &bench->model->params;
-    const double start = now_s();
+    double start = 0;
     const void *logp = NULL;
     struct assay_adamw_args adamw = {.param = params->weights,
             .m = learner->m,
@@ -459,6 +419,8 @@ static double learn(struct bench *bench, struct learner *learner, double *loss)
             .weight_decay = 0.01,
             .step = ++learner->step};
 
+    settle();
+    start = now_s();
     assay_pass_zero_gradients(learner->pass);
     must(assay_pass_forward(learner->pass, learner->ids, TRAIN_ROWS, learner->spans, TRAIN_B, NULL,
                  NULL) == ASSAY_OK,
@@ -542,18 +504,6 @@ static void remove_files(const char *dir)
     must(tmp_fd >= 0 && assay_fs_remove_tree(tmp_fd, dir + strlen("/tmp/"), NULL) == ASSAY_OK,
             "remove the model's files");
     close(tmp_fd);
-}
-
-static bool wanted(int argc, char **argv, const char *name)
-{
-    bool any = false;
-
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], name) == 0)
-            return true;
-        any = any || strcmp(argv[i], "--json") != 0;
-    }
-    return !any;
 }
 
 int main(int argc, char **argv)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The peer of bench/policy: one round of torch a line of stdin, "SECONDS CHECKSUM" on stdout.
+"""The peer of bench/policy and bench/tiny: one round of torch a line of stdin, "SECONDS CHECKSUM" on stdout.
 
     loop B        64 tokens of B sequences by a hand-written loop: fused projections, keys and
                   values in memory that is there from the start, inference mode
     generate B    the same by transformers' generate()
     train NAME    a step of B 4 x T 512, forward, backward, fused AdamW; NAME: sdpa or eager
+    sample B      64 tokens of B samples of one prompt of 64 by the loop, at temperature 1, and
+                  their log-probabilities
+    step B        a step of B x T 200 by sdpa
 """
 import sys
 import time
@@ -17,8 +20,8 @@ PROMPT, TOKENS = 8, 64
 torch.set_num_threads(2)
 
 
-def prompts(batch, length):
-    return torch.tensor([[(b * 7919 + i * 104729 + 17) % 6400 for i in range(length)]
+def prompts(batch, length, vocab=6400):
+    return torch.tensor([[(b * 7919 + i * 104729 + 17) % vocab for i in range(length)]
                          for b in range(batch)])
 
 
@@ -42,7 +45,7 @@ class Loop:
         self.embedding, self.norm = self.w.embed_tokens.weight, self.w.norm.weight
         theta = c.rope_parameters["rope_theta"]
         inv = 1 / theta ** (torch.arange(0, self.width, 2).float() / self.width)
-        angle = torch.outer(torch.arange(PROMPT + TOKENS + 1).float(), inv)
+        angle = torch.outer(torch.arange(512).float(), inv)
         self.cos, self.sin = torch.cat((angle, angle), 1).cos(), torch.cat((angle, angle), 1).sin()
 
     @staticmethod
@@ -91,6 +94,27 @@ class Loop:
             ids[:, i + 1] = self.forward(ids[:, i:i + 1], PROMPT + i, keys, values).argmax(-1)
         return time.perf_counter() - start, checksum(ids)
 
+    @torch.inference_mode()
+    def sample(self, batch):
+        prompt, tokens = 64, 64
+        shape = (batch, self.groups, prompt + tokens, self.width)
+        start = time.perf_counter()
+        keys = [torch.zeros(shape) for _ in self.layers]
+        values = [torch.zeros(shape) for _ in self.layers]
+        ids = prompts(1, prompt, self.embedding.shape[0])
+        logits = self.forward(ids, 0, [k[:1] for k in keys], [v[:1] for v in values])
+        for x in keys + values:
+            x[1:, :, :prompt] = x[:1, :, :prompt]
+        logits = logits.expand(batch, -1)
+        total = 0
+        for i in range(tokens):
+            logp = torch.log_softmax(logits, -1)
+            ids = torch.multinomial(logp.exp(), 1)
+            total = total + logp.gather(1, ids)
+            if i + 1 < tokens:
+                logits = self.forward(ids, prompt + i, keys, values)
+        return time.perf_counter() - start, 0
+
 
 @torch.inference_mode()
 def generate(model, batch):
@@ -105,13 +129,13 @@ def generate(model, batch):
 
 
 class Trainer:
-    def __init__(self, directory, name):
+    def __init__(self, directory, name, batch=4, length=512):
         self.model = AutoModelForCausalLM.from_pretrained(
             directory, dtype=torch.float32, attn_implementation=name)
         self.model.train()
         self.model.config.use_cache = False
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
-        self.ids = prompts(4, 512)
+        self.ids = prompts(batch, length, self.model.config.vocab_size)
 
     def step(self):
         start = time.perf_counter()
@@ -129,7 +153,7 @@ def main():
     model = loop = trainer = None
     for line in sys.stdin:
         what, how = line.split()
-        if what != "train" and model is None:
+        if what not in ("train", "step") and model is None:
             model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
             model.eval()
             model.generation_config.eos_token_id = None
@@ -139,6 +163,11 @@ def main():
             if trainer is None or trainer[0] != how:
                 trainer = (how, Trainer(directory, how))
             result = trainer[1].step()
+        elif what == "step":
+            trainer = trainer or (how, Trainer(directory, "sdpa", int(how), 200))
+            result = trainer[1].step()
+        elif what == "sample":
+            result = loop.sample(int(how))
         elif what == "loop":
             result = loop.run(int(how))
         else:

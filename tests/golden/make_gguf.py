@@ -109,7 +109,6 @@ def write_model(path, folder, hybrid, vocabulary=None):
 
 def vocabularies():
     """name: (tokenizer.json, pre)."""
-    (OUT / "qwen2.json").write_text(qwen2(), encoding="utf-8")
     return {"chatml": (make_tiny.OUT / "chat/chatml.json", "gpt-2"), "qwen2": (OUT / "qwen2.json", "qwen2"),
             "minimax": (make_tiny.OUT / "chat/minimax.json", "gpt-4o")}
 
@@ -213,6 +212,7 @@ def main():
             work = pathlib.Path(work)
             return 1 if check_types(options.check[0], work) + check_ids(options.check[1], work) else 0
     OUT.mkdir(exist_ok=True)
+    (OUT / "qwen2.json").write_text(qwen2(), encoding="utf-8")
     for name, (path, pre) in vocabularies().items():
         writer = gguf.GGUFWriter(str(OUT / f"{name}.gguf"), "qwen3")
         add_vocabulary(writer, path, pre)

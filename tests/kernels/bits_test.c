@@ -2,6 +2,7 @@
 // What must hold: a row's result does not depend on the rows beside it, nor on how its sequence was
 // cut into calls. Bit for bit, on every path: alone or in a batch of 64, prefill or token by token,
 // sampler or trainer.
+#include <math.h>
 #include <string.h>
 
 #include "support/harness.h"
@@ -60,6 +61,38 @@ static void a_row_of_a_product_does_not_depend_on_its_batch(void **state)
 {
     (void)state;
     for_every_path(rows_body);
+}
+
+// Six products in one call, a few rows each and one of many, are the products alone.
+static void beside_body(struct rig *rig)
+{
+    enum { COUNT = 6 };
+    static const size_t M[COUNT] = {1, 3, 1, 40, 16, 2}, N[COUNT] = {77, 20, 130, 33, 1, 48};
+    const size_t K = 300;
+    struct assay_matmul_args args[COUNT];
+    const float *alone[COUNT];
+
+    for (size_t i = COUNT; i > 0; i--) {
+        struct assay_matmul_args *a = &args[i - 1];
+
+        *a = (struct assay_matmul_args){.M = M[i - 1], .N = N[i - 1], .K = K};
+        a->x = rig_uniform(rig, a->M * K, -1, 1);
+        a->w = rig_uniform(rig, a->N * K, -1, 1);
+        a->y = rig_zeros(rig, a->M * a->N);
+        alone[i - 1] = a->y;
+        rig->ops->matmul_forward(a, rig->stream);
+        a->y = rig_zeros(rig, a->M * a->N);
+        a->beside = i < COUNT ? &args[i] : NULL;
+    }
+    rig->ops->matmul_forward(&args[0], rig->stream);
+    for (size_t i = 0; i < COUNT; i++)
+        same("product beside others", alone[i], args[i].y, M[i] * N[i]);
+}
+
+static void a_product_does_not_depend_on_those_beside_it(void **state)
+{
+    (void)state;
+    for_every_path(beside_body);
 }
 
 // A grouped product is the plain one of its rows.
@@ -364,15 +397,98 @@ static void the_samplers_logp_is_the_trainers(void **state)
     for_every_path(head_body);
 }
 
+// 24 rows, each drawn with a number from the middle of a known token's share; together and alone.
+static void draw_body(struct rig *rig)
+{
+    const size_t T = 24, V = 2100, VALID = 2090;
+    const double scale = 1.3;
+    struct assay_draw_args a = {.T = T, .V = V, .V_valid = VALID, .logit_scale = scale};
+    const float *logits = rig_uniform(rig, T * V, -4, 4);
+    int32_t *wanted = rig_ints(rig, T, 0, (int32_t)VALID), *id = rig_ints(rig, T, 0, 1);
+    float *logp = rig_zeros(rig, T), *lse = rig_zeros(rig, T), *logp_one = rig_zeros(rig, T);
+    double unit[24];
+    struct assay_logprob_args known = {.lse = lse, .logits = logits, .T = T, .V = V};
+
+    wanted[0] = 0;
+    wanted[1] = (int32_t)VALID - 1;
+    for (size_t t = 0; t < T; t++) {
+        double before = 0, sum = 0, own = 0;
+
+        for (size_t v = 0; v < VALID; v++) {
+            const double weight = exp(scale * (double)logits[t * V + v]);
+
+            before += v < (size_t)wanted[t] ? weight : 0;
+            own = v == (size_t)wanted[t] ? weight : own;
+            sum += weight;
+        }
+        unit[t] = (before + own / 2) / sum;
+    }
+    a.logits = logits;
+    a.unit = unit;
+    a.id = id;
+    a.lse = lse;
+    a.logp = logp;
+    rig->ops->draw(&a, rig->stream);
+    assert_memory_equal(id, wanted, T * sizeof(*id));
+    known.V_valid = VALID;
+    known.logit_scale = scale;
+    known.target = id;
+    known.logp = logp_one;
+    rig->ops->logprob_of_logits(&known, rig->stream);
+    same("logp of what was drawn", logp, logp_one, T);
+    a.T = 1;
+    a.logits = logits + 7 * V;
+    a.unit = unit + 7;
+    rig->ops->draw(&a, rig->stream);
+    assert_int_equal(id[0], wanted[7]);
+    same("logp alone", logp, logp_one + 7, 1);
+}
+
+static void a_draw_follows_its_own_number_alone(void **state)
+{
+    (void)state;
+    for_every_path(draw_body);
+}
+
+// Rounding in the sum does not let a number just below 1 fall on a token without weight.
+static void unlikely_body(struct rig *rig)
+{
+    const size_t V = 40;
+    float *logits = rig_uniform(rig, V, -200, -150);
+    const double unit[] = {0, 0.9999999999999999};
+    int32_t id[1] = {0};
+    struct assay_draw_args a = {.T = 1, .V = V, .V_valid = V, .logit_scale = 1};
+
+    logits[20] = 3;
+    a.logits = logits;
+    a.id = id;
+    a.logp = rig_zeros(rig, 1);
+    a.lse = rig_zeros(rig, 1);
+    for (size_t i = 0; i < 2; i++) {
+        a.unit = &unit[i];
+        rig->ops->draw(&a, rig->stream);
+        assert_int_equal(id[0], 20);
+    }
+}
+
+static void what_has_no_weight_is_never_drawn(void **state)
+{
+    (void)state;
+    for_every_path(unlikely_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_row_of_a_product_does_not_depend_on_its_batch),
+            cmocka_unit_test(a_product_does_not_depend_on_those_beside_it),
             cmocka_unit_test(a_row_of_an_expert_does_not_depend_on_the_others),
             cmocka_unit_test(softmax_attention_decodes_as_it_prefills),
             cmocka_unit_test(lightning_attention_decodes_as_it_prefills),
             cmocka_unit_test(norms_and_gates_do_not_depend_on_the_batch),
             cmocka_unit_test(the_samplers_logp_is_the_trainers),
+            cmocka_unit_test(a_draw_follows_its_own_number_alone),
+            cmocka_unit_test(what_has_no_weight_is_never_drawn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static double loss_of(struct setting *s)
 // A unit vector half along the gradient, half anywhere: no part of an error can hide from both.
 static double *make_direction(const double *gradient, uint64_t count, double norm)
 {
-    double *v = malloc(count * sizeof(*v));
+    double *v = malloc((count + 1) * sizeof(*v));
     double square = 0;
 
     assert_non_null(v);
@@ -102,7 +102,7 @@ static double *make_direction(const double *gradient, uint64_t count, double nor
 static double error_of(struct setting *s, const double *gradient, double *weights, uint64_t count)
 {
     double norm = 0, derivative = 0, quotient, *v;
-    double *kept = malloc(count * sizeof(*kept));
+    double *kept = malloc((count + 1) * sizeof(*kept));
 
     assert_non_null(kept);
     memcpy(kept, weights, count * sizeof(*kept));

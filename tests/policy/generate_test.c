@@ -378,7 +378,7 @@ static void padded_rows_are_never_sampled(void **state)
 
     head = assay_model_weight(t.model, ASSAY_TENSOR_HEAD, ASSAY_TENSOR_NO_LAYER);
     for (size_t i = 0; i < (size_t)PADDING * width; i++)
-        head[(size_t)tokens * width + i] = (i / width % 2 ? 1 : -1) * head[i] * 100;
+        head[(size_t)tokens * width + i] = (i / width % 2 ? 100.0F : -100.0F) * head[i];
     for (int known = 0; known < 2; known++) {
         t.model->config.vocab_sampled = known ? tokens : tokens + PADDING;
         memset(answers, 0, sizeof(*answers));

@@ -62,7 +62,7 @@ static void every_combination_has_its_cause(void **state)
         int signal_number = -1;
 
         print_message("row %zu\n", i);
-        assay_judge(&rows[i].facts, &cause, &exit_code, &signal_number);
+        assay_box_judge(&rows[i].facts, &cause, &exit_code, &signal_number);
         assert_int_equal(cause, rows[i].cause);
         assert_int_equal(exit_code, rows[i].exit_code);
         assert_int_equal(signal_number, rows[i].signal_number);

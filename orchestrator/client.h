@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// client.h - HTTP requests of assay itself, over libcurl. The only door to libcurl.
+//
+// A client is one connection that is used again, for one thread. Redirects are not followed:
+// a key goes where it was meant to go, and nowhere else. The key stands in no message, no log, and
+// no byte of an answer: where a server sends it back, it is struck out before anybody sees it.
+#ifndef ASSAY_ORCHESTRATOR_CLIENT_H
+#define ASSAY_ORCHESTRATOR_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct assay_client; // opaque; owned by whoever called assay_client_create()
+
+// Once, before any thread; thread-safe afterwards.
+ASSAY_MUST_USE enum assay_status assay_client_prepare(struct assay_error *err);
+
+// `key` (NULL: none) goes into an Authorization header; copied. cancel may be NULL.
+ASSAY_MUST_USE enum assay_status assay_client_create(struct assay_client **out, const char *key,
+        const volatile bool *cancel, struct assay_error *err);
+void assay_client_destroy(struct assay_client *client); // NULL is allowed
+
+struct assay_answer {
+    long status;            // HTTP's
+    uint64_t retry_after_s; // 0: the server did not say
+    struct assay_buf body;  // owned
+};
+void assay_answer_release(struct assay_answer *answer);
+
+// POST a JSON body. Whatever the server says is an answer. ASSAY_ETIMEOUT: not within timeout_ms;
+// ASSAY_EIO: no connection, or it was cut before the answer was whole; ASSAY_ENOMEM: more than
+// body_bytes_max; ASSAY_EINVAL: no URL; ASSAY_EINTERRUPTED: cancelled.
+ASSAY_MUST_USE enum assay_status assay_client_post(struct assay_client *client, const char *url,
+        const struct assay_buf *body, uint64_t timeout_ms, size_t body_bytes_max,
+        struct assay_answer *out, struct assay_error *err);
+
+// Strike `key` out of text[0..len), in place, whatever its length.
+void assay_client_redact(char *text, size_t len, const char *key);
+
+#endif

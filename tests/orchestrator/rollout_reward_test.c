@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// What must hold: a right answer earns 1 and nothing else does; what cannot be applied is told by
+// its form without a run; equal answers are run once, in a call and between calls.
+#include "orchestrator/rollout_reward.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "support/harness.h"
+
+#define TASKS 3
+#define ANSWERS 6
+
+struct fixture {
+    char folder[40];
+    struct assay_context *context;
+    struct assay_rewarder *rewarder;
+    struct assay_repair_table *table;
+    struct assay_arena *arena;
+};
+
+static enum assay_status open_all(struct fixture *f, struct assay_error *err)
+{
+    static const struct assay_option home = {"home", 0, "DIR", "", false};
+    static const volatile bool never = false;
+    const struct assay_rewarder_options options = {.threads = 2};
+    char home_path[64];
+    const struct assay_given given = {&home, home_path};
+    const struct assay_invocation invocation = {.given = &given,
+            .given_count = 1,
+            .log = {.fd = STDERR_FILENO, .level_max = ASSAY_LOG_ERROR},
+            .interrupted = &never};
+    enum assay_status status;
+
+    (void)snprintf(home_path, sizeof(home_path), "%s/home", f->folder);
+    status = assay_arena_create(&f->arena, (size_t)1 << 30, err);
+    if (status == ASSAY_OK)
+        status = assay_context_open(&f->context, &invocation, true, err);
+    if (status == ASSAY_OK)
+        status = assay_rewarder_create(&f->rewarder, f->context, &options, err);
+    return status == ASSAY_OK ? assay_repair_open(&f->table, err) : status;
+}
+
+static struct assay_bytes answer_of(
+        const struct fixture *f, const struct assay_repair_task *task, size_t kind)
+{
+    char *text = NULL;
+
+    switch (kind) {
+    case 0:
+    case 1: // the same
+        text = assay_arena_printf(f->arena, "%zu|%s", task->line, task->gold_line);
+        break;
+    case 2: // it still fails
+        text = assay_arena_printf(f->arena, "0+# nothing");
+        break;
+    case 3: // no Python
+        text = assay_arena_printf(f->arena, "%zu|)", task->line);
+        break;
+    case 4:
+        text = assay_arena_printf(f->arena, "it is fine");
+        break;
+    default:
+        text = assay_arena_printf(f->arena, "%s", "");
+        break;
+    }
+    assert_non_null(text);
+    return (struct assay_bytes){text, strlen(text)};
+}
+
+static void check(const struct assay_rollout_verdict *v, size_t kind, bool again)
+{
+    static const enum assay_rollout_source first[ANSWERS] = {ASSAY_ROLLOUT_EXECUTED,
+            ASSAY_ROLLOUT_JOINED, ASSAY_ROLLOUT_EXECUTED, ASSAY_ROLLOUT_EXECUTED,
+            ASSAY_ROLLOUT_UNRUN, ASSAY_ROLLOUT_UNRUN};
+
+    print_message("answer %zu: %s\n", kind, v->reason);
+    assert_true(v->scored);
+    assert_int_equal(v->resolved, kind < 2);
+    assert_true(v->reward == (kind < 2 ? 1.0 : 0.0));
+    assert_int_equal(v->fault,
+            kind == 4           ? ASSAY_ANSWER_NO_NUMBER
+                    : kind == 5 ? ASSAY_ANSWER_EMPTY
+                                : ASSAY_ANSWER_FINE);
+    if (kind == 4)
+        assert_int_equal(v->cause, ASSAY_CAUSE_PATCH_REJECTED);
+    if (kind == 5)
+        assert_int_equal(v->cause, ASSAY_CAUSE_EMPTY_PATCH);
+    assert_int_equal(v->source,
+            again && first[kind] != ASSAY_ROLLOUT_UNRUN ? ASSAY_ROLLOUT_REMEMBERED : first[kind]);
+    if (kind < 4)
+        assert_true(v->passed + v->failed >= 1);
+}
+
+static void rewards_are_what_the_tests_say(void **state)
+{
+    const struct fixture *f = *state;
+    struct assay_repair_task tasks[TASKS];
+    struct assay_rollout rollouts[TASKS * ANSWERS];
+    struct assay_rollout_verdict verdicts[TASKS * ANSWERS];
+    struct assay_rewarder_counts counts;
+
+    for (size_t i = 0; i < TASKS; i++) {
+        assert_int_equal(
+                assay_repair_draw(&tasks[i], f->table, ASSAY_REPAIR_RL, 11, i, f->arena, NULL),
+                ASSAY_OK);
+        for (size_t k = 0; k < ANSWERS; k++)
+            rollouts[i * ANSWERS + k] =
+                    (struct assay_rollout){&tasks[i], answer_of(f, &tasks[i], k)};
+    }
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(
+                assay_rewarder_grade(f->rewarder, verdicts, rollouts, TASKS * ANSWERS, NULL),
+                ASSAY_OK);
+        for (size_t i = 0; i < TASKS * ANSWERS; i++)
+            check(&verdicts[i], i % ANSWERS, again);
+    }
+    counts = assay_rewarder_counts(f->rewarder);
+    assert_int_equal(counts.answers, 2 * TASKS * ANSWERS);
+    assert_int_equal(counts.executed, 3 * TASKS);
+    assert_int_equal(counts.joined, TASKS);
+    assert_int_equal(counts.unrun, 4 * TASKS);
+    assert_int_equal(counts.remembered, 4 * TASKS);
+    assert_int_equal(counts.unscored, 0);
+}
+
+static void close_all(struct fixture *f)
+{
+    const int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assay_rewarder_destroy(f->rewarder);
+    assay_repair_close(f->table);
+    assay_context_close(f->context);
+    assay_arena_destroy(f->arena);
+    assert_int_equal(assay_fs_remove_tree(tmp_fd, strrchr(f->folder, '/') + 1, NULL), ASSAY_OK);
+    close(tmp_fd);
+}
+
+static struct fixture fixture = {.folder = "/tmp/assay-rollout-XXXXXX"};
+
+static int tear_down(void **state)
+{
+    close_all(*state);
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    *state = &fixture;
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(rewards_are_what_the_tests_say),
+    };
+    const char *build = getenv("ASSAY_BUILD_DIR"); // NOLINT(concurrency-mt-unsafe)
+    struct assay_error err = {0};
+    char program[4096];
+
+    (void)snprintf(program, sizeof(program), "%s/assay-box", build ? build : ".");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet
+    if (mkdtemp(fixture.folder) == NULL || setenv("ASSAY_BOX_PROGRAM", program, 0) != 0)
+        return 1;
+    if (access("/usr/bin/python3", X_OK) != 0 || open_all(&fixture, &err) != ASSAY_OK) {
+        ASSAY_SKIP_NOTE(err.message[0] ? err.message : "no python3");
+        close_all(&fixture);
+        return ASSAY_EXIT_SKIPPED;
+    }
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
