@@ -304,6 +304,7 @@ static enum assay_status choose(
 {
     const struct assay_suite *suite = m->options->suite;
 
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     m->instances = assay_arena_array(arena, suite->instance_count + 1, sizeof(*m->instances));
     m->results = assay_arena_array(arena, suite->instance_count + 1, sizeof(*m->results));
     if (!m->instances || !m->results)

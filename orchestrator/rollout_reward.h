@@ -36,10 +36,9 @@ struct assay_rollout {
 };
 
 struct assay_rollout_verdict {
-    bool scored; // false: trouble of ours; there is no reward
-    bool resolved;
-    double reward;          // 1 or 0
-    enum assay_cause cause; // a wrong answer's is patch_rejected (empty_patch: no change, empty)
+    double reward; // 1 or 0
+    // A wrong answer's is patch_rejected (empty_patch: no change, empty).
+    enum assay_cause cause;
     enum assay_answer_fault fault;
     enum assay_rollout_source {
         ASSAY_ROLLOUT_UNRUN, // decided by the answer's form
@@ -48,6 +47,8 @@ struct assay_rollout_verdict {
         ASSAY_ROLLOUT_REMEMBERED, // an equal patch of an earlier call was
     } source;
     uint32_t passed, failed; // of the instance's listed tests; 0, 0: unrun
+    bool scored;             // false: trouble of ours; there is no reward
+    bool resolved;
     char reason[ASSAY_ROLLOUT_REASON_BYTES];
 };
 

@@ -46,7 +46,8 @@ static void shuffle(size_t *items, size_t count, struct assay_rng *rng)
     }
 }
 
-// Every family of the split comes once a round; each round has an order of its own.
+// Every family of the split comes once a round; each round has an order of its own. NULL: no family
+// has any pair of it.
 static const struct repair_family *choose_family(const struct assay_repair_table *table,
         enum assay_repair_split split, uint64_t seed, uint64_t index)
 {
@@ -57,6 +58,8 @@ static const struct repair_family *choose_family(const struct assay_repair_table
     for (size_t i = 0; i < table->family_count; i++)
         if (table->families[i].split_counts[split] > 0)
             order[count++] = i;
+    if (count == 0)
+        return NULL;
     assay_rng_seed(&rng, seed, (index / count << 3) + 4 + split);
     shuffle(order, count, &rng);
     return &table->families[order[index % count]];
@@ -391,10 +394,13 @@ enum assay_status assay_repair_draw(struct assay_repair_task *out,
         uint64_t index, struct assay_arena *arena, struct assay_error *err)
 {
     const struct repair_family *family = choose_family(table, split, seed, index);
-    struct assay_repair_task task = {.family = family->name};
+    struct assay_repair_task task = {.id = NULL};
     struct drawing d = {.arena = arena};
     enum assay_status status = ASSAY_OK;
 
+    if (!family)
+        return assay_fail(err, ASSAY_ENOTFOUND, "the table has nothing for %s", split_names[split]);
+    task.family = family->name;
     assay_rng_seed(&d.rng, seed, (index << 3) + split);
     d.pair = choose_pair(family, split, &d.rng);
     choose(&d);

@@ -60,7 +60,8 @@ const char *assay_repair_family_name(const struct assay_repair_table *table, siz
 bool assay_repair_family_unseen(const struct assay_repair_table *table, size_t family);
 
 // Task `index` of this seed. All families of the split come in turn, in an order that the seed
-// draws. Everything is in the arena. ASSAY_ENOMEM.
+// draws. Everything is in the arena. ASSAY_ENOMEM; ASSAY_ENOTFOUND: the table has no task of the
+// split.
 ASSAY_MUST_USE enum assay_status assay_repair_draw(struct assay_repair_task *out,
         const struct assay_repair_table *table, enum assay_repair_split split, uint64_t seed,
         uint64_t index, struct assay_arena *arena, struct assay_error *err);

@@ -12,8 +12,8 @@
 #include "base/fs.h"
 #include "support/harness.h"
 
-#define TASKS 3
-#define ANSWERS 6
+#define TASKS ((size_t)3)
+#define ANSWERS ((size_t)6)
 
 struct fixture {
     char folder[40];

@@ -9,7 +9,7 @@
 #include "tasks/patch.h"
 #include "tasks/repair_prompt.h"
 
-#define DRAWS 400
+#define DRAWS ((size_t)400)
 #define PROMPT_BYTES_MAX 1100 // some 250 tokens of a small vocabulary
 
 struct fixture {
@@ -196,7 +196,7 @@ static void an_instance_has_patches_that_parse_and_gold_is_the_answer(void **sta
     }
 }
 
-static bool is_known(char **known, size_t count, const char *text)
+static bool is_known(const char *const *known, size_t count, const char *text)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(known[i], text) == 0)
@@ -208,14 +208,14 @@ static bool is_known(char **known, size_t count, const char *text)
 static void splits_share_no_program(void **state)
 {
     const struct fixture *f = *state;
-    static char *known[2 * DRAWS];
+    static const char *known[2 * DRAWS];
     size_t count = 0;
 
     for (uint64_t i = 0; i < 2 * DRAWS; i++) {
         struct assay_repair_task task;
 
         draw(f, i % 2 ? ASSAY_REPAIR_SFT : ASSAY_REPAIR_RL, i, i / 2, &task);
-        known[count++] = (char *)(uintptr_t)task.broken.data;
+        known[count++] = task.broken.data;
     }
     for (unsigned split = ASSAY_REPAIR_UNSEEN_SEEDS; split < ASSAY_REPAIR_SPLITS; split++) {
         for (uint64_t i = 0; i < DRAWS; i++) {
