@@ -437,20 +437,7 @@ enum assay_status assay_train_config_read(struct assay_train_settings *out, cons
 void assay_train_config_print(const struct assay_train_settings *train, struct assay_buf *out)
 {
     for (size_t i = 0; i < train->count; i++)
-        (void)assay_buf_addf(out, "%-24s %-14s %s\n", train->values[i].key,
-                *train->values[i].value ? train->values[i].value : "\"\"", train->values[i].origin);
-}
-
-void assay_train_config_describe(struct assay_buf *out)
-{
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        const struct setting *s = &settings[i];
-
-        (void)assay_buf_addf(out, "%-24s %-12s %s", s->key,
-                !s->initial           ? "(the loss's)"
-                        : *s->initial ? s->initial
-                                      : "\"\"",
-                s->help);
-        (void)assay_buf_addf(out, s->choices ? " (%s)\n" : "\n", s->choices);
-    }
+        (void)assay_buf_addf(out, "%-24s %-14s %-16s # %s\n", train->values[i].key,
+                *train->values[i].value ? train->values[i].value : "\"\"", train->values[i].origin,
+                train->values[i].help);
 }

@@ -72,9 +72,7 @@ ASSAY_MUST_USE enum assay_status assay_train_config_read(struct assay_train_sett
         const char *text, size_t len, const char *source, const char *const *sets, size_t set_count,
         struct assay_arena *arena, struct assay_error *err);
 
-// A line a setting: name, value, origin.
+// A line a setting: name, value, origin, meaning.
 void assay_train_config_print(const struct assay_train_settings *train, struct assay_buf *out);
-// A line a setting: name, default, meaning. For documents and --help.
-void assay_train_config_describe(struct assay_buf *out);
 
 #endif

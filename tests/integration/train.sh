@@ -107,7 +107,7 @@ begin() {
     "$ASSAY" train config.yaml --set "name=$1" --set "seed=$2" --set sft.updates=100000 >"$WORK/out" 2>"$WORK/$1.err" </dev/null &
     pid=$!
     tries=0
-    until grep -q "train sft" "$WORK/$1.err"; do
+    until grep -qs "train sft" "$WORK/$1.err"; do
         tries=$((tries + 1))
         [ "$tries" -lt 600 ] || fail "$1 does not begin: $(cat "$WORK/$1.err")"
         sleep 0.1
