@@ -38,7 +38,7 @@ double assay_metrics_get(const struct assay_metrics *metrics, const char *name)
     for (size_t i = 0; i < metrics->count; i++)
         if (strcmp(metrics->items[i].name, name) == 0)
             return metrics->items[i].value;
-    return NAN;
+    return (double)NAN;
 }
 
 enum assay_status assay_metrics_write(struct assay_buf *out, const struct assay_metrics *metrics,
