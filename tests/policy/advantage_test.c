@@ -124,7 +124,7 @@ static void a_wrong_rollout_is_named(void **state)
 {
     static const int32_t foreign[] = {3, 1, 4, 9, 5};
     static const uint8_t first[] = {1, 0, 1, 0, 1}, none[5] = {0}, two[] = {0, 2, 1, 0, 1};
-    static const double positive[] = {9, 9, 0.5, 9, -1}, nan[] = {9, 9, NAN, 9, -1};
+    static const double positive[] = {9, 9, 0.5, 9, -1}, nan[] = {9, 9, (double)NAN, 9, -1};
     const struct {
         struct assay_trajectory rollout;
         const char *message;
@@ -136,7 +136,7 @@ static void a_wrong_rollout_is_named(void **state)
             {{ids, two, logp, NULL, 5, 0, 0}, "token 1: mask is 2"},
             {{ids, mask, positive, NULL, 5, 0, 0}, "token 2: logp_old 0.5"},
             {{ids, mask, nan, NULL, 5, 0, 0}, "token 2: logp_old nan"},
-            {{ids, mask, logp, NULL, 5, 0, NAN}, "the advantage is nan"},
+            {{ids, mask, logp, NULL, 5, 0, (double)NAN}, "the advantage is nan"},
     };
 
     (void)state;

@@ -384,7 +384,7 @@ static void a_number_that_is_none_stops_before_the_weights(void **state)
     assert_true(assay_trainer_counts(w.trainer)->updates == 0);
     weights[w.model->params.offsets[w.model->params.count - 1]] = kept;
     (void)update(&w); // and it goes on
-    w.logp[2][PROMPT] = NAN;
+    w.logp[2][PROMPT] = (double)NAN;
     assert_int_equal(
             assay_trainer_update(w.trainer, w.trajectories, COUNT, &out, &err), ASSAY_EINVAL);
     assert_non_null(strstr(err.message, "trajectory 2 of 6: token 4: logp_old nan"));
