@@ -271,7 +271,7 @@ static bool read_value(struct assay_tool_value *value, const struct assay_tool *
                     out, "%s: '%s' must be true or false", tool->name, parameter->name);
         break;
     }
-    if (out->failed || parameter->choices == NULL)
+    if (out->failed || parameter->choices == NULL || value->text == NULL)
         return !out->failed;
     for (size_t i = 0; parameter->choices[i] != NULL; i++)
         if (strcmp(parameter->choices[i], value->text) == 0)

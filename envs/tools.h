@@ -28,10 +28,9 @@ struct assay_tool_parameter {
 
 // The value of the parameter at the same place in the tool's row.
 struct assay_tool_value {
-    bool given;
     const char *text; // borrowed from the arguments
     uint64_t number;
-    bool flag;
+    bool given, flag;
 };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order in which tables read
