@@ -129,7 +129,7 @@ static const char *try_call(long number, const uint64_t a[6])
     const char *word = try_within(number, a, BLOCKED_US);
 
     if (word == NULL)
-        word = try_within(number, a, BLOCKED_US * 20);
+        word = try_within(number, a, BLOCKED_US * 20L);
     return word == NULL ? "blocked" : word;
 }
 
