@@ -142,6 +142,7 @@ static const struct assay_actor_kind recorded_kind = {
 struct assay_actor assay_actor_recorded(const struct assay_recorded *recorded)
 {
     union {
+        // cppcheck-suppress unusedStructMember
         const void *from;
         void *to;
     } config = {.from = recorded}; // nobody writes through it, and it is not released

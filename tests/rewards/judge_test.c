@@ -614,6 +614,7 @@ static void evidence_without_counter_runs_is_weak(void **state)
     judge(&bench, &instance, &evidence);
     assert_int_equal(bench.verdict.evidence, ASSAY_EVIDENCE_WEAK);
     assay_arena_destroy(bench.arena);
+    // cppcheck-suppress redundantAssignment; the evidence points to it
     plan.counter_silent = false;
     instance.no_canaries = true;
     judge(&bench, &instance, &evidence);
