@@ -5,7 +5,8 @@
 // other module (ctypes would stay in sys.modules, where no cold start has it) and
 // no header of any one version. Its initialisation never succeeds: in the zygote
 // it does not end, and in a run it ends as ImportError, whose text is the number
-// of the descriptor that assay_zygote_serve() returned.
+// of the descriptor that assay_zygote_serve() returned. Of its two names the second
+// has each run own its memory ahead.
 #include <stdio.h>
 
 #include "sandbox/zygote_serve.h"
@@ -17,20 +18,31 @@ extern void PyOS_AfterFork_Child(void) __attribute__((weak));
 extern void PyErr_SetString(void *type, const char *text) __attribute__((weak));
 extern void *PyExc_ImportError __attribute__((weak));
 
-// The name by which an import finds it.
+// The names by which an import finds it.
 __attribute__((visibility("default"))) void *PyInit_assay_zygote(void);
+__attribute__((visibility("default"))) void *PyInit_assay_zygote_ahead(void);
 // NOLINTEND(readability-identifier-naming)
 
-void *PyInit_assay_zygote(void)
+static void *serve(bool own_ahead)
 {
     int fd = -1;
     char text[16];
 
     if (!PyOS_AfterFork_Child || !PyErr_SetString || !&PyExc_ImportError)
         return NULL;
-    fd = assay_zygote_serve();
+    fd = assay_zygote_serve(own_ahead);
     PyOS_AfterFork_Child();
     (void)snprintf(text, sizeof(text), "%d", fd);
     PyErr_SetString(PyExc_ImportError, text);
     return NULL;
+}
+
+void *PyInit_assay_zygote(void)
+{
+    return serve(false);
+}
+
+void *PyInit_assay_zygote_ahead(void)
+{
+    return serve(true);
 }

@@ -24,8 +24,12 @@
 #include "sandbox/zygote.h"
 #include "sandbox/zygote_setup.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 // Above any number that a plan may want for the report pipe.
 #define FD_FLOOR (ASSAY_PLAN_REPORT_FD_MAX + 1)
+#define MAPS_BYTES_MAX ((size_t)1 << 20)
 
 static struct assay_zygote_setup setup;
 
@@ -42,6 +46,33 @@ static void close_all_but(unsigned first, int low, int high)
     if (high > (int)first)
         (void)sys_close_range(first, (unsigned)high - 1, 0);
     (void)sys_close_range((unsigned)high + 1, ~0U, 0);
+}
+
+// Break the sharing of every page that can be written. Where the kernel cannot
+// do it ahead (before 5.14), pages are copied as they are written, as ever.
+static void own_memory(void)
+{
+    char *text = malloc(MAPS_BYTES_MAX);
+
+    if (text == NULL || !assay_procfile_read(AT_FDCWD, "/proc/self/maps", text, MAPS_BYTES_MAX)) {
+        free(text);
+        return;
+    }
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        char *end = NULL;
+        const uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
+        const uintptr_t to = *end == '-' ? (uintptr_t)strtoull(end + 1, &end, 16) : from;
+
+        if (to > from && strncmp(end, " rw-p", 5) == 0) {
+            void *at = NULL;
+
+            memcpy(&at, &from, sizeof(at));
+            (void)madvise(at, to - from, MADV_POPULATE_WRITE);
+        }
+        line = strchr(line, '\n');
+        line = line == NULL ? NULL : line + 1;
+    }
+    free(text);
 }
 
 // The command's words; -1 on failure. No seal: the run may read it as it likes.
@@ -84,7 +115,7 @@ static int settle(struct assay_payload *payload)
     return words_fd;
 }
 
-static int await_wake(int wake_fd)
+static int await_wake(int wake_fd, bool own_ahead)
 {
     struct assay_wire_wake record;
     struct assay_request request;
@@ -94,6 +125,8 @@ static int await_wake(int wake_fd)
     size_t count = 0;
 
     close_all_but(0, -1, wake_fd);
+    if (own_ahead)
+        own_memory();
     assay_request_init(&request);
     // If not, the init is gone, or will say why.
     if (assay_wire_receive(wake_fd, &record, sizeof(record), fds, &count, 0) !=
@@ -147,7 +180,7 @@ static bool await_go(int control_fd)
 }
 
 // Returns in the payload alone.
-static int live_as_run(const struct assay_wire_serve *order, int control_fd)
+static int live_as_run(const struct assay_wire_serve *order, int control_fd, bool own_ahead)
 {
     struct assay_init init = {.profiles = &setup.profiles,
             .skeleton = &setup.skeleton,
@@ -177,7 +210,7 @@ static int live_as_run(const struct assay_wire_serve *order, int control_fd)
     init.waiting_pid = fork();
     if (init.waiting_pid == 0) {
         close(control_fd);
-        return await_wake(pair[1]);
+        return await_wake(pair[1], own_ahead);
     }
     close(pair[1]);
     init.waiting_fd = pair[0];
@@ -214,7 +247,7 @@ static pid_t clone_run(int *pid_fd)
     return sys_clone3(&args);
 }
 
-int assay_zygote_serve(void)
+int assay_zygote_serve(bool own_ahead)
 {
     struct assay_wire_forked answer = {.kind = ASSAY_WIRE_READY};
 
@@ -234,7 +267,7 @@ int assay_zygote_serve(void)
         const pid_t pid = clone_run(&pid_fd);
 
         if (pid == 0)
-            return live_as_run(&order, fds[0]);
+            return live_as_run(&order, fds[0], own_ahead);
         answer = (struct assay_wire_forked){.kind = ASSAY_WIRE_FORKED,
                 .number = order.number,
                 .sys_errno = pid < 0 ? errno : 0};

@@ -40,7 +40,8 @@ if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
             for word, following in zip(words, words[1:] + [""])
         )
 
-    _note_exit = assay_zygote.serve(_modules, _odd_words)  # comes back in each run
+    _note_exit = assay_zygote.serve(  # comes back in each run
+        _modules, _odd_words, own_ahead=True)
     sys.modules["assay_pytest"].reopen()
 
 import assay_pytest  # noqa: E402,F401  stays in sys.modules, where PYTEST_PLUGINS finds it

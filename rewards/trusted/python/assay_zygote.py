@@ -231,13 +231,13 @@ def _is_package(folder):
 # --- serving --------------------------------------------------------------------------------------
 
 
-def _await_run():
+def _await_run(door):
     """Comes back in each run, with the command that it is to stand for."""
     import _imp
     from importlib.machinery import ModuleSpec
 
     try:
-        _imp.create_dynamic(ModuleSpec("assay_zygote", None, origin=_LIBRARY))
+        _imp.create_dynamic(ModuleSpec(door, None, origin=_LIBRARY))
     except ImportError as back:
         if not str(back).isdigit():
             raise Refused(str(back))
@@ -333,7 +333,7 @@ def _hold_at_exit(names):
     return note_exit
 
 
-def serve(modules=None, odd_words=None, warm=None):
+def serve(modules=None, odd_words=None, warm=None, own_ahead=False):
     """Load the modules that `modules()` names, call `warm()`, and wait; returns in each run.
 
     What it returns is to be called with the SystemExit that ends the run.
@@ -341,6 +341,7 @@ def serve(modules=None, odd_words=None, warm=None):
     `warm` does once what each run would do again, in code that no repository can change, and leaves
     nothing behind but what is faster found a second time.
     `odd_words` tells of a command's arguments whether they need a fresh start.
+    `own_ahead`: runs write to most of the zygote's pages, which are copied before a run begins.
     """
     import gc
 
@@ -357,7 +358,7 @@ def serve(modules=None, odd_words=None, warm=None):
         held.extend(name for name in sys.modules if name not in _KEPT)
         gc.collect()
         gc.freeze()
-        argv, environ = _await_run()
+        argv, environ = _await_run("assay_zygote_ahead" if own_ahead else "assay_zygote")
     except Refused as reason:
         sys.exit("not a zygote: %s" % reason)
     if zygote.doubt(argv, environ, odd_words) is not None:
