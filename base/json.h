@@ -115,5 +115,8 @@ void assay_json_put_bool(struct assay_json_writer *w, const char *key, bool valu
 void assay_json_put_null(struct assay_json_writer *w, const char *key);
 // One whole value that a writer has written before; it stands as it is, whatever the indentation.
 void assay_json_put_written(struct assay_json_writer *w, const char *key, const char *json);
+// A value that was read, with all that is in it.
+void assay_json_put_copy(
+        struct assay_json_writer *w, const char *key, const struct assay_json *json);
 
 #endif

@@ -171,3 +171,35 @@ void assay_json_put_written(struct assay_json_writer *w, const char *key, const 
 {
     put_raw(w, key, json);
 }
+
+// Recursion is bounded by the depth that the reader allowed.
+void assay_json_put_copy(
+        struct assay_json_writer *w, const char *key, const struct assay_json *json)
+{
+    switch (assay_json_type(json)) {
+    case ASSAY_JSON_NULL:
+        assay_json_put_null(w, key);
+        return;
+    case ASSAY_JSON_BOOL:
+        assay_json_put_bool(w, key, assay_json_bool(json));
+        return;
+    case ASSAY_JSON_NUMBER:
+        assay_json_put_double(w, key, assay_json_number(json));
+        return;
+    case ASSAY_JSON_STRING:
+        assay_json_put_text(w, key, assay_json_text(json));
+        return;
+    case ASSAY_JSON_ARRAY:
+        assay_json_begin_array(w, key);
+        for (const struct assay_json *e = assay_json_first(json); e != NULL; e = assay_json_next(e))
+            assay_json_put_copy(w, NULL, e);
+        assay_json_end_array(w);
+        return;
+    case ASSAY_JSON_OBJECT:
+        assay_json_begin_object(w, key);
+        for (const struct assay_json *e = assay_json_first(json); e != NULL; e = assay_json_next(e))
+            assay_json_put_copy(w, assay_json_key(e), e);
+        assay_json_end_object(w);
+        return;
+    }
+}

@@ -16,8 +16,7 @@
 #define CONTENT_BYTES_MAX ((size_t)256 << 20) // of one file
 #define FIRST_CAP 1024
 
-// --- both trees as sorted lists
-// -------------------------------------------------------------------
+// --- both trees as sorted lists -----------------------------------------------------------------
 
 struct item {
     const char *path;
@@ -112,8 +111,7 @@ static enum assay_status read_content(const struct list *list, const struct item
     return status;
 }
 
-// --- all files
-// ------------------------------------------------------------------------------------
+// --- all files ----------------------------------------------------------------------------------
 
 struct diff {
     struct list old_list, new_list;

@@ -390,8 +390,7 @@ void assay_tree_ignore(struct assay_tree_builder *builder, const struct assay_st
     builder->count = kept;
 }
 
-// --- into place
-// -----------------------------------------------------------------------------------
+// --- into place ---------------------------------------------------------------------------------
 
 static enum assay_status lay_empty(const struct assay_tree_builder *builder,
         const struct assay_tree_entry *entry, int dir_fd, struct assay_error *err)

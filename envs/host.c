@@ -15,8 +15,7 @@
 #define STATUS_BYTES_MAX ((size_t)64 << 20)
 #define PACKAGES_MAX 65536
 
-// --- the package list, as `dpkg-query -W` would print it, without starting it
-// ---------------------
+// --- the package list, as `dpkg-query -W` would print it, without starting it -------------------
 
 struct packages {
     char *lines[PACKAGES_MAX]; // "name:arch version", owned
@@ -104,8 +103,7 @@ static bool add_packages(struct assay_sha256 *sha)
     return found;
 }
 
-// --- hosts without dpkg
-// ---------------------------------------------------------------------------
+// --- hosts without dpkg -------------------------------------------------------------------------
 
 static void add_times(struct assay_sha256 *sha)
 {
@@ -160,8 +158,7 @@ enum assay_status assay_host_digest(char hex[65], struct assay_error *err)
     return status;
 }
 
-// --- an image
-// -------------------------------------------------------------------------------------
+// --- an image -----------------------------------------------------------------------------------
 
 static enum assay_status add_image_entry(
         const struct assay_fs_entry *entry, void *user, struct assay_error *err)

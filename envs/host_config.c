@@ -68,8 +68,7 @@ static enum assay_status bind_copy(struct reading *reading, const struct assay_b
     return status;
 }
 
-// --- variables
-// ------------------------------------------------------------------------------------
+// --- variables ----------------------------------------------------------------------------------
 
 static bool is_one_of(const char *name, size_t len, const char *const *names, size_t count)
 {
@@ -138,8 +137,7 @@ static enum assay_status add_variables(struct reading *reading, struct assay_err
     return status;
 }
 
-// --- pip's files
-// ----------------------------------------------------------------------------------
+// --- pip's files --------------------------------------------------------------------------------
 
 // Certificates that a pip.conf names are wanted under the same path. What lies
 // below /usr and /etc/ssl is in the box already.

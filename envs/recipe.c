@@ -38,8 +38,7 @@ struct building {
     int log_fd;
 };
 
-// --- what it is made of
-// ---------------------------------------------------------------------------
+// --- what it is made of -------------------------------------------------------------------------
 
 // "host", or "dir:" / "oci:" and the absolute path of an unpacked root (or of a bundle that has
 // one).
@@ -109,8 +108,7 @@ static enum assay_status make_keys(
     return ASSAY_OK;
 }
 
-// --- building
-// -------------------------------------------------------------------------------------
+// --- building -----------------------------------------------------------------------------------
 
 static enum assay_status make_places(struct building *building, struct assay_error *err)
 {

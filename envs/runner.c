@@ -21,8 +21,7 @@
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define KEEP_BYTES (UINT64_C(8) << 20) // of the log's head and tail, in memory
 
-// --- assay's own files
-// ----------------------------------------------------------------------------
+// --- assay's own files --------------------------------------------------------------------------
 
 enum assay_status assay_runner_lay_files(struct assay_depot *depot,
         const struct assay_runner_file *files, size_t count, char path[PATH_MAX],
@@ -67,8 +66,7 @@ out:
     return status;
 }
 
-// --- one run
-// --------------------------------------------------------------------------------------
+// --- one run ------------------------------------------------------------------------------------
 
 // The log as it comes, for people who watch. What is judged is in the result.
 struct log_sink {
@@ -202,8 +200,7 @@ out:
     return status;
 }
 
-// --- what a run left behind
-// -----------------------------------------------------------------------
+// --- what a run left behind ---------------------------------------------------------------------
 
 static enum assay_status read_regular(int fd, const char *name, size_t bytes_max,
         struct assay_arena *arena, struct assay_bytes *out, struct assay_error *err)

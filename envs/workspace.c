@@ -367,8 +367,7 @@ enum assay_status assay_workspace_make_edited(struct assay_workspace *out,
     return status;
 }
 
-// --- what is planted for one run
-// ------------------------------------------------------------------
+// --- what is planted for one run ----------------------------------------------------------------
 
 #define PLANTED 3 // its place in paths[]
 

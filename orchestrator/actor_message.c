@@ -5,37 +5,6 @@
 #include "envs/tools.h"
 #include "orchestrator/actor.h"
 
-// Where a JSON value stands in its text is not known; written anew it says the same.
-static void write_value(struct assay_json_writer *w, const char *key, const struct assay_json *json)
-{
-    switch (assay_json_type(json)) {
-    case ASSAY_JSON_NULL:
-        assay_json_put_null(w, key);
-        return;
-    case ASSAY_JSON_BOOL:
-        assay_json_put_bool(w, key, assay_json_bool(json));
-        return;
-    case ASSAY_JSON_NUMBER:
-        assay_json_put_double(w, key, assay_json_number(json));
-        return;
-    case ASSAY_JSON_STRING:
-        assay_json_put_text(w, key, assay_json_text(json));
-        return;
-    case ASSAY_JSON_ARRAY:
-        assay_json_begin_array(w, key);
-        for (const struct assay_json *e = assay_json_first(json); e != NULL; e = assay_json_next(e))
-            write_value(w, NULL, e);
-        assay_json_end_array(w);
-        return;
-    case ASSAY_JSON_OBJECT:
-        assay_json_begin_object(w, key);
-        for (const struct assay_json *e = assay_json_first(json); e != NULL; e = assay_json_next(e))
-            write_value(w, assay_json_key(e), e);
-        assay_json_end_object(w);
-        return;
-    }
-}
-
 const char *assay_actor_copy_arguments(const struct assay_json *json, struct assay_arena *arena)
 {
     const char *text = json != NULL ? assay_json_text(json) : "{}";
@@ -47,7 +16,7 @@ const char *assay_actor_copy_arguments(const struct assay_json *json, struct ass
         return assay_arena_strdup(arena, text);
     assay_buf_init(&buf, 4 * ASSAY_TOOL_ARGUMENTS_BYTES_MAX);
     assay_json_writer_init(&w, &buf, 0);
-    write_value(&w, NULL, json);
+    assay_json_put_copy(&w, NULL, json); // where it stands in its text is not known
     copy = buf.failed ? NULL : assay_arena_strdup(arena, buf.data);
     assay_buf_free(&buf);
     return copy;

@@ -40,8 +40,7 @@ struct assay_certified {
     size_t left; // runs still to come
 };
 
-// --- certify_check.c: what is run
-// ----------------------------------------------------------------
+// --- certify_check.c: what is run ---------------------------------------------------------------
 
 // How often, and why not. `runs`: the command's N. 0 and no note: the check was not asked for.
 ASSAY_MUST_USE enum assay_status assay_check_plan(struct assay_certified *item,
@@ -55,8 +54,7 @@ void assay_check_request(struct assay_grade_request *request,
 // Is a run of this check to resolve?
 bool assay_check_wants_resolved(enum assay_check check);
 
-// --- certify_cell.c: what came out
-// ---------------------------------------------------------------
+// --- certify_cell.c: what came out --------------------------------------------------------------
 
 char assay_cell_letter(enum assay_test_status status);
 enum assay_test_status assay_cell_status(char letter);
@@ -70,8 +68,7 @@ void assay_cell_write(struct assay_buf *out, const struct assay_cell *cell);
 ASSAY_MUST_USE enum assay_status assay_cell_read(struct assay_cell *out, const char *text,
         size_t test_count, struct assay_arena *arena, struct assay_error *err);
 
-// --- certify_judge.c: what it says
-// ---------------------------------------------------------------
+// --- certify_judge.c: what it says --------------------------------------------------------------
 
 // The first thing that speaks against the certificate, as "<defect>: <sentence>"; "" when nothing
 // does.

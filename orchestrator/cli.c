@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "orchestrator/nearest.h"
 
 #define OPTIONS_MAX 64
@@ -112,6 +111,19 @@ enum assay_status assay_cli_real(double *out, const struct assay_invocation *inv
         return assay_fail(err, ASSAY_EUSAGE, "--%s: '%s' is not a number", name, text);
     *out = value;
     return ASSAY_OK;
+}
+
+enum assay_status assay_cli_print(struct assay_buf *text, struct assay_error *err)
+{
+    enum assay_status status = assay_buf_check(text, "output", err);
+    const bool ended = text->len > 0 && text->data[text->len - 1] == '\n';
+
+    if (status == ASSAY_OK &&
+            (fwrite(text->data, 1, text->len, stdout) != text->len ||
+                    (!ended && fputc('\n', stdout) == EOF) || fflush(stdout) != 0))
+        status = assay_fail_errno(err, errno, "write to stdout");
+    assay_buf_free(text);
+    return status;
 }
 
 void assay_cli_put(FILE *out, const char *text)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -77,6 +78,10 @@ enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, c
 
 // Print "assay: <message>" for an error that ends a command; returns the exit status for it.
 enum assay_exit assay_cli_fail(const struct assay_error *err);
+
+// Print a buffer, with a newline at its end, on stdout, and free it. ASSAY_ENOMEM, ASSAY_ELIMIT of
+// the buffer, or the error of writing: a full disk is not taken for a result.
+ASSAY_MUST_USE enum assay_status assay_cli_print(struct assay_buf *text, struct assay_error *err);
 
 // Foreign text for people: control bytes, which a terminal would obey, become '?'.
 void assay_cli_put(FILE *out, const char *text);

@@ -83,7 +83,6 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
 {
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, JSON_BYTES_MAX);
     assay_json_writer_init(&w, &text, 2);
@@ -116,11 +115,7 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "doctor's report", err);
-    if (status == ASSAY_OK)
-        printf("%s\n", text.data);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)

@@ -62,16 +62,6 @@ struct episodes {
     enum assay_exit code;
 };
 
-static enum assay_status print_buf(struct assay_buf *text, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "output", err);
-
-    if (status == ASSAY_OK && (fputs(text->data, stdout) < 0 || fflush(stdout) != 0))
-        status = assay_fail_errno(err, errno, "write to stdout");
-    assay_buf_free(text);
-    return status;
-}
-
 // --- list ----------------------------------------------------------------------------------------
 
 static const char *verdict_word(const struct assay_episode_row *row)
@@ -139,7 +129,7 @@ static enum assay_status list(struct episodes *e, struct assay_error *err)
                     rows[i].instance_id, rows[i].sample, rows[i].turn_count,
                     assay_episode_cause_name(rows[i].cause), verdict_word(&rows[i]));
     }
-    return status == ASSAY_OK ? print_buf(&out, err) : status;
+    return status == ASSAY_OK ? assay_cli_print(&out, err) : status;
 }
 
 // --- show ----------------------------------------------------------------------------------------
@@ -262,7 +252,7 @@ static enum assay_status show(struct episodes *e, struct assay_error *err)
     }
     assay_buf_init(&out, OUTPUT_BYTES_MAX);
     show_json(&out, e);
-    return print_buf(&out, err);
+    return assay_cli_print(&out, err);
 }
 
 // --- replay and fork -----------------------------------------------------------------------------
@@ -342,7 +332,7 @@ static enum assay_status print_comparison(const struct episodes *e, bool answer_
     }
     assay_json_end_object(&w);
     assay_buf_addc(&out, '\n');
-    return print_buf(&out, err);
+    return assay_cli_print(&out, err);
 }
 
 static enum assay_status replay(struct episodes *e, struct assay_error *err)

@@ -162,7 +162,6 @@ static enum assay_status print_report(
         struct eval *e, const struct assay_report *report, struct assay_error *err)
 {
     struct assay_buf line;
-    enum assay_status status;
 
     if (!e->options.on_verdict) {
         assay_report_print(stdout, report);
@@ -170,11 +169,7 @@ static enum assay_status print_report(
     }
     assay_buf_init(&line, REPORT_BYTES_MAX);
     assay_report_write_swebench(&line, report, 0);
-    status = assay_buf_check(&line, "report", err);
-    if (status == ASSAY_OK)
-        printf("%s\n", line.data);
-    assay_buf_free(&line);
-    return status;
+    return assay_cli_print(&line, err);
 }
 
 static enum assay_status finish(struct eval *e, const struct assay_evaluate_result *result,

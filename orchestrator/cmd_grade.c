@@ -164,7 +164,6 @@ static enum assay_status print_grade(
         struct grade_command *g, const struct assay_grade *grade, struct assay_error *err)
 {
     struct assay_buf line;
-    enum assay_status status;
 
     if (!assay_cli_flag(g->invocation, "json")) {
         print_text(&grade->verdict, assay_depot_home(assay_context_depot(g->context)),
@@ -173,11 +172,7 @@ static enum assay_status print_grade(
     }
     assay_buf_init(&line, VERDICT_BYTES_MAX);
     assay_verdict_write(&line, &grade->verdict, 0);
-    status = assay_buf_check(&line, "verdict", err);
-    if (status == ASSAY_OK)
-        printf("%s\n", line.data);
-    assay_buf_free(&line);
-    return status;
+    return assay_cli_print(&line, err);
 }
 
 // A grade is a run of one instance: it is recorded like any other.

@@ -63,8 +63,7 @@ const struct assay_option assay_model_check_options[] = {
         {NULL, 0, NULL, NULL, false},
 };
 
-// --- shared
-// ---------------------------------------------------------------------------------------
+// --- shared -------------------------------------------------------------------------------------
 
 static enum assay_status read_dialect(struct assay_model_dialect *out,
         const struct assay_invocation *invocation, struct assay_error *err)
@@ -98,15 +97,6 @@ static enum assay_status load_config(struct assay_model_config *out, const char 
     return status;
 }
 
-static enum assay_status print_buffer(struct assay_buf *text, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "the report", err);
-
-    if (status == ASSAY_OK)
-        printf("%s\n", text->data);
-    return status;
-}
-
 // 456094000000 -> "456.09 B"
 static void put_count(const char *label, uint64_t count)
 {
@@ -121,8 +111,7 @@ static void put_count(const char *label, uint64_t count)
     printf("  %-14s %10.2f%-2s  %20" PRIu64 "\n", label, value, units[unit], count);
 }
 
-// --- info
-// -----------------------------------------------------------------------------------------
+// --- info ---------------------------------------------------------------------------------------
 
 static const uint64_t lengths[] = {1024, 8192, 65536, 100000, 1000000};
 #define LENGTH_COUNT (sizeof(lengths) / sizeof(lengths[0]))
@@ -184,7 +173,6 @@ static enum assay_status print_info_json(const struct assay_model_config *c,
             {"tensors", n->tensors}};
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     (void)arena;
     assay_buf_init(&text, JSON_BYTES_MAX);
@@ -212,9 +200,7 @@ static enum assay_status print_info_json(const struct assay_model_config *c,
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = print_buffer(&text, err);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 enum assay_exit assay_cmd_model_info(struct assay_invocation *invocation)
@@ -241,8 +227,7 @@ enum assay_exit assay_cmd_model_info(struct assay_invocation *invocation)
     return status == ASSAY_OK ? ASSAY_EXIT_OK : assay_cli_fail(&err);
 }
 
-// --- plan
-// -----------------------------------------------------------------------------------------
+// --- plan ---------------------------------------------------------------------------------------
 
 static enum assay_status read_plan(struct assay_plan_request *r,
         const struct assay_invocation *invocation, struct assay_error *err)
@@ -326,7 +311,6 @@ static enum assay_status print_plan_json(
             {"cost_dollars", p->cost}};
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, JSON_BYTES_MAX);
     assay_json_writer_init(&w, &text, 2);
@@ -341,9 +325,7 @@ static enum assay_status print_plan_json(
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assay_json_put_double(&w, rows[i].name, rows[i].value);
     assay_json_end_object(&w);
-    status = print_buffer(&text, err);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 enum assay_exit assay_cmd_model_plan(struct assay_invocation *invocation)
@@ -369,8 +351,7 @@ enum assay_exit assay_cmd_model_plan(struct assay_invocation *invocation)
     return status == ASSAY_OK ? ASSAY_EXIT_OK : assay_cli_fail(&err);
 }
 
-// --- convert, check
-// -------------------------------------------------------------------------------
+// --- convert, check -----------------------------------------------------------------------------
 
 struct opened {
     const struct assay_ops *ops;
@@ -452,7 +433,6 @@ static enum assay_status print_checks_json(
 {
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, JSON_BYTES_MAX);
     assay_json_writer_init(&w, &text, 2);
@@ -468,9 +448,7 @@ static enum assay_status print_checks_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = print_buffer(&text, err);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 enum assay_exit assay_cmd_model_check(struct assay_invocation *invocation)

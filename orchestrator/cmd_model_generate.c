@@ -352,7 +352,6 @@ static enum assay_status print_json(const struct run *r, struct assay_error *err
 {
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, TEXT_BYTES_MAX * 2);
     assay_json_writer_init(&w, &text, 2);
@@ -374,11 +373,7 @@ static enum assay_status print_json(const struct run *r, struct assay_error *err
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "the answers", err);
-    if (status == ASSAY_OK)
-        printf("%s\n", text.data);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 static void print_answers(const struct run *r)

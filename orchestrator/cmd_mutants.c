@@ -38,7 +38,6 @@ static enum assay_status print_json(const struct assay_mutant *mutant, struct as
     const struct assay_bytes line = line_of(mutant->content, mutant->line);
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, LINE_BYTES_MAX);
     assay_json_writer_init(&w, &text, 0);
@@ -48,11 +47,7 @@ static enum assay_status print_json(const struct assay_mutant *mutant, struct as
     assay_json_put_u64(&w, "line", mutant->line);
     assay_json_put_bytes(&w, "text", line.data, line.len);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "output", err);
-    if (status == ASSAY_OK)
-        puts(text.data);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status list_file(

@@ -98,7 +98,6 @@ static enum assay_status print_json(const struct assay_run *run,
     const struct tally tally = count_rows(rows, count);
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     for (size_t i = 0; i < count; i++)
         if (rows[i].verdict)
@@ -128,11 +127,7 @@ static enum assay_status print_json(const struct assay_run *run,
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "summary", err);
-    if (status == ASSAY_OK)
-        puts(text.data);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 static void print_text(const struct assay_run *run, const struct assay_regrade_row *rows,

@@ -29,16 +29,6 @@ static enum assay_status load_runs(
     return assay_store_list_runs(assay_context_store(c->context), c->arena, runs, count, err);
 }
 
-static enum assay_status print_buf(struct assay_buf *text, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "report", err);
-
-    if (status == ASSAY_OK)
-        printf("%s\n", text->data);
-    assay_buf_free(text);
-    return status;
-}
-
 static enum assay_status print_runs_json(
         const struct assay_run *runs, size_t count, struct assay_error *err)
 {
@@ -64,7 +54,7 @@ static enum assay_status print_runs_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    return print_buf(&text, err);
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status print_runs(struct report_command *c, struct assay_error *err)
@@ -111,7 +101,7 @@ static enum assay_status print_json(const struct assay_report *report, struct as
 
     assay_buf_init(&text, REPORT_BYTES_MAX);
     assay_report_write_swebench(&text, report, 4);
-    return print_buf(&text, err);
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status run(struct report_command *c, struct assay_error *err)

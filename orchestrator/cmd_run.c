@@ -51,16 +51,6 @@ struct run_command {
     struct assay_rollouts_options options;
 };
 
-static enum assay_status print_line(struct assay_buf *line, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(line, "output", err);
-
-    if (status == ASSAY_OK && (printf("%s\n", line->data) < 0 || fflush(stdout) != 0))
-        status = assay_fail_errno(err, errno, "write to stdout");
-    assay_buf_free(line);
-    return status;
-}
-
 static enum assay_status print_rollout(
         void *user, const struct assay_rollout *rollout, struct assay_error *err)
 {
@@ -86,7 +76,7 @@ static enum assay_status print_rollout(
     status = assay_buf_check(&verdict, "verdict", err);
     assay_buf_free(&verdict);
     if (status == ASSAY_OK)
-        return print_line(&line, err);
+        return assay_cli_print(&line, err);
     assay_buf_free(&line);
     return status;
 }
@@ -160,7 +150,7 @@ static enum assay_status finish(struct run_command *c, const struct assay_rollou
     if (status == ASSAY_OK && c->options.on_rollout != NULL) {
         assay_json_writer_init(&w, &text, 0);
         assay_run_summary_write(&w, &summary);
-        return print_line(&text, err);
+        return assay_cli_print(&text, err);
     }
     assay_buf_free(&text);
     if (status == ASSAY_OK)

@@ -301,7 +301,6 @@ static enum assay_status print_json(
 {
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, JSON_BYTES_MAX);
     assay_json_writer_init(&w, &text, 0);
@@ -320,11 +319,7 @@ static enum assay_status print_json(
         put_row(&w, s, i);
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "table", err);
-    if (status == ASSAY_OK && printf("%s\n", text.data) < 0)
-        status = assay_fail_errno(err, errno, "write to stdout");
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status run(struct selftest *s, enum assay_exit *code, struct assay_error *err)

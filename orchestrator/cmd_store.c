@@ -22,7 +22,6 @@ static enum assay_status print_dropped(const struct assay_invocation *in, const 
 {
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     if (!assay_cli_flag(in, "json")) {
         printf("evidence of %zu runs of tests removed, %.1f MB; their verdicts stay\n",
@@ -37,11 +36,7 @@ static enum assay_status print_dropped(const struct assay_invocation *in, const 
     assay_json_put_u64(&w, "runs", dropped->runs);
     assay_json_put_u64(&w, "bytes", dropped->bytes);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "output", err);
-    if (status == ASSAY_OK)
-        puts(text.data);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status prune(struct assay_context **context, struct assay_invocation *invocation,

@@ -90,17 +90,6 @@ static enum assay_status read_threads(
     return status;
 }
 
-// Print what `fill` wrote as the command's one JSON object.
-static enum assay_status print_json(struct assay_buf *text, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "output", err);
-
-    if (status == ASSAY_OK)
-        printf("%s\n", text->data);
-    assay_buf_free(text);
-    return status;
-}
-
 // --- add
 
 static void print_added(const struct assay_suite_add_result *result)
@@ -136,7 +125,7 @@ static enum assay_status print_added_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    return print_json(&text, err);
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status work_add(struct suite_command *command, struct assay_error *err)
@@ -197,7 +186,7 @@ static enum assay_status print_list_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    return print_json(&text, err);
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status work_list(struct suite_command *command, struct assay_error *err)
@@ -298,7 +287,7 @@ static enum assay_status print_suite_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    return print_json(&text, err);
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status work_show(struct suite_command *command, struct assay_error *err)
@@ -362,7 +351,7 @@ static enum assay_status print_certificates_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    return print_json(&text, err);
+    return assay_cli_print(&text, err);
 }
 
 static enum assay_status read_certify_options(struct assay_certify_options *options,

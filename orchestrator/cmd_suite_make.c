@@ -43,15 +43,13 @@ const struct assay_option assay_suite_make_repair_options[] = {
         {NULL, 0, NULL, NULL, false},
 };
 
-// --- mutate
-// ---------------------------------------------------------------------------------------
+// --- mutate -------------------------------------------------------------------------------------
 
 static enum assay_status print_json(
         const struct assay_mutate_result *results, size_t count, struct assay_error *err)
 {
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, JSON_BYTES_MAX);
     assay_json_writer_init(&w, &text, 2);
@@ -70,11 +68,7 @@ static enum assay_status print_json(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    status = assay_buf_check(&text, "output", err);
-    if (status == ASSAY_OK)
-        printf("%s\n", text.data);
-    assay_buf_free(&text);
-    return status;
+    return assay_cli_print(&text, err);
 }
 
 static void print_results(const struct assay_mutate_result *results, size_t count, const char *dir)
@@ -174,8 +168,7 @@ enum assay_exit assay_cmd_suite_mutate(struct assay_invocation *invocation)
     return status == ASSAY_OK ? ASSAY_EXIT_OK : assay_cli_fail(&err);
 }
 
-// --- make-repair
-// ----------------------------------------------------------------------------------
+// --- make-repair --------------------------------------------------------------------------------
 
 struct repair_draw {
     enum assay_repair_split split;

@@ -44,8 +44,7 @@ static enum assay_status no_memory(struct assay_error *err)
     return assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }
 
-// --- one run
-// --------------------------------------------------------------------------------------
+// --- one run ------------------------------------------------------------------------------------
 
 static enum assay_status run(struct breaking *b, enum assay_candidate candidate,
         struct assay_bytes patch, const char *attempt, struct assay_grade *grade,
@@ -89,8 +88,7 @@ static enum assay_status run_gold(struct breaking *b, struct assay_error *err)
     return ASSAY_OK;
 }
 
-// --- one mutant
-// -----------------------------------------------------------------------------------
+// --- one mutant ---------------------------------------------------------------------------------
 
 static enum assay_status keep_text(struct assay_bytes *out, struct breaking *b,
         const struct assay_edits *edits, assay_file_read read, void *user, struct assay_error *err)
@@ -222,8 +220,7 @@ static enum assay_status try_mutant(
     return status;
 }
 
-// --- one instance
-// ---------------------------------------------------------------------------------
+// --- one instance -------------------------------------------------------------------------------
 
 static enum assay_status make_mutants(
         struct breaking *b, struct assay_mutant **mutants, struct assay_error *err)
@@ -285,8 +282,7 @@ static enum assay_status work(void *user, size_t index, struct assay_error *err)
     return status == ASSAY_OK ? ASSAY_OK : assay_wrap(err, "%s", b.instance->instance_id);
 }
 
-// --- the whole
-// ------------------------------------------------------------------------------------
+// --- the whole ----------------------------------------------------------------------------------
 
 static bool is_wanted(
         const struct assay_mutate_options *options, const struct assay_instance *instance)

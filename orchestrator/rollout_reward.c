@@ -31,8 +31,7 @@ struct assay_rewarder {
     struct assay_rewarder_counts counts;
 };
 
-// --- what is remembered
-// ---------------------------------------------------------------------------
+// --- what is remembered -------------------------------------------------------------------------
 
 static struct remembered *slot_of(struct assay_rewarder *r, const char *key)
 {
@@ -71,8 +70,7 @@ static void remember(
     slot->verdict = *verdict;
 }
 
-// --- one call
-// -------------------------------------------------------------------------------------
+// --- one call -----------------------------------------------------------------------------------
 
 struct grading_task {
     const struct assay_repair_task *task;
@@ -194,8 +192,7 @@ static enum assay_status sort_out(struct call *call, struct assay_rollout_verdic
     return status;
 }
 
-// --- work of the threads
-// --------------------------------------------------------------------------
+// --- work of the threads ------------------------------------------------------------------------
 
 static enum assay_status import_task(void *user, size_t index, struct assay_error *err)
 {
@@ -316,8 +313,7 @@ enum assay_status assay_rewarder_grade(struct assay_rewarder *r,
     return status;
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 enum assay_status assay_rewarder_create(struct assay_rewarder **out, struct assay_context *context,
         const struct assay_rewarder_options *options, struct assay_error *err)

@@ -45,8 +45,7 @@ static enum assay_status write_text(
     return status;
 }
 
-// --- suite.json
-// -----------------------------------------------------------------------------------
+// --- suite.json ---------------------------------------------------------------------------------
 
 static void put_strings(
         struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
@@ -138,8 +137,7 @@ void assay_suite_writer_close(struct assay_suite_writer *writer)
     writer->dir_fd = -1;
 }
 
-// --- an instance
-// ----------------------------------------------------------------------------------
+// --- an instance --------------------------------------------------------------------------------
 
 static enum assay_status write_edit(
         int base_fd, const struct assay_edit *edit, struct assay_error *err)

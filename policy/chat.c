@@ -166,8 +166,7 @@ enum assay_status assay_chat_family_of(const struct assay_chat_family **out,
     return assay_chat_family_find(out, name, err);
 }
 
-// --- text with marks
-// -------------------------------------------------------------------------------
+// --- text with marks ----------------------------------------------------------------------------
 
 void assay_chat_text_init(struct assay_chat_text *text)
 {
@@ -245,8 +244,7 @@ static void put_plain(struct writing *w, const char *text)
     (void)assay_buf_adds(&w->out->text, text);
 }
 
-// --- what systems say, and tools
-// ----------------------------------------------------------------------
+// --- what systems say, and tools ----------------------------------------------------------------
 
 static void put_tools(struct writing *w)
 {
@@ -302,8 +300,7 @@ static void put_head(struct writing *w)
         put(w, w->family->end);
 }
 
-// --- turns
-// ---------------------------------------------------------------------------------------------
+// --- turns --------------------------------------------------------------------------------------
 
 struct span {
     const char *text;

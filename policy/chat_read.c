@@ -18,8 +18,7 @@ struct reading {
     const struct assay_json *calls; // of the last message that has some
 };
 
-// --- JSON as Python writes it
-// --------------------------------------------------------------------------
+// --- JSON as Python writes it -------------------------------------------------------------------
 
 static enum assay_status dump_number(struct assay_buf *buf, double value, struct assay_error *err)
 {
@@ -109,8 +108,7 @@ static enum assay_status keep_json(const char **out, struct assay_arena *arena,
     return status;
 }
 
-// --- messages
-// -----------------------------------------------------------------------------------------
+// --- messages -----------------------------------------------------------------------------------
 
 static enum assay_status read_role(
         enum assay_chat_role *out, const struct assay_json *message, struct assay_error *err)

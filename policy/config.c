@@ -31,8 +31,7 @@ enum assay_status assay_model_config_load(struct assay_model_config *out, const 
     return status;
 }
 
-// --- consistency
-// ----------------------------------------------------------------------------------
+// --- consistency --------------------------------------------------------------------------------
 
 static enum assay_status check_width(
         const char *name, uint64_t value, uint64_t max, struct assay_error *err)
@@ -133,8 +132,7 @@ enum assay_status assay_model_config_check(
     return status;
 }
 
-// --- decay
-// ----------------------------------------------------------------------------------------
+// --- decay --------------------------------------------------------------------------------------
 
 // 2^(-8(h+1)/n)
 static double geometric(uint32_t h, uint32_t n)

@@ -17,8 +17,7 @@ struct reading {
     const char *at; // the member that a message is about
 };
 
-// --- plain fields
-// ---------------------------------------------------------------------------------
+// --- plain fields -------------------------------------------------------------------------------
 
 static enum assay_status wrong(
         struct reading *r, const char *key, const char *why, struct assay_error *err)
@@ -74,8 +73,7 @@ static enum assay_status read_field(
     return ASSAY_OK;
 }
 
-// --- what several families share
-// ------------------------------------------------------------------
+// --- what several families share ----------------------------------------------------------------
 
 // A number, a list of numbers (the first counts) or null.
 static enum assay_status read_eos(struct reading *r, struct assay_error *err)
@@ -215,8 +213,7 @@ static void all_sparse(struct reading *r, bool *sparse)
         sparse[i] = true;
 }
 
-// --- families
-// -------------------------------------------------------------------------------------
+// --- families -----------------------------------------------------------------------------------
 
 // The same for both spellings of MiniMax.
 static enum assay_status finish_minimax(

@@ -61,8 +61,7 @@ const char *assay_finish_name(enum assay_finish finish)
     return names[finish];
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 static enum assay_status make_room(struct assay_generator *g, struct assay_error *err)
 {
@@ -177,8 +176,7 @@ void assay_generator_destroy(struct assay_generator *generator)
     free(g);
 }
 
-// --- requests
-// -------------------------------------------------------------------------------------
+// --- requests -----------------------------------------------------------------------------------
 
 // Pages that the request can come to hold: the prompt's whole ones once, the rest for each sample
 // (the last sample goes on in the prompt's own slot).
@@ -282,8 +280,7 @@ static void admit(struct assay_generator *g)
     }
 }
 
-// --- samples
-// --------------------------------------------------------------------------------------
+// --- samples ------------------------------------------------------------------------------------
 
 static enum assay_status start_sample(struct assay_generator *g, struct request *r, size_t number,
         uint32_t slot, struct assay_error *err)
@@ -337,8 +334,7 @@ static enum assay_finish finish_of(
     return ASSAY_FINISH_NONE;
 }
 
-// --- one pass
-// -------------------------------------------------------------------------------------
+// --- one pass -----------------------------------------------------------------------------------
 
 // One row for each sample; then pieces of prompts into the room that is left.
 static void collect(struct assay_generator *g, size_t *rows, size_t *spans)

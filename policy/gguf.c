@@ -182,8 +182,7 @@ const char *assay_gguf_text(const struct assay_gguf_value *value, struct assay_a
     return assay_arena_memdup(arena, value->texts->data, value->texts->len);
 }
 
-// --- tensors
-// --------------------------------------------------------------------------------------
+// --- tensors ------------------------------------------------------------------------------------
 
 static bool read_type(enum assay_weight_type *out, uint32_t number)
 {

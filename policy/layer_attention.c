@@ -4,8 +4,7 @@
 
 #include "policy/layers.h"
 
-// --- softmax
-// --------------------------------------------------------------------------------------
+// --- softmax ------------------------------------------------------------------------------------
 
 static void norm_heads(const struct assay_layer_run *run, void *y, const void *x, void *rstd,
         enum assay_tensor_role role, size_t heads)
@@ -163,8 +162,7 @@ static void softmax_backward(const struct assay_layer_run *run, const void *dy, 
     assay_linear_backward(run, key(run, ASSAY_TENSOR_V), du, true, a->u, s->dv);
 }
 
-// --- lightning
-// ------------------------------------------------------------------------------------
+// --- lightning ----------------------------------------------------------------------------------
 
 static struct assay_linear fused(const struct assay_layer_run *run)
 {

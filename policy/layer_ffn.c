@@ -4,8 +4,7 @@
 
 #include "policy/layers.h"
 
-// --- dense
-// ----------------------------------------------------------------------------------------
+// --- dense --------------------------------------------------------------------------------------
 
 static struct assay_linear widen(const struct assay_layer_run *run, enum assay_tensor_role role)
 {
@@ -57,8 +56,7 @@ static void dense_backward(const struct assay_layer_run *run, const void *dy, vo
     assay_linear_backward(run, widen(run, ASSAY_TENSOR_FFN_UP), dw, true, a->w, s->dffn_up);
 }
 
-// --- experts
-// --------------------------------------------------------------------------------------
+// --- experts ------------------------------------------------------------------------------------
 
 static struct assay_linear router(const struct assay_layer_run *run)
 {

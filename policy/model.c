@@ -142,8 +142,7 @@ void assay_model_destroy(struct assay_model *model)
     free(model);
 }
 
-// --- from files
-// -----------------------------------------------------------------------------------
+// --- from files ---------------------------------------------------------------------------------
 
 // The config of a weight file: its own keys (GGUF), or config.json in its directory.
 static enum assay_status find_config(struct assay_model_config *out,

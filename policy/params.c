@@ -115,8 +115,7 @@ enum assay_status assay_params_read(const struct assay_params *params, struct as
     return status;
 }
 
-// --- fresh weights
-// --------------------------------------------------------------------------------
+// --- fresh weights ------------------------------------------------------------------------------
 
 static bool is_norm(enum assay_tensor_role role)
 {

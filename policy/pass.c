@@ -7,8 +7,7 @@
 
 #include "policy/pass_parts.h"
 
-// --- life
-// -----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 static enum assay_status make_host(struct assay_pass *p, struct assay_error *err)
 {
@@ -86,8 +85,7 @@ uint64_t assay_pass_bytes(const struct assay_model_config *config, const struct 
     return ws.used;
 }
 
-// --- forward
-// --------------------------------------------------------------------------------------
+// --- forward ------------------------------------------------------------------------------------
 
 struct assay_layer_run assay_pass_run(struct assay_pass *p, uint32_t layer)
 {
@@ -308,8 +306,7 @@ void assay_pass_logprob(struct assay_pass *pass, const int32_t *targets, double 
         *entropy = pass->entropy;
 }
 
-// --- load balance
-// ---------------------------------------------------------------------------------
+// --- load balance -------------------------------------------------------------------------------
 
 const void *assay_pass_aux(struct assay_pass *pass, double scale)
 {

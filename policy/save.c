@@ -43,8 +43,7 @@ struct saving {
     unsigned char *encoded; // [CHUNK * 4]
 };
 
-// --- which tensors
-// --------------------------------------------------------------------------------
+// --- which tensors ------------------------------------------------------------------------------
 
 static const char *pattern_of(const struct assay_tensor_names *names, enum assay_tensor_role role)
 {
@@ -109,8 +108,7 @@ static enum assay_status list_pieces(
     return status;
 }
 
-// --- one file
-// -------------------------------------------------------------------------------------
+// --- one file -----------------------------------------------------------------------------------
 
 // Round to nearest, ties to even, for F16; false: too large for it.
 static bool to_f16(uint16_t *out, double value)
@@ -260,8 +258,7 @@ static enum assay_status save_shard(
     return status;
 }
 
-// --- beside it
-// ------------------------------------------------------------------------------------
+// --- beside it ----------------------------------------------------------------------------------
 
 static enum assay_status replace(const struct saving *s, const char *name,
         const struct assay_buf *text, struct assay_error *err)

@@ -34,8 +34,7 @@ static bool is_softmax(const struct assay_sequences *s, uint32_t layer)
     return s->model->config.layer_kinds[layer] == ASSAY_LAYER_SOFTMAX;
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 static enum assay_status make_host(struct assay_sequences *s, struct assay_error *err)
 {
@@ -137,8 +136,7 @@ void assay_sequences_destroy(struct assay_sequences *sequences)
     free(s);
 }
 
-// --- pages
-// ----------------------------------------------------------------------------------------
+// --- pages --------------------------------------------------------------------------------------
 
 static int32_t *page_at(struct assay_sequences *s, uint32_t slot, uint32_t index)
 {
@@ -205,8 +203,7 @@ const struct assay_pass_state *assay_sequences_state(struct assay_sequences *seq
     return &s->state;
 }
 
-// --- sequences
-// ------------------------------------------------------------------------------------
+// --- sequences ----------------------------------------------------------------------------------
 
 static uint32_t take_slot(struct assay_sequences *s)
 {

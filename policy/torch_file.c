@@ -88,8 +88,7 @@ static size_t after_mark(const struct machine *m)
     return 0;
 }
 
-// --- tensors
-// --------------------------------------------------------------------------------------
+// --- tensors ------------------------------------------------------------------------------------
 
 static const struct assay_zip_entry *find_entry(const struct machine *m, const char *key)
 {
@@ -223,8 +222,7 @@ static enum assay_status set_items(struct machine *m, size_t first, struct assay
     return ASSAY_OK;
 }
 
-// --- opcodes
-// --------------------------------------------------------------------------------------
+// --- opcodes ------------------------------------------------------------------------------------
 
 static enum assay_status push_tuple(struct machine *m, size_t first, struct assay_error *err)
 {

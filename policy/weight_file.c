@@ -91,8 +91,7 @@ bool assay_weight_bytes(uint64_t *out, const struct assay_weight_view *view)
                     count / block, (uint64_t)assay_weight_block_bytes(view->type), out);
 }
 
-// --- opening
-// --------------------------------------------------------------------------------------
+// --- opening ------------------------------------------------------------------------------------
 
 static enum assay_status read_one(
         struct assay_weight_file *file, const char *path, struct assay_error *err)

@@ -92,8 +92,7 @@ static float load_half(const unsigned char *at)
     return from_small(load16(at), 5, 10, true);
 }
 
-// --- plain types
-// ----------------------------------------------------------------------------------
+// --- plain types --------------------------------------------------------------------------------
 
 static bool plain_to_float(
         float *out, const unsigned char *at, enum assay_weight_type type, uint64_t count)
@@ -124,8 +123,7 @@ static bool plain_to_float(
     return true;
 }
 
-// --- blocks of GGUF
-// -------------------------------------------------------------------------------
+// --- blocks of GGUF -----------------------------------------------------------------------------
 
 // f16 d, 16 bytes: low nibbles are the first 16 elements; x = d (q - 8).
 static void q4_0(float *out, const unsigned char *at)

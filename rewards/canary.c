@@ -86,8 +86,7 @@ enum assay_status assay_canary_deafen(struct assay_canary_plan *plan, uint32_t c
     return ASSAY_OK;
 }
 
-// --- as JSON
-// --------------------------------------------------------------------------------------
+// --- as JSON ------------------------------------------------------------------------------------
 
 void assay_canary_plan_write(struct assay_buf *out, const struct assay_canary_plan *plan)
 {

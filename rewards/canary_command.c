@@ -79,8 +79,7 @@ bool assay_canary_command_has(const struct assay_instance *instance, const char 
     return false;
 }
 
-// --- naming canaries
-// ------------------------------------------------------------------------------
+// --- naming canaries ----------------------------------------------------------------------------
 
 // The part of an id that names its file.
 static struct assay_text file_of(const char *id, const char *separator, size_t from_end)

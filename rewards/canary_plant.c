@@ -55,8 +55,7 @@ const char *assay_canary_print(struct assay_canary_bed *bed, const char *fmt, ..
     return text;
 }
 
-// --- words and names
-// ------------------------------------------------------------------------------
+// --- words and names ----------------------------------------------------------------------------
 
 static const char small_letters[] = "abcdefghijklmnopqrstuvwxyz";
 static const char capital_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -183,8 +182,7 @@ bool assay_canary_add(
     return true;
 }
 
-// --- files
-// ----------------------------------------------------------------------------------------
+// --- files --------------------------------------------------------------------------------------
 
 static int compare_inserts(const void *left, const void *right)
 {
@@ -248,8 +246,7 @@ bool assay_canary_find_file(
     return found != NULL && source->read(source->user, found, out);
 }
 
-// --- another expected value
-// -----------------------------------------------------------------------
+// --- another expected value ---------------------------------------------------------------------
 
 #define TOKENS_MAX 64
 

@@ -78,8 +78,7 @@ void assay_canary_name_in_command(
 // changed; NULL when it is not made of literals alone, or nothing in it can be changed.
 const char *assay_canary_other_value(struct assay_canary_bed *bed, struct assay_text literal);
 
-// --- the planters of the table
-// --------------------------------------------------------------------
+// --- the planters of the table ------------------------------------------------------------------
 
 void assay_canary_plant_gotest(struct assay_canary_bed *bed);
 void assay_canary_plant_cargo(struct assay_canary_bed *bed);

@@ -46,8 +46,7 @@ struct python_bed {
     const char *missed; // key of the last file that was not found
 };
 
-// --- finding the functions of expected tests
-// ------------------------------------------------------
+// --- finding the functions of expected tests ----------------------------------------------------
 
 // An id in its parts, all inside it.
 struct python_id {
@@ -183,8 +182,7 @@ static void add_slot(struct python_bed *python, const char *id, bool to_mend)
     file->slots[file->slot_count++] = (struct slot){function, parts.front, parts.id, to_mend};
 }
 
-// --- planting
-// -------------------------------------------------------------------------------------
+// --- planting -----------------------------------------------------------------------------------
 
 static struct assay_text text_of(const struct python_file *file)
 {

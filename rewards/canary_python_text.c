@@ -181,8 +181,7 @@ const char *assay_python_function(struct assay_canary_bed *bed,
     return text;
 }
 
-// --- copies
-// ---------------------------------------------------------------------------------------
+// --- copies -------------------------------------------------------------------------------------
 
 // What an expression has outside of its brackets and strings.
 struct outline {

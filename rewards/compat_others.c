@@ -8,8 +8,7 @@
 #define START_LINE "+ : '>>>>> Start Test Output'"
 #define END_LINE "+ : '>>>>> End Test Output'"
 
-// --- parsers of their own
-// ----------------------------------------------------------------------------------
+// --- parsers of their own -----------------------------------------------------------------------
 
 // "id STATUS" from the start of the line, as pytest -v prints it.
 static void parse_smith(struct assay_log_run *run)
@@ -76,8 +75,7 @@ static bool reads_pytest(const struct assay_log_parser *parser)
             parser->parse == assay_parse_seaborn;
 }
 
-// --- ids under which results are compared
-// ----------------------------------------------------------------------
+// --- ids under which results are compared -------------------------------------------------------
 
 // An id without what a run measures: " [1.3 ms]", " in 0.2 sec", " (5 ms)".
 #define TIME_TAIL                                                                                  \

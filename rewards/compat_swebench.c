@@ -9,8 +9,7 @@
 #define END_MARK ">>>>> End Test Output"
 #define EXIT_MARK ">>>>> Test Exit Code"
 
-// --- does the log say that a suite ran at all?
-// -------------------------------------------------------------------
+// --- does the log say that a suite ran at all? --------------------------------------------------
 
 // A run of one pattern over one text, for those that belong to no parser.
 static bool matches(struct assay_bytes log, const char *pattern, struct assay_arena *arena,

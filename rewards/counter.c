@@ -12,8 +12,7 @@
 #define LINES_MAX 100000
 #define NAME_BYTES_MIN 4
 
-// --- when
-// -----------------------------------------------------------------------------------------
+// --- when ---------------------------------------------------------------------------------------
 
 // "path::f[1]" and "path::f[2]" are one function's.
 static size_t function_length(const char *id)
@@ -46,8 +45,7 @@ bool assay_counter_due(const struct assay_instance *instance)
     return !instance->no_canaries;
 }
 
-// --- what
-// -----------------------------------------------------------------------------------------
+// --- what ---------------------------------------------------------------------------------------
 
 struct counter {
     struct assay_canary_bed bed;
@@ -354,8 +352,7 @@ enum assay_status assay_counter_draw(struct assay_canary_file **files, size_t *c
     return ASSAY_OK;
 }
 
-// --- what it says
-// ---------------------------------------------------------------------------------
+// --- what it says -------------------------------------------------------------------------------
 
 static bool is_of_function(const struct assay_instance *instance, const char *id)
 {

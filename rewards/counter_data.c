@@ -22,8 +22,7 @@ bool assay_is_data_file(const char *path, struct assay_bytes content)
     return assay_counter_shape_of(path, content) == ASSAY_COUNTER_DATA;
 }
 
-// --- a name and a path
-// ----------------------------------------------------------------------------
+// --- a name and a path --------------------------------------------------------------------------
 
 static const char *const test_folders[] = {"test", "tests", "t", "spec", "specs", "__tests__",
         "testing", "testdata", "testcases", NULL};
@@ -101,8 +100,7 @@ bool assay_data_is_meant(struct assay_text name, const char *path)
     return false;
 }
 
-// --- many names
-// -----------------------------------------------------------------------------------
+// --- many names ---------------------------------------------------------------------------------
 
 enum assay_status assay_data_names_init(
         struct assay_data_names *out, struct assay_arena *arena, struct assay_error *err)
@@ -197,8 +195,7 @@ bool assay_data_names_mean(const struct assay_data_names *names, const char *pat
     return false;
 }
 
-// --- where they lie
-// -------------------------------------------------------------------------------
+// --- where they lie -----------------------------------------------------------------------------
 
 // The outermost folder of tests that the path is in, "/" included; 0: it is in none.
 static size_t folder_length(struct assay_text path)

@@ -27,8 +27,7 @@ struct judge {
     bool no_memory;
 };
 
-// --- the lists
-// ------------------------------------------------------------------------------------
+// --- the lists ----------------------------------------------------------------------------------
 
 static bool f2p_success(enum assay_test_status status, bool fail_only)
 {
@@ -104,8 +103,7 @@ static void judge_tests(struct judge *judge, struct assay_verdict *verdict)
             instance->pass_to_pass.count, instance->fail_only);
 }
 
-// --- evidence that disagrees
-// ----------------------------------------------------------------------
+// --- evidence that disagrees --------------------------------------------------------------------
 
 static void tamper(struct judge *judge, const char *sentence)
 {
@@ -216,8 +214,7 @@ static void compare(struct judge *judge)
         compare_exit(judge);
 }
 
-// --- canaries
-// -------------------------------------------------------------------------------------
+// --- canaries -----------------------------------------------------------------------------------
 
 // Out of both outcomes before anything is counted. The one that decides speaks for them.
 static void take_canaries(struct judge *judge, struct assay_canary_results *results)
@@ -270,8 +267,7 @@ static void compare_canaries(
         add_canary_fault(judge, "canaries that must fail were planted, and yet the run exited 0");
 }
 
-// --- cause and reason
-// -----------------------------------------------------------------------------
+// --- cause and reason ---------------------------------------------------------------------------
 
 // A passing verdict says how much it rests on; a failing one, what to look at first.
 static const char *tests_reason(struct judge *judge, const struct assay_verdict *verdict)

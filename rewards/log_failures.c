@@ -98,8 +98,7 @@ void assay_parse_marked(struct assay_log_run *run)
             assay_log_put(run, assay_py_strip(match.groups[1]), ASSAY_TEST_FAILED);
 }
 
-// --- p5js: what applications print is taken out first
-// ---------------------------------------------------------
+// --- p5js: what applications print is taken out first -------------------------------------------
 
 // Copy the lines that are no part of a JSON value printed over several lines.
 static struct assay_text without_json(struct assay_log_run *run, struct assay_text log)

@@ -47,8 +47,7 @@ void assay_log_id_adds(struct assay_log_run *run, const char *piece);
 struct assay_text assay_log_id(const struct assay_log_run *run);
 void assay_log_id_put(struct assay_log_run *run, enum assay_test_status status);
 
-// --- text, as Python's str has it
-// -----------------------------------------------------------------------------
+// --- text, as Python's str has it ---------------------------------------------------------------
 
 // Bytes of the white space at the start of the text; 0: there is none.
 size_t assay_py_space(struct assay_text text);
@@ -76,8 +75,7 @@ struct assay_text assay_py_plain(struct assay_log_run *run, struct assay_text te
 // `text` with `all` white space runs as one space, stripped: into the run's id.
 void assay_log_id_squeeze(struct assay_log_run *run, struct assay_text text);
 
-// --- regular expressions, as Python's re has them
-// -----------------------------------------------------------------------------
+// --- regular expressions, as Python's re has them -----------------------------------------------
 
 // \s, \S, \d and \w of Python, for patterns; PCRE2 means other characters by them.
 #define PY_SPACES                                                                                  \

@@ -108,8 +108,7 @@ void assay_parse_pytest_options(struct assay_log_run *run)
             put_with_option(run, name, word);
 }
 
-// --- pytest_v2: names with spaces, statuses at either end
-// --------------------------------------------------
+// --- pytest_v2: names with spaces, statuses at either end ---------------------------------------
 
 // Without "[31m" and without control characters, the escape among them.
 static struct assay_text without_controls(

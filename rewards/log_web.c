@@ -4,8 +4,7 @@
 
 #include "rewards/log_parse.h"
 
-// --- carbon, react-pdf: "PASS file (1.2 s)"
-// -------------------------------------------------------
+// --- carbon, react-pdf: "PASS file (1.2 s)" -----------------------------------------------------
 
 struct file_lines {
     struct assay_regex *timed[3], *plain;
@@ -44,8 +43,7 @@ void assay_parse_carbon(struct assay_log_run *run)
     }
 }
 
-// --- grommet: failures first, whatever their place; a name may stand on the next line
-// ---------------------
+// --- grommet: failures first, whatever their place; a name may stand on the next line -----------
 
 static void grommet_files(struct assay_log_run *run, struct assay_regex *word,
         struct assay_regex *timing, enum assay_test_status status)

@@ -107,8 +107,7 @@ const struct assay_log_parser *assay_log_parser_find(const char *name)
     return NULL;
 }
 
-// --- which repository's logs a parser reads
-// -------------------------------------------------------------------
+// --- which repository's logs a parser reads -----------------------------------------------------
 
 static const struct {
     const char *repo, *parser; // without "parse_log_"

@@ -51,8 +51,7 @@ static size_t skip_blanks(const struct mutant_text *text, size_t at, size_t end)
     return at;
 }
 
-// --- conditions
-// -----------------------------------------------------------------------------------
+// --- conditions ---------------------------------------------------------------------------------
 
 // Is there a code "word" between at and end that stands outside of brackets?
 static bool is_joined(const struct mutant_text *text, size_t at, size_t end)
@@ -136,8 +135,7 @@ static enum assay_status find_condition(struct mutant_candidates *out,
     return ASSAY_OK;
 }
 
-// --- arguments
-// ------------------------------------------------------------------------------------
+// --- arguments ----------------------------------------------------------------------------------
 
 // Where the argument that begins at `at` ends: at a comma or bracket that is not in it.
 static size_t argument_end(const struct mutant_text *text, size_t at, size_t end)
@@ -189,8 +187,7 @@ static enum assay_status find_arguments(struct mutant_candidates *out,
             err);
 }
 
-// --- indexes and lengths
-// --------------------------------------------------------------------------
+// --- indexes and lengths ------------------------------------------------------------------------
 
 static enum assay_status add_off(struct mutant_candidates *out, const struct mutant_text *text,
         size_t line, size_t at, struct assay_error *err)

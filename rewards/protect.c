@@ -104,8 +104,7 @@ static bool begin_list(struct list *list, struct assay_arena *arena)
     return list->items != NULL;
 }
 
-// --- what an instance adds
-// ------------------------------------------------------------------------
+// --- what an instance adds ----------------------------------------------------------------------
 
 // A '*' or '?' in a path would be one of the glob's.
 static bool is_plain(struct assay_text path)

@@ -51,8 +51,7 @@ static const struct {
         {"**/package.json", JSON, NULL},
 };
 
-// --- parts of text
-// --------------------------------------------------------------------------------
+// --- parts of text ------------------------------------------------------------------------------
 
 static bool has_word(struct assay_text text, const char *const *words)
 {
@@ -156,8 +155,7 @@ static bool same_marks(struct assay_text before, struct assay_text after)
     return memchr(after.data, '\0', after.len) == NULL;
 }
 
-// --- package.json
-// ---------------------------------------------------------------------------------
+// --- package.json -------------------------------------------------------------------------------
 
 static bool same_json(const struct assay_json *a, const struct assay_json *b)
 {

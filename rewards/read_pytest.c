@@ -190,8 +190,7 @@ static void combine(struct assay_reader *reader, struct phases *phases)
                             tests <= phases->collect_trouble));
 }
 
-// --- the log
-// --------------------------------------------------------------------------------------
+// --- the log ------------------------------------------------------------------------------------
 
 static const struct {
     const char *word;

@@ -50,8 +50,7 @@ static void visit_record(
     }
 }
 
-// --- the log
-// --------------------------------------------------------------------------------------
+// --- the log ------------------------------------------------------------------------------------
 
 // A test as the log names it: "name (module.Class)"; since Python 3.11
 // "name (module.Class.name)". Its id is "module.Class.name".
@@ -203,8 +202,7 @@ enum assay_status assay_read_unittest(const struct assay_evidence *evidence,
     return assay_reader_end(&reader, err);
 }
 
-// --- the command
-// ----------------------------------------------------------------------------------
+// --- the command --------------------------------------------------------------------------------
 
 #define RUNNER ASSAY_TRUSTED_DIR "/python/assay_unittest.py"
 

@@ -55,8 +55,7 @@ void assay_reader_problem(struct assay_reader *reader, const char *fmt, ...) ASS
 // A short printable copy of foreign text for messages; never NULL.
 const char *assay_show(struct assay_arena *arena, const char *text, size_t len);
 
-// --- text
-// -----------------------------------------------------------------------------------------
+// --- text ---------------------------------------------------------------------------------------
 
 // Cut the next line off *rest, without its "\n" or "\r\n". False at the end.
 bool assay_text_line(struct assay_text *rest, struct assay_text *line);
@@ -77,8 +76,7 @@ bool assay_log_line_begins(struct assay_text log, const char *const *prefixes);
 // Traces of make, ninja, cmake, cc and ld giving up.
 bool assay_log_build_failed(struct assay_text log);
 
-// --- the record channel
-// ---------------------------------------------------------------------------
+// --- the record channel -------------------------------------------------------------------------
 //
 // One JSON object a line: {"n":0,"event":"begin","framework":F,...}, any number
 // of others, {"n":N,"event":"end","exit":S,...}. n counts the records from 0, so
@@ -107,8 +105,7 @@ bool assay_record_text(struct assay_reader *reader, const struct assay_json *rec
 bool assay_record_count(
         struct assay_reader *reader, const struct assay_json *record, const char *key, size_t *out);
 
-// --- JUnit XML
-// ------------------------------------------------------------------------------------
+// --- JUnit XML ----------------------------------------------------------------------------------
 
 struct assay_junit_case {
     const char *classname, *name, *status; // "" when absent; status is ctest's attribute
@@ -122,8 +119,7 @@ typedef void (*assay_junit_visit)(
 bool assay_reader_junit(struct assay_reader *reader, const char *source, struct assay_text xml,
         assay_junit_visit visit, void *user);
 
-// --- Python commands
-// ------------------------------------------------------------------------------
+// --- Python commands ----------------------------------------------------------------------------
 
 // Index of "-m" in `[env A=B...] python [flags] -m MODULE ...`; 0 when argv is not of that shape.
 size_t assay_python_module_at(const struct assay_strings *argv, const char *module);
@@ -136,8 +132,7 @@ enum assay_status assay_python_replace_module(const struct assay_strings *argv, 
 enum assay_status assay_command_traced(const struct assay_strings *argv, struct assay_strings *out,
         struct assay_arena *arena, struct assay_error *err);
 
-// --- the readers and rewriters of the table
-// -------------------------------------------------------
+// --- the readers and rewriters of the table -----------------------------------------------------
 
 enum assay_status assay_read_pytest(const struct assay_evidence *evidence,
         struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);

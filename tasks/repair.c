@@ -32,8 +32,7 @@ bool assay_repair_split_find(enum assay_repair_split *out, const char *name)
     return false;
 }
 
-// --- which
-// ----------------------------------------------------------------------------------------
+// --- which --------------------------------------------------------------------------------------
 
 static void shuffle(size_t *items, size_t count, struct assay_rng *rng)
 {
@@ -76,8 +75,7 @@ static const struct repair_pair *choose_pair(
             return &family->pairs[i];
 }
 
-// --- tests
-// ----------------------------------------------------------------------------------------
+// --- tests --------------------------------------------------------------------------------------
 
 enum shape {
     SHAPE_PLAIN, // self.assertEqual(f(1), 2)
@@ -256,8 +254,7 @@ static void write_tests(struct assay_buf *out, const struct drawing *d)
     }
 }
 
-// --- the task
-// -------------------------------------------------------------------------------------
+// --- the task -----------------------------------------------------------------------------------
 
 static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *text,
         struct assay_arena *arena, struct assay_error *err)

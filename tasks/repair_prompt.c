@@ -54,8 +54,7 @@ static bool cut(struct file_lines *out, struct assay_bytes file, struct assay_ar
     return true;
 }
 
-// --- the prompt
-// -----------------------------------------------------------------------------------
+// --- the prompt ---------------------------------------------------------------------------------
 
 void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
         const char *failing, const char *failure)
@@ -81,8 +80,7 @@ void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_tas
     assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
 }
 
-// --- the answer
-// -----------------------------------------------------------------------------------
+// --- the answer ---------------------------------------------------------------------------------
 
 struct line_edit {
     size_t number;
@@ -171,8 +169,7 @@ static enum assay_answer_fault read_edits(
     return ASSAY_ANSWER_FINE;
 }
 
-// --- the patch
-// ------------------------------------------------------------------------------------
+// --- the patch ----------------------------------------------------------------------------------
 
 struct hunk {
     struct assay_buf body, old_text, new_text; // owned; the lines of both sides, too

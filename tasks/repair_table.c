@@ -207,8 +207,7 @@ static enum assay_status read_program(
     return status;
 }
 
-// --- pairs
-// ----------------------------------------------------------------------------------------
+// --- pairs --------------------------------------------------------------------------------------
 
 // By the text alone: numbers and inputs of calls draw no pair into another split.
 static enum assay_status split_of(enum assay_repair_split *out, const struct repair_family *family,
@@ -277,8 +276,7 @@ static enum assay_status pair_family(struct repair_family *family, const struct 
     return status;
 }
 
-// --- the whole
-// ------------------------------------------------------------------------------------
+// --- the whole ----------------------------------------------------------------------------------
 
 static enum assay_status read_family(
         struct repair_family *family, const struct assay_json *json, const struct reading *r)
@@ -367,8 +365,7 @@ bool assay_repair_family_unseen(const struct assay_repair_table *table, size_t f
     return table->families[family].unseen;
 }
 
-// --- templates
-// ------------------------------------------------------------------------------------
+// --- templates ----------------------------------------------------------------------------------
 
 static bool is_letter(char c)
 {

@@ -13,7 +13,7 @@
 #include "tasks/instance.h"
 #include "tasks/outcome.h"
 
-#define ASSAY_GRADER_VERSION "2" // part of every verdict's key; raise when rules change
+#define ASSAY_GRADER_VERSION "3" // part of every verdict's key; raise when rules change
 
 struct assay_usage {
     uint64_t wall_ms, cpu_ms, memory_bytes_peak;

@@ -17,8 +17,7 @@
 
 #define TEXT_BYTES 4096
 
-// --- random trees
-// ---------------------------------------------------------------------------------
+// --- random trees -------------------------------------------------------------------------------
 
 static void put(const struct fixture *f, const char *tree, const char *name, const char *bytes,
         size_t len, mode_t mode)

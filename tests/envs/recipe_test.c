@@ -200,8 +200,7 @@ static void a_fetched_file_arrives_whole_or_not_at_all(void **state)
     fixture_shell(f, "test -z \"$(ls home/tmp/*/ | grep -v lock | grep .)\"");
 }
 
-// --- the host's configuration
-// ---------------------------------------------------------------------
+// --- the host's configuration -------------------------------------------------------------------
 
 // NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs now
 static void set_environment(const struct fixture *f)

@@ -222,8 +222,7 @@ static void a_full_disk_is_the_boxes_own_trouble(void **state)
     scene_free(&scene);
 }
 
-// --- what a run leaves
-// ----------------------------------------------------------------------------
+// --- what a run leaves --------------------------------------------------------------------------
 
 static void only_plain_files_are_read_from_an_out_dir(void **state)
 {

@@ -297,8 +297,7 @@ static void gradients_of_the_fast_filling_are_transformers(void **state)
     compare_gradients(assay_ops_cpu(NULL));
 }
 
-// --- planted mistakes
-// -----------------------------------------------------------------------------
+// --- planted mistakes ---------------------------------------------------------------------------
 
 // Mistakes that were seen in programs that run these models. Each must be seen here.
 enum mistake {

@@ -114,8 +114,7 @@ static void keys_of_gguf_are_found(void **state)
     assay_weight_file_close(file);
 }
 
-// --- what is refused
-// ------------------------------------------------------------------------------
+// --- what is refused ----------------------------------------------------------------------------
 
 static enum assay_status open_bytes(
         const struct assay_temp *temp, const void *bytes, size_t len, struct assay_error *err)

@@ -276,8 +276,7 @@ static void when_it_is_due(void **state)
     assert_false(assay_counter_due(&instance));
 }
 
-// --- data
-// -----------------------------------------------------------------------------------------
+// --- data ---------------------------------------------------------------------------------------
 
 static const struct {
     const char *path, *text;
