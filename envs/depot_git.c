@@ -161,7 +161,6 @@ static enum assay_status open_repository(
 }
 
 // --- repositories that first have to be got: clones and tarballs, kept below repos/
-// ---------------
 
 // repos/<key> and, held by us until *lock_fd is closed, its lock.
 static enum assay_status lock_copy(struct assay_depot *depot, const char *key, char path[PATH_MAX],

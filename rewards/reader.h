@@ -163,7 +163,6 @@ enum assay_status assay_command_warm_python(const struct assay_strings *argv, co
         struct assay_strings *out, struct assay_arena *arena, struct assay_error *err);
 
 // --- reorder.c, defects.c: other orders of the same tests, and ids that a reader could report
-// ---------------
 
 ASSAY_MUST_USE enum assay_status assay_reorder_pytest(const struct assay_strings *argv,
         const char *order, struct assay_strings *out, bool *possible, struct assay_arena *arena,
