@@ -8,18 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "figure.h"
+
 struct peer {
     FILE *ask, *answer; // Python's stdin and stdout
     pid_t pid;
 };
-
-static void must(bool fine, const char *what)
-{
-    if (!fine) {
-        perror(what);
-        exit(1); // NOLINT(concurrency-mt-unsafe): one thread
-    }
-}
 
 struct peer *peer_start(const char *model_dir)
 {

@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "figure.h"
 #include "kernels/pool.h"
+#include "learner.h"
 #include "peer.h"
 #include "policy/generate.h"
 #include "policy/pass.h"
@@ -78,12 +79,6 @@ static bool keep_token(void *user, const struct assay_generated *token)
     return true;
 }
 
-static void make_prompt(int32_t *ids, size_t count, size_t b, size_t vocab)
-{
-    for (size_t i = 0; i < count; i++)
-        ids[i] = (int32_t)((b * 7919 + i * 104729 + 17) % vocab);
-}
-
 struct job {
     size_t requests, samples, prompt, tokens;
     bool same_prompt;
@@ -116,7 +111,7 @@ static double decode(struct bench *bench, const struct assay_model *model, const
 
         request.sampling.temperature = 0;
         visitors[i] = (struct visitor){answers, i * job->samples};
-        make_prompt(prompt, job->prompt, job->same_prompt ? 0 : i, model->config.vocab_size);
+        learner_ids(prompt, job->prompt, job->same_prompt ? 0 : i, model->config.vocab_size);
         must(assay_generator_add(generator, &request, NULL) == ASSAY_OK, "request");
     }
     memset(answers->counts, 0, sizeof(answers->counts));
@@ -366,96 +361,26 @@ static void bench_memory(struct bench *bench)
 
 // --- learning ---
 
-struct learner {
-    struct assay_pass *pass;
-    struct assay_span spans[TRAIN_B];
-    int32_t ids[TRAIN_ROWS], targets[TRAIN_ROWS];
-    void *dlogp, *m, *v;
-    uint64_t step;
-};
-
-static void make_learner(struct bench *bench, struct learner *learner)
-{
-    const struct assay_pass_options options = {
-            .rows_max = TRAIN_ROWS, .sequences_max = TRAIN_B, .training = true};
-    const struct assay_device *device = &bench->ops->device;
-    const size_t bytes = bench->model->params.element_count * sizeof(float);
-    float *dlogp = NULL;
-
-    must(assay_pass_create(&learner->pass, bench->model, &options, bench->stream, NULL) ==
-                            ASSAY_OK &&
-                    device->alloc(&learner->dlogp, TRAIN_ROWS * sizeof(float), NULL) == ASSAY_OK &&
-                    device->alloc(&learner->m, bytes, NULL) == ASSAY_OK &&
-                    device->alloc(&learner->v, bytes, NULL) == ASSAY_OK,
-            "memory");
-    dlogp = learner->dlogp;
-    for (size_t b = 0; b < TRAIN_B; b++) {
-        int32_t *ids = learner->ids + b * TRAIN_T, *targets = learner->targets + b * TRAIN_T;
-
-        learner->spans[b] = (struct assay_span){
-                .row = (uint32_t)(b * TRAIN_T), .row_count = TRAIN_T, .slot = (uint32_t)b};
-        make_prompt(ids, TRAIN_T, b, bench->config.vocab_size);
-        memcpy(targets, ids + 1, (TRAIN_T - 1) * sizeof(*ids));
-        targets[TRAIN_T - 1] = -1;
-        for (size_t i = 0; i < TRAIN_T; i++)
-            dlogp[b * TRAIN_T + i] = i + 1 < TRAIN_T ? -1.0f / (TRAIN_B * (TRAIN_T - 1)) : 0;
-    }
-}
-
-// Seconds of a step; *loss: before it.
-static double learn(struct bench *bench, struct learner *learner, double *loss)
-{
-    struct assay_params *params = &bench->model->params;
-    double start = 0;
-    const void *logp = NULL;
-    struct assay_adamw_args adamw = {.param = params->weights,
-            .m = learner->m,
-            .v = learner->v,
-            .count = params->element_count,
-            .lr = 1e-4,
-            .beta1 = 0.9,
-            .beta2 = 0.999,
-            .eps = 1e-8,
-            .weight_decay = 0.01,
-            .step = ++learner->step};
-
-    settle();
-    start = now_s();
-    assay_pass_zero_gradients(learner->pass);
-    must(assay_pass_forward(learner->pass, learner->ids, TRAIN_ROWS, learner->spans, TRAIN_B, NULL,
-                 NULL) == ASSAY_OK,
-            "forward");
-    assay_pass_logprob(learner->pass, learner->targets, 1, &logp, NULL);
-    assay_pass_backward(learner->pass, learner->dlogp, NULL);
-    adamw.grad = assay_pass_gradients(learner->pass);
-    bench->ops->adamw(&adamw, bench->stream);
-    must(bench->ops->device.sync(bench->stream, NULL) == ASSAY_OK, "step");
-    *loss = 0;
-    for (size_t i = 0; i < TRAIN_ROWS; i++)
-        *loss -= (double)((const float *)logp)[i] / (TRAIN_B * (TRAIN_T - 1));
-    return now_s() - start;
-}
-
 static void bench_train(struct bench *bench)
 {
-    static struct learner learner;
+    struct learner *learner =
+            learner_make(bench->model, bench->ops, bench->stream, TRAIN_B, TRAIN_T);
     static const char *const names[] = {"train eager", "train sdpa"};
     double ours[STEPS], theirs[STEPS] = {0}, loss = 0, first[2] = {0};
     unsigned long sum = 0;
     size_t best = 1;
 
-    make_learner(bench, &learner);
     // Which is faster for torch? Each once to warm up, once to see.
     for (size_t i = 0; bench->peer != NULL && i < 2; i++) {
         peer_ask(bench->peer, names[i], &first[i], &sum);
         peer_ask(bench->peer, names[i], &first[i], &sum);
     }
     best = first[0] < first[1] ? 0 : 1;
-    (void)learn(bench, &learner, &loss);
+    (void)learner_step(learner, &loss);
     for (size_t i = 0; i < STEPS; i++) {
         if (bench->peer != NULL)
             peer_ask(bench->peer, names[best], &theirs[i], &sum);
-        ours[i] = learn(bench, &learner, &loss);
+        ours[i] = learner_step(learner, &loss);
         if (!bench->json)
             (void)printf("loss: ours %.6f, torch %.6f\n", loss, (double)sum / 1e6);
     }
@@ -468,10 +393,7 @@ static void bench_train(struct bench *bench)
     f.spread = (ours[STEPS - 1] - ours[0]) / 2;
     f.ratio = f.peer_value / f.value;
     report(bench, &f);
-    assay_pass_destroy(learner.pass);
-    bench->ops->device.release(learner.dlogp);
-    bench->ops->device.release(learner.m);
-    bench->ops->device.release(learner.v);
+    learner_free(learner);
 }
 
 // --- main ---

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/fs.h"
 #include "figure.h"
+#include "learner.h"
 #include "peer.h"
 #include "policy/generate.h"
 #include "policy/pass.h"
@@ -58,12 +59,6 @@ struct bench {
     struct peer *peer;
 };
 
-static void make_ids(int32_t *ids, size_t count, size_t b, size_t vocab)
-{
-    for (size_t i = 0; i < count; i++)
-        ids[i] = (int32_t)((b * 7919 + i * 104729 + 17) % vocab);
-}
-
 static bool take(void *user, const struct assay_generated *token)
 {
     *(double *)user += token->logp;
@@ -88,7 +83,7 @@ static double roll_out(const struct bench *bench)
             .user = &logp};
     size_t left = 1;
 
-    make_ids(prompt, PROMPT, 0, bench->config.vocab_size);
+    learner_ids(prompt, PROMPT, 0, bench->config.vocab_size);
     must(assay_generator_create(&generator, bench->model, &options, bench->stream, NULL) ==
                             ASSAY_OK &&
                     assay_generator_add(generator, &request, NULL) == ASSAY_OK,
@@ -100,82 +95,6 @@ static double roll_out(const struct bench *bench)
     start = now_s() - start;
     assay_generator_destroy(generator);
     return start;
-}
-
-struct learner {
-    struct assay_pass *pass;
-    struct assay_span spans[SEQUENCES];
-    int32_t ids[ROWS], targets[ROWS];
-    void *dlogp, *m, *v;
-    uint64_t step;
-};
-
-static void make_learner(const struct bench *bench, struct learner *learner)
-{
-    const struct assay_pass_options options = {
-            .rows_max = ROWS, .sequences_max = SEQUENCES, .training = true};
-    const struct assay_device *device = &bench->ops->device;
-    const size_t bytes = bench->model->params.element_count * sizeof(float);
-    float *dlogp = NULL;
-
-    *learner = (struct learner){0};
-    must(assay_pass_create(&learner->pass, bench->model, &options, bench->stream, NULL) ==
-                            ASSAY_OK &&
-                    device->alloc(&learner->dlogp, ROWS * sizeof(float), NULL) == ASSAY_OK &&
-                    device->alloc(&learner->m, bytes, NULL) == ASSAY_OK &&
-                    device->alloc(&learner->v, bytes, NULL) == ASSAY_OK,
-            "memory");
-    dlogp = learner->dlogp;
-    for (size_t b = 0; b < SEQUENCES; b++) {
-        int32_t *ids = learner->ids + b * LENGTH, *targets = learner->targets + b * LENGTH;
-
-        learner->spans[b] = (struct assay_span){
-                .row = (uint32_t)(b * LENGTH), .row_count = LENGTH, .slot = (uint32_t)b};
-        make_ids(ids, LENGTH, b, bench->config.vocab_size);
-        memcpy(targets, ids + 1, (LENGTH - 1) * sizeof(*ids));
-        targets[LENGTH - 1] = -1;
-        for (size_t i = 0; i + 1 < LENGTH; i++)
-            dlogp[b * LENGTH + i] = -1.0f / (SEQUENCES * (LENGTH - 1));
-    }
-}
-
-static void free_learner(const struct bench *bench, struct learner *learner)
-{
-    assay_pass_destroy(learner->pass);
-    bench->ops->device.release(learner->dlogp);
-    bench->ops->device.release(learner->m);
-    bench->ops->device.release(learner->v);
-}
-
-// Seconds.
-static double learn(const struct bench *bench, struct learner *learner)
-{
-    struct assay_params *params = &bench->model->params;
-    const void *logp = NULL;
-    double start = 0;
-    struct assay_adamw_args adamw = {.param = params->weights,
-            .m = learner->m,
-            .v = learner->v,
-            .count = params->element_count,
-            .lr = 1e-4,
-            .beta1 = 0.9,
-            .beta2 = 0.999,
-            .eps = 1e-8,
-            .weight_decay = 0.01,
-            .step = ++learner->step};
-
-    settle();
-    start = now_s();
-    assay_pass_zero_gradients(learner->pass);
-    must(assay_pass_forward(learner->pass, learner->ids, ROWS, learner->spans, SEQUENCES, NULL,
-                 NULL) == ASSAY_OK,
-            "forward");
-    assay_pass_logprob(learner->pass, learner->targets, 1, &logp, NULL);
-    assay_pass_backward(learner->pass, learner->dlogp, NULL);
-    adamw.grad = assay_pass_gradients(learner->pass);
-    bench->ops->adamw(&adamw, bench->stream);
-    must(bench->ops->device.sync(bench->stream, NULL) == ASSAY_OK, "step");
-    return now_s() - start;
 }
 
 // `seconds` of ROUNDS turns become tokens a second.
@@ -209,7 +128,7 @@ static void ask(const struct bench *bench, const char *what, double *seconds)
 
 static void measure(struct bench *bench, const struct shape *shape)
 {
-    static struct learner learner;
+    struct learner *learner = NULL;
     double ours[ROUNDS], theirs[ROUNDS];
 
     (void)roll_out(bench);
@@ -219,15 +138,15 @@ static void measure(struct bench *bench, const struct shape *shape)
         ask(bench, "sample 256", &theirs[i]);
     }
     report(bench, "rollout", shape, (size_t)SAMPLES * TOKENS, ours, theirs);
-    make_learner(bench, &learner);
-    (void)learn(bench, &learner);
+    learner = learner_make(bench->model, bench->ops, bench->stream, SEQUENCES, LENGTH);
+    (void)learner_step(learner, NULL);
     ask(bench, "step 64", &theirs[0]);
     for (size_t i = 0; i < ROUNDS; i++) {
-        ours[i] = learn(bench, &learner);
+        ours[i] = learner_step(learner, NULL);
         ask(bench, "step 64", &theirs[i]);
     }
     report(bench, "step", shape, ROWS, ours, theirs);
-    free_learner(bench, &learner);
+    learner_free(learner);
 }
 
 static void run_shape(struct bench *bench, const struct shape *shape, const char *dir)
