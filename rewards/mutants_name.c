@@ -123,16 +123,16 @@ static void find_function(const struct mutant_text *text, size_t line, size_t *f
         if (!begins_def(text, top) || top == line)
             return;
     } else {
-        while (top > low && text->bytes.data[text->starts[top]] != '{')
+        while (top > low && mutants_byte(text, text->starts[top]) != '{')
             top--;
-        if (text->bytes.data[text->starts[top]] != '{' || top == 0)
+        if (mutants_byte(text, text->starts[top]) != '{' || top == 0)
             return;
         top--;
     }
     *first = top;
     for (*last = line + 1; *last < high; (*last)++) {
         if (python ? !is_blank(text, *last) && indent_of(text, *last) <= indent_of(text, top)
-                   : text->bytes.data[text->starts[*last]] == '}')
+                   : mutants_byte(text, text->starts[*last]) == '}')
             break;
     }
 }
