@@ -112,7 +112,7 @@ static void an_older_store_is_brought_up_to_date(void **state)
     sql(in_dir(state, "assay.db"),
             "DROP TABLE turns; DROP TABLE episodes;"
             "ALTER TABLE recipes DROP COLUMN hosts; DROP TABLE evidence; DROP TABLE claims;"
-            "DROP TABLE metrics; DROP TABLE checkpoints; DROP TABLE trainings;"
+            "DROP TABLE rollouts; DROP TABLE metrics; DROP TABLE checkpoints; DROP TABLE trainings;"
             "DROP TABLE kept_runs;"
             "DROP TABLE certificate_runs; ALTER TABLE certificates DROP COLUMN checks;"
             "ALTER TABLE certificates DROP COLUMN grader; PRAGMA user_version = 1");
