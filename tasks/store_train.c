@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "tasks/store_db.h"
 
+#define POSITIONS_ALL ((uint64_t)1 << 62)
 #define TRAINING_COLUMNS "run_id, identity, config, command, state, started_at, finished_at"
 
 static void training_columns(
@@ -297,9 +298,14 @@ static enum assay_status steps_work(sqlite3 *db, void *user, struct assay_error 
 
     assay_query_begin(&query, db,
             "SELECT position, phase, step, body, count(*) OVER (), recorded_at"
-            " FROM metrics JOIN trainings USING (training_number) WHERE run_id = ?"
+            " FROM metrics AS m JOIN trainings USING (training_number) WHERE run_id = ?"
+            " AND (position + ? > (SELECT max(position) FROM metrics AS n"
+            "   WHERE n.training_number = m.training_number)"
+            "  OR (phase = 'eval' AND position = (SELECT max(position) FROM metrics AS n"
+            "   WHERE n.training_number = m.training_number AND phase = 'eval')))"
             " ORDER BY position, phase");
     assay_query_text(&query, args->run_id);
+    assay_query_u64(&query, args->position);
     while (assay_query_row(&query)) {
         struct assay_training_step *row;
 
@@ -324,7 +330,14 @@ enum assay_status assay_store_training_steps(struct assay_store *store, const ch
         struct assay_arena *arena, struct assay_training_step **rows, size_t *count,
         struct assay_error *err)
 {
-    struct list_args args = {.run_id = run_id, .arena = arena};
+    return assay_store_training_tail(store, run_id, POSITIONS_ALL, arena, rows, count, err);
+}
+
+enum assay_status assay_store_training_tail(struct assay_store *store, const char *run_id,
+        uint64_t positions, struct assay_arena *arena, struct assay_training_step **rows,
+        size_t *count, struct assay_error *err)
+{
+    struct list_args args = {.run_id = run_id, .position = positions, .arena = arena};
     const enum assay_status status = assay_store_read(store, steps_work, &args, err);
 
     if (status == ASSAY_OK) {

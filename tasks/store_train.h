@@ -80,6 +80,10 @@ ASSAY_MUST_USE enum assay_status assay_store_drop_checkpoints(
 ASSAY_MUST_USE enum assay_status assay_store_training_steps(struct assay_store *store,
         const char *run_id, struct assay_arena *arena, struct assay_training_step **rows,
         size_t *count, struct assay_error *err);
+// Those of the last `positions` positions, and the newest evaluation.
+ASSAY_MUST_USE enum assay_status assay_store_training_tail(struct assay_store *store,
+        const char *run_id, uint64_t positions, struct assay_arena *arena,
+        struct assay_training_step **rows, size_t *count, struct assay_error *err);
 // In order of positions, phases and places. A frame that is none of ours is ASSAY_EIO.
 ASSAY_MUST_USE enum assay_status assay_store_training_rollouts(struct assay_store *store,
         const char *run_id, struct assay_arena *arena, struct assay_training_rollout **rows,
