@@ -11,6 +11,8 @@
 #include "orchestrator/nearest.h"
 #include "tasks/yaml_flat.h"
 
+#define DEMONSTRATIONS_MAX 1000000 // of episodes
+
 enum type { TEXT, COUNT, REAL, FLAG, CHOICE };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order in which the table reads
@@ -105,6 +107,10 @@ static const struct setting settings[] = {
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),
         RATIONAL("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
         NUMBER("rl.answer_tokens_max", answer_tokens_max, "48", 1, 1e6, "length of an answer"),
+        NUMBER("rl.turns_max", turns_max, "0", 0, 64,
+                "messages of an episode (tasks.source repair); 0: a task is one answer"),
+        NUMBER("rl.seen_bytes_max", seen_bytes_max, "1500", 16, 65536,
+                "of what a message of an episode shows"),
         NUMBER("rl.overlong_margin", overlong_margin, "0", 0, 1e6,
                 "last tokens in which length is punished (DAPO); 0: not"),
         ONE_OF("rl.truncated", truncated, "keep", truncated_find, "keep, mask",
@@ -388,6 +394,13 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
         return assay_fail(err, ASSAY_EINVAL, "rl.group_size is above sample.sequences_max");
     if (c->overlong_margin > c->answer_tokens_max)
         return assay_fail(err, ASSAY_EINVAL, "rl.overlong_margin is above rl.answer_tokens_max");
+    if (c->turns_max > 0 && strcmp(c->source, "repair") != 0)
+        return assay_fail(err, ASSAY_EINVAL, "rl.turns_max goes with tasks.source repair");
+    if (c->turns_max > 0 && c->sft_updates > 0 &&
+            (c->demonstrations == 0 || c->demonstrations > DEMONSTRATIONS_MAX))
+        return assay_fail(err, ASSAY_EINVAL,
+                "tasks.demonstrations: with rl.turns_max each is played in a box once: 1 to %d",
+                DEMONSTRATIONS_MAX);
     if (c->updates > c->groups * c->group_size)
         return assay_fail(err, ASSAY_EINVAL, "rl.updates: more parts than rollouts");
     if (c->objective.kl > 0)

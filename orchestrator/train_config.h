@@ -40,6 +40,7 @@ struct assay_train_config {
 
     uint64_t steps, groups, group_size, updates, epochs, rounds_max, answer_tokens_max;
     uint64_t overlong_margin, certain_count_max;
+    uint64_t turns_max, seen_bytes_max; // 0: a task is one answer
     enum assay_truncated truncated;
     double temperature, certain_probability;
     bool dynamic;

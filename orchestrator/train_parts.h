@@ -32,6 +32,9 @@ struct training {
     uint64_t position;              // steps done
     uint64_t sft_cursor, rl_cursor; // tasks drawn
     uint64_t sft_steps, total;      // of the settings
+    // Of a source with turns: [tasks.demonstrations] as they were played, in the arena; count 0:
+    // not yet, more than tokens_max: too long. NULL: none was needed.
+    struct assay_trajectory *demonstrations;
 };
 
 // --- text (train_text.c) -------------------------------------------------------------------------
@@ -67,7 +70,8 @@ struct rollout {
     enum assay_finish finish;
     struct assay_bytes text; // of the answer, without the end token
     struct assay_train_reward verdict;
-    double reward; // what is learned from: verdict and length
+    double reward;        // what is learned from: verdict and length
+    size_t answer_tokens; // sampled
     bool truncated;
 };
 struct group {
@@ -90,6 +94,17 @@ struct sample_request {
 ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct group **out,
         const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
         uint64_t *grade_ms, struct assay_error *err);
+
+// --- turns (train_turns.c) -----------------------------------------------------------------------
+// The same for a source with turns: `text` of a rollout is all that was said and seen.
+ASSAY_MUST_USE enum assay_status training_sample_turns(struct training *t, struct group **out,
+        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
+        uint64_t *grade_ms, struct assay_error *err);
+// The next demonstrations; one that is not yet known is played in a box. Those that are too long
+// are longer than tasks.tokens_max. ids and mask are the run's.
+ASSAY_MUST_USE enum assay_status training_demonstrate_turns(struct training *t,
+        struct assay_trajectory *batch, size_t count, struct assay_arena *arena,
+        struct assay_error *err);
 
 // --- phases --------------------------------------------------------------------------------------
 // The trainer of a phase, fresh.

@@ -64,7 +64,7 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
         s->rollouts++;
         s->solved += r->verdict.scored && r->verdict.solved;
         s->truncated += r->truncated;
-        s->answer_tokens += r->trajectory.count - r->prompt_count;
+        s->answer_tokens += r->answer_tokens;
         s->reward_sum += r->verdict.scored ? r->reward : 0;
     }
     g->state = assay_group_judge(rewards, answers, g->size);
