@@ -89,6 +89,20 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
 _Static_assert(
         ASSAY_TRAIN_REASON_BYTES == ASSAY_ROLLOUT_REASON_BYTES, "one is copied to the other");
 
+static enum assay_status patch_of(void *user, struct assay_bytes *out,
+        const struct assay_train_answer *answer, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_repair_task *task = answer->task->detail;
+    struct assay_answer read;
+    enum assay_status status =
+            assay_answer_read(&read, task->path, task->broken, answer->text, arena, err);
+
+    (void)user;
+    if (status == ASSAY_OK)
+        *out = read.fault == ASSAY_ANSWER_FINE ? read.patch : (struct assay_bytes){NULL, 0};
+    return status;
+}
+
 static struct assay_train_counts counts(void *user)
 {
     const struct repair *r = user;
@@ -135,6 +149,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
             .turns = options->turns_max > 0 ? &repair_turns : NULL,
             .draw = draw,
             .grade = grade,
+            .patch = patch_of,
             .counts = counts,
             .close = close_repair};
     return ASSAY_OK;

@@ -324,7 +324,11 @@ static enum assay_status grade(struct wave *w, uint64_t *grade_ms, struct assay_
     for (size_t i = 0; i < w->count && status == ASSAY_OK; i++) {
         struct player *p = &w->players[i];
 
-        answers[i] = (struct assay_train_answer){p->task, {p->answer.data, p->answer.len}};
+        p->rollout->patch = (struct assay_bytes){
+                assay_arena_memdup(w->arena, p->answer.data, p->answer.len), p->answer.len};
+        answers[i] = (struct assay_train_answer){p->task, p->rollout->patch};
+        if (!p->rollout->patch.data)
+            return no_memory(err);
         status = decode(&p->rollout->text, w->t, p->ids + p->rollout->prompt_count,
                 p->rollout->trajectory.count - p->rollout->prompt_count, w->arena, err);
     }
