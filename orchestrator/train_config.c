@@ -36,6 +36,13 @@ static int truncated_find(const char *name)
     return strcmp(name, "mask") == 0 ? ASSAY_TRUNCATED_MASK : -1;
 }
 
+static int cut_find(const char *name)
+{
+    if (strcmp(name, "rollouts") == 0)
+        return ASSAY_CUT_ROLLOUTS;
+    return strcmp(name, "groups") == 0 ? ASSAY_CUT_GROUPS : -1;
+}
+
 #define AT(field) offsetof(struct assay_train_config, field)
 #define WORD(key, field, initial, counts, help)                                                    \
     {                                                                                              \
@@ -103,6 +110,8 @@ static const struct setting settings[] = {
         NUMBER("rl.groups", groups, "16", 1, 65536, "prompts a step"),
         NUMBER("rl.group_size", group_size, "16", 2, 1024, "rollouts a prompt"),
         NUMBER("rl.updates", updates, "4", 1, 65536, "parts that a step's rollouts are cut into"),
+        ONE_OF("rl.cut", cut, "rollouts", cut_find, "rollouts, groups",
+                "what is shuffled and cut: groups stay whole, and their prompts are shared"),
         NUMBER("rl.epochs", epochs, "1", 1, 1024, "times that they are gone through"),
         SWITCH("rl.dynamic", dynamic, "true", "leave dead groups out, and sample others for them"),
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),

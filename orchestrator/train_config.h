@@ -23,6 +23,11 @@ enum assay_truncated {    // an answer that was cut off at answer_tokens_max
     ASSAY_TRUNCATED_MASK, // teaches nothing; its reward stays in the group's baseline
 };
 
+enum assay_cut {        // of a step's rollouts into rl.updates parts, after shuffling
+    ASSAY_CUT_ROLLOUTS, // any rollout to any part: each part sees most prompts
+    ASSAY_CUT_GROUPS,   // whole groups: a prompt is computed for one part, not for each
+};
+
 struct assay_train_config {
     const char *name; // of the run; "": the store names it
     uint64_t seed, threads;
@@ -42,6 +47,7 @@ struct assay_train_config {
     uint64_t overlong_margin, certain_count_max;
     uint64_t turns_max, seen_bytes_max; // 0: a task is one answer
     enum assay_truncated truncated;
+    enum assay_cut cut;
     double temperature, certain_probability;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch

@@ -114,6 +114,19 @@ ASSAY_MUST_USE enum assay_status training_demonstrate_turns(struct training *t,
         struct assay_trajectory *batch, size_t count, struct assay_arena *arena,
         struct assay_error *err);
 
+// --- updates (train_cut.c) -----------------------------------------------------------------------
+struct training_parts {
+    const struct assay_trajectory *rollouts;
+    const size_t *ends; // [count] rollouts before the end of each part, none of which is empty
+    size_t count;       // rl.updates, or fewer
+};
+// Shuffle and cut as rl.cut says: single rollouts, or whole groups, whose rollouts stand side by
+// side in `rollouts`. The copy is in the arena. Errors: ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status training_cut(struct training_parts *out,
+        const struct assay_trajectory *rollouts, size_t count,
+        const struct assay_train_config *config, struct assay_rng *rng, struct assay_arena *arena,
+        struct assay_error *err);
+
 // --- phases --------------------------------------------------------------------------------------
 // The trainer of a phase, fresh.
 ASSAY_MUST_USE enum assay_status training_make_trainer(

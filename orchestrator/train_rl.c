@@ -179,17 +179,6 @@ static enum assay_status check_agreement(struct rl_step *s, struct assay_error *
     return status;
 }
 
-static void shuffle(struct rl_step *s)
-{
-    for (size_t i = s->count; i > 1; i--) {
-        const size_t k = (size_t)assay_rng_below(&s->rng, i);
-        const struct assay_trajectory kept = s->trajectories[i - 1];
-
-        s->trajectories[i - 1] = s->trajectories[k];
-        s->trajectories[k] = kept;
-    }
-}
-
 static void add_update(struct rl_step *s, const struct assay_update *u)
 {
     struct assay_loss_metrics *to = &s->metrics;
@@ -219,17 +208,18 @@ static enum assay_status train(struct rl_step *s, struct assay_error *err)
 {
     const struct assay_train_config *c = s->t->config;
     const uint64_t began = assay_clock_ms();
-    const size_t parts = s->count < c->updates ? s->count : (size_t)c->updates;
     enum assay_status status = ASSAY_OK;
 
     for (uint64_t epoch = 0; epoch < c->epochs && status == ASSAY_OK; epoch++) {
-        shuffle(s);
-        for (size_t k = 0; k < parts && status == ASSAY_OK; k++) {
-            const size_t from = k * s->count / parts, to = (k + 1) * s->count / parts;
+        struct training_parts parts = {0};
+
+        status = training_cut(&parts, s->trajectories, s->count, c, &s->rng, s->arena, err);
+        for (size_t k = 0; k < parts.count && status == ASSAY_OK; k++) {
+            const size_t from = k > 0 ? parts.ends[k - 1] : 0;
             struct assay_update update;
 
             status = assay_trainer_update(
-                    s->t->trainer, s->trajectories + from, to - from, &update, err);
+                    s->t->trainer, parts.rollouts + from, parts.ends[k] - from, &update, err);
             if (status == ASSAY_OK)
                 add_update(s, &update);
             if (status == ASSAY_OK && training_interrupted(s->t))
