@@ -55,8 +55,23 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
     assay_repair_answer_of(&text, task);
     if (status == ASSAY_OK)
         status = keep(&out->answer, &text, arena, err);
+    assay_buf_clear(&text);
+    assay_repair_symptom_of(&text, task);
+    if (status == ASSAY_OK)
+        status = keep(&out->mistake, &text, arena, err);
     assay_buf_free(&text);
     return status;
+}
+
+static enum assay_train_fault fault_of(
+        const struct assay_rollout_verdict *verdict, const struct assay_rollout *rollout)
+{
+    if (verdict->resolved)
+        return ASSAY_TRAIN_SOLVED;
+    if (verdict->fault != ASSAY_ANSWER_FINE)
+        return ASSAY_TRAIN_FORM;
+    return assay_answer_edits_line(rollout->answer, rollout->task->line) ? ASSAY_TRAIN_TEXT
+                                                                         : ASSAY_TRAIN_PLACE;
 }
 
 static enum assay_status grade(void *user, struct assay_train_reward *rewards,
@@ -77,6 +92,7 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
                 .solved = verdicts[i].resolved,
                 .reward = verdicts[i].reward,
+                .fault = fault_of(&verdicts[i], &rollouts[i]),
                 .cause = assay_cause_name(verdicts[i].cause)};
         memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
     }
