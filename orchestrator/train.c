@@ -164,8 +164,9 @@ static void tell(const struct training *t, const char *phase, const struct assay
     static const char *const rl[] = {"reward", "pass_rate", "groups_live", "groups", "entropy",
             "ratio_max", "rescued", "grad_norm", "agree_gap_max", "sample_ms", "grade_ms",
             "train_ms", NULL};
-    static const char *const eval[] = {
-            "seeds_rate", "seeds_low", "families_rate", "families_low", NULL};
+    static const char *const eval[] = {"seeds_rate", "seeds_low", "families_rate", "families_low",
+            "sft_rate", "rl_rate", "seeds_fault_form", "seeds_fault_place", "seeds_fault_text",
+            "seeds_pass_1", "seeds_pass_16", NULL};
     const char *const *names = strcmp(phase, "sft") == 0 ? sft
             : strcmp(phase, "rl") == 0                   ? rl
                                                          : eval;

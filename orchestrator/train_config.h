@@ -40,7 +40,8 @@ struct assay_train_config {
     double sigma;
     uint64_t tokenizer_texts;
 
-    uint64_t sft_updates, sft_batch;
+    uint64_t sft_updates, sft_whole, sft_mistaken, sft_batch;
+    double mistaken_families, mistaken_share;
     struct assay_optimizer sft; // what differs from rl's: lr, warm-up, schedule
 
     uint64_t steps, groups, group_size, updates, epochs, rounds_max, answer_tokens_max;
@@ -55,7 +56,7 @@ struct assay_train_config {
     struct assay_objective objective;
     struct assay_optimizer optimizer;
 
-    uint64_t eval_every, eval_count;
+    uint64_t eval_every, eval_count, eval_seen, eval_pass_count, eval_pass_size;
     uint64_t checkpoint_every, checkpoint_keep, record_rollouts;
     uint64_t rows_max, sequences_max, sample_sequences_max;
 };

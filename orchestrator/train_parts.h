@@ -58,9 +58,9 @@ struct assay_tokens { // in an arena
 ASSAY_MUST_USE enum assay_status training_encode_prompt(struct training *t,
         struct assay_tokens *out, const struct assay_train_task *task, size_t room,
         struct assay_arena *arena, struct assay_error *err);
-// The whole demonstration; its answer and the end token are what is learned.
+// The whole demonstration; what is learned is its answer and the end token, or all of it.
 ASSAY_MUST_USE enum assay_status training_encode_demonstration(struct training *t,
-        struct assay_trajectory *out, const struct assay_train_task *task,
+        struct assay_trajectory *out, const struct assay_train_task *task, bool whole,
         struct assay_arena *arena, struct assay_error *err);
 // Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer.
 ASSAY_MUST_USE enum assay_status training_draw(struct training *t, struct assay_train_task *out,
@@ -137,6 +137,9 @@ ASSAY_MUST_USE enum assay_status training_rl_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status training_evaluate(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
+// PREFIXfault_form, PREFIXfault_place, PREFIXfault_text: shares of `count` answers.
+void training_put_faults(struct assay_metrics *metrics, const char *prefix,
+        const uint64_t faults[ASSAY_TRAIN_FAULTS], uint64_t count);
 bool training_interrupted(const struct training *t);
 
 // --- what is recorded of rollouts (train_record.c) -----------------------------------------------

@@ -38,6 +38,9 @@ static enum assay_status tell(
     assay_repair_answer_of(&text, task);
     if (status == ASSAY_OK)
         status = repair_keep(&out->answer, &text, arena, err);
+    assay_repair_symptom_of(&text, task);
+    if (status == ASSAY_OK)
+        status = repair_keep(&out->mistake, &text, arena, err);
     assay_buf_free(&text);
     return status;
 }
@@ -60,6 +63,19 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
     return r->options.turns_max > 0 ? repair_tell_turns(out, arena, err) : tell(out, arena, err);
 }
 
+static enum assay_train_fault fault_of(
+        const struct assay_rollout_verdict *verdict, const struct assay_rollout *rollout)
+{
+    if (verdict->resolved)
+        return ASSAY_TRAIN_SOLVED;
+    if (verdict->fault != ASSAY_ANSWER_FINE)
+        return ASSAY_TRAIN_FORM;
+    if (rollout->is_patch) // an episode edits where it likes
+        return ASSAY_TRAIN_TEXT;
+    return assay_answer_edits_line(rollout->answer, rollout->task->line) ? ASSAY_TRAIN_TEXT
+                                                                         : ASSAY_TRAIN_PLACE;
+}
+
 static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         const struct assay_train_answer *answers, size_t count, struct assay_error *err)
 {
@@ -79,6 +95,7 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
                 .solved = verdicts[i].resolved,
                 .reward = verdicts[i].reward,
+                .fault = fault_of(&verdicts[i], &rollouts[i]),
                 .cause = assay_cause_name(verdicts[i].cause)};
         memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
     }

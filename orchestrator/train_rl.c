@@ -19,7 +19,7 @@ struct rl_step {
     size_t count;
     // What was seen.
     uint64_t rounds, sampled_groups, states[ASSAY_GROUP_STATE_COUNT], unscored_groups;
-    uint64_t rollouts, solved, truncated, answer_tokens;
+    uint64_t rollouts, solved, truncated, answer_tokens, faults[ASSAY_TRAIN_FAULTS];
     double reward_sum;
     uint64_t sample_ms, grade_ms, agree_ms, train_ms;
     struct assay_agreement agreement;
@@ -65,6 +65,7 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
         answers[i] = assay_trajectory_answer(&r->trajectory);
         s->rollouts++;
         s->solved += r->verdict.scored && r->verdict.solved;
+        s->faults[r->verdict.fault] += r->verdict.scored;
         s->truncated += r->truncated;
         s->answer_tokens += r->answer_tokens;
         s->reward_sum += r->verdict.scored ? r->reward : 0;
@@ -246,6 +247,7 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "solved", (double)s->solved);
     assay_metrics_put(m, "rollouts", rollouts);
     assay_metrics_put(m, "pass_rate", p);
+    training_put_faults(m, "", s->faults, s->rollouts);
     assay_metrics_put(m, "groups", (double)s->sampled_groups);
     assay_metrics_put(m, "groups_live", (double)s->states[ASSAY_GROUP_LIVE]);
     assay_metrics_put(m, "groups_cliff", (double)s->states[ASSAY_GROUP_CLIFF]);

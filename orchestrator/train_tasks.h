@@ -30,6 +30,7 @@ const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl"
 struct assay_train_task {
     const char *id, *family;
     struct assay_bytes prompt, answer; // answer: the demonstration
+    struct assay_bytes mistake; // what a poor demonstrator answers; empty: the source has none
     // Of a source with turns: the demonstration, message by message. Its answer is text of the kind
     // that is said and seen, from which a vocabulary can be made.
     const struct assay_bytes *messages;
@@ -42,11 +43,21 @@ struct assay_train_answer {
     struct assay_bytes text;
 };
 
+// Where an answer fails.
+enum assay_train_fault {
+    ASSAY_TRAIN_SOLVED,
+    ASSAY_TRAIN_FORM,  // nothing could be made of it, or it changes nothing
+    ASSAY_TRAIN_PLACE, // it changes something, but not what is broken
+    ASSAY_TRAIN_TEXT,  // it changes what is broken, into something that fails as well
+    ASSAY_TRAIN_FAULTS,
+};
+
 #define ASSAY_TRAIN_REASON_BYTES 160
 struct assay_train_reward {
     bool scored; // false: trouble of ours; there is no reward then
     bool solved;
     double reward;
+    enum assay_train_fault fault;
     const char *cause; // static: "ok", "tests_failed", ...
     char reason[ASSAY_TRAIN_REASON_BYTES];
 };
@@ -94,7 +105,8 @@ struct assay_task_source {
     void (*close)(void *user);
 };
 
-// A JSON Lines file: {"split", "prompt", "answer"} and, if wanted, "id" and "family" (both texts).
+// A JSON Lines file: {"split", "prompt", "answer"} and, if wanted, "id", "family" and "mistake"
+// (all texts).
 // An answer is worth 1 when it is the row's, blanks and line feeds at its end aside; else 0.
 // *hash: of the file's content. Errors: ASSAY_EINVAL ("file:line: why"), ASSAY_ENOTFOUND,
 // ASSAY_ENOMEM.

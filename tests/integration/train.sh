@@ -18,7 +18,7 @@ with open("tasks.jsonl", "w") as file:
             rule = "last" if split == "families" else rng.choice(["max", "min", "first"])
             a, b = rng.randrange(10), rng.randrange(10)
             file.write(json.dumps({"split": split, "family": rule, "prompt": f"{rule} {a} {b} =",
-                                   "answer": str(rules[rule](a, b))}) + "\n")
+                                   "answer": str(rules[rule](a, b)), "mistake": "?"}) + "\n")
 PY
 cat >config.yaml <<'YAML'
 seed: 3
@@ -80,6 +80,17 @@ while at < len(data):
     at, records = at + 16 + length, records + 1
     tags.update(tag for tag in (b"rl/reward", b"sft/loss", b"eval/seeds_rate") if tag in body)
 assert records > 500 and len(tags) == 3, (records, tags)
+PY
+
+# --- mistakes of a whole warm start are learned, too --------------------------------------------------
+run 0 assay train config.yaml --set name=wrong --set sft.mistaken=250 --set sft.mistaken_families=1 \
+    --set sft.mistaken_share=1 --set sft.whole=50 --set rl.steps=0 --set eval.seen=20 --set eval.pass_count=8 --json
+[ "$(json "d['seeds']['solved']")" -eq 0 ] || fail "what was shown is not what is said: $(cat "$WORK/out")"
+/usr/bin/python3 - "$ASSAY_HOME/runs/wrong/metrics.jsonl" <<'PY'
+import json, sys
+row = [json.loads(line) for line in open(sys.argv[1])][-1]
+assert row["phase"] == "eval" and row["sft_count"] == row["rl_count"] == 20, row
+assert row["seeds_pass_16"] == 0 and row["seeds_fault_text"] == 1, row
 PY
 
 # --- threads do not matter --------------------------------------------------------------------------
