@@ -130,6 +130,19 @@ static double place_y(const struct plot *p, double y)
     return p->top + p->height * (p->y_max - inside) / (p->y_max - p->y_min);
 }
 
+// "1.2k": four digits at most.
+static const char *scaled(double *value)
+{
+    static const char *const units[] = {"", "k", "M", "G"};
+    size_t unit = 0;
+
+    while (fabs(*value) >= 10000 && unit < 3) {
+        *value /= 1000;
+        unit++;
+    }
+    return units[unit];
+}
+
 static void write_axes(const struct plot *p, const char *unit)
 {
     const double step = nice_step(p->y_max - p->y_min);
@@ -137,12 +150,13 @@ static void write_axes(const struct plot *p, const char *unit)
 
     for (double y = ceil(p->y_min / step - 1e-9) * step; y <= p->y_max + step * 1e-9; y += step) {
         const double at = place_y(p, y);
+        double shown = fabs(y) < step * 1e-9 ? 0.0 : y;
+        const char *thousands = scaled(&shown);
 
         assay_buf_addf(p->out,
                 "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g%s</text>\n",
-                p->left, p->left + p->width, at, at, p->left - 6, at + 4,
-                fabs(y) < step * 1e-9 ? 0.0 : y, unit);
+                "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g%s%s</text>\n",
+                p->left, p->left + p->width, at, at, p->left - 6, at + 4, shown, thousands, unit);
     }
     for (double x = ceil(p->x_min / x_step) * x_step; x <= p->x_max; x += x_step)
         assay_buf_addf(p->out,
@@ -265,8 +279,9 @@ bool assay_train_chart_write(struct assay_buf *out, const struct assay_train_rep
     if (!any)
         return false;
     settle(&p, chart);
-    assay_buf_addf(
-            out, "<figure%s>\n<h3>%s</h3>\n", chart->wide ? " class=\"whole\"" : "", chart->title);
+    assay_buf_addf(out, "<figure%s>\n", chart->wide ? " class=\"whole\"" : "");
+    if (chart->title)
+        assay_buf_addf(out, "<h3>%s</h3>\n", chart->title);
     assay_buf_addf(out, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\"><title>",
             p.left + p.width + 14, p.top + p.height + 24);
     for (size_t i = 0; i < ASSAY_TRAIN_LINES_MAX && chart->lines[i].name; i++)

@@ -42,6 +42,7 @@ struct assay_train_config {
     uint64_t overlong_margin, certain_count_max;
     enum assay_truncated truncated;
     double temperature, certain_probability;
+    uint64_t staleness, wait_s_max;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch
 
