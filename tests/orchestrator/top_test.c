@@ -81,9 +81,9 @@ static void a_run_is_running_then_silent_then_forgotten(void **state)
     assert_true(top.items[0].phase_done == 5 && top.items[0].phase_total == 20);
     top = load(&w, NULL, 600000);
     assert_int_equal(top.items[0].state, ASSAY_TOP_SILENT);
-    top = load(&w, NULL, 2 * 3600000);
+    top = load(&w, NULL, UINT64_C(7200000));
     assert_true(top.count == 0 && top.forgotten == 1);
-    top = load(&w, "a", 2 * 3600000); // who is asked for is shown
+    top = load(&w, "a", UINT64_C(7200000)); // who is asked for is shown
     assert_int_equal(top.count, 1);
     assert_int_equal(assay_store_finish_training(w.store, "a", NULL), ASSAY_OK);
     top = load(&w, NULL, 0);
@@ -126,7 +126,7 @@ static void lines_are_cut_and_cleaned(void **state)
     for (const char *at = text.data; *at;) {
         const size_t len = strcspn(at, "\n");
 
-        assert_true(len <= 20 * 3); // columns, not bytes: a block of a curve has three
+        assert_true(len <= 60); // columns, not bytes: a block of a curve has three
         at += len + 1;
     }
     assay_buf_clear(&text);
