@@ -11,6 +11,8 @@
 
 #define ASSAY_STEP_ARENA_BYTES ((size_t)8 << 30)
 
+struct training_pipeline;
+
 struct training {
     struct assay_context *context;
     const struct assay_train_config *config;
@@ -28,6 +30,8 @@ struct training {
     bool trainer_is_rl;
     struct assay_generator *generator;
     struct assay_train_log *log;
+    struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
+    const _Atomic bool *stop;           // may be NULL: whoever samples ends early
     // What a checkpoint keeps beside weights and optimizer.
     uint64_t position;              // steps done
     uint64_t sft_cursor, rl_cursor; // tasks drawn
@@ -133,14 +137,44 @@ ASSAY_MUST_USE enum assay_status training_make_trainer(
         struct training *t, bool rl, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status training_sft_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
+// The step at t->position, sampled by t or by the pipeline.
 ASSAY_MUST_USE enum assay_status training_rl_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
+// Its two halves. A batch is the caller's to drop. `position`: of the step that it is for; the
+// weights of t are those of t->position.
+struct rl_step;
+ASSAY_MUST_USE enum assay_status training_rl_sample(
+        struct training *t, struct rl_step **out, uint64_t position, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status training_rl_train(struct training *t, struct rl_step *s,
+        struct assay_metrics *metrics, struct assay_error *err);
+void training_rl_drop(struct rl_step *s); // NULL is allowed
 ASSAY_MUST_USE enum assay_status training_evaluate(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
 // PREFIXfault_form, PREFIXfault_place, PREFIXfault_text: shares of `count` answers.
 void training_put_faults(struct assay_metrics *metrics, const char *prefix,
         const uint64_t faults[ASSAY_TRAIN_FAULTS], uint64_t count);
 bool training_interrupted(const struct training *t);
+
+// --- the pipeline (train_pipeline.c) -------------------------------------------------------------
+struct training_lead {     // of a batch that was sampled ahead
+    uint64_t version;      // of its weights
+    uint64_t rl_cursor;    // behind its tasks
+    uint64_t waited_ms;    // trainer, for the batch
+    uint64_t held_back_ms; // sampler, for the weights
+    uint64_t sampling_ms;  // from weights to rewards
+};
+// A thread that samples and grades the batches from t->position on, `rl.staleness` steps ahead of
+// the trainer at most. Grading of t goes through it from here on, one batch at a time.
+ASSAY_MUST_USE enum assay_status training_pipeline_start(
+        struct training *t, struct assay_error *err);
+// The batch of the step at t->position, handed over. Errors: of the sampler; ASSAY_ETIMEOUT, naming
+// what was waited for; ASSAY_EINTERRUPTED.
+ASSAY_MUST_USE enum assay_status training_pipeline_take(struct training *t, struct rl_step **out,
+        struct training_lead *lead, struct assay_error *err);
+// The weights of t are those of version `position` now.
+ASSAY_MUST_USE enum assay_status training_pipeline_publish(
+        struct training *t, uint64_t position, struct assay_error *err);
+void training_pipeline_stop(struct training *t); // waits for what is being graded
 
 // --- what is recorded of rollouts (train_record.c) -----------------------------------------------
 // Keep up to record.rollouts of these groups for the record of the step at t->position. *place: of
