@@ -13,6 +13,13 @@
 extern const char assay_report_css[];
 extern const size_t assay_report_css_len;
 
+// report_html.c: a page up to and into its <title>; the rest of the head and the beginning of the
+// body; from </main> to the end.
+ASSAY_MUST_USE enum assay_status assay_report_begin_head(
+        struct assay_buf *out, struct assay_error *err);
+void assay_report_end_head(struct assay_buf *out);
+void assay_report_end_page(struct assay_buf *out);
+
 struct assay_report_page {
     struct assay_buf *out;             // borrowed
     const struct assay_report *report; // borrowed

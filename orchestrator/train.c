@@ -143,6 +143,7 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
 
 static void release(struct training *t)
 {
+    training_forget_rollouts(t);
     assay_train_log_close(t->log);
     assay_generator_destroy(t->generator);
     assay_trainer_destroy(t->trainer);

@@ -49,7 +49,7 @@ struct assay_train_config {
     struct assay_optimizer optimizer;
 
     uint64_t eval_every, eval_count;
-    uint64_t checkpoint_every, checkpoint_keep;
+    uint64_t checkpoint_every, checkpoint_keep, record_rollouts;
     uint64_t rows_max, sequences_max, sample_sequences_max;
 };
 

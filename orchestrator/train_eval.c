@@ -61,8 +61,20 @@ static void put_rate(struct assay_metrics *m, const char *split, size_t solved, 
     assay_metrics_put(m, name, high);
 }
 
+static enum assay_status keep_some(struct training *t, struct group *groups, size_t count,
+        struct assay_arena *arena, uint32_t *place, struct assay_error *err)
+{
+    struct group **list = assay_arena_array(arena, count, sizeof(struct group *));
+
+    if (!list)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t g = 0; g < count; g++)
+        list[g] = &groups[g];
+    return training_keep_rollouts(t, "eval", list, count, place, err);
+}
+
 static enum assay_status evaluate_split(struct training *t, enum assay_train_split split,
-        struct assay_metrics *metrics, uint64_t ms[2], struct assay_error *err)
+        struct assay_metrics *metrics, uint64_t ms[2], uint32_t *place, struct assay_error *err)
 {
     const size_t count = (size_t)t->config->eval_count;
     struct assay_arena *arena = NULL;
@@ -103,6 +115,8 @@ static enum assay_status evaluate_split(struct training *t, enum assay_train_spl
         assay_metrics_put(metrics, name, (double)truncated / (double)count);
         put_families(metrics, families, scored);
     }
+    if (status == ASSAY_OK)
+        status = keep_some(t, groups, count, arena, place, err);
     assay_arena_destroy(arena);
     return status;
 }
@@ -111,11 +125,12 @@ enum assay_status training_evaluate(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err)
 {
     uint64_t ms[2] = {0, 0};
+    uint32_t place = 0;
     enum assay_status status = ASSAY_OK;
 
     for (int split = ASSAY_TRAIN_SEEDS; split <= ASSAY_TRAIN_FAMILIES && status == ASSAY_OK;
             split++) {
-        status = evaluate_split(t, (enum assay_train_split)split, metrics, ms, err);
+        status = evaluate_split(t, (enum assay_train_split)split, metrics, ms, &place, err);
         if (status == ASSAY_ENOTFOUND) // a source without such tasks
             status = ASSAY_OK;
     }

@@ -32,6 +32,10 @@ struct training {
     uint64_t position;              // steps done
     uint64_t sft_cursor, rl_cursor; // tasks drawn
     uint64_t sft_steps, total;      // of the settings
+    // Rollouts of the step under way that will be recorded (train_record.c).
+    struct assay_arena *record_arena;
+    struct assay_training_rollout *rollouts;
+    size_t rollout_count;
 };
 
 // --- text (train_text.c) -------------------------------------------------------------------------
@@ -69,6 +73,9 @@ struct rollout {
     struct assay_train_reward verdict;
     double reward; // what is learned from: verdict and length
     bool truncated;
+    bool trained; // it is in a batch, and `advantage` is its own
+    double advantage;
+    uint64_t version; // of the weights that wrote it: steps that they had learned from
 };
 struct group {
     struct assay_train_task task;
@@ -103,8 +110,15 @@ ASSAY_MUST_USE enum assay_status training_evaluate(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
 bool training_interrupted(const struct training *t);
 
+// --- what is recorded of rollouts (train_record.c) -----------------------------------------------
+// Keep up to record.rollouts of these groups for the record of the step at t->position. *place: of
+// the first one, and then behind the last.
+ASSAY_MUST_USE enum assay_status training_keep_rollouts(struct training *t, const char *phase,
+        struct group *const *groups, size_t group_count, uint32_t *place, struct assay_error *err);
+void training_forget_rollouts(struct training *t);
+
 // --- checkpoints (train_checkpoint.c) ------------------------------------------------------------
-// Record steps of the position before t->position, with a checkpoint when it is due or `force`d.
+// Record steps, the rollouts that were kept for them, and, if wanted, a checkpoint.
 ASSAY_MUST_USE enum assay_status training_record(struct training *t,
         const struct assay_training_step *steps, size_t count, bool checkpoint,
         struct assay_error *err);

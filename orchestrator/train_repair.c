@@ -87,6 +87,20 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
 _Static_assert(
         ASSAY_TRAIN_REASON_BYTES == ASSAY_ROLLOUT_REASON_BYTES, "one is copied to the other");
 
+static enum assay_status patch_of(void *user, struct assay_bytes *out,
+        const struct assay_train_answer *answer, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_repair_task *task = answer->task->detail;
+    struct assay_answer read;
+    enum assay_status status =
+            assay_answer_read(&read, task->path, task->broken, answer->text, arena, err);
+
+    (void)user;
+    if (status == ASSAY_OK)
+        *out = read.fault == ASSAY_ANSWER_FINE ? read.patch : (struct assay_bytes){NULL, 0};
+    return status;
+}
+
 static struct assay_train_counts counts(void *user)
 {
     const struct repair *r = user;
@@ -118,7 +132,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
     if (status == ASSAY_OK)
         status = assay_rewarder_create(&r->rewarder, context, &options, err);
     if (status == ASSAY_OK)
-        *out = (struct assay_task_source){"repair", r, draw, grade, counts, close_repair};
+        *out = (struct assay_task_source){"repair", r, draw, grade, patch_of, counts, close_repair};
     else
         close_repair(r);
     return status;

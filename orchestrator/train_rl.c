@@ -13,6 +13,8 @@ struct rl_step {
     struct assay_rng rng;
     struct group **kept; // [groups]
     size_t kept_count;
+    struct group **seen; // of all rounds, [groups * rounds]
+    size_t seen_count;
     struct assay_trajectory *trajectories; // of kept groups, what is trained on
     size_t count;
     // What was seen.
@@ -94,6 +96,7 @@ static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct a
     if (status == ASSAY_OK && c->shuffle_rewards)
         deal_anew(s, groups, wanted);
     for (size_t g = 0; g < wanted && status == ASSAY_OK; g++) {
+        s->seen[s->seen_count++] = &groups[g];
         status = judge_group(s, &groups[g], err);
         if (status == ASSAY_OK && !groups[g].unscored &&
                 (!c->dynamic || groups[g].state == ASSAY_GROUP_LIVE))
@@ -107,13 +110,14 @@ static enum assay_status sample_groups(struct rl_step *s, struct assay_error *er
 {
     const struct assay_train_config *c = s->t->config;
     const size_t wanted = (size_t)c->groups;
+    const uint64_t rounds = c->dynamic ? c->rounds_max : 1;
     enum assay_status status = ASSAY_OK;
 
     s->kept = assay_arena_array(s->arena, wanted, sizeof(struct group *));
-    if (!s->kept)
+    s->seen = assay_arena_array(s->arena, wanted * (size_t)rounds, sizeof(struct group *));
+    if (!s->kept || !s->seen)
         return no_memory(err);
-    for (uint64_t round = 0; round < (c->dynamic ? c->rounds_max : 1) && status == ASSAY_OK &&
-            s->kept_count < wanted;
+    for (uint64_t round = 0; round < rounds && status == ASSAY_OK && s->kept_count < wanted;
             round++)
         status = sample_round(s, wanted - s->kept_count, err);
     return status;
@@ -139,7 +143,7 @@ static enum assay_status make_trajectories(struct rl_step *s, struct assay_error
     }
     assay_advantages(advantages, rewards, counts, s->kept_count, &c->objective);
     for (size_t i = 0; i < total; i++) {
-        const struct rollout *r = &s->kept[i / size]->rollouts[i % size];
+        struct rollout *r = &s->kept[i / size]->rollouts[i % size];
         struct assay_trajectory *trajectory = &s->trajectories[s->count];
 
         if (r->truncated && c->truncated == ASSAY_TRUNCATED_MASK)
@@ -147,6 +151,8 @@ static enum assay_status make_trajectories(struct rl_step *s, struct assay_error
         *trajectory = r->trajectory;
         trajectory->group = (uint32_t)(i / size);
         trajectory->advantage = advantages[i];
+        r->trained = true;
+        r->advantage = advantages[i];
         s->advantage_max = fmax(s->advantage_max, fabs(advantages[i]));
         s->count++;
     }
@@ -312,6 +318,7 @@ enum assay_status training_rl_step(
 {
     const uint64_t executed = t->source->counts(t->source->user).executed;
     struct rl_step s = {.t = t};
+    uint32_t place = 0;
     enum assay_status status = assay_arena_create(&s.arena, ASSAY_STEP_ARENA_BYTES, err);
 
     assay_rng_seed(&s.rng, t->config->seed, t->position + 1);
@@ -329,6 +336,7 @@ enum assay_status training_rl_step(
         if (s.updates > 0)
             put_updates(&s, metrics);
         put_times(&s, t->source->counts(t->source->user).executed - executed, metrics);
+        status = training_keep_rollouts(t, "rl", s.seen, s.seen_count, &place, err);
     }
     assay_arena_destroy(s.arena);
     return status;

@@ -145,6 +145,7 @@ static enum assay_status grade(struct training *t, struct group *groups, size_t 
         struct rollout *r = &g->rollouts[i % group_size];
 
         r->verdict = rewards[i];
+        r->version = t->position;
         r->reward = rewards[i].reward +
                 assay_overlong_penalty(r->trajectory.count - r->prompt_count,
                         (size_t)t->config->answer_tokens_max, (size_t)t->config->overlong_margin);

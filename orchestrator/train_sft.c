@@ -35,6 +35,7 @@ static enum assay_status draw_batch(struct training *t, struct assay_trajectory 
                 t->config->demonstrations, (size_t)t->config->answer_tokens_max, arena, err);
         if (status == ASSAY_OK)
             status = training_encode_demonstration(t, &batch[i], &task, arena, err);
+        batch[i].group = (uint32_t)i; // demonstrations are alone
         if (status == ASSAY_OK && batch[i].count > t->config->tokens_max)
             i--; // a long answer: the next one
     }

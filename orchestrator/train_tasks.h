@@ -63,6 +63,11 @@ struct assay_task_source {
     // A reward for each answer, in their order. Errors: of the source, or ASSAY_EINTERRUPTED.
     enum assay_status (*grade)(void *user, struct assay_train_reward *rewards,
             const struct assay_train_answer *answers, size_t count, struct assay_error *err);
+    // What an answer changes, as a unified diff in the arena; empty when it is no such thing. NULL:
+    // answers of this source are no edits.
+    enum assay_status (*patch)(void *user, struct assay_bytes *out,
+            const struct assay_train_answer *answer, struct assay_arena *arena,
+            struct assay_error *err);
     struct assay_train_counts (*counts)(void *user);
     void (*close)(void *user);
 };

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What must hold: `assay train` goes through warm start, rollouts and evaluation and learns; killed at any
 # moment, any number of times, it ends in the same weights and metrics, bit for bit; threads do not matter;
-# wrong settings, a cut checkpoint, numbers that are none each have a clear error.
+# wrong settings, a full disk, a cut checkpoint, numbers that are none each have a clear error and lose nothing.
 # ASSAY_KILLS: how often (5; `make soak` says 30).
 . "$(dirname "$0")/lib.sh"
 
@@ -120,6 +120,27 @@ kill -s INT "$pid"
 got=0
 wait "$pid" || got=$?
 [ "$got" -eq 130 ] || fail "exit $got after Ctrl-C: $(cat "$WORK/stopped.err")"
+
+# --- a full disk, and room again ---------------------------------------------------------------------
+cat >on_disk.sh <<'SH'
+set -eu
+mkdir -p disk
+mount -t tmpfs -o size=900k disk disk
+export ASSAY_HOME="$PWD/disk"
+! "$ASSAY" train config.yaml --set name=full 2>full.err || exit 3
+mount -o remount,size=64m disk
+"$ASSAY" train config.yaml --set name=full --json >/dev/null 2>>full.err
+cp -r disk/runs "$WORK/full_home/"
+SH
+if unshare -Urm true 2>/dev/null; then
+    mkdir full_home
+    WORK=$WORK ASSAY=$ASSAY unshare -Urm sh on_disk.sh || fail "a full disk: $(cat full.err)"
+    grep -q "safetensors.*: write: No space left on device" full.err || fail "no file is named: $(cat full.err)"
+    (ASSAY_HOME=$WORK/full_home && files_of full >full.txt)
+    cmp whole.txt full.txt || fail "the run that had no room differs"
+else
+    echo "SKIP: no user namespaces: nothing fills a disk"
+fi
 
 # --- clear errors -----------------------------------------------------------------------------------
 run 1 assay train config.yaml --set name=whole --set seed=4
