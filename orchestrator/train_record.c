@@ -128,7 +128,9 @@ static enum assay_status keep_patch(struct training *t, struct assay_training_ro
     struct assay_bytes patch = {NULL, 0};
     enum assay_status status = ASSAY_OK;
 
-    if (t->source->patch)
+    if (r->patch.data)
+        patch = r->patch;
+    else if (t->source->patch)
         status = t->source->patch(t->source->user, &patch, &answer, t->record_arena, err);
     return status == ASSAY_OK ? keep_bytes(&out->patch, patch, t->record_arena, err) : status;
 }
