@@ -159,7 +159,8 @@ static enum assay_status open_source(struct train *t, struct assay_error *err)
     const struct assay_train_config *c = &t->settings.config;
     const enum assay_status status = strcmp(c->source, "file") == 0
             ? assay_task_file_open(&t->source, t->source_hash, c->path, err)
-            : assay_task_repair_open(&t->source, t->context, c->tasks_seed, err);
+            : assay_task_repair_open(
+                      &t->source, t->context, c->tasks_seed, (size_t)c->tasks_texts, err);
 
     t->has_source = status == ASSAY_OK;
     return status;

@@ -30,6 +30,29 @@ static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *t
     return status;
 }
 
+static enum assay_status write_texts(struct assay_train_task *out,
+        const struct assay_repair_task *task, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_buf texts[6];
+    struct assay_bytes *const places[] = {
+            &out->prompt, &out->answer, &out->reading, &out->mistake, &out->drill, &out->drilled};
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < 6; i++)
+        assay_buf_init(&texts[i], TEXT_BYTES_MAX);
+    assay_repair_prompt_of(&texts[0], task);
+    assay_repair_answer_of(&texts[1], task);
+    assay_repair_reading_of(&texts[2], task);
+    assay_repair_symptom_of(&texts[3], task);
+    assay_repair_slip_of(&texts[4], &texts[5], task);
+    for (size_t i = 0; i < 6; i++) {
+        if (status == ASSAY_OK)
+            status = keep(places[i], &texts[i], arena, err);
+        assay_buf_free(&texts[i]);
+    }
+    return status;
+}
+
 static enum assay_status draw(void *user, struct assay_train_task *out,
         enum assay_train_split split, uint64_t index, struct assay_arena *arena,
         struct assay_error *err)
@@ -38,8 +61,7 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
             ASSAY_REPAIR_UNSEEN_SEEDS, ASSAY_REPAIR_UNSEEN_FAMILIES};
     const struct repair *r = user;
     struct assay_repair_task *task = assay_arena_alloc(arena, sizeof(*task));
-    struct assay_buf text;
-    enum assay_status status = task
+    const enum assay_status status = task
             ? assay_repair_draw(task, r->table, splits[split], r->seed, index, arena, err)
             : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
 
@@ -48,19 +70,7 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
     out->id = task->id;
     out->family = task->family;
     out->detail = task;
-    assay_buf_init(&text, TEXT_BYTES_MAX);
-    assay_repair_prompt_of(&text, task);
-    status = keep(&out->prompt, &text, arena, err);
-    assay_buf_clear(&text);
-    assay_repair_answer_of(&text, task);
-    if (status == ASSAY_OK)
-        status = keep(&out->answer, &text, arena, err);
-    assay_buf_clear(&text);
-    assay_repair_symptom_of(&text, task);
-    if (status == ASSAY_OK)
-        status = keep(&out->mistake, &text, arena, err);
-    assay_buf_free(&text);
-    return status;
+    return write_texts(out, task, arena, err);
 }
 
 static enum assay_train_fault fault_of(
@@ -121,7 +131,7 @@ static void close_repair(void *user)
 }
 
 enum assay_status assay_task_repair_open(struct assay_task_source *out,
-        struct assay_context *context, uint64_t seed, struct assay_error *err)
+        struct assay_context *context, uint64_t seed, size_t text_count, struct assay_error *err)
 {
     const struct assay_rewarder_options options = {0};
     struct repair *r = calloc(1, sizeof(*r));
@@ -130,7 +140,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
     if (!r)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     r->seed = seed;
-    status = assay_repair_open(&r->table, err);
+    status = assay_repair_open(&r->table, text_count, err);
     if (status == ASSAY_OK)
         status = assay_rewarder_create(&r->rewarder, context, &options, err);
     if (status == ASSAY_OK)

@@ -29,6 +29,8 @@ const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl"
 struct assay_train_task {
     const char *id, *family;
     struct assay_bytes prompt, answer; // answer: the demonstration
+    struct assay_bytes reading;        // text to know before any task; empty: prompt and answer
+    struct assay_bytes drill, drilled; // an easier exercise and its answer; empty: none
     struct assay_bytes mistake; // what a poor demonstrator answers; empty: the source has none
     const void *detail;         // the source's own
 };
@@ -87,9 +89,9 @@ ASSAY_MUST_USE enum assay_status assay_task_file_open(
         struct assay_task_source *out, char hash[65], const char *path, struct assay_error *err);
 
 // Tasks of the repair table (tasks/repair.h): small programs, each broken in one line; an answer is
-// an edit, worth what their tests say in a box. The context was opened with a sandbox. Errors: of
-// the rewarder (orchestrator/rollout_reward.h).
+// an edit, worth what their tests say in a box. text_count: programs of each family; 0: all. The
+// context was opened with a sandbox. Errors: of the rewarder (orchestrator/rollout_reward.h).
 ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
-        struct assay_context *context, uint64_t seed, struct assay_error *err);
+        struct assay_context *context, uint64_t seed, size_t text_count, struct assay_error *err);
 
 #endif
