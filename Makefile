@@ -74,7 +74,6 @@ format:
 tidy:
 	@bash .ci/install.sh check
 	@cmake --preset clang >/dev/null
-	@cmake --build --preset clang -- -j$(JOBS)
 	@bash .ci/tidy.sh build/clang
 
 asan tsan:

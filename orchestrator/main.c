@@ -77,7 +77,8 @@ static const struct assay_command commands[] = {
                 "assay regrade\n"
                 "assay regrade 20261130-101500-4f2a --write",
                 assay_regrade_options, 0, 1, assay_cmd_regrade, false},
-        {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
+        {"report", "[RUN]",
+                "Report a run or a training (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},
         {"store prune", "", "Remove the evidence of old runs; their verdicts stay",
@@ -99,6 +100,10 @@ static const struct assay_command commands[] = {
                 "assay train docs/train-demo.yaml --set rl.steps=60 --set loss.name=dapo\n"
                 "assay train docs/train-demo.yaml --explain-loss",
                 assay_train_options, 1, 1, assay_cmd_train, false},
+        {"top", "[RUN]", "Watch what is running (or one run): steps, rates, time left",
+                "assay top\n"
+                "assay top --once --json",
+                assay_top_options, 0, 1, assay_cmd_top, false},
         {"model info", "MODEL", "Show a model's graph, parameters, bytes and operations by length",
                 "assay model info ~/models/minimind-3\n"
                 "assay model info config.json --json",

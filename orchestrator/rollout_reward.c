@@ -178,11 +178,15 @@ static enum assay_status sort_out(struct call *call, struct assay_rollout_verdic
 
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const struct assay_repair_task *task = rollouts[i].task;
-        struct assay_answer answer;
+        struct assay_answer answer = {ASSAY_ANSWER_FINE, NULL, rollouts[i].answer};
 
         call->chosen[i] = SIZE_MAX;
-        status = assay_answer_read(
-                &answer, task->path, task->broken, rollouts[i].answer, call->arena, err);
+        if (!rollouts[i].is_patch)
+            status = assay_answer_read(
+                    &answer, task->path, task->broken, rollouts[i].answer, call->arena, err);
+        else if (answer.patch.len == 0)
+            answer = (struct assay_answer){
+                    .fault = ASSAY_ANSWER_NO_CHANGE, .reason = "the file is as it was"};
         if (status == ASSAY_OK && answer.fault != ASSAY_ANSWER_FINE)
             judge_form(&verdicts[i], &answer);
         else if (status == ASSAY_OK)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ bool training_interrupted(const struct training *t)
 {
     const volatile bool *interrupted = assay_context_interrupted(t->context);
 
-    return interrupted && *interrupted;
+    return (interrupted && *interrupted) || (t->stop && atomic_load(t->stop));
 }
 
 // --- opening -------------------------------------------------------------------------------------
@@ -143,6 +144,8 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
 
 static void release(struct training *t)
 {
+    training_pipeline_stop(t);
+    training_forget_rollouts(t);
     assay_train_log_close(t->log);
     assay_generator_destroy(t->generator);
     assay_trainer_destroy(t->trainer);

@@ -48,6 +48,18 @@ static void put_named(struct assay_metrics *m, const char *split, const char *wh
     assay_metrics_put(m, name, value);
 }
 
+static enum assay_status keep_some(struct training *t, struct group *groups, size_t count,
+        struct assay_arena *arena, uint32_t *place, struct assay_error *err)
+{
+    struct group **list = assay_arena_array(arena, count, sizeof(struct group *));
+
+    if (!list)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t g = 0; g < count; g++)
+        list[g] = &groups[g];
+    return training_keep_rollouts(t, "eval", list, count, place, err);
+}
+
 static void put_rate(struct assay_metrics *m, const char *split, size_t solved, size_t count)
 {
     double low, high;
@@ -98,7 +110,7 @@ static enum assay_status sample_part(struct training *t, struct group **groups,
 }
 
 static enum assay_status evaluate_greedy(struct training *t, const struct eval_part *part,
-        struct assay_metrics *metrics, uint64_t ms[2], struct assay_error *err)
+        struct assay_metrics *metrics, uint64_t ms[2], uint32_t *place, struct assay_error *err)
 {
     const char *split = assay_train_split_name(part->split);
     uint64_t truncated = 0, faults[ASSAY_TRAIN_FAULTS] = {0};
@@ -133,6 +145,8 @@ static enum assay_status evaluate_greedy(struct training *t, const struct eval_p
         if (part->split >= ASSAY_TRAIN_SEEDS)
             put_families(metrics, families, scored);
     }
+    if (status == ASSAY_OK)
+        status = keep_some(t, groups, part->count, arena, place, err);
     assay_arena_destroy(arena);
     return status;
 }
@@ -187,13 +201,14 @@ enum assay_status training_evaluate(
             {ASSAY_TRAIN_RL, FRESH, seen, 1}, {ASSAY_TRAIN_SEEDS, 0, sampled, size},
             {ASSAY_TRAIN_FAMILIES, 0, sampled, size}};
     uint64_t ms[2] = {0, 0};
+    uint32_t place = 0;
     enum assay_status status = ASSAY_OK;
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ASSAY_OK; i++) {
         if (parts[i].count == 0)
             continue;
         status = parts[i].size > 1 ? evaluate_sampled(t, &parts[i], metrics, ms, err)
-                                   : evaluate_greedy(t, &parts[i], metrics, ms, err);
+                                   : evaluate_greedy(t, &parts[i], metrics, ms, &place, err);
         if (status == ASSAY_ENOTFOUND) // a source without such tasks
             status = ASSAY_OK;
     }

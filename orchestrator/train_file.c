@@ -202,7 +202,12 @@ enum assay_status assay_task_file_open(
     if (status == ASSAY_OK)
         status = read_rows(f, path, &text, err);
     if (status == ASSAY_OK)
-        *out = (struct assay_task_source){"file", f, draw, grade, counts, close_file};
+        *out = (struct assay_task_source){.name = "file",
+                .user = f,
+                .draw = draw,
+                .grade = grade,
+                .counts = counts,
+                .close = close_file};
     else
         close_file(f);
     assay_buf_free(&text);

@@ -100,6 +100,8 @@ static enum assay_status flush(const struct assay_train_log *log, const struct a
         status = assay_fs_write_all(log->lines_fd, lines->data, lines->len, err);
     if (status == ASSAY_OK)
         status = assay_fs_write_all(log->events_fd, events->data, events->len, err);
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "metrics.jsonl, " ASSAY_EVENT_FILE_NAME);
     return status;
 }
 

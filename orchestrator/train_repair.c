@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: MIT
 // train_repair.c - tasks of the repair table, whose answers are edits that tests in a box judge.
+#include "orchestrator/train_repair.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "orchestrator/rollout_reward.h"
-#include "orchestrator/train_tasks.h"
 #include "tasks/repair_prompt.h"
 #include "tasks/verdict.h"
 
 #define TEXT_BYTES_MAX ((size_t)1 << 16)
 
-struct repair {
-    struct assay_repair_table *table;
-    struct assay_rewarder *rewarder;
-    uint64_t seed;
-};
-
-static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *text,
+enum assay_status repair_keep(struct assay_bytes *out, struct assay_buf *text,
         struct assay_arena *arena, struct assay_error *err)
 {
     enum assay_status status = assay_buf_check(text, "a task", err);
@@ -27,12 +21,14 @@ static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *t
         *out = (struct assay_bytes){copy, text->len};
         status = copy ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
     }
+    assay_buf_clear(text);
     return status;
 }
 
-static enum assay_status write_texts(struct assay_train_task *out,
-        const struct assay_repair_task *task, struct assay_arena *arena, struct assay_error *err)
+static enum assay_status tell(
+        struct assay_train_task *out, struct assay_arena *arena, struct assay_error *err)
 {
+    const struct assay_repair_task *task = out->detail;
     struct assay_buf texts[6];
     struct assay_bytes *const places[] = {
             &out->prompt, &out->answer, &out->reading, &out->mistake, &out->drill, &out->drilled};
@@ -47,7 +43,7 @@ static enum assay_status write_texts(struct assay_train_task *out,
     assay_repair_slip_of(&texts[4], &texts[5], task);
     for (size_t i = 0; i < 6; i++) {
         if (status == ASSAY_OK)
-            status = keep(places[i], &texts[i], arena, err);
+            status = repair_keep(places[i], &texts[i], arena, err);
         assay_buf_free(&texts[i]);
     }
     return status;
@@ -61,16 +57,14 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
             ASSAY_REPAIR_UNSEEN_SEEDS, ASSAY_REPAIR_UNSEEN_FAMILIES};
     const struct repair *r = user;
     struct assay_repair_task *task = assay_arena_alloc(arena, sizeof(*task));
-    const enum assay_status status = task
-            ? assay_repair_draw(task, r->table, splits[split], r->seed, index, arena, err)
+    enum assay_status status = task
+            ? assay_repair_draw(task, r->table, splits[split], r->options.seed, index, arena, err)
             : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
 
     if (status != ASSAY_OK)
         return status;
-    out->id = task->id;
-    out->family = task->family;
-    out->detail = task;
-    return write_texts(out, task, arena, err);
+    *out = (struct assay_train_task){.id = task->id, .family = task->family, .detail = task};
+    return r->options.turns_max > 0 ? repair_tell_turns(out, arena, err) : tell(out, arena, err);
 }
 
 static enum assay_train_fault fault_of(
@@ -80,6 +74,8 @@ static enum assay_train_fault fault_of(
         return ASSAY_TRAIN_SOLVED;
     if (verdict->fault != ASSAY_ANSWER_FINE)
         return ASSAY_TRAIN_FORM;
+    if (rollout->is_patch) // an episode edits where it likes
+        return ASSAY_TRAIN_TEXT;
     return assay_answer_edits_line(rollout->answer, rollout->task->line) ? ASSAY_TRAIN_TEXT
                                                                          : ASSAY_TRAIN_PLACE;
 }
@@ -95,7 +91,8 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
             : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
 
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
-        rollouts[i] = (struct assay_rollout){answers[i].task->detail, answers[i].text};
+        rollouts[i] = (struct assay_rollout){
+                answers[i].task->detail, answers[i].text, r->options.turns_max > 0};
     if (status == ASSAY_OK)
         status = assay_rewarder_grade(r->rewarder, verdicts, rollouts, count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
@@ -113,6 +110,20 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
 _Static_assert(
         ASSAY_TRAIN_REASON_BYTES == ASSAY_ROLLOUT_REASON_BYTES, "one is copied to the other");
 
+static enum assay_status patch_of(void *user, struct assay_bytes *out,
+        const struct assay_train_answer *answer, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_repair_task *task = answer->task->detail;
+    struct assay_answer read;
+    enum assay_status status =
+            assay_answer_read(&read, task->path, task->broken, answer->text, arena, err);
+
+    (void)user;
+    if (status == ASSAY_OK)
+        *out = read.fault == ASSAY_ANSWER_FINE ? read.patch : (struct assay_bytes){NULL, 0};
+    return status;
+}
+
 static struct assay_train_counts counts(void *user)
 {
     const struct repair *r = user;
@@ -127,25 +138,40 @@ static void close_repair(void *user)
 
     assay_rewarder_destroy(r->rewarder);
     assay_repair_close(r->table);
+    assay_suite_free(r->suite);
     free(r);
 }
 
 enum assay_status assay_task_repair_open(struct assay_task_source *out,
-        struct assay_context *context, uint64_t seed, size_t text_count, struct assay_error *err)
+        struct assay_context *context, const struct assay_task_repair_options *options,
+        struct assay_error *err)
 {
-    const struct assay_rewarder_options options = {0};
+    const struct assay_rewarder_options rewards = {0};
     struct repair *r = calloc(1, sizeof(*r));
     enum assay_status status;
 
     if (!r)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    r->seed = seed;
-    status = assay_repair_open(&r->table, text_count, err);
+    r->context = context;
+    r->options = *options;
+    status = assay_repair_open(&r->table, options->text_count, err);
     if (status == ASSAY_OK)
-        status = assay_rewarder_create(&r->rewarder, context, &options, err);
+        status = assay_suite_create(&r->suite, "repair", err);
     if (status == ASSAY_OK)
-        *out = (struct assay_task_source){"repair", r, draw, grade, counts, close_repair};
-    else
+        status = assay_repair_recipe(r->suite, err);
+    if (status == ASSAY_OK)
+        status = assay_rewarder_create(&r->rewarder, context, &rewards, err);
+    if (status != ASSAY_OK) {
         close_repair(r);
-    return status;
+        return status;
+    }
+    *out = (struct assay_task_source){.name = "repair",
+            .user = r,
+            .turns = options->turns_max > 0 ? &repair_turns : NULL,
+            .draw = draw,
+            .grade = grade,
+            .patch = patch_of,
+            .counts = counts,
+            .close = close_repair};
+    return ASSAY_OK;
 }

@@ -6,6 +6,8 @@
 #include "base/hash.h"
 #include "orchestrator/train_parts.h"
 
+#define DRAWS_MAX 100 // of a batch
+
 enum assay_status training_make_trainer(struct training *t, bool rl, struct assay_error *err)
 {
     const struct assay_train_config *c = t->config;
@@ -21,6 +23,35 @@ enum assay_status training_make_trainer(struct training *t, bool rl, struct assa
     t->trainer = NULL;
     t->trainer_is_rl = rl;
     return assay_trainer_create(&t->trainer, t->model, &options, t->stream, err);
+}
+
+// One that is too long makes way for the next.
+static enum assay_status draw_turns(struct training *t, struct assay_trajectory *batch,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const size_t count = (size_t)t->config->sft_batch;
+    enum assay_status status = ASSAY_OK;
+    size_t have = 0;
+
+    for (int tries = 0; have < count && status == ASSAY_OK; tries++) {
+        const size_t wanted = count - have;
+        struct assay_trajectory *more = batch + have;
+
+        if (tries == DRAWS_MAX)
+            return assay_fail(err, ASSAY_EINVAL,
+                    "demonstrations are longer than tasks.tokens_max (%llu), or their messages "
+                    "than rl.answer_tokens_max (%llu)",
+                    (unsigned long long)t->config->tokens_max,
+                    (unsigned long long)t->config->answer_tokens_max);
+        status = training_demonstrate_turns(t, more, wanted, arena, err);
+        for (size_t i = 0; i < wanted && status == ASSAY_OK; i++)
+            if (more[i].count <= t->config->tokens_max) {
+                batch[have] = more[i];
+                batch[have].group = (uint32_t)have; // demonstrations are alone
+                have++;
+            }
+    }
+    return status;
 }
 
 // Whether this demonstration is one of the mistakes: of some families, which the seed draws, most
@@ -54,6 +85,8 @@ static enum assay_status draw_batch(struct training *t, struct assay_trajectory 
     const bool in_part = number + t->config->sft_mistaken >= t->config->sft_updates;
     enum assay_status status = ASSAY_OK;
 
+    if (t->source->turns)
+        return draw_turns(t, batch, arena, err);
     for (uint64_t i = 0; i < t->config->sft_batch && status == ASSAY_OK; i++) {
         struct assay_train_task task;
         struct assay_tokens prompt;
@@ -72,6 +105,7 @@ static enum assay_status draw_batch(struct training *t, struct assay_trajectory 
         }
         if (status == ASSAY_OK)
             status = training_encode_demonstration(t, &batch[i], &task, whole, arena, err);
+        batch[i].group = (uint32_t)i; // demonstrations are alone
         if (status == ASSAY_OK && batch[i].count > t->config->tokens_max)
             i--; // a long answer: the next one
     }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "tasks/instance.h"
 
@@ -32,7 +33,11 @@ struct assay_train_task {
     struct assay_bytes reading;        // text to know before any task; empty: prompt and answer
     struct assay_bytes drill, drilled; // an easier exercise and its answer; empty: none
     struct assay_bytes mistake; // what a poor demonstrator answers; empty: the source has none
-    const void *detail;         // the source's own
+    // Of a source with turns: the demonstration, message by message. Its answer is text of the kind
+    // that is said and seen, from which a vocabulary can be made.
+    const struct assay_bytes *messages;
+    size_t message_count;
+    const void *detail; // the source's own
 };
 
 struct assay_train_answer {
@@ -65,9 +70,26 @@ struct assay_train_counts { // answers, since the source was opened
     uint64_t unscored;
 };
 
+// Tasks that are worked on in turns: a message is said, something is seen, until one of both ends
+// it. What is left then is the answer that grade() takes. Different episodes by different threads
+// at once.
+struct assay_train_turns {
+    enum assay_status (*open)(void *user, void **episode, const struct assay_train_task *task,
+            struct assay_error *err);
+    // Append what the message showed; *over: nothing can be said any more. The same messages show
+    // the same. Errors: ASSAY_EIO (trouble of ours: the episode has no reward), ASSAY_EINTERRUPTED,
+    // ASSAY_ENOMEM.
+    enum assay_status (*step)(void *episode, struct assay_bytes message, struct assay_buf *seen,
+            bool *over, struct assay_error *err);
+    // Append what is graded; nothing can be said any more. Errors: as step().
+    enum assay_status (*answer)(void *episode, struct assay_buf *out, struct assay_error *err);
+    void (*close)(void *episode); // NULL is allowed
+};
+
 struct assay_task_source {
     const char *name;
     void *user;
+    const struct assay_train_turns *turns; // NULL: a task is one answer
     // Task `index` of a split; what it points to is in the arena. ASSAY_ENOTFOUND: the split is
     // empty.
     enum assay_status (*draw)(void *user, struct assay_train_task *out,
@@ -76,6 +98,11 @@ struct assay_task_source {
     // A reward for each answer, in their order. Errors: of the source, or ASSAY_EINTERRUPTED.
     enum assay_status (*grade)(void *user, struct assay_train_reward *rewards,
             const struct assay_train_answer *answers, size_t count, struct assay_error *err);
+    // What an answer changes, as a unified diff in the arena; empty when it is no such thing. NULL:
+    // answers of this source are no edits.
+    enum assay_status (*patch)(void *user, struct assay_bytes *out,
+            const struct assay_train_answer *answer, struct assay_arena *arena,
+            struct assay_error *err);
     struct assay_train_counts (*counts)(void *user);
     void (*close)(void *user);
 };
@@ -88,10 +115,19 @@ struct assay_task_source {
 ASSAY_MUST_USE enum assay_status assay_task_file_open(
         struct assay_task_source *out, char hash[65], const char *path, struct assay_error *err);
 
-// Tasks of the repair table (tasks/repair.h): small programs, each broken in one line; an answer is
-// an edit, worth what their tests say in a box. text_count: programs of each family; 0: all. The
+// Tasks of the repair table (tasks/repair.h): small programs, each broken in one line. With
+// turns_max 0 an answer is an edit (tasks/repair_prompt.h). Else a task is worked on in an episode
+// (envs/episode.h) in words of terse.h: view, edit, test, submit; its box has the file and its
+// tests. Either way what became of the file is worth what tests of its own say in a box. The
 // context was opened with a sandbox. Errors: of the rewarder (orchestrator/rollout_reward.h).
+struct assay_task_repair_options {
+    uint64_t seed;
+    size_t text_count;     // programs of each family; 0: all
+    uint32_t turns_max;    // messages of an episode
+    size_t seen_bytes_max; // of what one of them showed
+};
 ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
-        struct assay_context *context, uint64_t seed, size_t text_count, struct assay_error *err);
+        struct assay_context *context, const struct assay_task_repair_options *options,
+        struct assay_error *err);
 
 #endif

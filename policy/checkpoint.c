@@ -124,6 +124,8 @@ static enum assay_status write_optimizer(
     if (fd < 0)
         return assay_fail_errno(err, errno, "%s", path);
     status = write_parts(fd, p, err);
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "%s", path);
     if (close(fd) != 0 && status == ASSAY_OK)
         status = assay_fail_errno(err, errno, "%s", path);
     if (status != ASSAY_OK)

@@ -250,6 +250,8 @@ static enum assay_status save_shard(
     if (fd < 0)
         return assay_fail_errno(err, errno, "%s/%s", s->dir, partial);
     status = write_shard(s, fd, shard, err);
+    if (status != ASSAY_OK)
+        (void)assay_wrap(err, "%s/%s", s->dir, partial);
     close(fd);
     if (status == ASSAY_OK && renameat(dir_fd, partial, dir_fd, name) != 0)
         status = assay_fail_errno(err, errno, "%s/%s", s->dir, name);

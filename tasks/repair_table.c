@@ -305,7 +305,7 @@ static enum assay_status read_table(
         struct assay_repair_table *table, size_t text_count, struct assay_error *err)
 {
     const struct assay_json_limits limits = {LINE_BYTES_MAX, DEPTH_MAX};
-    const char *at = assay_repair_text, *const end = at + assay_repair_text_bytes;
+    const char *at = assay_repair_text, *const end = at + assay_repair_text_len;
     struct reading r = {table->arena, err, 0, text_count};
     enum assay_status status = ASSAY_OK;
 

@@ -8,7 +8,7 @@
 #include "tasks/repair.h"
 
 extern const char assay_repair_text[]; // the file
-extern const size_t assay_repair_text_bytes;
+extern const size_t assay_repair_text_len;
 
 // More than the table takes.
 #define REPAIR_FAMILIES_MAX 512

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What must hold: `assay train` goes through warm start, rollouts and evaluation and learns; killed at any
 # moment, any number of times, it ends in the same weights and metrics, bit for bit; threads do not matter;
-# wrong settings, a cut checkpoint, numbers that are none each have a clear error.
+# wrong settings, a full disk, a cut checkpoint, numbers that are none each have a clear error and lose nothing.
 # ASSAY_KILLS: how often (5; `make soak` says 30).
 . "$(dirname "$0")/lib.sh"
 
@@ -98,19 +98,76 @@ run 0 assay train config.yaml --set name=one --set threads=1
 files_of one >one.txt
 cmp whole.txt one.txt || fail "one thread gives other bits"
 
+# --- sampled ahead: other numbers than in turn, the same on any threads; no answer older than allowed ----
+run 0 assay train config.yaml --set name=ahead --set rl.staleness=2
+files_of ahead >ahead.txt
+run 0 assay train config.yaml --set name=ahead-one --set rl.staleness=2 --set threads=1
+files_of ahead-one >ahead-one.txt
+cmp ahead.txt ahead-one.txt || fail "sampled ahead, one thread gives other bits"
+/usr/bin/python3 - "$ASSAY_HOME/runs/ahead/metrics.jsonl" <<'PY'
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+rl = [row for row in rows if row["phase"] == "rl"]
+stale = [row["staleness"] for row in rl]
+assert len(rl) == 20 and max(stale) == 2, stale
+# A checkpoint (each third step here) begins with its own weights, which are checked bit for bit.
+fresh = [row for row in rl if row["staleness"] == 0]
+assert fresh and all(row["agree_differing"] == 0 for row in fresh if "agree_tokens" in row), fresh
+assert all("agree_tokens" not in row for row in rl if row["staleness"] > 0)
+PY
+
+# --- what is kept to look at --------------------------------------------------------------------------
+run 0 assay report ahead --json
+/usr/bin/python3 - "$WORK/out" <<'PY'
+import json, math, sys
+run = json.load(open(sys.argv[1]))
+assert run["state"] == "finished" and run["steps_done"] == run["steps_total"] == 45
+assert [row["position"] for row in run["steps"] if row["phase"] == "rl"] == list(range(25, 45))
+kept = [r for r in run["rollouts"] if r["phase"] == "rl"]
+per_step = {}
+for r in kept:
+    per_step.setdefault(r["position"], []).append(r)
+    assert len(r["ids"]) == len(r["logp"]) == r["token_count"] > 0
+    assert r["prompt"].endswith("=") and all(p <= 0 for p in r["logp"])
+    assert r["position"] - 2 <= r["version"] <= r["position"]
+    assert r["solved"] == (r["cause"] == "ok") and r["reward"] is not None
+assert set(per_step) == set(range(25, 45)) and all(1 <= len(r) <= 8 for r in per_step.values())
+# Where some were solved and some were not, both are there.
+for row in run["steps"]:
+    if row["phase"] == "rl" and 0 < row["solved"] < row["rollouts"]:
+        assert {r["solved"] for r in per_step[row["position"]]} == {True, False}, row
+# The advantages of what was learned from have both signs.
+signs = {math.copysign(1, r["advantage"]) for r in kept if r["advantage"]}
+assert signs == {1.0, -1.0}, signs
+assert any(r["phase"] == "eval" for r in run["rollouts"])
+PY
+run 0 assay report ahead --html "$WORK/ahead.html"
+grep -q "Held-out rate" "$WORK/ahead.html" && grep -q 'class="r k' "$WORK/ahead.html" || fail "the page lacks its parts"
+! grep -qE '<script|(src|href)="(http|/)' "$WORK/ahead.html" || fail "the page loads something"
+run 0 assay top ahead --once
+has out "train ahead  finished  rl 20/20"
+run 0 assay top --once --json
+[ "$(json "d['items']")" = "[]" ] || fail "something is running"
+
 # --- kill -9 ----------------------------------------------------------------------------------------
-i=0
-while [ "$i" -lt "$kills" ]; do
-    i=$((i + 1))
-    "$ASSAY" train config.yaml --set name=killed >"$WORK/out" 2>"$WORK/err" &
-    pid=$!
-    sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(900) / 1000)")"
-    kill -9 "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-done
-run 0 assay train config.yaml --set name=killed --json
-files_of killed >killed.txt
-cmp whole.txt killed.txt || fail "the killed run differs"
+# kill_often NAME WANTED SETTING: as often as was asked for, at any moment; then to its end.
+kill_often() {
+    i=0
+    while [ "$i" -lt "$kills" ]; do
+        i=$((i + 1))
+        "$ASSAY" train config.yaml --set "name=$1" --set "$3" >"$WORK/out" 2>"$WORK/err" &
+        pid=$!
+        sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(900) / 1000)")"
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    run 0 assay report --list # of a run that was killed, too
+    run 0 assay train config.yaml --set "name=$1" --set "$3" --json
+    files_of "$1" >"$1.txt"
+    cmp "$2" "$1.txt" || fail "the killed run $1 differs"
+}
+kill_often killed whole.txt rl.staleness=0
+kill_often killed-ahead ahead.txt rl.staleness=2
 
 # --- interrupted by the user, and at it twice ------------------------------------------------------
 # begin NAME SEED: in the background, with more to do than it will ever do; returns once it measures.
@@ -131,6 +188,27 @@ kill -s INT "$pid"
 got=0
 wait "$pid" || got=$?
 [ "$got" -eq 130 ] || fail "exit $got after Ctrl-C: $(cat "$WORK/stopped.err")"
+
+# --- a full disk, and room again ---------------------------------------------------------------------
+cat >on_disk.sh <<'SH'
+set -eu
+mkdir -p disk
+mount -t tmpfs -o size=900k disk disk
+export ASSAY_HOME="$PWD/disk"
+! "$ASSAY" train config.yaml --set name=full 2>full.err || exit 3
+mount -o remount,size=64m disk
+"$ASSAY" train config.yaml --set name=full --json >/dev/null 2>>full.err
+cp -r disk/runs "$WORK/full_home/"
+SH
+if unshare -Urm true 2>/dev/null; then
+    mkdir full_home
+    WORK=$WORK ASSAY=$ASSAY unshare -Urm sh on_disk.sh || fail "a full disk: $(cat full.err)"
+    grep -q "safetensors.*: write: No space left on device" full.err || fail "no file is named: $(cat full.err)"
+    (ASSAY_HOME=$WORK/full_home && files_of full >full.txt)
+    cmp whole.txt full.txt || fail "the run that had no room differs"
+else
+    echo "SKIP: no user namespaces: nothing fills a disk"
+fi
 
 # --- clear errors -----------------------------------------------------------------------------------
 run 1 assay train config.yaml --set name=whole --set seed=4

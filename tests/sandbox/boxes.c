@@ -268,6 +268,20 @@ static bool is_ours(const char *pid)
     return false;
 }
 
+unsigned boxes_count_fds(const char *path)
+{
+    DIR *dir = opendir(path);
+    unsigned count = 0;
+
+    if (dir == NULL)
+        return 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread reads the stream that it opened
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
 unsigned boxes_count_processes(void)
 {
     DIR *dir = opendir("/proc");

@@ -54,6 +54,8 @@ void boxes_forget_spawner(pid_t pid);
 unsigned boxes_count_processes(void);
 void boxes_describe_processes(void); // on stderr, for a test that is about to fail
 unsigned boxes_count_groups(void);
+// Entries of "/proc/PID/fd", the two dots too; 0 where it is not ours to look at.
+unsigned boxes_count_fds(const char *path);
 // SIGKILL for the spawner's children of this name: "assay-init", "assay-ready" (waits for a
 // request), "assay-forge"; how many there were.
 unsigned boxes_kill_children(const char *name);
