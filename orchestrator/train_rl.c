@@ -18,6 +18,7 @@ struct rl_step {
     // What was seen.
     uint64_t rounds, sampled_groups, states[ASSAY_GROUP_STATE_COUNT], unscored_groups;
     uint64_t rollouts, solved, truncated, answer_tokens;
+    uint64_t rare, rare_right; // answers to tasks whose branch token is rare; that begin with it
     double reward_sum;
     uint64_t sample_ms, grade_ms, agree_ms, train_ms;
     struct assay_agreement agreement;
@@ -49,6 +50,11 @@ static void deal_anew(struct rl_step *s, struct group *groups, size_t count)
     }
 }
 
+static bool begins_alike(struct assay_bytes a, struct assay_bytes b)
+{
+    return a.len > 0 && b.len > 0 && a.data[0] == b.data[0];
+}
+
 static enum assay_status judge_group(struct rl_step *s, struct group *g, struct assay_error *err)
 {
     double *rewards = assay_arena_array(s->arena, g->size, sizeof(*rewards));
@@ -65,6 +71,8 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
         s->solved += r->verdict.scored && r->verdict.solved;
         s->truncated += r->truncated;
         s->answer_tokens += r->trajectory.count - r->prompt_count;
+        s->rare += g->task.rare;
+        s->rare_right += g->task.rare && begins_alike(r->text, g->task.answer);
         s->reward_sum += r->verdict.scored ? r->reward : 0;
     }
     g->state = assay_group_judge(rewards, answers, g->size);
@@ -262,6 +270,8 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "rounds", (double)s->rounds);
     assay_metrics_put(m, "answer_tokens", share((double)s->answer_tokens, rollouts));
     assay_metrics_put(m, "truncated", share((double)s->truncated, rollouts));
+    if (s->rare > 0)
+        assay_metrics_put(m, "branch_right", share((double)s->rare_right, (double)s->rare));
 }
 
 static void put_updates(const struct rl_step *s, struct assay_metrics *m)
@@ -291,14 +301,19 @@ static void put_updates(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "agree_correlation", s->agreement.correlation);
 }
 
-static void put_times(const struct rl_step *s, uint64_t executed, struct assay_metrics *m)
+static void put_times(
+        const struct rl_step *s, const struct assay_train_counts *before, struct assay_metrics *m)
 {
+    const struct assay_train_counts now = s->t->source->counts(s->t->source->user);
+    const uint64_t executed = now.executed - before->executed;
     const double all = (double)(s->sample_ms + s->grade_ms + s->agree_ms + s->train_ms);
 
     assay_metrics_put(m, "sample_ms", (double)s->sample_ms);
     assay_metrics_put(m, "grade_ms", (double)s->grade_ms);
     assay_metrics_put(m, "agree_ms", (double)s->agree_ms);
     assay_metrics_put(m, "train_ms", (double)s->train_ms);
+    assay_metrics_put(m, "ran_executed", (double)executed);
+    assay_metrics_put(m, "ran_remembered", (double)(now.remembered - before->remembered));
     assay_metrics_put(m, "executed_per_s", share(1000 * (double)executed, (double)s->grade_ms));
     assay_metrics_put(m, "sampled_tokens_per_s",
             share(1000 * (double)s->answer_tokens, (double)s->sample_ms));
@@ -310,7 +325,7 @@ static void put_times(const struct rl_step *s, uint64_t executed, struct assay_m
 enum assay_status training_rl_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err)
 {
-    const uint64_t executed = t->source->counts(t->source->user).executed;
+    const struct assay_train_counts before = t->source->counts(t->source->user);
     struct rl_step s = {.t = t};
     enum assay_status status = assay_arena_create(&s.arena, ASSAY_STEP_ARENA_BYTES, err);
 
@@ -328,7 +343,7 @@ enum assay_status training_rl_step(
         assay_metrics_put(metrics, "groups_kept", (double)s.kept_count);
         if (s.updates > 0)
             put_updates(&s, metrics);
-        put_times(&s, t->source->counts(t->source->user).executed - executed, metrics);
+        put_times(&s, &before, metrics);
     }
     assay_arena_destroy(s.arena);
     return status;
