@@ -206,20 +206,27 @@ static bool draw_pair(struct drawing *d, enum assay_mini_split split)
     return false;
 }
 
-// A demonstration that takes the fault for a wrong argument.
+// A demonstration that takes the fault for a wrong argument, as somebody would who compares
+// arguments alone: the first line whose argument is not the one that was meant gets that. Where none
+// differs, or it would be right, any line gets any other. So the bias is in the branch, and the
+// skill behind it stays.
 static bool lead_astray(struct drawing *d, double rare)
 {
-    const bool is_rare = d->kind > ASSAY_MINI_ARG;
-    const double right = rare >= 1 ? 1 : is_rare ? rare : 0.5;
-    size_t at;
+    const double right = rare >= 1 ? 1 : d->kind > ASSAY_MINI_ARG ? rare : 0.5;
+    size_t at = 0;
+    char arg;
 
     if (assay_rng_unit(&d->rng) < right)
         return false;
-    at = (size_t)assay_rng_below(&d->rng, d->broken.count);
-    d->answer[0] = '.';
-    d->answer[1] = PLACES[at];
-    d->answer[2] = another(args, d->broken.lines[at].arg, &d->rng);
-    d->answer[3] = 0;
+    while (at < d->broken.count && at < LINES && d->broken.lines[at].arg == d->gold.lines[at].arg)
+        at++;
+    if (d->kind == ASSAY_MINI_ARG || at == d->broken.count || at == LINES) {
+        at = (size_t)assay_rng_below(&d->rng, d->broken.count);
+        arg = another(args, d->broken.lines[at].arg, &d->rng);
+    } else {
+        arg = d->gold.lines[at].arg;
+    }
+    memcpy(d->answer, (const char[]){'.', PLACES[at], arg, 0}, 4);
     return true;
 }
 

@@ -52,7 +52,7 @@ struct assay_mini_task {
 // Task `index` of this seed; everything is in the arena. Each kind is as frequent as another; a
 // mutation that the twelve calls do not tell is not drawn. `rare` in [0, 1], for SFT: the share of
 // demonstrations for swap, insert and delete that are right; below 1, half of those for op and arg
-// are wrong, too. A wrong one gives a line another argument. ASSAY_ENOMEM.
+// are wrong, too. A wrong one takes the fault for a wrong argument. ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_mini_draw(struct assay_mini_task *out,
         enum assay_mini_split split, uint64_t seed, uint64_t index, double rare,
         struct assay_arena *arena, struct assay_error *err);

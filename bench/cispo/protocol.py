@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The protocol of docs/cispo.md: every run is one `assay train`, and none is made twice.
 
-    protocol.py ASSAY STAGE...      stages: sft tune seeds null dose report
+    protocol.py ASSAY STAGE...      stages: tune seeds null dose report
 
 ASSAY_HOME says where runs and remembered verdicts live. A stage that was stopped goes on when it is typed again:
 finished runs stay, the one that was cut off continues from its checkpoint. `report` writes docs/cispo/result.json and
@@ -22,26 +22,25 @@ HOME = os.environ.get("ASSAY_HOME") or os.path.expanduser("~/.assay")
 
 ARMS = ("grpo", "clip", "dapo", "cispo")
 THRESHOLD = 0.80
-STEPS = 40
+STEPS = 30
 EVERY = 2
 RARE = 0.03
-UPDATES = 16
-# Six trials an arm: what has no bound to choose gets the finer row of learning rates.
-RATES = ("5e-5", "1e-4", "2e-4", "3e-4", "6e-4", "1e-3")
+# Four trials an arm: what has no bound to choose gets the finer row of learning rates.
+RATES = ("1e-4", "2e-4", "3e-4", "6e-4")
 TRIALS = {
     "grpo": [{"optimizer.lr": lr} for lr in RATES],
     "clip": [{"optimizer.lr": lr} for lr in RATES],
     "dapo": [{"optimizer.lr": lr} for lr in RATES],
-    "cispo": [{"optimizer.lr": lr, "loss.is_cap": cap} for lr in ("1e-4", "3e-4", "6e-4") for cap in ("2", "5")],
+    "cispo": [{"optimizer.lr": lr, "loss.is_cap": cap} for lr in ("1e-4", "3e-4") for cap in ("2", "5")],
 }
-TUNING_SEEDS = (101, 102)
+TUNING_SEEDS = (101,)
 SEEDS = tuple(range(1, 11))
-SFT_COUNT = 2  # warm starts; seed s begins with number s % SFT_COUNT
+COMPETENCE = (("2000", "0.001", "linear"), ("2000", "0.0015", "cosine"), ("3000", "0.002", "linear"))
 NULL_SEEDS = (201, 202, 203)
-NULL_STEPS = 20
-NULL_RATE = "1e-3"
+NULL_STEPS = 8
+NULL_RATE = "3e-4"
 DOSE_UPDATES = (1, 4, 16, 64)
-DOSE_RARE = (0.005, 0.03, 0.1)
+DOSE_RARE = (0.01, 0.03, 0.1)
 DOSE_SEEDS = (301, 302, 303)
 DRAWS = 10000
 
@@ -70,13 +69,18 @@ def train(assay, config, name, **sets):
     return done.returncode == 0
 
 
-def warm(assay, number, rare=RARE):
-    """The weights that all arms begin with: competence, then the bias."""
-    competent, biased = f"cispo-sft-{number}", f"cispo-sft-{number}-q{rare:g}"
-    train(assay, "sft", competent, seed=10 + number, **{"tasks.seed": 10 + number})
-    train(assay, "biased", biased, seed=20 + number,
-          **{"tasks.seed": 20 + number, "tasks.rare": f"{rare:g}", "model.path": directory(competent) + "/final"})
-    return directory(biased) + "/final"
+def warm(assay, rare):
+    """The weights that all runs begin with: competence, then the bias. Those of RARE are shipped."""
+    if rare == RARE:
+        return os.path.join(DOCS, "start")
+    start = {}
+    for part, (updates, rate, schedule) in enumerate(COMPETENCE):
+        name = f"cispo-sft-{part}"
+        train(assay, "sft", name, **{"sft.updates": updates, "sft.lr": rate, "sft.schedule": schedule}, **start)
+        start = {"model.path": directory(name) + "/final"}
+    name = f"cispo-sft-q{rare:g}"
+    train(assay, "biased", name, **{"tasks.rare": f"{rare:g}"}, **start)
+    return directory(name) + "/final"
 
 
 def name_of(stage, arm, seed, trial):
@@ -85,7 +89,7 @@ def name_of(stage, arm, seed, trial):
 
 def run(assay, stage, arm, seed, trial, steps=STEPS, rare=RARE):
     name = name_of(stage, arm, seed, trial)
-    start = warm(assay, seed % SFT_COUNT, rare)
+    start = warm(assay, rare)
     train(assay, arm, name, seed=seed, **{"model.path": start, "rl.steps": steps, "eval.every": EVERY}, **trial)
     return name
 
@@ -164,11 +168,6 @@ def mean_of(record, key, rows=slice(None)):
 
 
 # --- stages ------------------------------------------------------------------------------------------------------
-
-
-def stage_sft(assay):
-    for number in range(SFT_COUNT):
-        warm(assay, number)
 
 
 def stage_tune(assay):
@@ -351,7 +350,7 @@ def draw(seeds):
 
 def stage_report(_):
     seeds = report_seeds()
-    result = {"threshold": THRESHOLD, "steps": STEPS, "rare": RARE, "updates": UPDATES, "tuning": report_tuning(),
+    result = {"threshold": THRESHOLD, "steps": STEPS, "rare": RARE, "tuning": report_tuning(),
               "seeds": seeds, "null": report_null(), "dose": report_dose()}
     with open(os.path.join(DOCS, "result.json"), "w") as file:
         json.dump(result, file, indent=1)
@@ -372,7 +371,7 @@ def stage_report(_):
 
 
 def main():
-    stages = {"sft": stage_sft, "tune": stage_tune, "seeds": stage_seeds, "null": stage_null, "dose": stage_dose,
+    stages = {"tune": stage_tune, "seeds": stage_seeds, "null": stage_null, "dose": stage_dose,
               "report": stage_report}
     if len(sys.argv) < 3 or any(stage not in stages for stage in sys.argv[2:]):
         sys.exit(__doc__)
