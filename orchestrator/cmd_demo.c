@@ -23,14 +23,15 @@ const struct assay_option assay_demo_options[] = {
 };
 
 #define TEXT_BYTES_MAX ((size_t)1 << 20)
-#define FEWEST_SEEDS 6 // below, even all seeds on one side come by chance in more than 1 of 20 cases
+#define FEWEST_SEEDS                                                                               \
+    6 // below, even all seeds on one side come by chance in more than 1 of 20 cases
 
 // --- the chart -----------------------------------------------------------------------------------
 
 struct chart {
     bool terminal;
-    size_t lines;           // drawn, on a terminal
-    size_t points;          // told, elsewhere
+    size_t lines;  // drawn, on a terminal
+    size_t points; // told, elsewhere
 };
 
 static void put_curve(const struct assay_demo_run *run)
@@ -47,8 +48,8 @@ static void put_curve(const struct assay_demo_run *run)
 
 static void draw_run(const struct assay_demo_run *run)
 {
-    (void)fprintf(stderr, "\033[K%-6s seed %zu  step %2" PRIu64 "  ", run->arm, run->seed,
-            run->steps);
+    (void)fprintf(
+            stderr, "\033[K%-6s seed %zu  step %2" PRIu64 "  ", run->arm, run->seed, run->steps);
     put_curve(run);
     if (run->point_count > 0)
         (void)fprintf(stderr, "  %.2f", run->points[run->point_count - 1].rate);
@@ -172,12 +173,10 @@ static void print_verdict(const struct assay_demo *demo)
 
 static void print_result(const struct assay_demo *demo)
 {
-    char sft[ASSAY_DURATION_BYTES], all[ASSAY_DURATION_BYTES];
+    char all[ASSAY_DURATION_BYTES];
 
-    assay_duration_text(sft, demo->sft_ms);
     assay_duration_text(all, demo->wall_ms);
-    printf("warm start %s, all %s; held-out solve rate before rl %.2f\n", sft, all,
-            demo->start_rate);
+    printf("%s; held-out solve rate before rl %.2f\n", all, demo->start_rate);
     printf("answers %" PRIu64 ": %" PRIu64 " run in boxes, %" PRIu64
            " remembered, the rest equal to another or no patch\n\n",
             demo->counts.answers, demo->counts.executed, demo->counts.remembered);
@@ -235,7 +234,6 @@ static enum assay_status print_json(const struct assay_demo *demo, struct assay_
     assay_json_put_u64(&w, "schema", 1);
     assay_json_put_double(&w, "threshold", ASSAY_DEMO_THRESHOLD);
     assay_json_put_double(&w, "start_rate", demo->start_rate);
-    assay_json_put_u64(&w, "sft_ms", demo->sft_ms);
     assay_json_put_u64(&w, "wall_ms", demo->wall_ms);
     assay_json_put_bool(&w, "out_of_time", demo->out_of_time);
     assay_json_put_u64(&w, "answers", demo->counts.answers);
@@ -260,8 +258,8 @@ static enum assay_status read_options(struct assay_demo_plan *out,
         const struct assay_invocation *invocation, struct assay_error *err)
 {
     uint64_t seeds = 3, minutes = 5;
-    enum assay_status status = assay_cli_number(
-            &seeds, invocation, "seeds", 1, ASSAY_DEMO_SEEDS_MAX, err);
+    enum assay_status status =
+            assay_cli_number(&seeds, invocation, "seeds", 1, ASSAY_DEMO_SEEDS_MAX, err);
 
     if (status == ASSAY_OK)
         status = assay_cli_number(&out->steps, invocation, "steps", 1, 120, err);
@@ -276,8 +274,7 @@ static enum assay_status perform(struct assay_context *context,
         const struct assay_invocation *invocation, struct assay_demo *demo, struct assay_error *err)
 {
     struct chart chart = {.terminal = isatty(STDERR_FILENO)};
-    struct assay_demo_plan plan = {
-            .steps = 30, .command_line = invocation->command_line};
+    struct assay_demo_plan plan = {.steps = 30, .command_line = invocation->command_line};
     char prefix[64], now[ASSAY_TIME_TEXT_BYTES];
     enum assay_status status = read_options(&plan, invocation, err);
 

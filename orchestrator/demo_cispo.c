@@ -2,21 +2,29 @@
 // demo_cispo.c - the plan of the demo, and what its runs come to.
 #include "orchestrator/demo_cispo.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define TASKS_SEED 1
 #define SETS_MAX 12
 #define SET_BYTES 512
+#define START "runs/demo-cispo-start"
 
-// docs/cispo/*.yaml, part of the program.
-extern const char assay_cispo_sft[], assay_cispo_biased[], assay_cispo_grpo[], assay_cispo_dapo[],
-        assay_cispo_cispo[];
+// docs/cispo/*.yaml and docs/cispo/start/, part of the program.
+extern const char assay_cispo_grpo[], assay_cispo_dapo[], assay_cispo_cispo[];
+extern const char assay_cispo_start_weights[], assay_cispo_start_config[],
+        assay_cispo_start_tokenizer[];
+extern const size_t assay_cispo_start_weights_len, assay_cispo_start_config_len,
+        assay_cispo_start_tokenizer_len;
 
 static const struct {
     const char *name, *config, *lr;
@@ -37,8 +45,8 @@ struct demo {
     void *user;
     struct assay_task_source source; // of rl: shared, so that equal answers are run once
     uint64_t began_ms, run_began_ms, told_ms, gap_ms_max; // gap: between two steps
-    struct assay_demo_run *run;                           // NULL: the warm start
-    char model[SET_BYTES];                                // "model.path=..."
+    struct assay_demo_run *run;
+    char model[SET_BYTES]; // directory
 };
 
 struct sets {
@@ -103,16 +111,13 @@ static bool on_step(
         d->gap_ms_max = now - d->told_ms;
     d->told_ms = now;
     d->out->wall_ms = now - d->began_ms;
-    if (d->source.counts)
-        d->out->counts = d->source.counts(d->source.user);
-    if (d->run) {
-        if (strcmp(phase, "eval") == 0)
-            add_point(d, position, assay_metrics_get(metrics, "seeds_rate"));
-        else
-            add_step(d, position, metrics);
-        d->run->wall_ms = now - d->run_began_ms;
-        d->show(d->user, d->out);
-    }
+    d->out->counts = d->source.counts(d->source.user);
+    if (strcmp(phase, "eval") == 0)
+        add_point(d, position, assay_metrics_get(metrics, "seeds_rate"));
+    else
+        add_step(d, position, metrics);
+    d->run->wall_ms = now - d->run_began_ms;
+    d->show(d->user, d->out);
     d->out->out_of_time = d->out->wall_ms + d->gap_ms_max >= d->plan->budget_ms;
     return !d->out->out_of_time;
 }
@@ -120,55 +125,55 @@ static bool on_step(
 // --- one training --------------------------------------------------------------------------------
 
 static enum assay_status train(struct demo *d, const char *config, const struct sets *sets,
-        struct assay_task_source *source, struct assay_train_result *out,
         struct assay_arena *arena, struct assay_error *err)
 {
+    struct assay_train_result result;
     struct assay_train_settings settings;
     const struct assay_train_options options = {.settings = &settings,
-            .source = source,
+            .source = &d->source,
             .command_line = d->plan->command_line,
             .on_step = on_step,
             .user = d};
     const uint64_t before = assay_clock_ms();
-    enum assay_status status = assay_train_config_read(&settings, config, strlen(config),
-            "demo", sets->items, sets->count, arena, err);
+    enum assay_status status = assay_train_config_read(
+            &settings, config, strlen(config), "demo", sets->items, sets->count, arena, err);
 
     d->told_ms = d->run_began_ms = before;
     d->gap_ms_max = 0;
-    return status == ASSAY_OK ? assay_train(out, d->context, &options, arena, err) : status;
+    return status == ASSAY_OK ? assay_train(&result, d->context, &options, arena, err) : status;
 }
 
-static enum assay_status warm_start(struct demo *d, const char *config, const char *name,
-        double rare, struct assay_error *err)
+// The weights that all runs begin with, as files below the home.
+static enum assay_status write_start(struct demo *d, struct assay_error *err)
 {
-    struct assay_task_source source = {.name = NULL};
-    struct assay_train_result result;
-    struct assay_arena *arena = NULL;
-    struct sets sets = {.count = 0};
-    char id[128];
-    enum assay_status status = assay_arena_create(&arena, ARENA_BYTES, err);
+    const struct {
+        const char *name, *bytes;
+        size_t len;
+    } files[] = {{"model.safetensors", assay_cispo_start_weights, assay_cispo_start_weights_len},
+            {"config.json", assay_cispo_start_config, assay_cispo_start_config_len},
+            {"tokenizer.json", assay_cispo_start_tokenizer, assay_cispo_start_tokenizer_len}};
+    const char *home = assay_depot_home(assay_context_depot(d->context));
+    char path[SET_BYTES + 32];
+    const int home_fd = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    enum assay_status status;
 
-    (void)snprintf(id, sizeof(id), "%s-%s", d->plan->prefix, name);
-    add_set(&sets, "name", id);
-    add_set(&sets, "eval.count", "0"); // the first run's evaluation at 0 says where all begin
-    if (d->model[0])
-        add_set(&sets, "model.path", d->model);
-    if (status == ASSAY_OK)
-        status = assay_task_mini_open(&source, d->context, TASKS_SEED, rare, err);
-    if (status == ASSAY_OK) {
-        status = train(d, config, &sets, &source, &result, arena, err);
-        source.close(source.user);
+    if (home_fd < 0)
+        return assay_fail_errno(err, errno, "%s", home);
+    status = assay_fs_mkdirs(home_fd, START, 0755, err);
+    close(home_fd);
+    if (status == ASSAY_OK &&
+            snprintf(d->model, sizeof(d->model), "%s/" START, home) >= (int)sizeof(d->model))
+        status = assay_fail(err, ASSAY_EINVAL, "%.200s...: too long", home);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && status == ASSAY_OK; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", d->model, files[i].name);
+        status = assay_fs_replace_file(path, files[i].bytes, files[i].len, 0644, err);
     }
-    if (status == ASSAY_OK)
-        (void)snprintf(d->model, sizeof(d->model), "%s/final", result.dir);
-    assay_arena_destroy(arena);
     return status;
 }
 
 static enum assay_status train_arm(
         struct demo *d, struct assay_demo_run *run, size_t arm, struct assay_error *err)
 {
-    struct assay_train_result result;
     struct assay_arena *arena = NULL;
     struct sets sets = {.count = 0};
     char name[128], seed[24], steps[24];
@@ -187,9 +192,8 @@ static enum assay_status train_arm(
     sets.items[sets.count++] = arms[arm].lr;
     d->run = run;
     if (status == ASSAY_OK)
-        status = train(d, arms[arm].config, &sets, &d->source, &result, arena, err);
+        status = train(d, arms[arm].config, &sets, arena, err);
     run->finished = status == ASSAY_OK;
-    d->run = NULL;
     assay_arena_destroy(arena);
     return status;
 }
@@ -199,8 +203,7 @@ static enum assay_status train_arm(
 static enum assay_status run_arms(struct demo *d, struct assay_error *err)
 {
     struct assay_demo *out = d->out;
-    enum assay_status status =
-            assay_task_mini_open(&d->source, d->context, TASKS_SEED, 1, err);
+    enum assay_status status = assay_task_mini_open(&d->source, d->context, TASKS_SEED, 1, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -215,9 +218,8 @@ static enum assay_status run_arms(struct demo *d, struct assay_error *err)
 }
 
 enum assay_status assay_demo_cispo(struct assay_demo *out, struct assay_context *context,
-        const struct assay_demo_plan *plan,
-        void (*show)(void *user, const struct assay_demo *demo), void *user,
-        struct assay_error *err)
+        const struct assay_demo_plan *plan, void (*show)(void *user, const struct assay_demo *demo),
+        void *user, struct assay_error *err)
 {
     struct demo d = {.out = out,
             .context = context,
@@ -232,10 +234,7 @@ enum assay_status assay_demo_cispo(struct assay_demo *out, struct assay_context 
         out->runs[i].arm = arms[i % ASSAY_DEMO_ARMS].name;
         out->runs[i].seed = 1 + i / ASSAY_DEMO_ARMS;
     }
-    status = warm_start(&d, assay_cispo_sft, "sft", 1, err);
-    if (status == ASSAY_OK)
-        status = warm_start(&d, assay_cispo_biased, "biased", 0.03, err);
-    out->sft_ms = assay_clock_ms() - d.began_ms;
+    status = write_start(&d, err);
     if (status == ASSAY_OK)
         status = run_arms(&d, err);
     out->wall_ms = assay_clock_ms() - d.began_ms;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// demo_cispo.h - the miniature comparison of docs/cispo.md in minutes: one warm start, then arms x
-// seeds from the same weights, every reward from tests in a box.
+// demo_cispo.h - the miniature comparison of docs/cispo.md in minutes: arms x seeds from the
+// weights of docs/cispo/start/, every reward from tests in a box.
 //
 // Runs come seed by seed, so that a demo that time ends has whole seeds. Nothing is concluded here
 // that the runs at hand do not show.
@@ -41,9 +41,9 @@ struct assay_demo_run {
 
 struct assay_demo {
     struct assay_demo_run runs[ASSAY_DEMO_SEEDS_MAX * ASSAY_DEMO_ARMS]; // seed by seed
-    size_t run_count;  // planned
-    double start_rate; // held out, after the warm start
-    uint64_t sft_ms, wall_ms;
+    size_t run_count;                                                   // planned
+    double start_rate;                                                  // held out, before rl
+    uint64_t wall_ms;
     struct assay_train_counts counts; // of answers
     bool out_of_time;
 };

@@ -79,8 +79,8 @@ static enum assay_status make_scope(struct assay_rewarder *r, struct assay_error
     const enum assay_tier tier = assay_sandbox_tier(assay_context_sandbox(r->context));
     const struct assay_environment *environment = NULL;
     struct assay_sha256 *sha = NULL;
-    enum assay_status status = assay_context_environment(
-            r->context, &r->suite->recipes[0], &environment, err);
+    enum assay_status status =
+            assay_context_environment(r->context, &r->suite->recipes[0], &environment, err);
 
     if (status == ASSAY_OK)
         status = assay_sha256_create(&sha, err);

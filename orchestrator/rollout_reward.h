@@ -3,8 +3,8 @@
 //
 // Every reward is a verdict of assay_grade(): a fresh box from a zygote with all isolation,
 // canaries, counter-runs. In this process equal patches of one task are run once: within a call
-// they are joined, and between calls they are remembered, with `keep` by the store. Each verdict says which of the three it
-// was, so that rates can count what was executed.
+// they are joined, and between calls they are remembered, with `keep` by the store. Each verdict
+// says which of the three it was, so that rates can count what was executed.
 //
 // Life: create over a context that was opened with a sandbox -> grade() per batch of rollouts ->
 // destroy before the context. One grade() at a time.

@@ -21,10 +21,10 @@ struct assay_train_options {
     const char *source_hash;          // of what its tasks come from; NULL: of nothing but settings
     bool again;
     const char *command_line;
-    // Told of every step and evaluation as it ends, with the steps done by then; NULL: nobody. False
-    // stops the run there, as an interruption would.
-    bool (*on_step)(void *user, const char *phase, uint64_t position,
-            const struct assay_metrics *metrics);
+    // Told of every step and evaluation as it ends, with the steps done by then; NULL: nobody.
+    // False stops the run there, as an interruption would.
+    bool (*on_step)(
+            void *user, const char *phase, uint64_t position, const struct assay_metrics *metrics);
     void *user;
 };
 

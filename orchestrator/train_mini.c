@@ -18,8 +18,7 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
         enum assay_train_split split, uint64_t index, struct assay_arena *arena,
         struct assay_error *err)
 {
-    static const enum assay_mini_split splits[] = {
-            ASSAY_MINI_SFT, ASSAY_MINI_RL, ASSAY_MINI_HELD};
+    static const enum assay_mini_split splits[] = {ASSAY_MINI_SFT, ASSAY_MINI_RL, ASSAY_MINI_HELD};
     const struct mini *m = user;
     struct assay_mini_task *task;
     enum assay_status status;
@@ -61,8 +60,7 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         const struct assay_mini_task *task = answers[i].task->detail;
         const size_t begin = i > 0 ? ends[i - 1] : 0;
 
-        rollouts[i] = (struct assay_rollout){
-                &task->repair, {edits.data + begin, ends[i] - begin}};
+        rollouts[i] = (struct assay_rollout){&task->repair, {edits.data + begin, ends[i] - begin}};
     }
     if (status == ASSAY_OK)
         status = assay_train_rewards(m->rewarder, rewards, rollouts, count, err);
@@ -88,8 +86,8 @@ static void close_mini(void *user)
     free(m);
 }
 
-enum assay_status assay_task_mini_open(struct assay_task_source *out,
-        struct assay_context *context, uint64_t seed, double rare, struct assay_error *err)
+enum assay_status assay_task_mini_open(struct assay_task_source *out, struct assay_context *context,
+        uint64_t seed, double rare, struct assay_error *err)
 {
     const struct assay_rewarder_options options = {.keep = true};
     struct mini *m = calloc(1, sizeof(*m));

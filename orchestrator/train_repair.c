@@ -64,9 +64,9 @@ enum assay_status assay_train_rewards(struct assay_rewarder *rewarder,
         struct assay_error *err)
 {
     struct assay_rollout_verdict *verdicts = calloc(count + 1, sizeof(*verdicts));
-    enum assay_status status =
-            verdicts ? assay_rewarder_grade(rewarder, verdicts, rollouts, count, err)
-                     : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+    enum assay_status status = verdicts
+            ? assay_rewarder_grade(rewarder, verdicts, rollouts, count, err)
+            : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
 
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,

@@ -207,9 +207,9 @@ static bool draw_pair(struct drawing *d, enum assay_mini_split split)
 }
 
 // A demonstration that takes the fault for a wrong argument, as somebody would who compares
-// arguments alone: the first line whose argument is not the one that was meant gets that. Where none
-// differs, or it would be right, any line gets any other. So the bias is in the branch, and the
-// skill behind it stays.
+// arguments alone: the first line whose argument is not the one that was meant gets that. Where
+// none differs, or it would be right, any line gets any other. So the bias is in the branch, and
+// the skill behind it stays.
 static bool lead_astray(struct drawing *d, double rare)
 {
     const double right = rare >= 1 ? 1 : d->kind > ASSAY_MINI_ARG ? rare : 0.5;

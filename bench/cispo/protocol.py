@@ -22,16 +22,16 @@ HOME = os.environ.get("ASSAY_HOME") or os.path.expanduser("~/.assay")
 
 ARMS = ("grpo", "clip", "dapo", "cispo")
 THRESHOLD = 0.80
-STEPS = 30
-EVERY = 2
+STEPS = 24
+EVERY = 1
 RARE = 0.03
 # Four trials an arm: what has no bound to choose gets the finer row of learning rates.
-RATES = ("1e-4", "2e-4", "3e-4", "6e-4")
+RATES = ("5e-5", "1e-4", "2e-4", "3e-4")
 TRIALS = {
     "grpo": [{"optimizer.lr": lr} for lr in RATES],
     "clip": [{"optimizer.lr": lr} for lr in RATES],
     "dapo": [{"optimizer.lr": lr} for lr in RATES],
-    "cispo": [{"optimizer.lr": lr, "loss.is_cap": cap} for lr in ("1e-4", "3e-4") for cap in ("2", "5")],
+    "cispo": [{"optimizer.lr": lr, "loss.is_cap": cap} for lr in ("5e-5", "1e-4") for cap in ("2", "5")],
 }
 TUNING_SEEDS = (101,)
 SEEDS = tuple(range(1, 11))
@@ -84,7 +84,7 @@ def warm(assay, rare):
 
 
 def name_of(stage, arm, seed, trial):
-    return "-".join(["cispo", stage, arm, str(seed)] + [f"{k.split('.')[1]}{v}" for k, v in sorted(trial.items())])
+    return "-".join(["mini", stage, arm, str(seed)] + [f"{k.split('.')[1]}{v}" for k, v in sorted(trial.items())])
 
 
 def run(assay, stage, arm, seed, trial, steps=STEPS, rare=RARE):
@@ -321,7 +321,7 @@ def panel(x, title, series, bottom, top, mark=None):
         y = 200 - 50 * k
         parts.append(f'<text x="-6" y="{y + 4}" text-anchor="end">{value:.2g}</text>'
                      f'<path d="M0 {y}H300" stroke="#ddd"/>')
-    for step in range(0, STEPS + 1, 10):
+    for step in range(0, STEPS + 1, 4):
         parts.append(f'<text x="{300 * step / STEPS:.0f}" y="216" text-anchor="middle">{step}</text>')
     if mark is not None:
         y = 200 - 200 * (mark - bottom) / (top - bottom)

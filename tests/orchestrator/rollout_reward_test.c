@@ -146,8 +146,7 @@ static void operations_are_graded_once_for_all(void **state)
 
         assert_int_equal(assay_task_mini_open(&source, f->context, 1, 1, NULL), ASSAY_OK);
         for (size_t i = 0; i < MINI_TASKS; i++) {
-            assert_int_equal(
-                    source.draw(source.user, &tasks[i], ASSAY_TRAIN_RL, i, f->arena, NULL),
+            assert_int_equal(source.draw(source.user, &tasks[i], ASSAY_TRAIN_RL, i, f->arena, NULL),
                     ASSAY_OK);
             answers[2 * i] = (struct assay_train_answer){&tasks[i], tasks[i].answer};
             answers[2 * i + 1] = (struct assay_train_answer){&tasks[i], {"=9+", 3}};
