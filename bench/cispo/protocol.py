@@ -34,7 +34,7 @@ TRIALS = {
     "cispo": [{"optimizer.lr": lr, "loss.is_cap": cap} for lr in ("5e-5", "1e-4") for cap in ("2", "5")],
 }
 TUNING_SEEDS = (101,)
-SEEDS = tuple(range(1, 11))
+SEEDS = tuple(range(11, 21))
 COMPETENCE = (("2000", "0.001", "linear"), ("2000", "0.0015", "cosine"), ("3000", "0.002", "linear"))
 NULL_SEEDS = (201, 202, 203)
 NULL_STEPS = 8
