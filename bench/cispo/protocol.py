@@ -148,6 +148,11 @@ def restricted_mean(times, horizon):
     return sum(min(t, horizon) if reached else horizon for t, reached in times) / len(times)
 
 
+def order(time_):
+    """Not reached comes after all that was."""
+    return (not time_[1], time_[0] if time_[1] else 0)
+
+
 def ratio(first, second, horizon):
     """Ratio of restricted mean times, and its 95 % interval over seeds, resampled together (bootstrap)."""
     rng = random.Random(1)
@@ -263,9 +268,13 @@ def report_seeds():
         for other in ARMS[:-1]:
             first = [reach(r, unit) for r in kept["cispo"]]
             second = [reach(r, unit) for r in kept[other]]
-            # One horizon for both: what the shorter of all runs had spent.
+            # One horizon for both: a run that never reached it counts with the most that any run spent.
             horizon = STEPS if unit == "steps" else max(t for t, _ in first + second)
-            out["ratios"][f"{unit} cispo/{other}"] = ratio(first, second, horizon)
+            sooner, later = (sum(a < b for a, b in pairs) for pairs in (
+                [(order(x), order(y)) for x, y in zip(first, second)],
+                [(order(y), order(x)) for x, y in zip(first, second)]))
+            out["ratios"][f"{unit} cispo/{other}"] = {
+                "ratio": ratio(first, second, horizon), "sooner": sooner, "later": later, "seeds": len(whole)}
     return out
 
 
@@ -361,8 +370,10 @@ def stage_report(_):
         for arm, row in seeds["arms"].items():
             print(arm, row["medians"], "last", [round(v, 3) for v in row["last"]], "collapsed", row["collapsed"],
                   {k: round(v, 4) for k, v in row["mechanism"].items()})
-        for name, (value, low, high) in seeds["ratios"].items():
-            print(f"{name}: {value:.2f} ({low:.2f} to {high:.2f})")
+        for name, row in seeds["ratios"].items():
+            value, low, high = row["ratio"]
+            print(f"{name}: {value:.2f} ({low:.2f} to {high:.2f}), sooner on {row['sooner']}, later on {row['later']} of "
+                  f"{row['seeds']} seeds")
     for arm, row in result["tuning"].items():
         for trial in row["trials"]:
             print("tuning", arm, trial)
