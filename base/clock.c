@@ -41,6 +41,32 @@ void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES])
     assay_clock_utc_ago(out, 0);
 }
 
+uint64_t assay_clock_utc_ms(const char *text)
+{
+    struct tm utc = {0};
+    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) : NULL;
+    unsigned milliseconds = 0;
+    time_t seconds;
+
+    if (!rest || (*rest != '.' && *rest != 'Z'))
+        return 0;
+    seconds = timegm(&utc);
+    for (unsigned i = 0, unit = 100; *rest == '.' && i < 3; i++, unit /= 10) {
+        if (rest[1 + i] < '0' || rest[1 + i] > '9')
+            break;
+        milliseconds += (unsigned)(rest[1 + i] - '0') * unit;
+    }
+    return seconds < 0 ? 0 : (uint64_t)seconds * 1000 + milliseconds;
+}
+
+uint64_t assay_clock_now_ms(void)
+{
+    char now[ASSAY_TIME_TEXT_BYTES];
+
+    assay_clock_utc(now);
+    return assay_clock_utc_ms(now);
+}
+
 uint64_t assay_clock_left_ms(uint64_t deadline_ms)
 {
     const uint64_t now_ms = assay_clock_ms();

@@ -14,6 +14,9 @@ uint64_t assay_clock_us(void);
 void assay_clock_utc(char out[ASSAY_TIME_TEXT_BYTES]);
 // Likewise, of so many seconds ago.
 void assay_clock_utc_ago(char out[ASSAY_TIME_TEXT_BYTES], uint64_t seconds_ago);
+// Milliseconds since 1970 of such a text, and of now; 0: it is no such text.
+uint64_t assay_clock_utc_ms(const char *text);
+uint64_t assay_clock_now_ms(void);
 
 // Milliseconds left until `deadline_ms` (on assay_clock_ms()'s scale), 0 when past.
 uint64_t assay_clock_left_ms(uint64_t deadline_ms);

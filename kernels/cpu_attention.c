@@ -14,9 +14,10 @@
 
 struct scratch {
     float *strip, *packed_q, *packed_p;
-    float *q, *out;   // [rows][D]
-    float *score;     // [rows][KEYS]
-    float *top, *sum; // [rows]: m and l
+    float *q, *out;       // [rows][D]
+    float *score;         // [rows][KEYS]
+    float *top, *sum;     // [rows]: m and l
+    float *keys, *values; // [KEYS][D]: of a block that lies in pieces
 };
 
 struct call {
@@ -28,9 +29,11 @@ struct call {
 static size_t carve(struct scratch *scratch, float *memory, size_t rows, size_t D)
 {
     const size_t sizes[] = {CPU(gemm_strip_floats)(), CPU(gemm_packed_floats)(rows, D),
-            CPU(gemm_packed_floats)(rows, KEYS), rows * D, rows * D, rows * KEYS, rows, rows};
+            CPU(gemm_packed_floats)(rows, KEYS), rows * D, rows * D, rows * KEYS, rows, rows,
+            KEYS * D, KEYS * D};
     float **const parts[] = {&scratch->strip, &scratch->packed_q, &scratch->packed_p, &scratch->q,
-            &scratch->out, &scratch->score, &scratch->top, &scratch->sum};
+            &scratch->out, &scratch->score, &scratch->top, &scratch->sum, &scratch->keys,
+            &scratch->values};
     size_t used = 0;
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -70,12 +73,13 @@ static void soften(const struct scratch *scratch, size_t row, size_t seen, float
 static void meet_block(const struct cpu_tile *tile, const struct scratch *scratch, size_t key)
 {
     const struct assay_attention_args *args = tile->args;
-    const size_t stride = args->G * args->D, left = cpu_tile_end(tile) - key;
-    const size_t count = left < KEYS ? left : KEYS;
+    const size_t left = cpu_tile_end(tile) - key, count = left < KEYS ? left : KEYS;
+    const struct cpu_block k = cpu_tile_block(tile, args->k, key, count, scratch->keys);
+    const struct cpu_block v = cpu_tile_block(tile, args->v, key, count, scratch->values);
     const struct cpu_gemm scores = {.c = scratch->score,
             .ldc = KEYS,
-            .b = cpu_tile_block(tile, args->k, key),
-            .b_row = stride,
+            .b = k.at,
+            .b_row = k.stride,
             .b_col = 1,
             .M = tile->rows,
             .N = count,
@@ -85,9 +89,9 @@ static void meet_block(const struct cpu_tile *tile, const struct scratch *scratc
             .a = scratch->score,
             .a_row = KEYS,
             .a_col = 1,
-            .b = cpu_tile_block(tile, args->v, key),
+            .b = v.at,
             .b_row = 1,
-            .b_col = stride,
+            .b_col = v.stride,
             .M = tile->rows,
             .N = args->D,
             .K = count,

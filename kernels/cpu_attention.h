@@ -7,6 +7,8 @@
 #ifndef ASSAY_KERNELS_CPU_ATTENTION_H
 #define ASSAY_KERNELS_CPU_ATTENTION_H
 
+#include <string.h>
+
 #include "kernels/cpu.h"
 
 enum {
@@ -45,15 +47,56 @@ static inline size_t cpu_tile_end(const struct cpu_tile *tile)
     return tile->span->position + tile->first + tile->tokens;
 }
 
-// The block at position `key` of k or v: keys are rows, args->G * args->D elements apart.
-static inline const float *cpu_tile_block(const struct cpu_tile *tile, const void *rows, size_t key)
+// Keys of a block that lie one after another.
+struct cpu_run {
+    size_t row, count;
+};
+
+// The run that begins at position `key`, up to position `end`: a block of keys may begin in a
+// parent and end in its child.
+static inline struct cpu_run cpu_tile_run(const struct cpu_tile *tile, size_t key, size_t end)
 {
     const struct assay_attention_args *args = tile->args;
-    size_t row = tile->span->row + key;
+    const struct assay_span *span;
+    size_t span_end;
 
     if (args->pages != NULL)
-        row = (size_t)args->pages[tile->span->slot * args->pages_per_slot + key / KEYS] * KEYS;
-    return (const float *)rows + (row * args->G + tile->group) * args->D;
+        return (struct cpu_run){
+                (size_t)args->pages[tile->span->slot * args->pages_per_slot + key / KEYS] * KEYS,
+                end - key};
+    span = assay_span_of(tile->span, key);
+    span_end = (size_t)span->position + span->row_count;
+    return (struct cpu_run){
+            span->row + (key - span->position), (span_end < end ? span_end : end) - key};
+}
+
+static inline size_t cpu_tile_at(const struct cpu_tile *tile, size_t row)
+{
+    return (row * tile->args->G + tile->group) * tile->args->D;
+}
+
+// Keys or values of a block: `at`, row after row, `stride` elements apart.
+struct cpu_block {
+    const float *at;
+    size_t stride;
+};
+
+// `count` rows of k or v from position `key` on; brought together in room [KEYS][D] if they must.
+static inline struct cpu_block cpu_tile_block(
+        const struct cpu_tile *tile, const void *rows, size_t key, size_t count, float *room)
+{
+    const size_t stride = tile->args->G * tile->args->D, D = tile->args->D, end = key + count;
+    struct cpu_run run = cpu_tile_run(tile, key, end);
+
+    if (run.count == count)
+        return (struct cpu_block){(const float *)rows + cpu_tile_at(tile, run.row), stride};
+    for (size_t p = key; p < end; p += run.count) {
+        run = cpu_tile_run(tile, p, end);
+        for (size_t i = 0; i < run.count; i++)
+            memcpy(room + (p - key + i) * D, (const float *)rows + cpu_tile_at(tile, run.row + i),
+                    D * sizeof(float));
+    }
+    return (struct cpu_block){room, D};
 }
 
 static inline size_t cpu_tile_tokens(const struct assay_attention_args *args)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Softmax attention, backward: one task is one span and key-value head, so that dk and dv have one
-// writer. Tiles of queries in rising order, each with its blocks of keys; weights are made again
-// from lse.
+// Softmax attention, backward: one task is one tree of spans and key-value head, so that dk and dv
+// have one writer. Tiles of queries in rising order, each with its blocks of keys; weights are made
+// again from lse.
 //     p = exp(scale q.k - lse)    ds = scale p (dout.v - dout.out)    dv += p^T dout    dk += ds^T
 //     q    dq += ds k
 #include <assert.h>
@@ -16,6 +16,7 @@ struct scratch {
     float *q, *dout, *dq;   // [rows][D]
     float *weight, *dscore; // [rows][KEYS]
     float *lse, *mean;      // [rows]; mean = dout . out
+    float *keys, *sums;     // [KEYS][D]: of a block that lies in pieces, and what it gets
 };
 
 struct call {
@@ -29,10 +30,10 @@ static size_t carve(struct scratch *scratch, float *memory, size_t rows, size_t 
     const size_t q = CPU(gemm_packed_floats)(rows, D), by_key = CPU(gemm_packed_floats)(KEYS, rows);
     const size_t by_row = CPU(gemm_packed_floats)(rows, KEYS);
     const size_t sizes[] = {CPU(gemm_strip_floats)(), q, q, by_key > by_row ? by_key : by_row,
-            rows * D, rows * D, rows * D, rows * KEYS, rows * KEYS, rows, rows};
+            rows * D, rows * D, rows * D, rows * KEYS, rows * KEYS, rows, rows, KEYS * D, KEYS * D};
     float **const parts[] = {&scratch->strip, &scratch->packed_q, &scratch->packed_dout,
             &scratch->packed, &scratch->q, &scratch->dout, &scratch->dq, &scratch->weight,
-            &scratch->dscore, &scratch->lse, &scratch->mean};
+            &scratch->dscore, &scratch->lse, &scratch->mean, &scratch->keys, &scratch->sums};
     size_t used = 0;
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -76,15 +77,15 @@ static void against_keys(const struct cpu_tile *tile, const struct scratch *scra
         const void *rows, size_t key, size_t count,
         float *result) // NOLINT(readability-non-const-parameter): written by the product
 {
-    const struct assay_attention_args *args = tile->args;
+    const struct cpu_block block = cpu_tile_block(tile, rows, key, count, scratch->keys);
     const struct cpu_gemm gemm = {.c = result,
             .ldc = KEYS,
-            .b = cpu_tile_block(tile, rows, key),
-            .b_row = args->G * args->D,
+            .b = block.at,
+            .b_row = block.stride,
             .b_col = 1,
             .M = tile->rows,
             .N = count,
-            .K = args->D};
+            .K = tile->args->D};
 
     CPU(gemm_packed)(scratch->strip, packed, &gemm);
 }
@@ -117,8 +118,8 @@ static void to_keys(const struct cpu_tile *tile, const struct scratch *scratch, 
         const float *of, void *gradient, size_t key, size_t count)
 {
     const struct assay_attention_args *args = tile->args;
-    const size_t row = tile->span->row + key;
-    const struct cpu_gemm gemm = {.c = (float *)gradient + (row * args->G + tile->group) * args->D,
+    struct cpu_run run = cpu_tile_run(tile, key, key + count);
+    struct cpu_gemm gemm = {.c = (float *)gradient + cpu_tile_at(tile, run.row),
             .ldc = args->G * args->D,
             .a = factor,
             .a_row = 1,
@@ -131,21 +132,36 @@ static void to_keys(const struct cpu_tile *tile, const struct scratch *scratch, 
             .K = tile->rows,
             .accumulate = true};
 
+    if (run.count == count) {
+        CPU(gemm_serial)(scratch->strip, scratch->packed, &gemm);
+        return;
+    }
+    gemm.c = scratch->sums;
+    gemm.ldc = args->D;
+    gemm.accumulate = false;
     CPU(gemm_serial)(scratch->strip, scratch->packed, &gemm);
+    for (size_t i = 0; i < count; i += run.count) {
+        run = cpu_tile_run(tile, key + i, key + count);
+        for (size_t j = 0; j < run.count; j++) {
+            float *to = (float *)gradient + cpu_tile_at(tile, run.row + j);
+
+            for (size_t d = 0; d < args->D; d++)
+                to[d] += scratch->sums[(i + j) * args->D + d];
+        }
+    }
 }
 
 static void meet_block(const struct cpu_tile *tile, const struct scratch *scratch, size_t key)
 {
     const struct assay_attention_args *args = tile->args;
     const size_t left = cpu_tile_end(tile) - key, count = left < KEYS ? left : KEYS;
-    const struct cpu_gemm queries = {.c = scratch->dq,
+    struct cpu_block k;
+    struct cpu_gemm queries = {.c = scratch->dq,
             .ldc = args->D,
             .a = scratch->dscore,
             .a_row = KEYS,
             .a_col = 1,
-            .b = cpu_tile_block(tile, args->k, key),
             .b_row = 1,
-            .b_col = args->G * args->D,
             .M = tile->rows,
             .N = args->D,
             .K = count,
@@ -156,6 +172,9 @@ static void meet_block(const struct cpu_tile *tile, const struct scratch *scratc
     weigh(tile, scratch, key);
     to_keys(tile, scratch, scratch->weight, scratch->dout, args->dv, key, count);
     to_keys(tile, scratch, scratch->dscore, scratch->q, args->dk, key, count);
+    k = cpu_tile_block(tile, args->k, key, count, scratch->keys);
+    queries.b = k.at;
+    queries.b_col = k.stride;
     CPU(gemm_serial)(scratch->strip, scratch->packed, &queries);
 }
 
@@ -170,17 +189,13 @@ static void clear_keys(
     }
 }
 
-static void group_task(void *context, size_t task, size_t thread)
+static void span_backward(
+        const struct call *call, const struct assay_span *span, size_t group, size_t thread)
 {
-    const struct call *call = context;
     const struct assay_attention_args *args = call->args;
-    struct cpu_tile tile = {.args = args,
-            .span = &args->spans[task / args->G],
-            .group = task % args->G,
-            .share = args->H / args->G};
+    struct cpu_tile tile = {.args = args, .span = span, .group = group, .share = args->H / args->G};
     struct scratch scratch = {0};
 
-    assert(tile.span->position == 0);
     clear_keys(args, tile.span, tile.group);
     for (; tile.first < tile.span->row_count; tile.first += tile.tokens) {
         tile.tokens = tile.span->row_count - tile.first;
@@ -195,6 +210,20 @@ static void group_task(void *context, size_t task, size_t thread)
             memcpy((float *)args->dq + cpu_tile_row(&tile, row), scratch.dq + row * args->D,
                     args->D * sizeof(float));
     }
+}
+
+static void group_task(void *context, size_t task, size_t thread)
+{
+    const struct call *call = context;
+    const struct assay_attention_args *args = call->args;
+    size_t b = task / args->G;
+
+    if (args->spans[b].up > 0)
+        return; // with its root
+    assert(args->spans[b].position == 0);
+    do
+        span_backward(call, &args->spans[b], task % args->G, thread);
+    while (++b < args->B && args->spans[b].up > 0);
 }
 
 CPU_OP(attention_backward, attention)

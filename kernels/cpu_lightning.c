@@ -50,6 +50,7 @@ struct walk {
     size_t column, column_end;        // of S: this task's
     float grow[BLOCK], shrink[BLOCK]; // e^{s (r + 1)}, e^{-s (r + 1)}
     float *s;                         // [(column_end - column) / WIDTH][D][WIDTH]
+    float *parent;                    // the same of the span's parent
     float *state_out;                 // [D][D], or NULL; gets S * state_factor in the end
     float *keys, *queries;            // [BLOCK][D] of the block at hand: b scaled, and a
     float state_factor;
@@ -256,7 +257,10 @@ static void store_state(const struct walk *walk)
     }
 }
 
-// --- tasks: (span, heads, columns, direction) ---
+// --- tasks: (tree of spans, heads, columns, direction) ---
+//
+// A task walks its tree with a stack of states, one for each generation: along time a child begins
+// with what its parent left, against time it adds what it left to its parent's beginning.
 
 enum walk_kind { WALK_OUT, WALK_DQ, WALK_DK, WALK_DV };
 
@@ -264,9 +268,10 @@ enum walk_kind { WALK_OUT, WALK_DQ, WALK_DK, WALK_DV };
 struct direction {
     enum walk_kind kinds[2];
     size_t count;
+    bool along; // time
 };
-static const struct direction forward = {{WALK_OUT}, 1};
-static const struct direction backward[2] = {{{WALK_DQ}, 1}, {{WALK_DK, WALK_DV}, 2}};
+static const struct direction forward = {{WALK_OUT}, 1, true};
+static const struct direction backward[2] = {{{WALK_DQ}, 1, true}, {{WALK_DK, WALK_DV}, 2, false}};
 
 enum {
     HEADS_MAX = 16, // of a task
@@ -280,7 +285,14 @@ struct call {
     const struct direction *directions;
     // Of a task: heads and columns. Tasks of a span: directions * head_tasks * column_tasks.
     size_t direction_count, heads, head_tasks, columns, column_tasks;
+    size_t generations; // of the deepest tree
+    bool in_trees;      // some span has a parent
 };
+
+static size_t state_floats(const struct call *call)
+{
+    return (call->columns + WIDTH) * call->args->D;
+}
 
 struct place {
     const struct assay_span *span;
@@ -342,13 +354,17 @@ static void along_time(
     walk->phase = place->span->position % BLOCK;
     walk->step = 1;
     set_decay(walk, place->slope);
-    load_state(walk, state, kind == WALK_DQ, 1);
+    if (place->span->up == 0)
+        load_state(walk, state, kind == WALK_DQ, 1);
+    else
+        memcpy(walk->s, walk->parent, state_floats(call) * sizeof(float));
     walk->state_out = kind == WALK_OUT ? state : NULL;
     walk->state_factor = 1;
 }
 
 // Against time, block edges count from the end. The gradient of the final state enters as lambda's
-// next power would have it: G_{T+1} = dS / lambda, and dS_0 = lambda G_1.
+// next power would have it: G_{T+1} = dS / lambda, and dS_0 = lambda G_1. A span in a tree has the
+// sum of what its children left there already.
 static void against_time(
         struct walk *walk, const struct call *call, const struct place *place, enum walk_kind kind)
 {
@@ -360,15 +376,11 @@ static void against_time(
     walk->first = (ptrdiff_t)walk->count - 1;
     walk->step = -1;
     set_decay(walk, place->slope);
-    load_state(walk, final != NULL ? final + place->state : NULL, kind == WALK_DK,
-            power(place->slope, (double)after + 1));
+    if (!call->in_trees)
+        load_state(walk, final != NULL ? final + place->state : NULL, kind == WALK_DK,
+                power(place->slope, (double)after + 1));
     walk->state_out = kind == WALK_DV && initial != NULL ? initial + place->state : NULL;
     walk->state_factor = power(-place->slope, (double)(walk->count % BLOCK) + 1 + (double)before);
-}
-
-static size_t state_floats(const struct call *call)
-{
-    return (call->columns + WIDTH) * call->args->D;
 }
 
 static void set_walk(struct walk *walk, const struct call *call, const struct place *place,
@@ -389,34 +401,102 @@ static void set_walk(struct walk *walk, const struct call *call, const struct pl
         against_time(walk, call, place, kind);
 }
 
+// One task: its share of a tree's heads and columns, one way.
+struct part {
+    const struct call *call;
+    const struct direction *direction;
+    size_t head, heads, column;
+    float *memory;
+};
+
+static float *state_of(const struct part *part, size_t generation, size_t walk)
+{
+    const struct call *call = part->call;
+
+    return part->memory + (size_t)2 * BLOCK * call->args->D +
+            (generation * 2 * call->heads + walk) * state_floats(call);
+}
+
+// What a child left at its beginning is part of its parent's end; its place is free for the next.
+static void to_parent(const struct part *part, const struct walk *walk, const struct place *place)
+{
+    const size_t floats = state_floats(part->call);
+    const float factor = power(-place->slope, (double)(walk->count % BLOCK));
+
+    for (size_t i = 0; place->span->up > 0 && i < floats; i++)
+        walk->parent[i] += factor * walk->s[i];
+    memset(walk->s, 0, floats * sizeof(float));
+}
+
+static void walk_span(const struct part *part, size_t span, size_t generation)
+{
+    const struct call *call = part->call;
+    struct walk walks[2 * HEADS_MAX] = {0};
+    struct place places[2 * HEADS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < part->heads; i++)
+        for (size_t kind = 0; kind < part->direction->count; kind++) {
+            struct walk *walk = &walks[count];
+
+            places[count] = place_of(call->args, span, part->head + i);
+            walk->keys = part->memory;
+            walk->queries = part->memory + BLOCK * call->args->D;
+            walk->s = state_of(part, generation, count);
+            walk->parent = generation > 0 ? state_of(part, generation - 1, count) : NULL;
+            set_walk(walk, call, &places[count], part->direction->kinds[kind], part->column);
+            count++;
+        }
+    run_walks(walks, count);
+    for (size_t i = 0; i < count; i++) {
+        store_state(&walks[i]);
+        if (call->in_trees && !part->direction->along)
+            to_parent(part, &walks[i], &places[i]);
+    }
+}
+
+static size_t generation_of(const struct assay_span *span)
+{
+    size_t generation = 0;
+
+    for (; span->up > 0; span -= span->up)
+        generation++;
+    return generation;
+}
+
+static void walk_tree(const struct part *part, size_t root)
+{
+    const struct assay_lightning_args *args = part->call->args;
+    size_t end = root + 1;
+
+    while (end < args->B && args->spans[end].up > 0)
+        end++;
+    if (part->call->in_trees && !part->direction->along)
+        memset(state_of(part, 0, 0), 0,
+                part->call->generations * 2 * part->call->heads * state_floats(part->call) *
+                        sizeof(float));
+    for (size_t i = 0; i < end - root; i++) {
+        const size_t span = part->direction->along ? root + i : end - 1 - i;
+
+        walk_span(part, span, generation_of(&args->spans[span]));
+    }
+}
+
 static void walk_task(void *context, size_t task, size_t thread)
 {
     const struct call *call = context;
-    const struct direction *direction = &call->directions[task % call->direction_count];
     const size_t piece = task / call->direction_count, rest = piece / call->column_tasks;
-    const size_t column = piece % call->column_tasks * call->columns, D = call->args->D;
-    const size_t head = rest % call->head_tasks * call->heads, left = call->args->H - head;
-    const size_t heads = left < call->heads ? left : call->heads;
-    float *memory = assay_host_local(call->stream, thread);
-    struct walk walks[2 * HEADS_MAX] = {0};
-    size_t count = 0;
+    const size_t root = rest / call->head_tasks, head = rest % call->head_tasks * call->heads;
+    const size_t left = call->args->H - head;
+    const struct part part = {.call = call,
+            .direction = &call->directions[task % call->direction_count],
+            .head = head,
+            .heads = left < call->heads ? left : call->heads,
+            .column = piece % call->column_tasks * call->columns,
+            .memory = assay_host_local(call->stream, thread)};
 
-    for (size_t i = 0; i < heads; i++) {
-        const struct place place = place_of(call->args, rest / call->head_tasks, head + i);
-
-        for (size_t kind = 0; kind < direction->count; kind++) {
-            struct walk *walk = &walks[count];
-
-            walk->keys = memory;
-            walk->queries = memory + BLOCK * D;
-            walk->s = memory + (size_t)2 * BLOCK * D + count * state_floats(call);
-            set_walk(walk, call, &place, direction->kinds[kind], column);
-            count++;
-        }
-    }
-    run_walks(walks, count);
-    for (size_t i = 0; i < count; i++)
-        store_state(&walks[i]);
+    if (call->args->spans[root].up == 0)
+        walk_tree(&part, root);
 }
 
 static size_t pieces(size_t count, size_t size)
@@ -430,6 +510,7 @@ static void run(const struct assay_lightning_args *args, struct assay_stream *st
         const struct direction *directions, size_t direction_count)
 {
     const size_t threads = assay_pool_thread_count(stream->pool), D = args->D, H = args->H;
+    size_t roots = 0;
     struct call call = {.args = args,
             .stream = stream,
             .directions = directions,
@@ -437,16 +518,25 @@ static void run(const struct assay_lightning_args *args, struct assay_stream *st
 
     if (args->B == 0 || H == 0 || D == 0)
         return;
+    for (size_t b = 0; b < args->B; b++) {
+        const size_t generation = generation_of(&args->spans[b]);
+
+        roots += generation == 0;
+        call.generations = generation >= call.generations ? generation + 1 : call.generations;
+    }
+    call.in_trees = roots < args->B;
+    assert(!call.in_trees || (!args->state && !args->dstate_out && !args->dstate_in));
     call.heads = 1;
     while (2 * call.heads <= HEADS_MAX && 2 * call.heads <= H &&
             2 * call.heads * D * D <= STATE_FLOATS_MAX &&
-            args->B * direction_count * pieces(H, 2 * call.heads) >= 4 * threads)
+            roots * direction_count * pieces(H, 2 * call.heads) >= 4 * threads)
         call.heads *= 2;
     call.head_tasks = pieces(H, call.heads);
-    call.columns = args->B * direction_count * H >= threads ? pieces(D, WIDTH) * WIDTH : WIDTH;
+    call.columns = roots * direction_count * H >= threads ? pieces(D, WIDTH) * WIDTH : WIDTH;
     call.column_tasks = pieces(D, call.columns);
     if (assay_host_reserve_local(stream,
-                ((size_t)2 * BLOCK * D + 2 * call.heads * state_floats(&call)) * sizeof(float)))
+                ((size_t)2 * BLOCK * D + call.generations * 2 * call.heads * state_floats(&call)) *
+                        sizeof(float)))
         assay_pool_run(stream->pool,
                 args->B * call.head_tasks * call.column_tasks * direction_count, walk_task, &call);
 }

@@ -72,17 +72,19 @@ struct assay_loss_metrics {
 
 struct assay_loss_args {
     struct assay_loss_kind kind;
-    void *dlogp;    // [T] S out: dL/dl; 0 where mask is 0
-    void *dentropy; // [T] S out: -entropy_coef / N where mask is 1; NULL without a bonus
+    void *dlogp;    // [R] S out: dL/dl, summed over the tokens of a row in rising order
+    void *dentropy; // [R] S out: -entropy_coef / N, summed likewise; NULL without a bonus
     struct assay_loss_metrics *metrics; // [1] +=
-    const void *logp, *logp_old;        // [T] S, nats
+    const void *logp;                   // [R] S, nats
+    const void *logp_old;               // [T] S; NULL: as logp, r = 1
     const void *logp_ref;               // [T] S; NULL without KL
-    const void *entropy;                // [T] S or NULL; for metrics
+    const void *entropy;                // [R] S or NULL; for metrics
     const void *advantage;              // [B] S, one a span
-    const uint8_t *mask;                // [T] 1: the policy sampled this token
-    const struct assay_span *spans;     // [B]; a trajectory is one span, whole
+    const uint8_t *mask;                // [T] 1: the policy sampled this token; NULL: all of them
+    const int32_t *row;                 // [T] < R: token t's; NULL: t itself, and R is T
+    const struct assay_span *spans;     // [B] of tokens; a trajectory is one span, whole
     const void *norm;                   // [B] S, of NORM_GIVEN
-    size_t B, T;
+    size_t B, T, R;                     // trajectories, tokens, rows of the head
     double token_count, sequence_count, norm_constant; // > 0 where used; of the *global* batch
     enum assay_loss_kl kl;
     double kl_coef, entropy_coef;

@@ -45,9 +45,22 @@
 
 // One sequence's part of a packed batch: rows [row, row + row_count) are its tokens position,
 // position + 1, ... `slot` is where its lightning state lives and its row of the page table.
+//
+// Sequences that begin alike may share their beginning, where nothing came before (no pages, no
+// states): a span goes on from its parent, the span `up` places before it, at the position behind
+// the parent's last; up 0: a sequence begins. Spans of such a tree stand side by side, each before
+// its descendants and they before its next sibling.
 struct assay_span {
-    uint32_t row, row_count, position, slot;
+    uint32_t row, row_count, position, slot, up;
 };
+
+// The span of `span`'s sequence that holds `position`, which is before span's end.
+static inline const struct assay_span *assay_span_of(const struct assay_span *span, size_t position)
+{
+    while (position < span->position && span->up > 0)
+        span -= span->up;
+    return span;
+}
 
 // out[t] = table[ids[t]]; an id outside [0, V) is a bug.   backward: dtable[ids[t]] += dout[t]
 struct assay_embedding_args {
@@ -124,9 +137,10 @@ struct assay_rope_args {
 // Causal attention with grouped heads: head h reads key-value head h / (H / G).
 //     out_i = sum_j softmax_j(scale q_i.k_j) v_j,  j <= i in the same sequence
 // Keys are taken in blocks of ASSAY_ATTENTION_BLOCK from position 0 with a running maximum, so
-// memory does not grow with T^2. Without pages, k and v are rows like q, and every span starts at
-// position 0. With pages, keys and values of positions [0, position + row_count) are already there:
-// position p of a span lies in page pages[slot * pages_per_slot + p / BLOCK], place p % BLOCK.
+// memory does not grow with T^2. Without pages, k and v are rows like q, and what comes before a
+// span are its parents. With pages, keys and values of positions [0, position + row_count) are
+// already there: position p of a span lies in page pages[slot * pages_per_slot + p / BLOCK], place
+// p % BLOCK.
 // backward: no pages; recomputes the weights from lse.
 #define ASSAY_ATTENTION_BLOCK 64
 struct assay_attention_args {
@@ -163,7 +177,7 @@ struct assay_kv_write_args {
 // itself. q, k, v may lie inside one head-interleaved [T, H, 3D] tensor: rows of one head are
 // `row_stride` elements apart, heads `head_stride`. backward: gradients with respect to states are
 // those of the stored values. state must still hold the forward's *initial* values (forward
-// overwrites it: keep a copy), or be NULL.
+// overwrites it: keep a copy), or be NULL. Spans with parents have no slot: no state, no dstate.
 #define ASSAY_LIGHTNING_BLOCK 32
 struct assay_lightning_args {
     void *out;             // [T, H, D] A

@@ -54,19 +54,29 @@ REF_OP(rope_backward, rope)
     rotate(args, -1);
 }
 
-// Where position p of the span has its D keys (or values) of key-value head g.
-static const real *row_at(const struct assay_attention_args *args, const void *rows,
-        const struct assay_span *span, size_t p, size_t g)
+// Where position p of the span has its D keys (or values) of key-value head g: elements before it.
+static size_t place_of(
+        const struct assay_attention_args *args, const struct assay_span *span, size_t p, size_t g)
 {
     const size_t block = ASSAY_ATTENTION_BLOCK;
-    size_t row = span->row + p;
+    size_t row;
 
     if (args->pages != NULL) {
         const int32_t page = args->pages[span->slot * args->pages_per_slot + p / block];
 
         row = (size_t)page * block + p % block;
+    } else {
+        const struct assay_span *at = assay_span_of(span, p);
+
+        row = at->row + (p - at->position);
     }
-    return (const real *)rows + (row * args->G + g) * args->D;
+    return (row * args->G + g) * args->D;
+}
+
+static const real *row_at(const struct assay_attention_args *args, const void *rows,
+        const struct assay_span *span, size_t p, size_t g)
+{
+    return (const real *)rows + place_of(args, span, p, g);
 }
 
 static real dot(const real *a, const real *b, size_t count)
@@ -147,16 +157,17 @@ static void attention_row_backward(const struct assay_attention_args *args, real
         const struct assay_span *span, size_t place, size_t h)
 {
     const size_t g = h / (args->H / args->G), at = (span->row + place) * args->H + h;
+    const size_t last = span->position + place;
     const real *q = (const real *)args->q + at * args->D;
     const real *dout = (const real *)args->dout + at * args->D;
     real *dq = (real *)args->dq + at * args->D;
     real mean = 0;
 
     (void)attend(args, weight, q, span, place, g);
-    for (size_t j = 0; j <= place; j++)
+    for (size_t j = 0; j <= last; j++)
         mean += weight[j] * dot(dout, row_at(args, args->v, span, j, g), args->D);
-    for (size_t j = 0; j <= place; j++) {
-        const size_t row = ((span->row + j) * args->G + g) * args->D;
+    for (size_t j = 0; j <= last; j++) {
+        const size_t row = place_of(args, span, j, g);
         const real *k = (const real *)args->k + row, *v = (const real *)args->v + row;
         real *dk = (real *)args->dk + row, *dv = (real *)args->dv + row;
         const real ds = (real)args->scale * weight[j] * (dot(dout, v, args->D) - mean);
@@ -181,13 +192,14 @@ REF_OP(attention_backward, attention)
         const size_t heads = (size_t)span->row_count * args->H * args->D;
         const size_t groups = (size_t)span->row_count * args->G * args->D;
 
-        assert(span->position == 0);
+        assert(span->up > 0 || span->position == 0);
         for (size_t i = 0; i < heads; i++)
             ((real *)args->dq)[span->row * args->H * args->D + i] = 0;
         for (size_t i = 0; i < groups; i++) {
             ((real *)args->dk)[span->row * args->G * args->D + i] = 0;
             ((real *)args->dv)[span->row * args->G * args->D + i] = 0;
         }
+        // A span adds to its parents, which stand before it.
         for (size_t place = 0; place < span->row_count; place++)
             for (size_t h = 0; h < args->H; h++)
                 attention_row_backward(args, weight, span, place, h);

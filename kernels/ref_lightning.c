@@ -13,6 +13,13 @@ static const real *element(
     return (const real *)x + row * args->row_stride + h * args->head_stride;
 }
 
+static size_t row_of(const struct assay_span *span, size_t position)
+{
+    const struct assay_span *at = assay_span_of(span, position);
+
+    return at->row + (position - at->position);
+}
+
 // What a stored state after p tokens is to be divided by.
 static real stored_scale(real slope, size_t p)
 {
@@ -52,8 +59,10 @@ REF_OP(lightning_forward, lightning)
                 state = (real *)args->state + (span->slot * args->H + h) * area;
             for (size_t i = 0; i < area; i++)
                 s[i] = state != NULL ? state[i] / stored_scale(slope, span->position) : 0;
-            for (size_t i = 0; i < span->row_count; i++)
-                step(args, s, span->row + i, h);
+            // Its parents once more: their rows come out as they did.
+            for (size_t p = span->up > 0 ? 0 : span->position;
+                    p < (size_t)span->position + span->row_count; p++)
+                step(args, s, row_of(span, p), h);
             for (size_t i = 0; state != NULL && i < area; i++)
                 state[i] = s[i] * stored_scale(slope, span->position + span->row_count);
         }
@@ -68,11 +77,11 @@ static real dot(const real *a, const real *b, size_t count)
     return sum;
 }
 
-// The pair (i, j), i >= j: weight lambda^(i - j) on k_j, q_i and dout_i.
+// The pair of positions (i, j), i >= j: weight lambda^(i - j) on k_j, q_i and dout_i.
 static void pair_backward(const struct assay_lightning_args *args, const struct assay_span *span,
         size_t i, size_t j, size_t h)
 {
-    const size_t query = span->row + i, key = span->row + j, D = args->D;
+    const size_t query = row_of(span, i), key = row_of(span, j), D = args->D;
     const real decay = exp(-((const real *)args->slope)[h] * (real)(i - j));
     const real *q = element(args, args->q, query, h), *k = element(args, args->k, key, h);
     const real *v = element(args, args->v, key, h);
@@ -152,10 +161,14 @@ static void head_backward(const struct assay_lightning_args *args, const struct 
 
             ((real *)args->dq)[to] = ((real *)args->dk)[to] = ((real *)args->dv)[to] = 0;
         }
+    // A span adds to its parents, which stand before it.
+    assert(span->up == 0 || (state == NULL && dstate == NULL && args->dstate_in == NULL));
     for (size_t i = 0; i < span->row_count; i++) {
+        const size_t at_i = span->position + i;
+
         edge_backward(args, span, i, h, s, ds);
-        for (size_t j = 0; j <= i; j++)
-            pair_backward(args, span, i, j, h);
+        for (size_t j = span->up > 0 ? 0 : span->position; j <= at_i; j++)
+            pair_backward(args, span, at_i, j, h);
     }
     if (args->dstate_in != NULL)
         state_backward(args, span, h, ds);

@@ -23,6 +23,22 @@ static double at(const void *values, size_t i)
     return (double)((const real *)values)[i];
 }
 
+static size_t row_of(const struct assay_loss_args *args, size_t t)
+{
+    return args->row != NULL ? (size_t)args->row[t] : t;
+}
+
+static bool is_sampled(const struct assay_loss_args *args, size_t t)
+{
+    return args->mask == NULL || args->mask[t] != 0;
+}
+
+// l - l0
+static double difference_of(const struct assay_loss_args *args, size_t t)
+{
+    return args->logp_old != NULL ? at(args->logp, row_of(args, t)) - at(args->logp_old, t) : 0;
+}
+
 struct trajectory {
     double advantage, n; // n: the norm N
     double sequence_ratio;
@@ -37,10 +53,10 @@ static struct trajectory describe(const struct assay_loss_args *args, size_t b)
     for (size_t i = 0; i < trajectory.span->row_count; i++) {
         const size_t t = trajectory.span->row + i;
 
-        if (args->mask[t] == 0)
+        if (!is_sampled(args, t))
             continue;
         tokens += 1;
-        sum += at(args->logp, t) - at(args->logp_old, t);
+        sum += difference_of(args, t);
     }
     trajectory.sequence_ratio = tokens > 0 ? safe_exp(sum / tokens) : 1;
     switch (args->kind.norm) {
@@ -139,8 +155,9 @@ static void token(const struct assay_loss_args *args, const struct trajectory *t
 {
     const struct assay_loss_kind *kind = &args->kind;
     struct assay_loss_metrics *metrics = args->metrics;
-    const double l = at(args->logp, t), advantage = trajectory->advantage;
-    const double difference = l - at(args->logp_old, t), ratio = safe_exp(difference);
+    const size_t row = row_of(args, t);
+    const double l = at(args->logp, row), advantage = trajectory->advantage;
+    const double difference = difference_of(args, t), ratio = safe_exp(difference);
     const double judged =
             kind->weight == ASSAY_LOSS_WEIGHT_SEQUENCE ? trajectory->sequence_ratio : ratio;
     const bool hit = is_masked(kind, judged, advantage);
@@ -154,11 +171,11 @@ static void token(const struct assay_loss_args *args, const struct trajectory *t
         gradient += args->kl_coef * kl_gradient(args->kl, d);
         metrics->kl_ref_sum += kl_value(args->kl, d);
     }
-    ((real *)args->dlogp)[t] = (real)(gradient / trajectory->n);
+    ((real *)args->dlogp)[row] += (real)(gradient / trajectory->n);
     if (args->dentropy != NULL)
-        ((real *)args->dentropy)[t] = (real)(-args->entropy_coef / trajectory->n);
+        ((real *)args->dentropy)[row] += (real)(-args->entropy_coef / trajectory->n);
     if (args->dentropy != NULL && args->entropy != NULL)
-        loss -= args->entropy_coef * at(args->entropy, t);
+        loss -= args->entropy_coef * at(args->entropy, row);
     metrics->loss += loss / trajectory->n;
     metrics->grad_mass += fabs(weight * advantage);
     if (hit) {
@@ -166,23 +183,25 @@ static void token(const struct assay_loss_args *args, const struct trajectory *t
         metrics->rescued_mass += fabs(weight * advantage);
     }
     if (args->entropy != NULL)
-        metrics->entropy_sum += at(args->entropy, t);
+        metrics->entropy_sum += at(args->entropy, row);
     count_ratio(metrics, kind, ratio, difference, advantage);
 }
 
 REF_OP(loss, loss)
 {
+    const size_t rows = args->row != NULL ? args->R : args->T;
+
     (void)stream;
-    for (size_t t = 0; t < args->T; t++) {
-        ((real *)args->dlogp)[t] = 0;
+    for (size_t r = 0; r < rows; r++) {
+        ((real *)args->dlogp)[r] = 0;
         if (args->dentropy != NULL)
-            ((real *)args->dentropy)[t] = 0;
+            ((real *)args->dentropy)[r] = 0;
     }
     for (size_t b = 0; b < args->B; b++) {
         const struct trajectory trajectory = describe(args, b);
 
         for (size_t i = 0; i < trajectory.span->row_count; i++)
-            if (args->mask[trajectory.span->row + i] != 0)
+            if (is_sampled(args, trajectory.span->row + i))
                 token(args, &trajectory, trajectory.span->row + i);
     }
 }

@@ -157,11 +157,14 @@ static enum assay_status print_json(const struct assay_train_result *r, struct a
 static enum assay_status open_source(struct train *t, struct assay_error *err)
 {
     const struct assay_train_config *c = &t->settings.config;
+    const struct assay_task_repair_options repair = {.seed = c->tasks_seed,
+            .turns_max = (uint32_t)c->turns_max,
+            .seen_bytes_max = (size_t)c->seen_bytes_max};
     const enum assay_status status = strcmp(c->source, "file") == 0
             ? assay_task_file_open(&t->source, t->source_hash, c->path, err)
             : strcmp(c->source, "mini") == 0
             ? assay_task_mini_open(&t->source, t->context, c->tasks_seed, c->rare, err)
-            : assay_task_repair_open(&t->source, t->context, c->tasks_seed, err);
+            : assay_task_repair_open(&t->source, t->context, &repair, err);
 
     t->has_source = status == ASSAY_OK;
     return status;

@@ -77,7 +77,8 @@ static const struct assay_command commands[] = {
                 "assay regrade\n"
                 "assay regrade 20261130-101500-4f2a --write",
                 assay_regrade_options, 0, 1, assay_cmd_regrade, false},
-        {"report", "[RUN]", "Report a run (the newest if none is named): text, JSON, HTML",
+        {"report", "[RUN]",
+                "Report a run or a training (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},
         {"store prune", "", "Remove the evidence of old runs; their verdicts stay",
@@ -104,6 +105,10 @@ static const struct assay_command commands[] = {
                 "assay demo cispo\n"
                 "assay demo cispo --seeds 5 --minutes 15 --json",
                 assay_demo_options, 0, 0, assay_cmd_demo_cispo, false},
+        {"top", "[RUN]", "Watch what is running (or one run): steps, rates, time left",
+                "assay top\n"
+                "assay top --once --json",
+                assay_top_options, 0, 1, assay_cmd_top, false},
         {"model info", "MODEL", "Show a model's graph, parameters, bytes and operations by length",
                 "assay model info ~/models/minimind-3\n"
                 "assay model info config.json --json",

@@ -67,9 +67,8 @@ static enum assay_status style_hash(char text[45], struct assay_error *err)
     return ASSAY_OK;
 }
 
-static enum assay_status write_head(const struct assay_report_page *page, struct assay_error *err)
+enum assay_status assay_report_begin_head(struct assay_buf *out, struct assay_error *err)
 {
-    struct assay_buf *out = page->out;
     char hash[45];
     enum assay_status status = style_hash(hash, err);
 
@@ -82,16 +81,38 @@ static enum assay_status write_head(const struct assay_report_page *page, struct
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
             "<meta name=\"referrer\" content=\"no-referrer\">\n<title>",
             hash);
-    assay_buf_addf(out, "%zu of %zu resolved: ", page->report->group_counts[ASSAY_REPORT_RESOLVED],
-            page->report->count);
-    assay_html_text(out, page->report->run.model);
-    assay_buf_adds(out, " on ");
-    assay_html_text(out, page->report->run.suite);
+    return ASSAY_OK;
+}
+
+void assay_report_end_head(struct assay_buf *out)
+{
     assay_buf_adds(out, "</title>\n<style>");
     assay_buf_add(out, assay_report_css, assay_report_css_len);
     assay_buf_adds(out,
             "</style>\n</head>\n<body>\n"
             "<a class=\"skip\" href=\"#main\">Skip to the result</a>\n");
+}
+
+void assay_report_end_page(struct assay_buf *out)
+{
+    assay_buf_adds(out,
+            "</main>\n<footer><p>Written by assay. The page loads nothing and runs "
+            "nothing.</p></footer>\n</body>\n</html>\n");
+}
+
+static enum assay_status write_head(const struct assay_report_page *page, struct assay_error *err)
+{
+    struct assay_buf *out = page->out;
+    const enum assay_status status = assay_report_begin_head(out, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_buf_addf(out, "%zu of %zu resolved: ", page->report->group_counts[ASSAY_REPORT_RESOLVED],
+            page->report->count);
+    assay_html_text(out, page->report->run.model);
+    assay_buf_adds(out, " on ");
+    assay_html_text(out, page->report->run.suite);
+    assay_report_end_head(out);
     return ASSAY_OK;
 }
 
@@ -226,9 +247,7 @@ enum assay_status assay_report_write_html(struct assay_buf *out, const struct as
         goto out;
     assay_report_write_instances(&page);
     assay_report_write_details(&page);
-    assay_buf_adds(out,
-            "</main>\n<footer><p>Written by assay. The page loads nothing and runs "
-            "nothing.</p></footer>\n</body>\n</html>\n");
+    assay_report_end_page(out);
     status = assay_buf_check(out, "HTML report", err);
 
 out:

@@ -13,6 +13,13 @@
 extern const char assay_report_css[];
 extern const size_t assay_report_css_len;
 
+// report_html.c: a page up to and into its <title>; the rest of the head and the beginning of the
+// body; from </main> to the end.
+ASSAY_MUST_USE enum assay_status assay_report_begin_head(
+        struct assay_buf *out, struct assay_error *err);
+void assay_report_end_head(struct assay_buf *out);
+void assay_report_end_page(struct assay_buf *out);
+
 struct assay_report_page {
     struct assay_buf *out;             // borrowed
     const struct assay_report *report; // borrowed
@@ -49,6 +56,9 @@ void assay_report_put_kind_facts(
         const struct assay_report_page *page, const struct assay_verdict *v);
 void assay_report_put_kind(const struct assay_report_page *page, const struct assay_verdict *v);
 void assay_report_write_kinds(const struct assay_report_page *page);
+
+// report_html_episode.c: the episodes of a row, if there are any, in about bytes_max bytes.
+void assay_report_put_episodes(const struct assay_report_page *page, size_t row, size_t bytes_max);
 
 // report_html_instance.c: one section per instance, each within its share of the page.
 void assay_report_write_details(const struct assay_report_page *page);

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "orchestrator/grade.h"
 #include "orchestrator/pool.h"
-#include "tasks/store_rollout.h"
+#include "tasks/store_reward.h"
 #include "tasks/suite.h"
 #include "tasks/verdict.h"
 
@@ -98,7 +98,7 @@ static enum assay_status make_scope(struct assay_rewarder *r, struct assay_error
 // Once, with the first answers: what trainings before this one found out.
 static enum assay_status ask_store(struct assay_rewarder *r, struct assay_error *err)
 {
-    struct assay_rollout_row *rows = NULL;
+    struct assay_reward_row *rows = NULL;
     struct assay_arena *arena = NULL;
     size_t count = 0;
     enum assay_status status = make_scope(r, err);
@@ -106,7 +106,7 @@ static enum assay_status ask_store(struct assay_rewarder *r, struct assay_error 
     if (status == ASSAY_OK)
         status = assay_arena_create(&arena, CALL_ARENA_BYTES, err);
     if (status == ASSAY_OK)
-        status = assay_store_kept_rollouts(assay_context_store(r->context), r->scope,
+        status = assay_store_kept_rewards(assay_context_store(r->context), r->scope,
                 REMEMBERED_MAX, arena, &rows, &count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const struct assay_rollout_verdict verdict = {.scored = true,
@@ -231,11 +231,15 @@ static enum assay_status sort_out(struct call *call, struct assay_rollout_verdic
 
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const struct assay_repair_task *task = rollouts[i].task;
-        struct assay_answer answer;
+        struct assay_answer answer = {ASSAY_ANSWER_FINE, NULL, rollouts[i].answer};
 
         call->chosen[i] = SIZE_MAX;
-        status = assay_answer_read(
-                &answer, task->path, task->broken, rollouts[i].answer, call->arena, err);
+        if (!rollouts[i].is_patch)
+            status = assay_answer_read(
+                    &answer, task->path, task->broken, rollouts[i].answer, call->arena, err);
+        else if (answer.patch.len == 0)
+            answer = (struct assay_answer){
+                    .fault = ASSAY_ANSWER_NO_CHANGE, .reason = "the file is as it was"};
         if (status == ASSAY_OK && answer.fault != ASSAY_ANSWER_FINE)
             judge_form(&verdicts[i], &answer);
         else if (status == ASSAY_OK)
@@ -326,7 +330,7 @@ static void count(struct assay_rewarder_counts *counts, const struct assay_rollo
 // What was executed, for the trainings after this one.
 static enum assay_status tell_store(struct call *call, struct assay_error *err)
 {
-    struct assay_rollout_row *rows =
+    struct assay_reward_row *rows =
             assay_arena_array(call->arena, call->execution_count + 1, sizeof(*rows));
     size_t count = 0;
 
@@ -336,10 +340,10 @@ static enum assay_status tell_store(struct call *call, struct assay_error *err)
         const struct execution *e = &call->executions[i];
 
         if (e->verdict.scored)
-            rows[count++] = (struct assay_rollout_row){e->key, e->verdict.cause,
+            rows[count++] = (struct assay_reward_row){e->key, e->verdict.cause,
                     e->verdict.resolved, e->verdict.passed, e->verdict.failed};
     }
-    return assay_store_keep_rollouts(
+    return assay_store_keep_rewards(
             assay_context_store(call->r->context), call->r->scope, rows, count, err);
 }
 

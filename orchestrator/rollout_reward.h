@@ -34,6 +34,7 @@ struct assay_rewarder_options {
 struct assay_rollout {
     const struct assay_repair_task *task;
     struct assay_bytes answer; // as decoded, without the stop token
+    bool is_patch;             // a unified diff; empty: nothing was changed
 };
 
 struct assay_rollout_verdict {

@@ -80,8 +80,8 @@ static enum assay_status make_directory(
     return status;
 }
 
-static enum assay_status record_with_checkpoint(struct training *t,
-        const struct assay_training_step *steps, size_t count, struct assay_error *err)
+static enum assay_status record_with_checkpoint(
+        struct training *t, struct assay_training_record *record, struct assay_error *err)
 {
     struct assay_checkpoint made;
     struct assay_training_checkpoint row = {.position = t->position};
@@ -103,8 +103,8 @@ static enum assay_status record_with_checkpoint(struct training *t,
         row.model_hash = made.model_hash;
         row.optimizer_hash = made.optimizer_hash;
         row.state = state.data;
-        status = assay_store_put_training(
-                assay_context_store(t->context), t->run_id, steps, count, &row, err);
+        record->checkpoint = &row;
+        status = assay_store_put_training(assay_context_store(t->context), t->run_id, record, err);
     }
     if (status == ASSAY_OK)
         status = drop_old(t, err);
@@ -115,11 +115,15 @@ static enum assay_status record_with_checkpoint(struct training *t,
 enum assay_status training_record(struct training *t, const struct assay_training_step *steps,
         size_t count, bool checkpoint, struct assay_error *err)
 {
+    struct assay_training_record record = {.steps = steps,
+            .step_count = count,
+            .rollouts = t->rollouts,
+            .rollout_count = t->rollout_count};
     enum assay_status status = checkpoint
-            ? record_with_checkpoint(t, steps, count, err)
-            : assay_store_put_training(
-                      assay_context_store(t->context), t->run_id, steps, count, NULL, err);
+            ? record_with_checkpoint(t, &record, err)
+            : assay_store_put_training(assay_context_store(t->context), t->run_id, &record, err);
 
+    training_forget_rollouts(t);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
         status = assay_train_log_add(t->log, &steps[i], err);
     return status;

@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "orchestrator/nearest.h"
+#include "tasks/store_train.h"
 #include "tasks/yaml_flat.h"
+
+#define DEMONSTRATIONS_MAX 1000000 // of episodes
 
 enum type { TEXT, COUNT, REAL, FLAG, CHOICE };
 
@@ -31,6 +34,13 @@ static int truncated_find(const char *name)
     if (strcmp(name, "keep") == 0)
         return ASSAY_TRUNCATED_KEEP;
     return strcmp(name, "mask") == 0 ? ASSAY_TRUNCATED_MASK : -1;
+}
+
+static int cut_find(const char *name)
+{
+    if (strcmp(name, "rollouts") == 0)
+        return ASSAY_CUT_ROLLOUTS;
+    return strcmp(name, "groups") == 0 ? ASSAY_CUT_GROUPS : -1;
 }
 
 #define AT(field) offsetof(struct assay_train_config, field)
@@ -91,6 +101,14 @@ static const struct setting settings[] = {
                 "demonstrations that the vocabulary is made from"),
 
         NUMBER("sft.updates", sft_updates, "0", 0, 1e9, "0: no warm start"),
+        NUMBER("sft.whole", sft_whole, "0", 0, 1e9,
+                "of them the first, that learn the prompts' text, too"),
+        NUMBER("sft.mistaken", sft_mistaken, "0", 0, 1e9,
+                "of them the last, whose demonstrations are in part mistakes"),
+        RATIONAL("sft.mistaken_families", mistaken_families, "0.5", 0, 1,
+                "share of the families in which there are any"),
+        RATIONAL("sft.mistaken_share", mistaken_share, "0.8", 0, 1,
+                "of the demonstrations of such a family"),
         NUMBER("sft.batch", sft_batch, "32", 1, 65536, "demonstrations an update"),
         RATIONAL("sft.lr", sft.lr, "0.001", 0, 10, "learning rate"),
         NUMBER("sft.warmup", sft.warmup, "50", 0, 1e9, "updates"),
@@ -102,11 +120,21 @@ static const struct setting settings[] = {
         NUMBER("rl.groups", groups, "16", 1, 65536, "prompts a step"),
         NUMBER("rl.group_size", group_size, "16", 2, 1024, "rollouts a prompt"),
         NUMBER("rl.updates", updates, "4", 1, 65536, "parts that a step's rollouts are cut into"),
+        ONE_OF("rl.cut", cut, "rollouts", cut_find, "rollouts, groups",
+                "what is shuffled and cut: groups stay whole, and their prompts are shared"),
         NUMBER("rl.epochs", epochs, "1", 1, 1024, "times that they are gone through"),
         SWITCH("rl.dynamic", dynamic, "true", "leave dead groups out, and sample others for them"),
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),
+        NUMBER("rl.staleness", staleness, "0", 0, 64,
+                "steps that sampling may be ahead of training; 0: one after the other"),
+        QUIET("rl.wait_s_max", wait_s_max, "1800", 1, 1e6,
+                "that sampler and trainer wait for each other before the run ends with why"),
         RATIONAL("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
         NUMBER("rl.answer_tokens_max", answer_tokens_max, "48", 1, 1e6, "length of an answer"),
+        NUMBER("rl.turns_max", turns_max, "0", 0, 64,
+                "messages of an episode (tasks.source repair); 0: a task is one answer"),
+        NUMBER("rl.seen_bytes_max", seen_bytes_max, "1500", 16, 65536,
+                "of what a message of an episode shows"),
         NUMBER("rl.overlong_margin", overlong_margin, "0", 0, 1e6,
                 "last tokens in which length is punished (DAPO); 0: not"),
         ONE_OF("rl.truncated", truncated, "keep", truncated_find, "keep, mask",
@@ -155,9 +183,16 @@ static const struct setting settings[] = {
 
         NUMBER("eval.every", eval_every, "10", 0, 1e9, "steps between evaluations; 0: at the ends"),
         NUMBER("eval.count", eval_count, "512", 0, 1e7, "held-out tasks of each kind"),
+        NUMBER("eval.seen", eval_seen, "0", 0, 1e7,
+                "fresh tasks of the kinds sft and rl, too, where rl begins and ends"),
+        NUMBER("eval.pass_count", eval_pass_count, "0", 0, 1e7,
+                "held-out tasks that are sampled more than once, where rl begins and ends"),
+        NUMBER("eval.pass_size", eval_pass_size, "16", 1, 1024, "answers of each: pass@1, pass@k"),
         NUMBER("checkpoint.every", checkpoint_every, "10", 1, 1e9,
                 "steps between checkpoints; ten updates of sft are a step"),
         QUIET("checkpoint.keep", checkpoint_keep, "2", 1, 1e6, "how many stay"),
+        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 2.0,
+                "of a step that are kept for the report; every cause among them"),
         NUMBER("batch.rows_max", rows_max, "4096", 2, 1e7, "tokens of one pass of training"),
         NUMBER("batch.sequences_max", sequences_max, "64", 1, 65536, "rollouts of one pass"),
         QUIET("sample.sequences_max", sample_sequences_max, "256", 2, 65536,
@@ -391,6 +426,13 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
         return assay_fail(err, ASSAY_EINVAL, "rl.group_size is above sample.sequences_max");
     if (c->overlong_margin > c->answer_tokens_max)
         return assay_fail(err, ASSAY_EINVAL, "rl.overlong_margin is above rl.answer_tokens_max");
+    if (c->turns_max > 0 && strcmp(c->source, "repair") != 0)
+        return assay_fail(err, ASSAY_EINVAL, "rl.turns_max goes with tasks.source repair");
+    if (c->turns_max > 0 && c->sft_updates > 0 &&
+            (c->demonstrations == 0 || c->demonstrations > DEMONSTRATIONS_MAX))
+        return assay_fail(err, ASSAY_EINVAL,
+                "tasks.demonstrations: with rl.turns_max each is played in a box once: 1 to %d",
+                DEMONSTRATIONS_MAX);
     if (c->updates > c->groups * c->group_size)
         return assay_fail(err, ASSAY_EINVAL, "rl.updates: more parts than rollouts");
     if (c->objective.kl > 0)

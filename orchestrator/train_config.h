@@ -23,6 +23,11 @@ enum assay_truncated {    // an answer that was cut off at answer_tokens_max
     ASSAY_TRUNCATED_MASK, // teaches nothing; its reward stays in the group's baseline
 };
 
+enum assay_cut {        // of a step's rollouts into rl.updates parts, after shuffling
+    ASSAY_CUT_ROLLOUTS, // any rollout to any part: each part sees most prompts
+    ASSAY_CUT_GROUPS,   // whole groups: a prompt is computed for one part, not for each
+};
+
 struct assay_train_config {
     const char *name; // of the run; "": the store names it
     uint64_t seed, threads;
@@ -36,21 +41,25 @@ struct assay_train_config {
     double sigma;
     uint64_t tokenizer_texts;
 
-    uint64_t sft_updates, sft_batch;
+    uint64_t sft_updates, sft_whole, sft_mistaken, sft_batch;
+    double mistaken_families, mistaken_share;
     struct assay_optimizer sft; // what differs from rl's: lr, warm-up, schedule
 
     uint64_t steps, groups, group_size, updates, epochs, rounds_max, answer_tokens_max;
     uint64_t overlong_margin, certain_count_max;
+    uint64_t turns_max, seen_bytes_max; // 0: a task is one answer
     enum assay_truncated truncated;
+    enum assay_cut cut;
     double temperature, certain_probability;
+    uint64_t staleness, wait_s_max;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch
 
     struct assay_objective objective;
     struct assay_optimizer optimizer;
 
-    uint64_t eval_every, eval_count;
-    uint64_t checkpoint_every, checkpoint_keep;
+    uint64_t eval_every, eval_count, eval_seen, eval_pass_count, eval_pass_size;
+    uint64_t checkpoint_every, checkpoint_keep, record_rollouts;
     uint64_t rows_max, sequences_max, sample_sequences_max;
 };
 

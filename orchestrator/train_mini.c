@@ -39,6 +39,25 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
     return status;
 }
 
+static enum assay_status patch_of(void *user, struct assay_bytes *out,
+        const struct assay_train_answer *answer, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_mini_task *task = answer->task->detail;
+    struct assay_answer read;
+    struct assay_buf edits;
+    enum assay_status status;
+
+    (void)user;
+    assay_buf_init(&edits, EDITS_BYTES_MAX);
+    assay_mini_edits(&edits, task, answer->text);
+    status = assay_answer_read(&read, task->repair.path, task->repair.broken,
+            (struct assay_bytes){edits.data, edits.len}, arena, err);
+    assay_buf_free(&edits);
+    if (status == ASSAY_OK)
+        *out = read.fault == ASSAY_ANSWER_FINE ? read.patch : (struct assay_bytes){NULL, 0};
+    return status;
+}
+
 static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         const struct assay_train_answer *answers, size_t count, struct assay_error *err)
 {
@@ -60,7 +79,8 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         const struct assay_mini_task *task = answers[i].task->detail;
         const size_t begin = i > 0 ? ends[i - 1] : 0;
 
-        rollouts[i] = (struct assay_rollout){&task->repair, {edits.data + begin, ends[i] - begin}};
+        rollouts[i] =
+                (struct assay_rollout){&task->repair, {edits.data + begin, ends[i] - begin}, false};
     }
     if (status == ASSAY_OK)
         status = assay_train_rewards(m->rewarder, rewards, rollouts, count, err);
@@ -99,7 +119,13 @@ enum assay_status assay_task_mini_open(struct assay_task_source *out, struct ass
     m->rare = rare;
     status = assay_rewarder_create(&m->rewarder, context, &options, err);
     if (status == ASSAY_OK)
-        *out = (struct assay_task_source){"mini", m, draw, grade, counts, close_mini};
+        *out = (struct assay_task_source){.name = "mini",
+                .user = m,
+                .draw = draw,
+                .grade = grade,
+                .patch = patch_of,
+                .counts = counts,
+                .close = close_mini};
     else
         close_mini(m);
     return status;

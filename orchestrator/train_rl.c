@@ -13,14 +13,17 @@ struct rl_step {
     struct assay_rng rng;
     struct group **kept; // [groups]
     size_t kept_count;
+    struct group **seen; // of all rounds, [groups * rounds]
+    size_t seen_count;
     struct assay_trajectory *trajectories; // of kept groups, what is trained on
     size_t count;
     // What was seen.
     uint64_t rounds, sampled_groups, states[ASSAY_GROUP_STATE_COUNT], unscored_groups;
-    uint64_t rollouts, solved, truncated, answer_tokens;
+    uint64_t rollouts, solved, truncated, answer_tokens, faults[ASSAY_TRAIN_FAULTS];
     uint64_t rare, rare_right; // answers to tasks whose branch token is rare; that begin with it
     double reward_sum;
-    uint64_t sample_ms, grade_ms, agree_ms, train_ms;
+    uint64_t sample_ms, grade_ms, agree_ms, train_ms, executed, remembered;
+    uint64_t version; // of the weights that sampled: steps that they had learned from
     struct assay_agreement agreement;
     struct assay_loss_metrics metrics; // of all updates
     double grad_norm_sum, grad_norm_max, advantage_max, lr;
@@ -69,8 +72,9 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
         answers[i] = assay_trajectory_answer(&r->trajectory);
         s->rollouts++;
         s->solved += r->verdict.scored && r->verdict.solved;
+        s->faults[r->verdict.fault] += r->verdict.scored;
         s->truncated += r->truncated;
-        s->answer_tokens += r->trajectory.count - r->prompt_count;
+        s->answer_tokens += r->answer_tokens;
         s->rare += g->task.rare;
         s->rare_right += g->task.rare && begins_alike(r->text, g->task.answer);
         s->reward_sum += r->verdict.scored ? r->reward : 0;
@@ -102,6 +106,7 @@ static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct a
     if (status == ASSAY_OK && c->shuffle_rewards)
         deal_anew(s, groups, wanted);
     for (size_t g = 0; g < wanted && status == ASSAY_OK; g++) {
+        s->seen[s->seen_count++] = &groups[g];
         status = judge_group(s, &groups[g], err);
         if (status == ASSAY_OK && !groups[g].unscored &&
                 (!c->dynamic || groups[g].state == ASSAY_GROUP_LIVE))
@@ -115,13 +120,14 @@ static enum assay_status sample_groups(struct rl_step *s, struct assay_error *er
 {
     const struct assay_train_config *c = s->t->config;
     const size_t wanted = (size_t)c->groups;
+    const uint64_t rounds = c->dynamic ? c->rounds_max : 1;
     enum assay_status status = ASSAY_OK;
 
     s->kept = assay_arena_array(s->arena, wanted, sizeof(struct group *));
-    if (!s->kept)
+    s->seen = assay_arena_array(s->arena, wanted * (size_t)rounds, sizeof(struct group *));
+    if (!s->kept || !s->seen)
         return no_memory(err);
-    for (uint64_t round = 0; round < (c->dynamic ? c->rounds_max : 1) && status == ASSAY_OK &&
-            s->kept_count < wanted;
+    for (uint64_t round = 0; round < rounds && status == ASSAY_OK && s->kept_count < wanted;
             round++)
         status = sample_round(s, wanted - s->kept_count, err);
     return status;
@@ -147,7 +153,7 @@ static enum assay_status make_trajectories(struct rl_step *s, struct assay_error
     }
     assay_advantages(advantages, rewards, counts, s->kept_count, &c->objective);
     for (size_t i = 0; i < total; i++) {
-        const struct rollout *r = &s->kept[i / size]->rollouts[i % size];
+        struct rollout *r = &s->kept[i / size]->rollouts[i % size];
         struct assay_trajectory *trajectory = &s->trajectories[s->count];
 
         if (r->truncated && c->truncated == ASSAY_TRUNCATED_MASK)
@@ -155,6 +161,8 @@ static enum assay_status make_trajectories(struct rl_step *s, struct assay_error
         *trajectory = r->trajectory;
         trajectory->group = (uint32_t)(i / size);
         trajectory->advantage = advantages[i];
+        r->trained = true;
+        r->advantage = advantages[i];
         s->advantage_max = fmax(s->advantage_max, fabs(advantages[i]));
         s->count++;
     }
@@ -179,17 +187,6 @@ static enum assay_status check_agreement(struct rl_step *s, struct assay_error *
                 (unsigned long long)s->agreement.differing_count,
                 (unsigned long long)s->agreement.token_count, s->agreement.gap_max);
     return status;
-}
-
-static void shuffle(struct rl_step *s)
-{
-    for (size_t i = s->count; i > 1; i--) {
-        const size_t k = (size_t)assay_rng_below(&s->rng, i);
-        const struct assay_trajectory kept = s->trajectories[i - 1];
-
-        s->trajectories[i - 1] = s->trajectories[k];
-        s->trajectories[k] = kept;
-    }
 }
 
 static void add_update(struct rl_step *s, const struct assay_update *u)
@@ -221,17 +218,18 @@ static enum assay_status train(struct rl_step *s, struct assay_error *err)
 {
     const struct assay_train_config *c = s->t->config;
     const uint64_t began = assay_clock_ms();
-    const size_t parts = s->count < c->updates ? s->count : (size_t)c->updates;
     enum assay_status status = ASSAY_OK;
 
     for (uint64_t epoch = 0; epoch < c->epochs && status == ASSAY_OK; epoch++) {
-        shuffle(s);
-        for (size_t k = 0; k < parts && status == ASSAY_OK; k++) {
-            const size_t from = k * s->count / parts, to = (k + 1) * s->count / parts;
+        struct training_parts parts = {0};
+
+        status = training_cut(&parts, s->trajectories, s->count, c, &s->rng, s->arena, err);
+        for (size_t k = 0; k < parts.count && status == ASSAY_OK; k++) {
+            const size_t from = k > 0 ? parts.ends[k - 1] : 0;
             struct assay_update update;
 
             status = assay_trainer_update(
-                    s->t->trainer, s->trajectories + from, to - from, &update, err);
+                    s->t->trainer, parts.rollouts + from, parts.ends[k] - from, &update, err);
             if (status == ASSAY_OK)
                 add_update(s, &update);
             if (status == ASSAY_OK && training_interrupted(s->t))
@@ -258,6 +256,7 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "solved", (double)s->solved);
     assay_metrics_put(m, "rollouts", rollouts);
     assay_metrics_put(m, "pass_rate", p);
+    training_put_faults(m, "", s->faults, s->rollouts);
     assay_metrics_put(m, "groups", (double)s->sampled_groups);
     assay_metrics_put(m, "groups_live", (double)s->states[ASSAY_GROUP_LIVE]);
     assay_metrics_put(m, "groups_cliff", (double)s->states[ASSAY_GROUP_CLIFF]);
@@ -295,56 +294,131 @@ static void put_updates(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "masked", share(l->masked_count, tokens));
     assay_metrics_put(m, "rescued", share(l->rescued_mass, l->grad_mass));
     assay_metrics_put(m, "kl_old", share(l->kl_old_sum, tokens));
+    if (s->agreement.token_count == 0)
+        return;
     assay_metrics_put(m, "agree_tokens", (double)s->agreement.token_count);
     assay_metrics_put(m, "agree_differing", (double)s->agreement.differing_count);
     assay_metrics_put(m, "agree_gap_max", s->agreement.gap_max);
     assay_metrics_put(m, "agree_correlation", s->agreement.correlation);
 }
 
-static void put_times(
-        const struct rl_step *s, const struct assay_train_counts *before, struct assay_metrics *m)
+static void put_times(const struct rl_step *s, struct assay_metrics *m)
 {
-    const struct assay_train_counts now = s->t->source->counts(s->t->source->user);
-    const uint64_t executed = now.executed - before->executed;
     const double all = (double)(s->sample_ms + s->grade_ms + s->agree_ms + s->train_ms);
 
     assay_metrics_put(m, "sample_ms", (double)s->sample_ms);
     assay_metrics_put(m, "grade_ms", (double)s->grade_ms);
     assay_metrics_put(m, "agree_ms", (double)s->agree_ms);
     assay_metrics_put(m, "train_ms", (double)s->train_ms);
-    assay_metrics_put(m, "ran_executed", (double)executed);
-    assay_metrics_put(m, "ran_remembered", (double)(now.remembered - before->remembered));
-    assay_metrics_put(m, "executed_per_s", share(1000 * (double)executed, (double)s->grade_ms));
+    assay_metrics_put(m, "ran_executed", (double)s->executed);
+    assay_metrics_put(m, "ran_remembered", (double)s->remembered);
+    assay_metrics_put(m, "executed_per_s", share(1000 * (double)s->executed, (double)s->grade_ms));
     assay_metrics_put(m, "sampled_tokens_per_s",
             share(1000 * (double)s->answer_tokens, (double)s->sample_ms));
     assay_metrics_put(m, "trained_rows_per_s", share(1000 * (double)s->rows, (double)s->train_ms));
-    // What sampler and trainer wait for rewards: one thread of work in synchronous mode.
-    assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
+    // What sampler and trainer wait for rewards, where they do.
+    if (!s->t->pipeline)
+        assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
+}
+
+// --- a step, in two halves -----------------------------------------------------------------------
+
+enum assay_status training_rl_sample(
+        struct training *t, struct rl_step **out, uint64_t position, struct assay_error *err)
+{
+    const struct assay_train_counts before = t->source->counts(t->source->user);
+    struct assay_arena *arena = NULL;
+    struct rl_step *s = NULL;
+    enum assay_status status = assay_arena_create(&arena, ASSAY_STEP_ARENA_BYTES, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    s = assay_arena_alloc(arena, sizeof(*s));
+    if (s) {
+        s->t = t;
+        s->arena = arena;
+        s->version = t->position;
+        assay_rng_seed(&s->rng, t->config->seed, position + 1);
+        status = sample_groups(s, err);
+        s->executed = t->source->counts(t->source->user).executed - before.executed;
+        s->remembered = t->source->counts(t->source->user).remembered - before.remembered;
+    } else {
+        status = no_memory(err);
+    }
+    if (status == ASSAY_OK)
+        *out = s;
+    else
+        assay_arena_destroy(arena);
+    return status;
+}
+
+void training_rl_drop(struct rl_step *s)
+{
+    if (s)
+        assay_arena_destroy(s->arena); // which it lies in
+}
+
+enum assay_status training_rl_train(struct training *t, struct rl_step *s,
+        struct assay_metrics *metrics, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    uint32_t place = 0;
+
+    s->t = t;
+    if (s->kept_count > 0)
+        status = make_trajectories(s, err);
+    // Weights that have moved on since give other numbers: there is nothing to compare.
+    if (status == ASSAY_OK && s->count > 0 && s->version == t->position)
+        status = check_agreement(s, err);
+    if (status == ASSAY_OK && s->count > 0)
+        status = train(s, err);
+    if (status == ASSAY_OK) {
+        put_rollouts(s, metrics);
+        assay_metrics_put(metrics, "groups_kept", (double)s->kept_count);
+        if (s->updates > 0)
+            put_updates(s, metrics);
+        put_times(s, metrics);
+        status = training_keep_rollouts(t, "rl", s->seen, s->seen_count, &place, err);
+    }
+    return status;
+}
+
+static void put_lead(const struct training *t, const struct training_lead *lead, uint64_t step_ms,
+        struct assay_metrics *m)
+{
+    const double sampler = (double)(lead->held_back_ms + lead->sampling_ms);
+
+    assay_metrics_put(m, "staleness", (double)(t->position - lead->version));
+    assay_metrics_put(m, "idle_trainer", share((double)lead->waited_ms, (double)step_ms));
+    assay_metrics_put(m, "idle_sampler", share((double)lead->held_back_ms, sampler));
 }
 
 enum assay_status training_rl_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err)
 {
-    const struct assay_train_counts before = t->source->counts(t->source->user);
-    struct rl_step s = {.t = t};
-    enum assay_status status = assay_arena_create(&s.arena, ASSAY_STEP_ARENA_BYTES, err);
+    const uint64_t began = assay_clock_ms();
+    struct training_lead lead = {0};
+    struct rl_step *s = NULL;
+    enum assay_status status = ASSAY_OK;
 
-    assay_rng_seed(&s.rng, t->config->seed, t->position + 1);
+    if (t->config->staleness > 0 && !t->pipeline)
+        status = training_pipeline_start(t, err);
     if (status == ASSAY_OK)
-        status = sample_groups(&s, err);
-    if (status == ASSAY_OK && s.kept_count > 0)
-        status = make_trajectories(&s, err);
-    if (status == ASSAY_OK && s.count > 0)
-        status = check_agreement(&s, err);
-    if (status == ASSAY_OK && s.count > 0)
-        status = train(&s, err);
+        status = t->pipeline ? training_pipeline_take(t, &s, &lead, err)
+                             : training_rl_sample(t, &s, t->position, err);
+    if (status == ASSAY_OK)
+        status = training_rl_train(t, s, metrics, err);
     if (status == ASSAY_OK) {
-        put_rollouts(&s, metrics);
-        assay_metrics_put(metrics, "groups_kept", (double)s.kept_count);
-        if (s.updates > 0)
-            put_updates(&s, metrics);
-        put_times(&s, &before, metrics);
+        const uint64_t step_ms = assay_clock_ms() - began;
+
+        assay_metrics_put(metrics, "step_ms", (double)step_ms);
+        if (t->pipeline)
+            put_lead(t, &lead, step_ms, metrics);
     }
-    assay_arena_destroy(s.arena);
+    if (status == ASSAY_OK && t->pipeline) {
+        t->rl_cursor = lead.rl_cursor;
+        status = training_pipeline_publish(t, t->position + 1, err);
+    }
+    training_rl_drop(s);
     return status;
 }

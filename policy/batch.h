@@ -4,6 +4,11 @@
 // Token in, token out: ids, mask and log-probabilities are written while the policy samples and
 // never come from text again. Row t of a sequence predicts ids[t + 1], so a trajectory of n ids
 // takes n - 1 rows, and what stands at ids[t + 1] (mask, logp_old) belongs to row t.
+//
+// What trajectories of a group begin with alike (the prompt, often more) goes through the layers
+// once: a group is a tree of spans, and a row of it stands for the same ids[0..t + 1] of all that
+// pass through it. What is learned is counted for each trajectory all the same: its sampled tokens
+// are a list of their own, and each names its row.
 #ifndef ASSAY_POLICY_BATCH_H
 #define ASSAY_POLICY_BATCH_H
 
@@ -38,25 +43,37 @@ struct assay_batch_totals {
 // norms [count]: N of each trajectory under ASSAY_NORM_PROMPT (0 for the other norms). Groups are
 // told apart by number, wherever their trajectories stand. Errors: ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_batch_total(struct assay_batch_totals *out, double *norms,
-        const struct assay_trajectory *trajectories, size_t count,
+        const struct assay_trajectory *const *trajectories, size_t count,
         const struct assay_objective *objective, struct assay_error *err);
+
+// order [count]: the trajectories, borrowed, each beside those that it begins like: by group, then
+// by ids, then as they stood.
+void assay_batch_order(const struct assay_trajectory **order,
+        const struct assay_trajectory *trajectories, size_t count);
 
 // A micro-batch: whole trajectories, packed. Host memory.
 struct assay_batch {
     size_t rows_max, sequences_max;
-    size_t T, B;
-    int32_t *ids, *targets;      // [T]; targets where the next id was sampled, else -1
-    uint8_t *mask;               // [T]
-    double *logp_old, *logp_ref; // [T] 0 where mask is 0 or there is none
-    struct assay_span *spans;    // [B]
-    double *advantage, *norm;    // [B]
+    // What goes through the layers.
+    size_t row_count, span_count; // span_count <= 2 sequences_max
+    int32_t *ids, *targets; // [row_count]; targets where a trajectory sampled the next id, else -1
+    struct assay_span *spans; // [span_count], in trees
+    // What is learned: the sampled tokens of one trajectory after another.
+    size_t token_count, sequence_count; // token_count <= rows_max
+    int32_t *token_rows;                // [token_count]
+    double *logp_old, *logp_ref;        // [token_count]; 0 where there is none
+    struct assay_span *token_spans;     // [sequence_count] row, row_count: its tokens
+    double *advantage, *norm;           // [sequence_count]
+    // Of fill: shared rows with the trajectory before, places of cuts, the row of each position.
+    size_t *shared, *cuts; // [sequences_max]
+    int32_t *path;         // [rows_max]
 };
 ASSAY_MUST_USE enum assay_status assay_batch_create(
         struct assay_batch **out, size_t rows_max, size_t sequences_max, struct assay_error *err);
 void assay_batch_destroy(struct assay_batch *batch); // NULL is allowed
-// Take trajectories from the front as long as they fit; returns how many: 0 when the first is
-// longer than rows_max. norms may be NULL.
-size_t assay_batch_fill(struct assay_batch *batch, const struct assay_trajectory *trajectories,
-        const double *norms, size_t count);
+// Take trajectories, in assay_batch_order()'s order, from the front as long as they fit; returns
+// how many: 0 when the first is longer than rows_max. norms may be NULL.
+size_t assay_batch_fill(struct assay_batch *batch,
+        const struct assay_trajectory *const *trajectories, const double *norms, size_t count);
 
 #endif

@@ -138,7 +138,19 @@ static void layer_forward(struct assay_pass *p, uint32_t layer)
             (double)c->ffn_factors.beta, y);
 }
 
-// Spans must tile the rows, in order, and start at position 0 where nothing came before.
+// Does span number b go on from one of the spans that the one before it goes on from, or from that?
+static bool follows_on(const struct assay_span *spans, size_t b)
+{
+    const struct assay_span *parent = &spans[b] - spans[b].up, *span = &spans[b] - 1;
+
+    if (spans[b].up > b)
+        return false;
+    while (span > parent && span->up > 0)
+        span -= span->up;
+    return span == parent && spans[b].position == parent->position + parent->row_count;
+}
+
+// Spans must tile the rows, in order, and stand in trees where nothing came before.
 static enum assay_status take_batch(struct assay_pass *p, const int32_t *ids, size_t row_count,
         const struct assay_span *spans, size_t span_count, struct assay_error *err)
 {
@@ -151,7 +163,9 @@ static enum assay_status take_batch(struct assay_pass *p, const int32_t *ids, si
                 row_count, span_count, p->options.rows_max, p->options.sequences_max);
     p->span_rows_max = 0;
     for (size_t b = 0; b < span_count; b++) {
-        if (spans[b].row != row || (!p->state && spans[b].position != 0))
+        if (spans[b].row != row || (p->state && spans[b].up > 0) ||
+                (!p->state && spans[b].up == 0 && spans[b].position != 0) ||
+                (spans[b].up > 0 && !follows_on(spans, b)))
             return assay_fail(err, ASSAY_EINVAL, "sequence %zu of the batch does not follow on", b);
         for (uint32_t i = 0; i < spans[b].row_count && row + i < row_count; i++)
             p->host_ids[p->options.rows_max + row + i] = (int32_t)(spans[b].position + i);

@@ -24,7 +24,7 @@ struct assay_pass_state {
 struct assay_pass;
 
 struct assay_pass_options {
-    size_t rows_max, sequences_max; // > 0; of one batch
+    size_t rows_max, sequences_max; // > 0; rows and spans of one batch
     bool training;                  // keep what backward needs; gradients are allocated, too
 };
 
@@ -39,8 +39,9 @@ uint64_t assay_pass_bytes(const struct assay_model_config *config, const struct 
         const struct assay_pass_options *options);
 
 // Run the layers over ids [T], in host memory; spans [B] cover rows 0..T in order. state NULL:
-// every span is a whole sequence from position 0. Queued; ids and spans are copied. ASSAY_EINVAL:
-// an id outside of the vocabulary, more rows than rows_max, spans that do not tile the rows.
+// spans are whole sequences from position 0, or trees of such (kernels/ops.h). Queued; ids and
+// spans are copied. ASSAY_EINVAL: an id outside of the vocabulary, more rows than rows_max, spans
+// that do not tile the rows.
 ASSAY_MUST_USE enum assay_status assay_pass_forward(struct assay_pass *pass, const int32_t *ids,
         size_t row_count, const struct assay_span *spans, size_t span_count,
         const struct assay_pass_state *state, struct assay_error *err);

@@ -181,6 +181,7 @@ bool assay_sequences_extend(struct assay_sequences *sequences, uint32_t slot, ui
     span->row_count = row_count;
     span->position = at->position;
     span->slot = slot;
+    span->up = 0;
     at->position = (uint32_t)end;
     return true;
 }

@@ -17,16 +17,18 @@ struct assay_trainer {
     struct assay_pass *pass;
     struct assay_batch *batch;
     struct assay_trainer_counts counts;
-    double *norms; // [norm_capacity] N of each trajectory of an update
-    size_t norm_capacity;
+    // Of the trajectories at hand: which stand side by side, and N of each.
+    const struct assay_trajectory **order; // [capacity]
+    double *norms;                         // [capacity]
+    size_t capacity;
     double *host; // [rows_max or sequences_max] numbers on their way
     void *raw;    // the same in the device's type
     // Device memory.
     void *first, *second;                         // moments, [element_count] S
     void *logp_old, *logp_ref, *advantage, *norm; // [rows_max] x 2, [sequences_max] x 2, S
     void *dlogp, *dentropy;                       // [rows_max] S
-    uint8_t *mask;                                // [rows_max]
-    struct assay_span *spans;                     // [sequences_max]
+    int32_t *token_rows;                          // [rows_max]
+    struct assay_span *token_spans;               // [sequences_max]
     struct assay_loss_metrics *metrics;           // [1]
     double *sumsq;                                // [1]
     void *scale, *grad_norm;                      // [1] S
@@ -45,21 +47,22 @@ static enum assay_status allocate(struct assay_trainer *t, struct assay_error *e
     const size_t s = assay_dtype_bytes(t->model->ops->sum), rows = t->options.rows_max;
     const size_t sequences = t->options.sequences_max;
     const size_t moments = (size_t)t->model->params.element_count * s;
-    void *mask = NULL, *spans = NULL, *metrics = NULL, *sumsq = NULL;
+    void *token_rows = NULL, *token_spans = NULL, *metrics = NULL, *sumsq = NULL;
     const struct {
         void **at;
         size_t bytes;
     } wanted[] = {{&t->first, moments}, {&t->second, moments}, {&t->logp_old, rows * s},
             {&t->logp_ref, rows * s}, {&t->advantage, sequences * s}, {&t->norm, sequences * s},
-            {&t->dlogp, rows * s}, {&t->dentropy, rows * s}, {&mask, rows},
-            {&spans, sequences * sizeof(*t->spans)}, {&metrics, sizeof(*t->metrics)},
+            {&t->dlogp, rows * s}, {&t->dentropy, rows * s},
+            {&token_rows, rows * sizeof(*t->token_rows)},
+            {&token_spans, sequences * sizeof(*t->token_spans)}, {&metrics, sizeof(*t->metrics)},
             {&sumsq, sizeof(*t->sumsq)}, {&t->scale, s}, {&t->grad_norm, s}};
     enum assay_status status = ASSAY_OK;
 
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]) && status == ASSAY_OK; i++)
         status = device->alloc(wanted[i].at, wanted[i].bytes, err);
-    t->mask = mask;
-    t->spans = spans;
+    t->token_rows = token_rows;
+    t->token_spans = token_spans;
     t->metrics = metrics;
     t->sumsq = sumsq;
     t->host = calloc(longest(&t->options), sizeof(*t->host));
@@ -90,7 +93,7 @@ enum assay_status assay_trainer_create(struct assay_trainer **out, struct assay_
         struct assay_error *err)
 {
     const struct assay_pass_options pass = {.rows_max = options->rows_max,
-            .sequences_max = options->sequences_max,
+            .sequences_max = 2 * options->sequences_max, // spans of the batch
             .training = true};
     enum assay_status status = check_options(model, options, err);
     struct assay_trainer *t = NULL;
@@ -125,12 +128,14 @@ void assay_trainer_destroy(struct assay_trainer *trainer)
     device = &t->model->ops->device;
     (void)device->sync(t->stream, NULL);
     void *const memory[] = {t->first, t->second, t->logp_old, t->logp_ref, t->advantage, t->norm,
-            t->dlogp, t->dentropy, t->mask, t->spans, t->metrics, t->sumsq, t->scale, t->grad_norm};
+            t->dlogp, t->dentropy, t->token_rows, t->token_spans, t->metrics, t->sumsq, t->scale,
+            t->grad_norm};
 
     for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++)
         device->release(memory[i]);
     assay_pass_destroy(t->pass);
     assay_batch_destroy(t->batch);
+    free(t->order);
     free(t->norms);
     free(t->host);
     free(t->raw);
@@ -169,6 +174,38 @@ static enum assay_status check_trajectories(const struct assay_trainer *t,
     return status;
 }
 
+static enum assay_status reserve(struct assay_trainer *t, size_t count, struct assay_error *err)
+{
+    const struct assay_trajectory **order;
+    double *norms;
+
+    if (count <= t->capacity)
+        return ASSAY_OK;
+    order = realloc(t->order, count * sizeof(struct assay_trajectory *));
+    if (order)
+        t->order = order;
+    norms = realloc(t->norms, count * sizeof(*norms));
+    if (norms)
+        t->norms = norms;
+    if (!order || !norms)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    t->capacity = count;
+    return ASSAY_OK;
+}
+
+// Check them, and put those that begin alike side by side.
+static enum assay_status take_trajectories(struct assay_trainer *t,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
+{
+    enum assay_status status = check_trajectories(t, trajectories, count, err);
+
+    if (status == ASSAY_OK)
+        status = reserve(t, count, err);
+    if (status == ASSAY_OK)
+        assay_batch_order(t->order, trajectories, count);
+    return status;
+}
+
 // Host doubles to device S; waits, since `raw` is used again.
 static enum assay_status upload(struct assay_trainer *t, void *to, const double *values,
         size_t count, struct assay_error *err)
@@ -193,17 +230,17 @@ static enum assay_status download(struct assay_trainer *t, double *values, const
     return status;
 }
 
-// Fill the batch from the front, run it, and leave logp and entropy of its rows in the pass.
-static enum assay_status forward(struct assay_trainer *t,
-        const struct assay_trajectory *trajectories, const double *norms, size_t count,
+// Fill the batch with trajectories from number `at` on, run it, and leave logp and entropy of its
+// rows in the pass.
+static enum assay_status forward(struct assay_trainer *t, size_t at, size_t count,
         const void **logp, const void **entropy, struct assay_error *err)
 {
     struct assay_batch *b = t->batch;
     enum assay_status status;
 
-    (void)assay_batch_fill(b, trajectories, norms, count);
-    assert(b->B > 0); // check_trajectories() has seen that the first fits
-    status = assay_pass_forward(t->pass, b->ids, b->T, b->spans, b->B, NULL, err);
+    (void)assay_batch_fill(b, t->order + at, t->norms + at, count - at);
+    assert(b->sequence_count > 0); // check_trajectories() has seen that the first fits
+    status = assay_pass_forward(t->pass, b->ids, b->row_count, b->spans, b->span_count, NULL, err);
     if (status == ASSAY_OK)
         assay_pass_logprob(t->pass, b->targets, 1 / t->options.temperature, logp, entropy);
     return status;
@@ -214,22 +251,23 @@ enum assay_status assay_trainer_score(struct assay_trainer *trainer,
         struct assay_error *err)
 {
     struct assay_trainer *t = trainer;
-    enum assay_status status = check_trajectories(t, trajectories, count, err);
+    enum assay_status status = take_trajectories(t, trajectories, count, err);
 
-    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->B) {
+    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->sequence_count) {
         const void *device_logp = NULL;
+        size_t token = 0;
 
-        status = forward(t, trajectories + at, NULL, count - at, &device_logp, NULL, err);
+        status = forward(t, at, count, &device_logp, NULL, err);
         if (status == ASSAY_OK)
-            status = download(t, t->host, device_logp, t->batch->T, err);
-        for (size_t b = 0; b < t->batch->B && status == ASSAY_OK; b++) {
-            const double *from = t->host + t->batch->spans[b].row;
-            double *to = logp[at + b];
+            status = download(t, t->host, device_logp, t->batch->row_count, err);
+        for (size_t b = 0; b < t->batch->sequence_count && status == ASSAY_OK; b++) {
+            const struct assay_trajectory *trajectory = t->order[at + b];
+            double *to = logp[trajectory - trajectories];
 
             assert(to != NULL);
-            for (size_t i = 1; i < trajectories[at + b].count; i++)
-                if (trajectories[at + b].mask[i] != 0)
-                    to[i] = from[i - 1];
+            for (size_t i = 1; i < trajectory->count; i++)
+                if (trajectory->mask[i] != 0)
+                    to[i] = t->host[t->batch->token_rows[token++]];
         }
     }
     return status;
@@ -313,29 +351,30 @@ static enum assay_status upload_batch(struct assay_trainer *t, struct assay_erro
 {
     const struct assay_device *device = &t->model->ops->device;
     const struct assay_batch *b = t->batch;
-    enum assay_status status = upload(t, t->logp_old, b->logp_old, b->T, err);
+    enum assay_status status = upload(t, t->logp_old, b->logp_old, b->token_count, err);
 
     if (status == ASSAY_OK)
-        status = upload(t, t->logp_ref, b->logp_ref, b->T, err);
+        status = upload(t, t->logp_ref, b->logp_ref, b->token_count, err);
     if (status == ASSAY_OK)
-        status = upload(t, t->advantage, b->advantage, b->B, err);
+        status = upload(t, t->advantage, b->advantage, b->sequence_count, err);
     if (status == ASSAY_OK)
-        status = upload(t, t->norm, b->norm, b->B, err);
-    device->upload(t->stream, t->mask, b->mask, b->T);
-    device->upload(t->stream, t->spans, b->spans, b->B * sizeof(*b->spans));
+        status = upload(t, t->norm, b->norm, b->sequence_count, err);
+    device->upload(
+            t->stream, t->token_rows, b->token_rows, b->token_count * sizeof(*b->token_rows));
+    device->upload(
+            t->stream, t->token_spans, b->token_spans, b->sequence_count * sizeof(*b->token_spans));
     return status;
 }
 
 // Gradients of one micro-batch, added to those of the others. Without logp_old a token's ratio
 // is 1.
-static enum assay_status accumulate(struct assay_trainer *t,
-        const struct assay_trajectory *trajectories, const double *norms, size_t count,
+static enum assay_status accumulate(struct assay_trainer *t, size_t at, size_t count,
         const struct assay_batch_totals *totals, struct assay_update *update,
         struct assay_error *err)
 {
     const struct assay_objective *o = &t->options.objective;
     const void *logp = NULL, *entropy = NULL;
-    enum assay_status status = forward(t, trajectories, norms, count, &logp, &entropy, err);
+    enum assay_status status = forward(t, at, count, &logp, &entropy, err);
 
     if (status == ASSAY_OK)
         status = upload_batch(t, err);
@@ -345,15 +384,16 @@ static enum assay_status accumulate(struct assay_trainer *t,
             .dentropy = o->entropy != 0 ? t->dentropy : NULL,
             .metrics = t->metrics,
             .logp = logp,
-            .logp_old = trajectories->logp_old ? t->logp_old : logp,
+            .logp_old = t->order[at]->logp_old ? t->logp_old : NULL,
             .logp_ref = t->logp_ref,
             .entropy = entropy,
             .advantage = t->advantage,
-            .mask = t->mask,
-            .spans = t->spans,
+            .row = t->token_rows,
+            .spans = t->token_spans,
             .norm = t->norm,
-            .B = t->batch->B,
-            .T = t->batch->T,
+            .B = t->batch->sequence_count,
+            .T = t->batch->token_count,
+            .R = t->batch->row_count,
             .token_count = totals->token_count,
             .sequence_count = totals->sequence_count,
             .norm_constant = totals->norm_constant,
@@ -364,14 +404,15 @@ static enum assay_status accumulate(struct assay_trainer *t,
     t->model->ops->loss(&loss, t->stream);
     if (t->model->config.expert_count > 0 && t->model->config.router_aux_coef > 0) {
         // Each micro-batch has its share of the update's trajectories.
-        const void *aux = assay_pass_aux(t->pass, (double)t->batch->B / totals->sequence_count);
+        const void *aux =
+                assay_pass_aux(t->pass, (double)t->batch->sequence_count / totals->sequence_count);
         double value = 0;
 
         status = aux ? download(t, &value, aux, 1, err) : ASSAY_OK;
         update->aux_loss += value;
     }
     assay_pass_backward(t->pass, t->dlogp, loss.dentropy);
-    update->row_count += t->batch->T;
+    update->row_count += t->batch->row_count;
     return status == ASSAY_OK ? t->model->ops->device.sync(t->stream, err) : status;
 }
 
@@ -445,21 +486,6 @@ static void apply(struct assay_trainer *t, double lr)
     }
 }
 
-static enum assay_status reserve_norms(
-        struct assay_trainer *t, size_t count, struct assay_error *err)
-{
-    double *norms;
-
-    if (count <= t->norm_capacity)
-        return ASSAY_OK;
-    norms = realloc(t->norms, count * sizeof(*norms));
-    if (!norms)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    t->norms = norms;
-    t->norm_capacity = count;
-    return ASSAY_OK;
-}
-
 enum assay_status assay_trainer_update(struct assay_trainer *trainer,
         const struct assay_trajectory *trajectories, size_t count, struct assay_update *out,
         struct assay_error *err)
@@ -471,18 +497,15 @@ enum assay_status assay_trainer_update(struct assay_trainer *trainer,
     enum assay_status status = ASSAY_OK;
 
     assert(count > 0);
-    status = check_trajectories(t, trajectories, count, err);
+    status = take_trajectories(t, trajectories, count, err);
     if (status == ASSAY_OK)
-        status = reserve_norms(t, count, err);
-    if (status == ASSAY_OK)
-        status = assay_batch_total(
-                &totals, t->norms, trajectories, count, &t->options.objective, err);
+        status = assay_batch_total(&totals, t->norms, t->order, count, &t->options.objective, err);
     if (status != ASSAY_OK)
         return status;
     assay_pass_zero_gradients(t->pass);
     t->model->ops->device.zero(t->stream, t->metrics, sizeof(*t->metrics));
-    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->B)
-        status = accumulate(t, trajectories + at, t->norms + at, count - at, &totals, &update, err);
+    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->sequence_count)
+        status = accumulate(t, at, count, &totals, &update, err);
     if (status == ASSAY_OK)
         status = measure_gradient(t, &update, err);
     if (status != ASSAY_OK)

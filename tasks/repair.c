@@ -314,6 +314,7 @@ static enum assay_status tell_failure(struct assay_repair_task *out, const struc
         write_case(&text, d, d->cases[i], "");
     status = keep(&kept, &text, d->arena, err);
     out->failing = kept.data;
+    out->expected = d->pair->cell->cases[d->cases[wrong]].value;
     assay_buf_clear(&text);
     if (what->got[0] == '!')
         fill(&text, d, what->got + 1, false);

@@ -46,6 +46,7 @@ struct assay_repair_task {
     // The first test that fails, for whoever reads rather than runs it: its statements, a line
     // each, and the last line of what Python then says.
     const char *failing, *failure;
+    const char *expected; // the value that it asks for
     struct assay_strings fail_to_pass,
             pass_to_pass; // unittest ids: "test_ledger.TestLedger.test_a"
 };

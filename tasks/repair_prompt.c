@@ -83,6 +83,18 @@ void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_tas
         assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
 }
 
+void assay_repair_symptom_of(struct assay_buf *out, const struct assay_repair_task *task)
+{
+    struct assay_bytes rest = task->broken, line = {NULL, 0};
+    size_t count = 0, blanks = 0;
+
+    while (next_line(&rest, &line))
+        count++;
+    while (blanks < line.len && line.data[blanks] == ' ')
+        blanks++;
+    assay_buf_addf(out, "%zu|%*sreturn %s\n", count, (int)blanks, "", task->expected);
+}
+
 // --- the answer ---------------------------------------------------------------------------------
 
 struct line_edit {
@@ -345,4 +357,18 @@ enum assay_status assay_answer_read(struct assay_answer *out, const char *path,
         return status;
     out->reason = explain(out->fault, line_number, r.lines.count, arena);
     return out->reason ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+}
+
+bool assay_answer_edits_line(struct assay_bytes answer, size_t number)
+{
+    struct assay_bytes rest = answer, line;
+
+    while (next_line(&rest, &line)) {
+        struct line_edit edit = {0};
+
+        if (read_edit(&edit, line, SIZE_MAX) == ASSAY_ANSWER_FINE && edit.mark != '+' &&
+                edit.number == number)
+            return true;
+    }
+    return false;
 }

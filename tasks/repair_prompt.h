@@ -57,6 +57,10 @@ void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_tas
 // The answer that is gold, with its line feed.
 void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_task *task);
 
+// The answer of someone who treats the symptom: the last line returns what the failing test asks
+// for.
+void assay_repair_symptom_of(struct assay_buf *out, const struct assay_repair_task *task);
+
 // What an answer makes of the file, as a unified diff for the patch engine (tasks/patch.h): no
 // tolerance is needed to apply it, and it holds nothing but what the answer says. fault: FINE, and
 // *patch is set; or what is wrong, and *reason is a sentence. A wrong answer is no error.
@@ -69,5 +73,9 @@ struct assay_answer {
 ASSAY_MUST_USE enum assay_status assay_answer_read(struct assay_answer *out, const char *path,
         struct assay_bytes file, struct assay_bytes answer, struct assay_arena *arena,
         struct assay_error *err);
+
+// Whether an edit of the answer replaces or removes line `number`. For statistics: an answer that
+// cannot be read as a whole is asked, too.
+bool assay_answer_edits_line(struct assay_bytes answer, size_t number);
 
 #endif

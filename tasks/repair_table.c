@@ -12,8 +12,8 @@
 #define DEPTH_MAX 12
 #define SOURCE "repair table"
 // Of sixteen pairs: so many are for demonstrations, so many for trying, the rest is held out.
-#define SHARE_SFT 6
-#define SHARE_RL 8
+#define SHARE_SFT 9
+#define SHARE_RL 5
 
 struct reading {
     struct assay_arena *arena;

@@ -111,6 +111,16 @@ ASSAY_MUST_USE enum assay_status assay_store_list_runs(struct assay_store *store
         struct assay_arena *arena, struct assay_run **rows, size_t *count,
         struct assay_error *err); // newest first
 
+// How a run gets on.
+struct assay_run_pace {
+    size_t done, done_since;   // verdicts; those recorded at `since` or later
+    size_t resolved, unscored; // of all
+    const char *last_at;       // when the newest was recorded; NULL: none
+};
+ASSAY_MUST_USE enum assay_status assay_store_run_pace(struct assay_store *store, const char *run_id,
+        const char *since, struct assay_arena *arena, struct assay_run_pace *out,
+        struct assay_error *err);
+
 // --- verdicts ------------------------------------------------------------------------------------
 // Ids of the run's instances that have no verdict yet (never started, or cut off), in the order
 // in which the run was opened with them.

@@ -47,6 +47,7 @@ void assay_query_begin(struct assay_query *query, sqlite3 *db, const char *sql);
 void assay_query_text(struct assay_query *query, const char *text); // NULL binds null; borrowed
 void assay_query_bytes(struct assay_query *query, const void *bytes, size_t len); // likewise
 void assay_query_u64(struct assay_query *query, uint64_t number);
+void assay_query_real(struct assay_query *query, double number); // NAN binds null
 // True while there is a row.
 bool assay_query_row(struct assay_query *query);
 // Release the statement. ASSAY_OK, or what went wrong on the way ("store: <what>: ...").
@@ -62,6 +63,7 @@ const char *assay_column_text(struct assay_query *query, int column, struct assa
 struct assay_bytes assay_column_bytes(
         struct assay_query *query, int column, struct assay_arena *arena);
 uint64_t assay_column_u64(const struct assay_query *query, int column);
+double assay_column_real(const struct assay_query *query, int column); // NAN: null
 
 // *err from a SQLite code of `db`: busy is ASSAY_ETIMEOUT, a broken constraint ASSAY_ECONFLICT.
 enum assay_status assay_store_fail(
@@ -79,6 +81,11 @@ ASSAY_MUST_USE enum assay_status assay_store_put_evidence(sqlite3 *db, uint64_t 
 // Likewise: end a claim. *held: it was still its owner's.
 ASSAY_MUST_USE enum assay_status assay_store_end_claim(
         bool *held, sqlite3 *db, const char *key, uint64_t claim, struct assay_error *err);
+
+// Likewise: a training's rollouts, in place of those of the same positions and phases.
+struct assay_training_record;
+ASSAY_MUST_USE enum assay_status assay_store_put_rollouts(sqlite3 *db, const char *run_id,
+        const struct assay_training_record *record, struct assay_error *err);
 
 // --- opening (store_open.c) ----------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // store_query.c - one SQLite statement whose first error is kept until it is asked for.
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "tasks/store_db.h"
@@ -59,6 +60,12 @@ void assay_query_u64(struct assay_query *query, uint64_t number)
     assert(number <= INT64_MAX);
     if (query->code == SQLITE_OK)
         query->code = sqlite3_bind_int64(query->statement, ++query->bound, (sqlite3_int64)number);
+}
+
+void assay_query_real(struct assay_query *query, double number)
+{
+    if (query->code == SQLITE_OK) // a NAN is stored as null
+        query->code = sqlite3_bind_double(query->statement, ++query->bound, number);
 }
 
 bool assay_query_row(struct assay_query *query)
@@ -140,4 +147,11 @@ enum assay_status assay_store_exec(
     const int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
     return code == SQLITE_OK ? ASSAY_OK : assay_store_fail(err, db, code, what);
+}
+
+double assay_column_real(const struct assay_query *query, int column)
+{
+    if (sqlite3_column_type(query->statement, column) == SQLITE_NULL)
+        return (double)NAN;
+    return sqlite3_column_double(query->statement, column);
 }

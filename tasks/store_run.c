@@ -274,6 +274,44 @@ enum assay_status assay_store_list_runs(struct assay_store *store, struct assay_
     return status;
 }
 
+struct pace_args {
+    const char *run_id, *since;
+    struct assay_arena *arena;
+    struct assay_run_pace pace;
+};
+
+static enum assay_status pace_work(sqlite3 *db, void *user, struct assay_error *err)
+{
+    struct pace_args *args = user;
+    struct assay_query query;
+
+    assay_query_begin(&query, db,
+            "SELECT count(*), total(recorded_at >= ?), total(resolved), total(NOT scored),"
+            " max(recorded_at) FROM verdicts JOIN evaluations USING (evaluation_number)"
+            " JOIN runs USING (run_number) WHERE run_id = ?");
+    assay_query_text(&query, args->since);
+    assay_query_text(&query, args->run_id);
+    if (assay_query_row(&query))
+        args->pace = (struct assay_run_pace){.done = assay_column_u64(&query, 0),
+                .done_since = assay_column_u64(&query, 1),
+                .resolved = assay_column_u64(&query, 2),
+                .unscored = assay_column_u64(&query, 3),
+                .last_at = assay_column_text(&query, 4, args->arena)};
+    return assay_query_end(&query, "pace of a run", err);
+}
+
+enum assay_status assay_store_run_pace(struct assay_store *store, const char *run_id,
+        const char *since, struct assay_arena *arena, struct assay_run_pace *out,
+        struct assay_error *err)
+{
+    struct pace_args args = {.run_id = run_id, .since = since, .arena = arena};
+    const enum assay_status status = assay_store_read(store, pace_work, &args, err);
+
+    if (status == ASSAY_OK)
+        *out = args.pace;
+    return status;
+}
+
 static enum assay_status pending_work(sqlite3 *db, void *user, struct assay_error *err)
 {
     struct run_args *args = user;

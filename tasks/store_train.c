@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "tasks/store_db.h"
 
+#define POSITIONS_ALL ((uint64_t)1 << 62)
 #define TRAINING_COLUMNS "run_id, identity, config, command, state, started_at, finished_at"
 
 static void training_columns(
@@ -150,9 +151,7 @@ enum assay_status assay_store_finish_training(
 
 struct put_args {
     const char *run_id;
-    const struct assay_training_step *steps;
-    size_t count;
-    const struct assay_training_checkpoint *checkpoint;
+    const struct assay_training_record *record;
 };
 
 static enum assay_status put_step(sqlite3 *db, const char *run_id,
@@ -198,22 +197,22 @@ static enum assay_status put_checkpoint(sqlite3 *db, const char *run_id,
 static enum assay_status put_work(sqlite3 *db, void *user, struct assay_error *err)
 {
     const struct put_args *args = user;
-    enum assay_status status = ASSAY_OK;
+    const struct assay_training_record *r = args->record;
+    enum assay_status status = assay_store_put_rollouts(db, args->run_id, r, err);
 
-    for (size_t i = 0; i < args->count && status == ASSAY_OK; i++)
-        status = put_step(db, args->run_id, &args->steps[i], err);
-    if (status == ASSAY_OK && args->checkpoint)
-        status = put_checkpoint(db, args->run_id, args->checkpoint, err);
-    if (status == ASSAY_OK && (args->count > 0 || args->checkpoint) && sqlite3_changes(db) == 0)
+    for (size_t i = 0; i < r->step_count && status == ASSAY_OK; i++)
+        status = put_step(db, args->run_id, &r->steps[i], err);
+    if (status == ASSAY_OK && r->checkpoint)
+        status = put_checkpoint(db, args->run_id, r->checkpoint, err);
+    if (status == ASSAY_OK && (r->step_count > 0 || r->checkpoint) && sqlite3_changes(db) == 0)
         status = no_training(args->run_id, err);
     return status;
 }
 
 enum assay_status assay_store_put_training(struct assay_store *store, const char *run_id,
-        const struct assay_training_step *steps, size_t count,
-        const struct assay_training_checkpoint *checkpoint, struct assay_error *err)
+        const struct assay_training_record *record, struct assay_error *err)
 {
-    struct put_args args = {run_id, steps, count, checkpoint};
+    struct put_args args = {run_id, record};
 
     return assay_store_write(store, put_work, &args, err);
 }
@@ -298,10 +297,15 @@ static enum assay_status steps_work(sqlite3 *db, void *user, struct assay_error 
     struct assay_query query;
 
     assay_query_begin(&query, db,
-            "SELECT position, phase, step, body, count(*) OVER ()"
-            " FROM metrics JOIN trainings USING (training_number) WHERE run_id = ?"
+            "SELECT position, phase, step, body, count(*) OVER (), recorded_at"
+            " FROM metrics AS m JOIN trainings USING (training_number) WHERE run_id = ?"
+            " AND (position + ? > (SELECT max(position) FROM metrics AS n"
+            "   WHERE n.training_number = m.training_number)"
+            "  OR (phase = 'eval' AND position = (SELECT max(position) FROM metrics AS n"
+            "   WHERE n.training_number = m.training_number AND phase = 'eval')))"
             " ORDER BY position, phase");
     assay_query_text(&query, args->run_id);
+    assay_query_u64(&query, args->position);
     while (assay_query_row(&query)) {
         struct assay_training_step *row;
 
@@ -317,6 +321,7 @@ static enum assay_status steps_work(sqlite3 *db, void *user, struct assay_error 
         row->phase = assay_column_text(&query, 1, args->arena);
         row->step = assay_column_u64(&query, 2);
         row->body = assay_column_text(&query, 3, args->arena);
+        row->recorded_at = assay_column_text(&query, 5, args->arena);
     }
     return assay_query_end(&query, "list steps", err);
 }
@@ -325,11 +330,75 @@ enum assay_status assay_store_training_steps(struct assay_store *store, const ch
         struct assay_arena *arena, struct assay_training_step **rows, size_t *count,
         struct assay_error *err)
 {
-    struct list_args args = {.run_id = run_id, .arena = arena};
+    return assay_store_training_tail(store, run_id, POSITIONS_ALL, arena, rows, count, err);
+}
+
+enum assay_status assay_store_training_tail(struct assay_store *store, const char *run_id,
+        uint64_t positions, struct assay_arena *arena, struct assay_training_step **rows,
+        size_t *count, struct assay_error *err)
+{
+    struct list_args args = {.run_id = run_id, .position = positions, .arena = arena};
     const enum assay_status status = assay_store_read(store, steps_work, &args, err);
 
     if (status == ASSAY_OK) {
         *rows = args.steps;
+        *count = args.count;
+    }
+    return status;
+}
+
+// --- trainings -----------------------------------------------------------------------------------
+
+enum assay_status assay_store_get_training(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_training *out, struct assay_error *err)
+{
+    struct assay_training *rows = NULL;
+    size_t count = 0;
+    enum assay_status status = assay_store_list_trainings(store, arena, &rows, &count, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        if (strcmp(rows[i].run_id, run_id) == 0) {
+            *out = rows[i];
+            return ASSAY_OK;
+        }
+    return status == ASSAY_OK ? no_training(run_id, err) : status;
+}
+
+struct trainings_args {
+    struct assay_arena *arena;
+    struct assay_training *rows;
+    size_t count;
+};
+
+static enum assay_status trainings_work(sqlite3 *db, void *user, struct assay_error *err)
+{
+    struct trainings_args *args = user;
+    struct assay_query query;
+
+    assay_query_begin(&query, db,
+            "SELECT " TRAINING_COLUMNS ", count(*) OVER () FROM trainings"
+            " ORDER BY training_number DESC");
+    while (assay_query_row(&query)) {
+        if (!args->rows)
+            args->rows = assay_arena_array(
+                    args->arena, assay_column_u64(&query, 7), sizeof(*args->rows));
+        if (!args->rows) {
+            query.code = SQLITE_NOMEM;
+            break;
+        }
+        training_columns(&args->rows[args->count++], &query, args->arena);
+    }
+    return assay_query_end(&query, "list trainings", err);
+}
+
+enum assay_status assay_store_list_trainings(struct assay_store *store, struct assay_arena *arena,
+        struct assay_training **rows, size_t *count, struct assay_error *err)
+{
+    struct trainings_args args = {.arena = arena};
+    const enum assay_status status = assay_store_read(store, trainings_work, &args, err);
+
+    if (status == ASSAY_OK) {
+        *rows = args.rows;
         *count = args.count;
     }
     return status;

@@ -26,8 +26,9 @@ ASSAY_MUST_USE enum assay_status assay_store_finish_training(
 struct assay_training_step {
     uint64_t position; // among the steps of all phases
     const char *phase;
-    uint64_t step;    // of the phase
-    const char *body; // JSON
+    uint64_t step;           // of the phase
+    const char *body;        // JSON
+    const char *recorded_at; // set by the store
 };
 struct assay_training_checkpoint {
     uint64_t position;     // of the step that comes next
@@ -36,11 +37,37 @@ struct assay_training_checkpoint {
     const char *state; // JSON
 };
 
-// Record steps and, with `checkpoint` not NULL, a checkpoint, in one transaction; rows of the same
-// position and phase are replaced.
+// One answer of a step, of those that are kept for people.
+struct assay_training_rollout {
+    uint64_t position; // of its step
+    const char *phase;
+    uint32_t place, group; // among those kept; among the groups of the step
+    uint64_t version;      // of the weights that wrote it: steps that they had learned from
+    const char *task, *family, *cause, *reason, *finish;
+    bool solved;
+    double reward;                            // NAN: none, trouble of ours
+    double advantage;                         // NAN: nothing was learned from it
+    size_t token_count;                       // of the answer; those in tokens[] may be fewer
+    struct assay_bytes prompt, answer, patch; // as far as they were kept; patch: len 0: none
+    const struct assay_rollout_token {
+        int32_t id;
+        uint32_t bytes; // of the answer's text
+        float logp;     // as sampled, nats
+    } * tokens;
+    size_t tokens_kept;
+};
+#define ASSAY_TRAINING_ROLLOUTS_MAX 256 // of one step and phase
+
+// What a step leaves, in one transaction: rows of the same position and phase are replaced.
+struct assay_training_record {
+    const struct assay_training_step *steps;
+    size_t step_count;
+    const struct assay_training_rollout *rollouts;
+    size_t rollout_count;
+    const struct assay_training_checkpoint *checkpoint; // NULL: none
+};
 ASSAY_MUST_USE enum assay_status assay_store_put_training(struct assay_store *store,
-        const char *run_id, const struct assay_training_step *steps, size_t count,
-        const struct assay_training_checkpoint *checkpoint, struct assay_error *err);
+        const char *run_id, const struct assay_training_record *record, struct assay_error *err);
 
 // Newest first. A list of none is NULL.
 ASSAY_MUST_USE enum assay_status assay_store_training_checkpoints(struct assay_store *store,
@@ -53,5 +80,22 @@ ASSAY_MUST_USE enum assay_status assay_store_drop_checkpoints(
 ASSAY_MUST_USE enum assay_status assay_store_training_steps(struct assay_store *store,
         const char *run_id, struct assay_arena *arena, struct assay_training_step **rows,
         size_t *count, struct assay_error *err);
+// Those of the last `positions` positions, and the newest evaluation.
+ASSAY_MUST_USE enum assay_status assay_store_training_tail(struct assay_store *store,
+        const char *run_id, uint64_t positions, struct assay_arena *arena,
+        struct assay_training_step **rows, size_t *count, struct assay_error *err);
+// In order of positions, phases and places. A frame that is none of ours is ASSAY_EIO.
+ASSAY_MUST_USE enum assay_status assay_store_training_rollouts(struct assay_store *store,
+        const char *run_id, struct assay_arena *arena, struct assay_training_rollout **rows,
+        size_t *count, struct assay_error *err);
+
+// ASSAY_ENOTFOUND.
+ASSAY_MUST_USE enum assay_status assay_store_get_training(struct assay_store *store,
+        const char *run_id, struct assay_arena *arena, struct assay_training *out,
+        struct assay_error *err);
+// Newest first.
+ASSAY_MUST_USE enum assay_status assay_store_list_trainings(struct assay_store *store,
+        struct assay_arena *arena, struct assay_training **rows, size_t *count,
+        struct assay_error *err);
 
 #endif

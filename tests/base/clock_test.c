@@ -52,9 +52,21 @@ static void the_time_of_a_record_is_now_in_utc(void **state)
     assert_in_range(timegm(&utc), before - 86400, before - 86400 + 5);
 }
 
+static void a_time_is_read_back(void **state)
+{
+    (void)state;
+    assert_int_equal(assay_clock_utc_ms("1970-01-02T00:00:01.250Z"), 86401250);
+    assert_int_equal(assay_clock_utc_ms("1970-01-01T00:01:00Z"), 60000);
+    assert_int_equal(assay_clock_utc_ms("yesterday"), 0);
+    assert_int_equal(assay_clock_utc_ms("1970-01-01 00:00:00"), 0);
+    assert_int_equal(assay_clock_utc_ms(NULL), 0);
+    assert_true(assay_clock_now_ms() > assay_clock_utc_ms("2020-01-01T00:00:00.000Z"));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+            cmocka_unit_test(a_time_is_read_back),
             cmocka_unit_test(the_clock_never_runs_backwards),
             cmocka_unit_test(what_is_left_of_a_deadline_ends_at_zero),
             cmocka_unit_test(the_time_of_a_record_is_now_in_utc),

@@ -307,6 +307,119 @@ static void lightning_attention_decodes_as_it_prefills(void **state)
     for_every_path(lightning_body);
 }
 
+// A tree of spans against each of its sequences alone.
+enum { TREE = 7, TREE_ROWS = 336, PATH_MAX_ROWS = 240 };
+static const uint32_t tree_lengths[TREE] = {70, 30, 40, 5, 1, 130, 60};
+static const uint32_t tree_ups[TREE] = {0, 1, 1, 2, 4, 1, 0};
+
+// Copies the rows of `span`'s sequence, `width` elements each; returns how many.
+static size_t copy_path(float *to, const float *from, const struct assay_span *span, size_t width)
+{
+    const size_t end = span->position + span->row_count;
+
+    for (size_t p = 0; p < end; p++) {
+        const struct assay_span *at = assay_span_of(span, p);
+
+        memcpy(to + p * width, from + (at->row + p - at->position) * width, width * sizeof(*to));
+    }
+    return end;
+}
+
+static void attention_tree_body(struct rig *rig)
+{
+    const struct assay_span *spans = rig_tree(rig, tree_lengths, tree_ups, TREE);
+    const float *q = rig_uniform(rig, (size_t)TREE_ROWS * heads_width, -3, 3);
+    const float *k = rig_uniform(rig, (size_t)TREE_ROWS * groups_width, -1, 1);
+    const float *v = rig_uniform(rig, (size_t)TREE_ROWS * groups_width, -1, 1);
+    float *out = rig_zeros(rig, (size_t)TREE_ROWS * heads_width);
+    const struct assay_attention_args tree = {.out = out,
+            .q = q,
+            .k = k,
+            .v = v,
+            .spans = spans,
+            .B = TREE,
+            .T = TREE_ROWS,
+            .rows_max = 130,
+            .H = HEADS,
+            .G = GROUPS,
+            .D = WIDTH,
+            .scale = 0.2};
+
+    rig->ops->attention_forward(&tree, rig->stream);
+    for (size_t b = 0; b < TREE; b++) {
+        float *qs = rig_zeros(rig, (size_t)PATH_MAX_ROWS * heads_width);
+        float *ks = rig_zeros(rig, (size_t)PATH_MAX_ROWS * groups_width);
+        float *vs = rig_zeros(rig, (size_t)PATH_MAX_ROWS * groups_width);
+        float *want = rig_zeros(rig, (size_t)PATH_MAX_ROWS * heads_width);
+        float *got = rig_zeros(rig, (size_t)PATH_MAX_ROWS * heads_width);
+        const size_t rows = copy_path(qs, q, &spans[b], heads_width);
+        const struct assay_span span = {.row_count = (uint32_t)rows};
+        struct assay_attention_args alone = tree;
+
+        (void)copy_path(ks, k, &spans[b], groups_width);
+        (void)copy_path(vs, v, &spans[b], groups_width);
+        (void)copy_path(got, out, &spans[b], heads_width);
+        alone.q = qs;
+        alone.k = ks;
+        alone.v = vs;
+        alone.out = want;
+        alone.spans = &span;
+        alone.B = 1;
+        alone.T = alone.rows_max = rows;
+        rig->ops->attention_forward(&alone, rig->stream);
+        same("a sequence of a tree", want, got, rows * heads_width);
+    }
+}
+
+static void lightning_tree_body(struct rig *rig)
+{
+    const size_t H = 3, D = 33, width = 3 * H * D;
+    const struct assay_span *spans = rig_tree(rig, tree_lengths, tree_ups, TREE);
+    const float *qkv = rig_uniform(rig, TREE_ROWS * width, -1, 1);
+    float *out = rig_zeros(rig, TREE_ROWS * H * D);
+    struct assay_lightning_args tree = {.out = out,
+            .q = qkv,
+            .k = qkv + D,
+            .v = qkv + 2 * D,
+            .row_stride = width,
+            .head_stride = 3 * D,
+            .slope = rig_uniform(rig, H, 0.01, 1),
+            .spans = spans,
+            .B = TREE,
+            .T = TREE_ROWS,
+            .rows_max = 130,
+            .H = H,
+            .D = D};
+
+    rig->ops->lightning_forward(&tree, rig->stream);
+    for (size_t b = 0; b < TREE; b++) {
+        float *rows = rig_zeros(rig, PATH_MAX_ROWS * width);
+        float *want = rig_zeros(rig, PATH_MAX_ROWS * H * D);
+        float *got = rig_zeros(rig, PATH_MAX_ROWS * H * D);
+        const size_t count = copy_path(rows, qkv, &spans[b], width);
+        const struct assay_span span = {.row_count = (uint32_t)count};
+        struct assay_lightning_args alone = tree;
+
+        (void)copy_path(got, out, &spans[b], H * D);
+        alone.q = rows;
+        alone.k = rows + D;
+        alone.v = rows + 2 * D;
+        alone.out = want;
+        alone.spans = &span;
+        alone.B = 1;
+        alone.T = alone.rows_max = count;
+        rig->ops->lightning_forward(&alone, rig->stream);
+        same("a sequence of a tree", want, got, count * H * D);
+    }
+}
+
+static void a_tree_is_its_sequences(void **state)
+{
+    (void)state;
+    for_every_path(attention_tree_body);
+    for_every_path(lightning_tree_body);
+}
+
 // Rows in a batch against rows alone, for what remains of a layer.
 static void layer_body(struct rig *rig)
 {
@@ -485,6 +598,7 @@ int main(void)
             cmocka_unit_test(a_row_of_an_expert_does_not_depend_on_the_others),
             cmocka_unit_test(softmax_attention_decodes_as_it_prefills),
             cmocka_unit_test(lightning_attention_decodes_as_it_prefills),
+            cmocka_unit_test(a_tree_is_its_sequences),
             cmocka_unit_test(norms_and_gates_do_not_depend_on_the_batch),
             cmocka_unit_test(the_samplers_logp_is_the_trainers),
             cmocka_unit_test(a_draw_follows_its_own_number_alone),

@@ -258,15 +258,14 @@ static void forward_attention(struct probe *p)
     p->rig.ops->attention_forward(&p->args.attention, p->rig.stream);
 }
 
-static void attention(void **state)
+static void attention_of(bool tree)
 {
-    static const uint32_t lengths[] = {4, 1, 0, 6};
+    static const uint32_t lengths[] = {4, 1, 0, 6}, ups[] = {0, 1, 1, 2};
     struct probe p;
     struct assay_attention_args *a = &p.args.attention;
     double *q = NULL, *k = NULL, *v = NULL;
     const size_t T = 11, H = 4, G = 2, D = 3;
 
-    (void)state;
     open_probe(&p, forward_attention);
     q = fill(&p, T * H * D);
     k = fill(&p, T * G * D);
@@ -281,7 +280,7 @@ static void attention(void **state)
             .G = G,
             .D = D,
             .scale = 0.7};
-    a->spans = rig_spans(&p.rig, lengths, 4);
+    a->spans = tree ? rig_tree(&p.rig, lengths, ups, 4) : rig_spans(&p.rig, lengths, 4);
     a->out = zeros(&p, T * H * D);
     a->lse = zeros(&p, T * H);
     a->dq = zeros(&p, T * H * D);
@@ -294,6 +293,13 @@ static void attention(void **state)
     check(&p, "attention k", k, a->dk, T * G * D);
     check(&p, "attention v", v, a->dv, T * G * D);
     rig_close(&p.rig);
+}
+
+static void attention(void **state)
+{
+    (void)state;
+    attention_of(false);
+    attention_of(true);
 }
 
 enum { STATE_COUNT = 2 * 2 * 3 * 3 };
@@ -346,6 +352,45 @@ static void lightning(void **state)
     a->state = final;
     check(&p, "lightning qkv", qkv, dqkv, T * row);
     check(&p, "lightning state", p.before, a->dstate_in, STATE_COUNT);
+    rig_close(&p.rig);
+}
+
+static void forward_lightning_tree(struct probe *p)
+{
+    p->rig.ops->lightning_forward(&p->args.lightning, p->rig.stream);
+}
+
+static void lightning_tree(void **state)
+{
+    static const uint32_t lengths[] = {3, 2, 0, 4}, ups[] = {0, 1, 2, 1};
+    const size_t T = 9, H = 2, D = 3, row = 3 * H * D;
+    struct probe p;
+    struct assay_lightning_args *a = &p.args.lightning;
+    double *qkv = NULL, *dqkv = NULL;
+
+    (void)state;
+    open_probe(&p, forward_lightning_tree);
+    qkv = fill(&p, T * row);
+    dqkv = zeros(&p, T * row);
+    *a = (struct assay_lightning_args){.q = qkv,
+            .k = qkv + D,
+            .v = qkv + 2 * D,
+            .row_stride = row,
+            .head_stride = 3 * D,
+            .spans = rig_tree(&p.rig, lengths, ups, 4),
+            .B = 4,
+            .T = T,
+            .rows_max = 4,
+            .H = H,
+            .D = D};
+    a->slope = rig_uniform(&p.rig, H, 0.05, 0.9);
+    a->out = zeros(&p, T * H * D);
+    a->dq = dqkv;
+    a->dk = dqkv + D;
+    a->dv = dqkv + 2 * D;
+    a->dout = observe(&p, a->out, T * H * D);
+    p.rig.ops->lightning_backward(a, p.rig.stream);
+    check(&p, "lightning tree", qkv, dqkv, T * row);
     rig_close(&p.rig);
 }
 
@@ -564,6 +609,7 @@ int main(void)
             cmocka_unit_test(rope),
             cmocka_unit_test(attention),
             cmocka_unit_test(lightning),
+            cmocka_unit_test(lightning_tree),
             cmocka_unit_test(gate),
             cmocka_unit_test(silu),
             cmocka_unit_test(swiglu),

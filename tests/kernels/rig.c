@@ -78,6 +78,20 @@ struct assay_span *rig_spans(struct rig *rig, const uint32_t *row_counts, size_t
     return spans;
 }
 
+struct assay_span *rig_tree(
+        struct rig *rig, const uint32_t *row_counts, const uint32_t *ups, size_t count)
+{
+    struct assay_span *spans = rig_spans(rig, row_counts, count);
+
+    for (size_t b = 0; b < count; b++) {
+        const struct assay_span *parent = &spans[b] - ups[b];
+
+        spans[b].up = ups[b];
+        spans[b].position = ups[b] > 0 ? parent->position + parent->row_count : 0;
+    }
+    return spans;
+}
+
 double rig_get(const struct rig *rig, const void *tensor, size_t i)
 {
     if (rig->ops->sum == ASSAY_DTYPE_F64)

@@ -31,6 +31,9 @@ void *rig_from(struct rig *rig, const double *values, size_t count);
 int32_t *rig_ints(struct rig *rig, size_t count, int32_t low, int32_t end);
 void *rig_bytes(struct rig *rig, size_t bytes);
 struct assay_span *rig_spans(struct rig *rig, const uint32_t *row_counts, size_t count);
+// Spans that go on from those `ups` before them.
+struct assay_span *rig_tree(
+        struct rig *rig, const uint32_t *row_counts, const uint32_t *ups, size_t count);
 
 double rig_get(const struct rig *rig, const void *tensor, size_t i);
 void rig_set(const struct rig *rig, void *tensor, size_t i, double value);

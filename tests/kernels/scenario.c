@@ -137,15 +137,15 @@ static void rope(struct rig *rig, struct outputs *out)
 
 static void attention(struct rig *rig, struct outputs *out)
 {
-    static const uint32_t lengths[] = {65, 0, 1, 31, 150};
+    static const uint32_t lengths[] = {65, 0, 1, 31, 150}, ups[] = {0, 1, 1, 3, 1};
     static const size_t shapes[][3] = {{4, 2, 33}, {3, 1, 31}, {2, 2, 1}, {8, 1, 16}}; // H, G, D
 
-    for (size_t i = 0; i < 4; i++) {
-        const size_t H = shapes[i][0], G = shapes[i][1], D = shapes[i][2], T = 247;
+    for (size_t i = 0; i < 8; i++) {
+        const size_t H = shapes[i % 4][0], G = shapes[i % 4][1], D = shapes[i % 4][2], T = 247;
         struct assay_attention_args a = {.B = 5, .T = T, .rows_max = 150, .H = H, .G = G, .D = D};
 
         a.scale = 1 / sqrt((double)D);
-        a.spans = rig_spans(rig, lengths, 5);
+        a.spans = i < 4 ? rig_spans(rig, lengths, 5) : rig_tree(rig, lengths, ups, 5);
         a.q = rig_uniform(rig, T * H * D, -3, 3);
         a.k = fill(rig, T * G * D);
         a.v = fill(rig, T * G * D);
@@ -240,6 +240,36 @@ static void lightning(struct rig *rig, struct outputs *out)
         a.dv = dqkv + 2 * D * element;
         rig->ops->lightning_backward(&a, rig->stream);
         rig->ops->lightning_forward(&a, rig->stream);
+    }
+}
+
+// Two trees and one that stands alone; generations, siblings, and spans of nothing.
+static void lightning_trees(struct rig *rig, struct outputs *out)
+{
+    static const uint32_t lengths[] = {40, 31, 1, 70, 5, 0, 33, 2, 300, 9};
+    static const uint32_t ups[] = {0, 1, 1, 2, 4, 1, 1, 0, 1, 0};
+    static const size_t shapes[][2] = {{2, 33}, {3, 1}, {1, 64}, {16, 16}}; // H, D
+
+    for (size_t i = 0; i < 4; i++) {
+        const size_t H = shapes[i][0], D = shapes[i][1], T = 491, row = 3 * H * D;
+        struct assay_lightning_args a = {.B = 10, .T = T, .rows_max = 300, .H = H, .D = D};
+        const size_t element = assay_dtype_bytes(rig->ops->sum);
+        char *qkv = fill(rig, T * row), *dqkv = made(rig, out, "dqkv of trees", T * row);
+
+        a.q = qkv;
+        a.k = qkv + D * element;
+        a.v = qkv + 2 * D * element;
+        a.dq = dqkv;
+        a.dk = dqkv + D * element;
+        a.dv = dqkv + 2 * D * element;
+        a.row_stride = row;
+        a.head_stride = 3 * D;
+        a.slope = rig_uniform(rig, H, 0.002, 1.0);
+        a.spans = rig_tree(rig, lengths, ups, 10);
+        a.dout = fill(rig, T * H * D);
+        a.out = made(rig, out, "lightning of trees", T * H * D);
+        rig->ops->lightning_forward(&a, rig->stream);
+        rig->ops->lightning_backward(&a, rig->stream);
     }
 }
 
@@ -407,6 +437,7 @@ const struct scenario scenarios[] = {
         {"attention", attention},
         {"attention_paged", attention_paged},
         {"lightning", lightning},
+        {"lightning_trees", lightning_trees},
         {"gate", gate},
         {"elements", elements},
         {"mixture", mixture},

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "policy/batch.h"
 #include "support/harness.h"
 
@@ -95,28 +96,100 @@ static const struct assay_trajectory good = {
 static void rows_predict_what_was_sampled_next(void **state)
 {
     static const int32_t targets[] = {-1, 4, -1, 5};
-    const struct assay_trajectory two[] = {good, good};
+    struct assay_trajectory two[] = {good, good};
+    const struct assay_trajectory *order[2];
     struct assay_batch *b = NULL;
 
     (void)state;
+    two[1].group = 3; // of another group: it shares nothing
+    assay_batch_order(order, two, 2);
     assert_int_equal(assay_batch_create(&b, 9, 4, NULL), ASSAY_OK);
-    assert_int_equal(assay_batch_fill(b, two, NULL, 2), 2);
-    assert_true(b->T == 8 && b->B == 2 && b->spans[1].row == 4 && b->spans[1].row_count == 4);
+    assert_int_equal(assay_batch_fill(b, order, NULL, 2), 2);
+    assert_true(b->row_count == 8 && b->span_count == 2 && b->spans[1].row == 4);
+    assert_true(b->spans[1].row_count == 4 && b->spans[1].up == 0 && b->sequence_count == 2);
     for (size_t r = 0; r < 2; r++) {
         assert_memory_equal(b->ids + 4 * r, ids, 4 * sizeof(*ids));
         assert_memory_equal(b->targets + 4 * r, targets, sizeof(targets));
-        for (size_t i = 0; i < 4; i++) {
-            assert_int_equal(b->mask[4 * r + i], mask[i + 1]);
-            assert_true(b->logp_old[4 * r + i] == (mask[i + 1] ? logp[i + 1] : 0));
+        assert_true(b->token_spans[r].row == 2 * r && b->token_spans[r].row_count == 2);
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(b->token_rows[2 * r + i], 4 * r + 1 + 2 * i);
+            assert_true(b->logp_old[2 * r + i] == logp[2 + 2 * i]);
         }
         assert_true(b->advantage[r] == 0.25);
     }
     assay_batch_destroy(b);
     assert_int_equal(assay_batch_create(&b, 7, 4, NULL), ASSAY_OK); // one fits, not two
-    assert_int_equal(assay_batch_fill(b, two, NULL, 2), 1);
+    assert_int_equal(assay_batch_fill(b, order, NULL, 2), 1);
     assay_batch_destroy(b);
     assert_int_equal(assay_batch_create(&b, 3, 4, NULL), ASSAY_OK);
-    assert_int_equal(assay_batch_fill(b, two, NULL, 2), 0);
+    assert_int_equal(assay_batch_fill(b, order, NULL, 2), 0);
+    assay_batch_destroy(b);
+}
+
+// The row of position i of a span's sequence.
+static size_t row_of(const struct assay_span *span, size_t i)
+{
+    const struct assay_span *at = assay_span_of(span, i);
+
+    return at->row + i - at->position;
+}
+
+// Many answers, short and of few words, so that all happens: twins, beginnings of others, forks at
+// every place. Whatever was merged, each must find its own past above its last row.
+static void what_begins_alike_is_laid_out_once(void **state)
+{
+    enum { COUNT = 200, LONGEST = 12, PROMPT = 5 };
+    static int32_t words[COUNT][LONGEST];
+    static uint8_t sampled[COUNT][LONGEST];
+    static struct assay_trajectory all[COUNT];
+    static const struct assay_trajectory *order[COUNT];
+    struct assay_batch *b = NULL;
+    struct assay_rng rng;
+    size_t rows = 0, distinct = 0, at = 0, taken;
+
+    (void)state;
+    assay_rng_seed(&rng, 7, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        all[i] = (struct assay_trajectory){.ids = words[i],
+                .mask = sampled[i],
+                .group = (uint32_t)(i % 7),
+                .count = PROMPT + 1 + (size_t)assay_rng_below(&rng, LONGEST - PROMPT),
+                .advantage = (double)i};
+        for (size_t k = 0; k < LONGEST; k++) {
+            words[i][k] = k < PROMPT ? (int32_t)(i % 7) : (int32_t)assay_rng_below(&rng, 2);
+            sampled[i][k] = k >= PROMPT;
+        }
+    }
+    assay_batch_order(order, all, COUNT);
+    assert_int_equal(assay_batch_create(&b, 300, 64, NULL), ASSAY_OK);
+    for (; at < COUNT; at += taken) {
+        size_t token = 0;
+
+        taken = assay_batch_fill(b, order + at, NULL, COUNT - at);
+        assert_true(taken > 0 && b->sequence_count == taken && b->span_count <= 2 * taken);
+        rows += b->row_count;
+        for (size_t i = 0; i < taken; i++) {
+            const struct assay_trajectory *r = order[at + i];
+            const size_t last =
+                    (size_t)b->token_rows[b->token_spans[i].row + b->token_spans[i].row_count - 1];
+            const struct assay_span *span = b->spans;
+
+            while (span->row + span->row_count <= last)
+                span++;
+            distinct += i == 0 || last != (size_t)b->token_rows[token - 1];
+            assert_true(b->advantage[i] == r->advantage);
+            assert_int_equal(last, row_of(span, r->count - 2));
+            for (size_t k = 0; k + 1 < r->count; k++)
+                assert_int_equal(b->ids[row_of(span, k)], r->ids[k]);
+            for (size_t k = PROMPT; k < r->count; k++, token++) {
+                assert_int_equal(b->token_rows[token], row_of(span, k - 1));
+                assert_int_equal(b->targets[b->token_rows[token]], r->ids[k]);
+            }
+        }
+        assert_int_equal(token, b->token_count);
+    }
+    // A group of these has 2 + 4 + ... different rows behind its prompt, and few were cut in two.
+    assert_true(rows < COUNT * 3 && distinct < COUNT);
     assay_batch_destroy(b);
 }
 
@@ -171,6 +244,7 @@ int main(void)
             cmocka_unit_test(overlong_answers_pay_step_by_step),
             cmocka_unit_test(the_chance_of_a_dead_group_is_the_published_one),
             cmocka_unit_test(rows_predict_what_was_sampled_next),
+            cmocka_unit_test(what_begins_alike_is_laid_out_once),
             cmocka_unit_test(a_wrong_rollout_is_named),
             cmocka_unit_test(an_answer_is_its_sampled_ids),
     };

@@ -12,7 +12,7 @@
 #include "support/harness.h"
 
 #define MODELS "tests/golden/models/"
-#define SEQUENCES 2
+#define SEQUENCES 2 // or a beginning of both and two ends
 #define LENGTH 6
 #define ROWS ((size_t)SEQUENCES * LENGTH)
 #define STEP 1e-5
@@ -25,13 +25,14 @@ struct setting {
     struct assay_pass *pass;
     int32_t ids[ROWS], targets[ROWS];
     double dlogp[ROWS];
+    bool tree;
 };
 
 static void open_setting(struct setting *s, const char *name)
 {
     const struct assay_stream_options options = {.thread_count = 1};
     const struct assay_pass_options room = {
-            .rows_max = ROWS, .sequences_max = SEQUENCES, .training = true};
+            .rows_max = ROWS, .sequences_max = SEQUENCES + 1, .training = true};
     char path[128];
 
     *s = (struct setting){.ops = assay_ops_ref(ASSAY_DTYPE_F64)};
@@ -62,16 +63,18 @@ static void close_setting(struct setting *s)
 // sum(dlogp . logp) + aux, of the weights as they are.
 static double loss_of(struct setting *s)
 {
-    struct assay_span spans[SEQUENCES];
+    static const struct assay_span apart[] = {
+            {.row_count = LENGTH}, {.row = LENGTH, .row_count = LENGTH, .slot = 1}};
+    static const struct assay_span tree[] = {{.row_count = 4},
+            {.row = 4, .row_count = 3, .position = 4, .up = 1},
+            {.row = 7, .row_count = ROWS - 7, .position = 4, .up = 2}};
     const void *logp = NULL;
     const double *aux;
     double loss = 0;
 
-    for (size_t b = 0; b < SEQUENCES; b++)
-        spans[b] = (struct assay_span){
-                .row = (uint32_t)(b * LENGTH), .row_count = LENGTH, .slot = (uint32_t)b};
-    assert_int_equal(
-            assay_pass_forward(s->pass, s->ids, ROWS, spans, SEQUENCES, NULL, NULL), ASSAY_OK);
+    assert_int_equal(assay_pass_forward(s->pass, s->ids, ROWS, s->tree ? tree : apart,
+                             s->tree ? SEQUENCES + 1 : SEQUENCES, NULL, NULL),
+            ASSAY_OK);
     assay_pass_logprob(s->pass, s->targets, 1, &logp, NULL);
     aux = assay_pass_aux(s->pass, 1);
     assert_int_equal(s->ops->device.sync(s->stream, NULL), ASSAY_OK);
@@ -144,11 +147,13 @@ static void gradients_are_what_losses_do(void **state)
             "qwen3_yarn", "qwen3_moe", "qwen3_moe_top1", "qwen3_moe_raw"};
 
     (void)state;
-    for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+    for (size_t n = 0; n < 2 * sizeof(names) / sizeof(names[0]); n++) {
+        const char *name = names[n / 2];
         struct setting s;
         double worst = 0;
 
-        open_setting(&s, names[n]);
+        open_setting(&s, name);
+        s.tree = n % 2 != 0;
         run_backward(&s);
         for (size_t i = 0; i < s.model->params.count; i++) {
             const struct assay_tensor_spec *spec = &s.model->params.specs[i];
@@ -159,11 +164,11 @@ static void gradients_are_what_losses_do(void **state)
 
             formula_key(key, spec);
             if (!(error <= BOUND))
-                fail_msg("%s, %s: off by %.2g of its norm", names[n], key, error);
+                fail_msg("%s, %s: off by %.2g of its norm", name, key, error);
             worst = fmax(worst, error);
         }
-        print_message(
-                "%s: %zu weights, at worst off by %.2g\n", names[n], s.model->params.count, worst);
+        print_message("%s%s: %zu weights, at worst off by %.2g\n", name, s.tree ? ", tree" : "",
+                s.model->params.count, worst);
         close_setting(&s);
     }
 }

@@ -193,15 +193,21 @@ static void compute(struct world *w)
     const struct assay_stream_options threads = {.thread_count = 1};
     const struct assay_ops *ops = assay_ops_ref(ASSAY_DTYPE_F64);
     struct assay_stream *stream = NULL;
+    const struct assay_trajectory *order[ROLLOUTS_MAX];
     double norms[ROLLOUTS_MAX];
     struct assay_batch *b;
 
     assert_int_equal(assay_batch_create(&w->batch, ROWS_MAX, ROLLOUTS_MAX, NULL), ASSAY_OK);
     b = w->batch;
+    for (size_t i = 0; i < w->count; i++)
+        order[i] = &w->rollouts[i];
     assert_int_equal(
-            assay_batch_total(&w->totals, norms, w->rollouts, w->count, &w->objective, NULL),
-            ASSAY_OK);
-    assert_int_equal(assay_batch_fill(b, w->rollouts, norms, w->count), w->count);
+            assay_batch_total(&w->totals, norms, order, w->count, &w->objective, NULL), ASSAY_OK);
+    // A case has logits of its own for each rollout, also where two begin alike: none share rows.
+    for (size_t i = 0; i < w->count; i++)
+        w->rollouts[i].group = (uint32_t)i;
+    assert_int_equal(assay_batch_fill(b, order, norms, w->count), w->count);
+    assert_int_equal(b->span_count, w->count);
     for (size_t i = 0; i < w->count; i++)
         for (size_t t = 0; t < b->spans[i].row_count; t++)
             memcpy(w->x + (b->spans[i].row + t) * w->V, w->entries[w->indices[i]].logits[t],
@@ -215,7 +221,7 @@ static void compute(struct world *w)
             .x = w->x,
             .w = w->w,
             .target = b->targets,
-            .T = b->T,
+            .T = b->row_count,
             .C = w->V,
             .V = w->V,
             .V_valid = w->V,
@@ -232,11 +238,12 @@ static void compute(struct world *w)
             .logp_ref = b->logp_ref,
             .entropy = w->entropy,
             .advantage = b->advantage,
-            .mask = b->mask,
-            .spans = b->spans,
+            .row = b->token_rows,
+            .spans = b->token_spans,
             .norm = b->norm,
-            .B = b->B,
-            .T = b->T,
+            .B = b->sequence_count,
+            .T = b->token_count,
+            .R = b->row_count,
             .token_count = w->totals.token_count,
             .sequence_count = w->totals.sequence_count,
             .norm_constant = w->totals.norm_constant,
@@ -298,26 +305,22 @@ static double surrogate(struct world *w, const double *weights)
     const struct assay_batch *b = w->batch;
     double loss = 0;
 
-    for (size_t i = 0; i < b->B; i++) {
-        double sampled = 0;
+    for (size_t i = 0; i < b->sequence_count; i++) {
+        const struct assay_span *tokens = &b->token_spans[i];
+        const double n[] = {w->totals.token_count, b->norm[i],
+                tokens->row_count * w->totals.sequence_count, w->totals.norm_constant};
 
-        for (size_t t = b->spans[i].row; t < b->spans[i].row + b->spans[i].row_count; t++)
-            sampled += b->mask[t];
-        const double n[] = {w->totals.token_count, b->norm[i], sampled * w->totals.sequence_count,
-                w->totals.norm_constant};
-
-        for (size_t t = b->spans[i].row; t < b->spans[i].row + b->spans[i].row_count; t++) {
+        for (size_t k = tokens->row; k < tokens->row + tokens->row_count; k++) {
+            const size_t t = (size_t)b->token_rows[k];
             const double *z = w->x + t * w->V;
             double sum = 0, entropy = 0, l, d;
 
-            if (!b->mask[t])
-                continue;
             for (size_t v = 0; v < w->V; v++)
                 sum += exp(z[v]);
             for (size_t v = 0; v < w->V; v++)
                 entropy -= exp(z[v]) / sum * (z[v] - log(sum));
             l = z[b->targets[t]] - log(sum);
-            d = b->logp_ref[t] - l;
+            d = b->logp_ref[k] - l;
             const double kl[] = {0, -d, d * d / 2, exp(d) - d - 1};
 
             loss += (-weights[t] * b->advantage[i] * l + o->kl * kl[o->kl_estimator] -
@@ -342,9 +345,9 @@ static void differentiate(struct world *w, const struct assay_json *want)
             weights[t] = assay_json_number(step(&weight));
         i++;
     }
-    for (size_t k = 0; k < w->batch->T * w->V; k++)
+    for (size_t k = 0; k < w->batch->row_count * w->V; k++)
         largest = fmax(largest, fabs(w->dx[k]));
-    for (size_t k = 0; k < w->batch->T * w->V; k++) {
+    for (size_t k = 0; k < w->batch->row_count * w->V; k++) {
         const double kept = w->x[k], h = 1e-5;
         double up, down;
 

@@ -188,6 +188,64 @@ static void the_cut_into_micro_batches_does_not_matter(void **state)
     }
 }
 
+// One group: a prompt, answers that part ways at every place, and twins. Sharing is of rows alone:
+// numbers, clip and statistics are those of every rollout by itself.
+static void begin_alike(struct world *w)
+{
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t k = 0; k < LENGTH; k++)
+            if (k < PROMPT + i % 4)
+                w->ids[i][k] = w->ids[0][k];
+        w->trajectories[i].count = i == 5 ? LENGTH - 2 : LENGTH;
+    }
+    memcpy(w->ids[4], w->ids[2], sizeof(w->ids[4])); // twins with other advantages
+    memcpy(w->logp[4], w->logp[2], sizeof(w->logp[4]));
+}
+
+static void what_is_shared_is_counted_for_each(void **state)
+{
+    static const char *const losses[] = {"cispo", "grpo", "gspo", "dr_grpo", "rloo", "cispo"};
+    static const char *const models[] = {"minimax_m1", "qwen3"};
+
+    (void)state;
+    for (size_t l = 0; l < 2 * sizeof(losses) / sizeof(losses[0]); l++) {
+        double *alone = NULL, norm = 0;
+        struct assay_update out[2];
+
+        for (size_t shared = 0; shared < 2; shared++) {
+            struct assay_trainer_options options = options_of(losses[l / 2]);
+            struct world w;
+            const double *moment;
+
+            options.objective.entropy = l / 2 == 5 ? 0.01 : 0;
+            open_world(&w, assay_ops_ref(ASSAY_DTYPE_F64), models[l % 2], 1, &options);
+            begin_alike(&w);
+            for (size_t i = 0; i < COUNT; i++)
+                w.trajectories[i].group = shared ? 0 : (uint32_t)i;
+            out[shared] = update(&w);
+            moment = assay_trainer_first_moment(w.trainer);
+            if (!alone) {
+                alone = malloc(w.model->params.element_count * sizeof(*alone));
+                assert_non_null(alone);
+                memcpy(alone, moment, w.model->params.element_count * sizeof(*alone));
+            }
+            for (uint64_t e = 0; e < w.model->params.element_count; e++)
+                norm = fmax(norm, fabs(alone[e]));
+            for (uint64_t e = 0; e < w.model->params.element_count; e++)
+                assert_true(fabs(alone[e] - moment[e]) <= 1e-12 * norm);
+            close_world(&w);
+        }
+        assert_true(out[1].row_count < out[0].row_count);
+        assert_true(out[1].metrics.token_count == out[0].metrics.token_count);
+        assert_true(fabs(out[1].metrics.loss - out[0].metrics.loss) < 1e-12);
+        assert_true(fabs(out[1].metrics.grad_mass - out[0].metrics.grad_mass) < 1e-12);
+        assert_true(fabs(out[1].metrics.entropy_sum - out[0].metrics.entropy_sum) < 1e-9);
+        assert_true(out[1].metrics.capped_positive == out[0].metrics.capped_positive);
+        assert_true(out[1].metrics.masked_count == out[0].metrics.masked_count);
+        free(alone);
+    }
+}
+
 static void threads_do_not_change_a_bit(void **state)
 {
     float *one = NULL;
@@ -199,6 +257,7 @@ static void threads_do_not_change_a_bit(void **state)
         size_t bytes;
 
         open_world(&w, assay_ops_cpu(NULL), "minimax_m1", threads, &options);
+        begin_alike(&w);
         for (int i = 0; i < 3; i++)
             (void)update(&w);
         bytes = w.model->params.element_count * sizeof(float);
@@ -441,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(an_update_follows_the_derivative),
             cmocka_unit_test(the_cut_into_micro_batches_does_not_matter),
+            cmocka_unit_test(what_is_shared_is_counted_for_each),
             cmocka_unit_test(threads_do_not_change_a_bit),
             cmocka_unit_test(right_after_sampling_every_ratio_is_one_to_the_bit),
             cmocka_unit_test(what_is_rewarded_becomes_likely),
