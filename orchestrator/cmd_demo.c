@@ -14,7 +14,7 @@
 
 const struct assay_option assay_demo_options[] = {
         {"seeds", 0, "N", "seeds of each arm (3)", false},
-        {"steps", 0, "N", "steps of each run (30)", false},
+        {"steps", 0, "N", "steps of each run (24)", false},
         {"minutes", 0, "N", "stop after so many minutes, wherever it is (5)", false},
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
                 false},
@@ -262,7 +262,7 @@ static enum assay_status read_options(struct assay_demo_plan *out,
             assay_cli_number(&seeds, invocation, "seeds", 1, ASSAY_DEMO_SEEDS_MAX, err);
 
     if (status == ASSAY_OK)
-        status = assay_cli_number(&out->steps, invocation, "steps", 1, 120, err);
+        status = assay_cli_number(&out->steps, invocation, "steps", 1, ASSAY_DEMO_POINTS_MAX - 1, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&minutes, invocation, "minutes", 1, 1440, err);
     out->seeds = (size_t)seeds;
@@ -274,7 +274,7 @@ static enum assay_status perform(struct assay_context *context,
         const struct assay_invocation *invocation, struct assay_demo *demo, struct assay_error *err)
 {
     struct chart chart = {.terminal = isatty(STDERR_FILENO)};
-    struct assay_demo_plan plan = {.steps = 30, .command_line = invocation->command_line};
+    struct assay_demo_plan plan = {.steps = 24, .command_line = invocation->command_line};
     char prefix[64], now[ASSAY_TIME_TEXT_BYTES];
     enum assay_status status = read_options(&plan, invocation, err);
 

@@ -27,10 +27,9 @@ extern const size_t assay_cispo_start_weights_len, assay_cispo_start_config_len,
         assay_cispo_start_tokenizer_len;
 
 static const struct {
-    const char *name, *config, *lr;
-} arms[ASSAY_DEMO_ARMS] = {{"grpo", assay_cispo_grpo, "optimizer.lr=0.0003"},
-        {"dapo", assay_cispo_dapo, "optimizer.lr=0.0003"},
-        {"cispo", assay_cispo_cispo, "optimizer.lr=0.0003"}};
+    const char *name, *config;
+} arms[ASSAY_DEMO_ARMS] = {
+        {"grpo", assay_cispo_grpo}, {"dapo", assay_cispo_dapo}, {"cispo", assay_cispo_cispo}};
 
 const char *assay_demo_arm(size_t arm)
 {
@@ -186,10 +185,9 @@ static enum assay_status train_arm(
     add_set(&sets, "seed", seed);
     add_set(&sets, "rl.steps", steps);
     add_set(&sets, "model.path", d->model);
-    add_set(&sets, "eval.every", "3");
+    add_set(&sets, "eval.every", "1");
     add_set(&sets, "eval.count", "128");
     add_set(&sets, "checkpoint.every", "1000");
-    sets.items[sets.count++] = arms[arm].lr;
     d->run = run;
     if (status == ASSAY_OK)
         status = train(d, arms[arm].config, &sets, arena, err);
