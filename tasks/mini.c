@@ -6,8 +6,8 @@
 
 #include "base/rng.h"
 
-#define LINES 3
-#define LINES_MAX 4
+#define LINES ((size_t)3)
+#define LINES_MAX ((size_t)4)
 #define CALLS 12
 #define INPUTS 3 // a, b, c
 #define INPUT_MAX 9
@@ -235,8 +235,10 @@ static bool lead_astray(struct drawing *d, double rare)
 static void write_line(struct assay_buf *out, struct line line)
 {
     const size_t input = input_of(line.arg);
-    const char arg = input < INPUTS ? "abc"[input] : line.arg;
+    char arg = line.arg;
 
+    if (input < INPUTS)
+        arg = "abc"[input];
     if (line.op == '<' || line.op == '>')
         assay_buf_addf(out, "    x = %s(x, %c)", line.op == '<' ? "min" : "max", arg);
     else
