@@ -5,7 +5,7 @@ JOBS ?= 2
 export ASSAY_JOBS := $(JOBS)
 SHELL := /bin/bash
 
-.PHONY: help build demo test bench soak conformance train-demo clean format tidy asan tsan fuzz \
+.PHONY: help build demo test bench soak conformance train-demo train-demo-all clean format tidy asan tsan fuzz \
 	coverage check
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make test         build and run all tests'
 	@echo 'make check        everything CI runs'
 	@echo 'make train-demo   a small policy learns to repair programs from what their tests say'
+	@echo 'make train-demo-all   three seeds of it, and a control that gets shuffled rewards'
 	@echo 'make bench        measure; writes docs/performance.md'
 	@echo 'make soak         the full counts: kills, fuzzing; writes docs/soak.md'
 	@echo 'make conformance  real packages and heavy peers; writes docs/conformance.md'
@@ -60,7 +61,12 @@ conformance: build
 # One seed, into build/train-demo; typed again it goes on where it was stopped.
 train-demo: build
 	@bash .ci/install.sh test
-	@ASSAY_HOME=$(CURDIR)/build/train-demo build/release/assay train docs/train-demo.yaml
+	@sh .ci/train_demo.sh one
+
+# Three seeds, the control with shuffled rewards, docs/train-demo.svg.
+train-demo-all: build
+	@bash .ci/install.sh test
+	@sh .ci/train_demo.sh all
 
 format:
 	@bash .ci/format.sh fix

@@ -4,26 +4,32 @@
 
 #include <string.h>
 
+#include "orchestrator/scaffold.h"
+
 static const struct assay_actor_kind *const kinds[] = {&assay_actor_gold, &assay_actor_noop,
-        &assay_actor_script, &assay_actor_command, &assay_actor_openai};
+        &assay_actor_script, &assay_actor_command, &assay_actor_openai, &assay_actor_embedded};
 
 enum assay_status assay_actor_make(struct assay_actor *out, const char *name,
         const struct assay_invocation *invocation, struct assay_error *err)
 {
     const char *colon = strchr(name, ':');
+    enum assay_status status = ASSAY_OK;
     const size_t len = colon != NULL ? (size_t)(colon - name) : strlen(name);
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strlen(kinds[i]->name) != len || strncmp(kinds[i]->name, name, len) != 0)
             continue;
         *out = (struct assay_actor){.kind = kinds[i], .name = name};
-        return kinds[i]->configure == NULL
-                ? ASSAY_OK
-                : kinds[i]->configure(
-                          &out->config, colon != NULL ? colon + 1 : "", invocation, err);
+        if (kinds[i]->configure != NULL)
+            status = kinds[i]->configure(
+                    &out->config, colon != NULL ? colon + 1 : "", invocation, err);
+        if (status == ASSAY_OK)
+            status = assay_scaffold_lead(out, invocation, err);
+        return status;
     }
     return assay_fail(err, ASSAY_EUSAGE,
-            "--actor: '%.100s' is not gold, noop, script:FILE, command:PROGRAM or openai:MODEL",
+            "--actor: '%.100s' is not gold, noop, script:FILE, command:PROGRAM, openai:MODEL or "
+            "embedded:MODEL",
             name);
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "orchestrator/cli.h"
+#include "orchestrator/context.h"
 #include "tasks/suite.h"
 #include "tasks/trajectory.h"
 
@@ -23,11 +24,19 @@
             false},                                                                                \
             {"key-env", 0, "NAME", "openai: the variable that holds the key", false},              \
             {"key-file", 0, "FILE", "openai: the file (mode 0600) that holds the key", false},     \
-            {"temperature", 0, "T", "openai: of sampling (the server's own)", false},              \
-            {"answer-tokens", 0, "N", "openai: of one answer (the server's own)", false},          \
-            {"request-timeout", 0, "SECONDS", "openai, command: of one answer (300)", false},      \
+            {"temperature", 0, "T", "of sampling (openai: the server's own; embedded: 1)", false}, \
+            {"answer-tokens", 0, "N", "of one answer (openai: the server's own; embedded: 1024)",  \
+                    false},                                                                        \
+            {"stream", 0, NULL, "openai: hear the answer as it is made", false},                   \
+            {"logprobs", 0, NULL, "openai: record the sampled tokens with their logp", false},     \
+            {"request-timeout", 0, "SECONDS",                                                      \
+                    "openai, command: of one answer; streamed: of silence in it (300)", false},    \
+            {"request-tries", 0, "N", "openai: of one request (6)", false},                        \
+            {"scaffold", 0, "NAME", "how a model is led: agent, single, agentless", false},        \
+            {"dialect", 0, "NAME", "how a model says what it does: tools, bash, patch", false},    \
+            {"template", 0, "NAME", "embedded: how its conversations are written", false},         \
     {                                                                                              \
-        "request-tries", 0, "N", "openai: of one request (6)", false                               \
+        "repairs", 0, "N", "agentless: patches that are drawn (4)", false                          \
     }
 
 #define ASSAY_ACTOR_CALLS_MAX 32 // of one message
@@ -46,6 +55,7 @@ struct assay_actor_message {
     size_t call_count;
     bool stop; // and no call: it has nothing more to do
     uint64_t prompt_tokens, answer_tokens;
+    const char *sampled; // as a turn has it (tasks/trajectory.h); NULL: not known
 };
 
 // What one call of the last message showed.
@@ -53,10 +63,12 @@ struct assay_actor_seen {
     const char *call_id;
     struct assay_bytes text;
     bool failed;
+    bool ran, succeeded; // it ran a command; which exited with 0
 };
 
 // The episode, as its actor may know it. The gold actor alone looks at what is hidden.
 struct assay_actor_task {
+    struct assay_context *context; // where the base tree is
     const struct assay_suite *suite;
     const struct assay_instance *instance;
     const char *workdir;
@@ -67,6 +79,13 @@ struct assay_actor_task {
     size_t history_count;
     uint64_t deadline_ms; // of the episode, on assay_clock_ms()'s scale: who waits gives up then
     const volatile bool *cancel;
+};
+
+// What a model is asked, outside of any loop of its own.
+struct assay_actor_question {
+    const struct assay_buf *messages; // the conversation so far (chat.h)
+    bool tools;                       // it is told of the tools, and may call them
+    uint64_t draw;                    // 0, 1, ...: the same question again has another seed
 };
 
 struct assay_actor;
@@ -83,8 +102,11 @@ struct assay_actor_kind {
     enum assay_status (*open)(void **state, const void *config, const struct assay_actor_task *task,
             struct assay_error *err);
     // The next message, after what its last one showed. An error is the actor's failure;
-    // ASSAY_EINTERRUPTED: task->cancel was set.
+    // ASSAY_EINTERRUPTED: task->cancel was set. NULL: a scaffold asks it (scaffold.h).
     enum assay_status (*next)(void *state, const struct assay_actor_seen *seen, size_t seen_count,
+            struct assay_actor_message *out, struct assay_error *err);
+    // The answer to a question; errors as above. NULL: it is no model.
+    enum assay_status (*ask)(void *state, const struct assay_actor_question *question,
             struct assay_actor_message *out, struct assay_error *err);
     void (*close)(void *state);
 };
@@ -95,7 +117,8 @@ struct assay_actor {
     void *config;     // owned; may be NULL
 };
 
-// "gold", "noop", "script:FILE", "command:PROGRAM", "openai:MODEL". ASSAY_EUSAGE: none of them.
+// "gold", "noop", "script:FILE", "command:PROGRAM", "openai:MODEL", "embedded:MODEL". ASSAY_EUSAGE:
+// none of them.
 ASSAY_MUST_USE enum assay_status assay_actor_make(struct assay_actor *out, const char *name,
         const struct assay_invocation *invocation, struct assay_error *err);
 void assay_actor_release(struct assay_actor *actor);
@@ -116,6 +139,6 @@ ASSAY_MUST_USE enum assay_status assay_actor_read_message(
 const char *assay_actor_copy_arguments(const struct assay_json *json, struct assay_arena *arena);
 
 extern const struct assay_actor_kind assay_actor_gold, assay_actor_noop, assay_actor_script,
-        assay_actor_command, assay_actor_openai;
+        assay_actor_command, assay_actor_openai, assay_actor_embedded;
 
 #endif

@@ -371,12 +371,25 @@ static enum assay_status read_message(struct conversation *c, size_t len,
     return status;
 }
 
+static enum assay_status hear_message(
+        struct conversation *c, struct assay_actor_message *out, struct assay_error *err)
+{
+    size_t len = 0;
+    enum assay_status status = hear(c, &len, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    status = read_message(c, len, out, err);
+    memmove(c->heard.data, c->heard.data + len + 1, c->heard.len - len - 1);
+    assay_buf_truncate(&c->heard, c->heard.len - len - 1);
+    return status;
+}
+
 static enum assay_status next(void *state, const struct assay_actor_seen *seen, size_t seen_count,
         struct assay_actor_message *out, struct assay_error *err)
 {
     struct conversation *c = state;
     struct assay_buf line;
-    size_t len = 0;
     enum assay_status status = ASSAY_OK;
 
     assay_buf_init(&line, LINE_BYTES_MAX);
@@ -385,14 +398,42 @@ static enum assay_status next(void *state, const struct assay_actor_seen *seen, 
         status = say(c, &line, err);
     }
     assay_buf_free(&line);
-    if (status == ASSAY_OK)
-        status = hear(c, &len, err);
-    if (status != ASSAY_OK)
-        return status;
-    status = read_message(c, len, out, err);
-    memmove(c->heard.data, c->heard.data + len + 1, c->heard.len - len - 1);
-    assay_buf_truncate(&c->heard, c->heard.len - len - 1);
-    return status;
+    return status == ASSAY_OK ? hear_message(c, out, err) : status;
+}
+
+static void write_question(struct assay_buf *line, const struct assay_actor_question *question)
+{
+    struct assay_json_writer w;
+    struct assay_buf messages;
+
+    assay_buf_init(&messages, LINE_BYTES_MAX);
+    assay_buf_addc(&messages, '[');
+    assay_buf_add(&messages, question->messages->data, question->messages->len);
+    assay_buf_addc(&messages, ']');
+    assay_json_writer_init(&w, line, 0);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_text(&w, "type", "question");
+    assay_json_put_written(&w, "messages", messages.data);
+    assay_json_put_bool(&w, "tools", question->tools);
+    assay_json_put_u64(&w, "draw", question->draw);
+    assay_json_end_object(&w);
+    assay_buf_addc(line, '\n');
+    line->failed |= messages.failed || question->messages->failed;
+    assay_buf_free(&messages);
+}
+
+static enum assay_status ask(void *state, const struct assay_actor_question *question,
+        struct assay_actor_message *out, struct assay_error *err)
+{
+    struct conversation *c = state;
+    struct assay_buf line;
+    enum assay_status status;
+
+    assay_buf_init(&line, LINE_BYTES_MAX);
+    write_question(&line, question);
+    status = say(c, &line, err);
+    assay_buf_free(&line);
+    return status == ASSAY_OK ? hear_message(c, out, err) : status;
 }
 
 static void close_conversation(void *state)
@@ -405,4 +446,5 @@ const struct assay_actor_kind assay_actor_command = {.name = "command",
         .release = release,
         .open = open_conversation,
         .next = next,
+        .ask = ask,
         .close = close_conversation};

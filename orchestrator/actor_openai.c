@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // actor_openai.c - a model behind a chat-completions endpoint as an actor.
 //
-// One conversation an episode, which grows by what the model says and what its calls showed. What
-// may go better the next time (no connection, a cut answer, 408, 409, 429, 5xx, 200 with an error
-// or without a choice) is asked again, after a wait that doubles and is drawn at random below that,
-// or that the server names. What will not (another 4xx) fails the episode at once.
+// It answers questions; who leads it through an episode is a scaffold (scaffold.h). What may go
+// better the next time (no connection, a cut answer, 408, 409, 429, 5xx, 200 with an error or
+// without a choice) is asked again, after a wait that doubles and is drawn at random below that, or
+// that the server names. What will not (another 4xx) fails the episode at once.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,12 +22,12 @@
 #include "envs/tools.h"
 #include "orchestrator/actor.h"
 #include "orchestrator/chat.h"
+#include "orchestrator/chat_stream.h"
 #include "orchestrator/client.h"
 
 #define KEY_BYTES_MAX 4096
 #define CHAT_BYTES_MAX ((size_t)256 << 20)
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
-#define ANSWER_DEPTH_MAX 64
 #define BACKOFF_MS UINT64_C(500) // before the second try; twice as long before each further one
 #define BACKOFF_MS_MAX UINT64_C(60000)
 #define URL_DEFAULT "http://127.0.0.1:8000/v1"
@@ -39,16 +39,16 @@ struct openai {
     uint64_t answer_tokens;  // 0: not told
     uint64_t timeout_ms;
     unsigned tries;
+    bool stream, logprobs;
+    char *digest; // owned
 };
 
-struct conversation {
+// A connection of one episode.
+struct line {
     const struct openai *openai;
     const struct assay_actor_task *task;
     struct assay_client *client; // owned
     struct assay_rng rng;        // of waits
-    struct assay_buf messages;   // elements of the array (chat.h)
-    // The calls of the model's last message.
-    size_t first_number, call_count;
 };
 
 // --- what the command said -----------------------------------------------------------------------
@@ -147,6 +147,7 @@ static void release(void *config)
     free(o->key);
     free(o->url);
     free(o->model);
+    free(o->digest);
     free(o);
 }
 
@@ -175,6 +176,15 @@ static enum assay_status read_options(struct openai *o, const char *model,
         status = read_key(&o->key, invocation, err);
     o->timeout_ms = seconds * 1000;
     o->tries = (unsigned)tries;
+    o->stream = assay_cli_flag(invocation, "stream");
+    o->logprobs = assay_cli_flag(invocation, "logprobs");
+    if (status == ASSAY_OK &&
+            asprintf(&o->digest, "%s\n%s\n%" PRIu64 "\n%d", o->url,
+                    o->temperature != NULL ? o->temperature : "", o->answer_tokens,
+                    o->logprobs) < 0) {
+        o->digest = NULL;
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
     return status;
 }
 
@@ -198,161 +208,81 @@ static const char *digest(const void *config)
 {
     const struct openai *o = config;
 
-    return o->url;
+    return o->digest;
 }
 
-// --- a conversation ------------------------------------------------------------------------------
+// --- a question ---------------------------------------------------------------------------------
 
-static void close_conversation(void *state)
+static void close_line(void *state)
 {
-    struct conversation *c = state;
+    struct line *l = state;
 
-    assay_client_destroy(c->client);
-    assay_buf_free(&c->messages);
-    free(c);
+    assay_client_destroy(l->client);
+    free(l);
 }
 
-static enum assay_status open_conversation(void **state, const void *config,
+static enum assay_status open_line(void **state, const void *config,
         const struct assay_actor_task *task, struct assay_error *err)
 {
-    struct conversation *c = calloc(1, sizeof(*c));
+    struct line *l = calloc(1, sizeof(*l));
     enum assay_status status;
 
-    if (c == NULL)
+    if (l == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "openai: out of memory");
-    *c = (struct conversation){.openai = config, .task = task, .first_number = 1};
-    assay_rng_seed(&c->rng, task->seed, 1);
-    assay_buf_init(&c->messages, CHAT_BYTES_MAX);
-    assay_chat_begin(&c->messages, task->instance, task->workdir);
-    assay_chat_add_turns(&c->messages, task->history, task->history_count, &c->first_number);
-    status = assay_client_create(&c->client, c->openai->key, task->cancel, err);
+    *l = (struct line){.openai = config, .task = task};
+    assay_rng_seed(&l->rng, task->seed, 1);
+    status = assay_client_create(&l->client, l->openai->key, task->cancel, err);
     if (status == ASSAY_OK)
-        *state = c;
+        *state = l;
     else
-        close_conversation(c);
+        close_line(l);
     return status;
 }
 
-static enum assay_status write_request(
-        const struct conversation *c, struct assay_buf *body, struct assay_error *err)
+static void write_settings(struct assay_json_writer *w, const struct line *l, uint64_t draw)
 {
-    const struct openai *o = c->openai;
+    const struct openai *o = l->openai;
+
+    if (o->temperature != NULL)
+        assay_json_put_written(w, "temperature", o->temperature);
+    if (o->answer_tokens > 0)
+        assay_json_put_u64(w, "max_tokens", o->answer_tokens);
+    assay_json_put_u64(w, "seed", (l->task->seed + draw) & 0x7fffffff);
+    if (o->logprobs)
+        assay_json_put_bool(w, "logprobs", true);
+    assay_json_put_bool(w, "stream", o->stream);
+    if (!o->stream)
+        return;
+    assay_json_begin_object(w, "stream_options");
+    assay_json_put_bool(w, "include_usage", true);
+    assay_json_end_object(w);
+}
+
+static enum assay_status write_request(const struct line *l,
+        const struct assay_actor_question *question, struct assay_buf *body,
+        struct assay_error *err)
+{
     struct assay_json_writer w;
     struct assay_buf messages;
 
-    assay_buf_init(&messages, CHAT_BYTES_MAX + 2);
+    assay_buf_init(&messages, question->messages->max + 2);
     assay_buf_addc(&messages, '[');
-    assay_buf_add(&messages, c->messages.data, c->messages.len);
+    assay_buf_add(&messages, question->messages->data, question->messages->len);
     assay_buf_addc(&messages, ']');
     assay_json_writer_init(&w, body, 0);
     assay_json_begin_object(&w, NULL);
-    assay_json_put_text(&w, "model", o->model);
+    assay_json_put_text(&w, "model", l->openai->model);
     assay_json_put_written(&w, "messages", messages.data);
-    assay_tools_write(&w, "tools");
-    assay_json_put_text(&w, "tool_choice", "auto");
-    if (o->temperature != NULL)
-        assay_json_put_written(&w, "temperature", o->temperature);
-    if (o->answer_tokens > 0)
-        assay_json_put_u64(&w, "max_tokens", o->answer_tokens);
-    assay_json_put_u64(&w, "seed", c->task->seed & 0x7fffffff);
-    assay_json_put_bool(&w, "stream", false);
+    if (question->tools) {
+        assay_tools_write(&w, "tools");
+        assay_json_put_text(&w, "tool_choice", "auto");
+    }
+    write_settings(&w, l, question->draw);
     assay_json_end_object(&w);
-    if (c->messages.failed || messages.failed)
+    if (question->messages->failed || messages.failed)
         body->failed = true;
     assay_buf_free(&messages);
     return assay_buf_check(body, "the conversation", err);
-}
-
-// --- an answer -----------------------------------------------------------------------------------
-
-static enum assay_status read_call(
-        struct assay_actor_message *out, const struct assay_json *json, struct assay_error *err)
-{
-    const struct assay_json *function = NULL;
-    struct assay_actor_call *call = &out->calls[out->call_count];
-    const char *id = assay_json_text(assay_json_get(json, "id"));
-    const char *name = NULL;
-    enum assay_status status = assay_json_read_object(&function, json, "function", err);
-
-    if (status == ASSAY_OK)
-        status = assay_json_read_text(&name, function, "name", err);
-    if (status != ASSAY_OK)
-        return status;
-    if (out->call_count == ASSAY_ACTOR_CALLS_MAX)
-        return ASSAY_OK; // what is more than that is not done; the model sees what was
-    call->id = id != NULL ? assay_arena_strdup(out->arena, id) : NULL;
-    call->tool = assay_arena_strdup(out->arena, name);
-    call->arguments = assay_actor_copy_arguments(assay_json_get(function, "arguments"), out->arena);
-    out->call_count++;
-    if (call->tool == NULL || call->arguments == NULL || (id != NULL && call->id == NULL))
-        return assay_fail(err, ASSAY_ENOMEM, "answer: out of memory");
-    return ASSAY_OK;
-}
-
-static uint64_t read_usage(const struct assay_json *json, const char *key)
-{
-    uint64_t count = 0;
-    const struct assay_json *usage = assay_json_get(json, "usage");
-
-    if (usage != NULL &&
-            assay_json_opt_u64(&count, usage, key, 0, UINT64_C(1) << 40, NULL) != ASSAY_OK)
-        count = 0;
-    return count;
-}
-
-// The first choice's message.
-static enum assay_status read_choice(
-        struct assay_actor_message *out, const struct assay_json *json, struct assay_error *err)
-{
-    const struct assay_json *choices = NULL, *message = NULL, *calls = NULL;
-    const char *text = NULL;
-    enum assay_status status = assay_json_read_array(&choices, json, "choices", err);
-
-    if (status == ASSAY_OK && assay_json_first(choices) == NULL)
-        status = assay_fail(err, ASSAY_EINVAL, "no choice");
-    if (status == ASSAY_OK)
-        status = assay_json_read_object(&message, assay_json_first(choices), "message", err);
-    if (status != ASSAY_OK)
-        return status;
-    text = assay_json_text(assay_json_get(message, "content"));
-    if (text != NULL && text[0] != '\0' &&
-            (out->text = assay_arena_strdup(out->arena, text)) == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "answer: out of memory");
-    calls = assay_json_get(message, "tool_calls");
-    if (calls == NULL || assay_json_type(calls) != ASSAY_JSON_ARRAY)
-        return ASSAY_OK;
-    for (const struct assay_json *call = assay_json_first(calls);
-            call != NULL && status == ASSAY_OK; call = assay_json_next(call))
-        status = read_call(out, call, err);
-    return status;
-}
-
-static enum assay_status read_answer(
-        struct assay_actor_message *out, const struct assay_answer *answer, struct assay_error *err)
-{
-    const struct assay_json_limits limits = {ANSWER_BYTES_MAX, ANSWER_DEPTH_MAX};
-    const struct assay_json *trouble = NULL;
-    struct assay_json *json = NULL;
-    enum assay_status status = assay_json_parse(
-            &json, answer->body.data, answer->body.len, limits, "the answer", 1, err);
-
-    if (status != ASSAY_OK)
-        return status;
-    trouble = assay_json_get(json, "error");
-    if (assay_json_type(json) != ASSAY_JSON_OBJECT)
-        status = assay_fail(err, ASSAY_EINVAL, "the answer is no object");
-    else if (trouble != NULL && assay_json_type(trouble) != ASSAY_JSON_NULL) {
-        const char *words = assay_json_text(assay_json_get(trouble, "message"));
-
-        status = assay_fail(
-                err, ASSAY_EINVAL, "the server says: %.150s", words != NULL ? words : "error");
-    } else {
-        status = read_choice(out, json, err);
-        out->prompt_tokens = read_usage(json, "prompt_tokens");
-        out->answer_tokens = read_usage(json, "completion_tokens");
-    }
-    assay_json_free(json);
-    return status;
 }
 
 // --- asking --------------------------------------------------------------------------------------
@@ -362,20 +292,41 @@ static bool may_go_better(long status)
     return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
 }
 
+static enum assay_status read_answer(struct assay_actor_message *out,
+        const struct assay_answer *answer, bool streamed, const char *key, struct assay_error *err)
+{
+    struct assay_buf whole;
+    enum assay_status status = ASSAY_OK;
+
+    assay_buf_init(&whole, 2 * ANSWER_BYTES_MAX);
+    if (streamed)
+        status = assay_chat_stream_gather(&whole, answer->body.data, answer->body.len, err);
+    // What came in pieces may say the key in pieces.
+    assay_client_redact(whole.data, whole.len, key);
+    if (status == ASSAY_OK)
+        status = streamed ? assay_chat_read_answer(out, whole.data, whole.len, err)
+                          : assay_chat_read_answer(out, answer->body.data, answer->body.len, err);
+    assay_buf_free(&whole);
+    return status;
+}
+
 // One request. *again: it may go better the next time, after *wait_ms if the server said so.
-static enum assay_status ask_once(struct conversation *c, const struct assay_buf *body,
+static enum assay_status ask_once(struct line *l, const struct assay_buf *body,
         struct assay_actor_message *out, bool *again, uint64_t *wait_ms, struct assay_error *err)
 {
-    const struct openai *o = c->openai;
-    const uint64_t left_ms = assay_clock_left_ms(c->task->deadline_ms);
+    const struct openai *o = l->openai;
+    const uint64_t left_ms = assay_clock_left_ms(l->task->deadline_ms);
+    // A stream is as long as it is: there it counts how long nothing comes.
+    const struct assay_client_patience patience = {
+            .whole_ms = o->stream || left_ms < o->timeout_ms ? left_ms : o->timeout_ms,
+            .silence_ms = o->stream ? o->timeout_ms : 0};
     struct assay_answer answer;
     enum assay_status status = ASSAY_OK;
 
     *again = false;
     if (left_ms == 0)
         return assay_fail(err, ASSAY_ETIMEOUT, "the episode's time is over");
-    status = assay_client_post(c->client, o->url, body,
-            o->timeout_ms < left_ms ? o->timeout_ms : left_ms, ANSWER_BYTES_MAX, &answer, err);
+    status = assay_client_post(l->client, o->url, body, patience, ANSWER_BYTES_MAX, &answer, err);
     *wait_ms = 0;
     *again = status == ASSAY_EIO || status == ASSAY_ETIMEOUT;
     if (status != ASSAY_OK)
@@ -384,8 +335,8 @@ static enum assay_status ask_once(struct conversation *c, const struct assay_buf
         struct assay_arena *arena = out->arena;
 
         *out = (struct assay_actor_message){.arena = arena}; // of an earlier try
-        status = read_answer(out, &answer, err);
-        *again = status == ASSAY_EINVAL;
+        status = read_answer(out, &answer, o->stream, o->key, err);
+        *again = status == ASSAY_EINVAL || status == ASSAY_EIO;
     } else {
         *again = may_go_better(answer.status);
         *wait_ms = answer.retry_after_s * 1000;
@@ -396,46 +347,47 @@ static enum assay_status ask_once(struct conversation *c, const struct assay_buf
 }
 
 // False: cancelled.
-static bool wait_for(struct conversation *c, unsigned try, uint64_t wait_ms)
+static bool wait_for(struct line *l, unsigned try, uint64_t wait_ms)
 {
     const uint64_t longest_ms = try < 7 ? BACKOFF_MS <<
     try : BACKOFF_MS_MAX
         ;
-    const uint64_t drawn_ms = longest_ms / 2 + assay_rng_below(&c->rng, longest_ms / 2);
+    const uint64_t drawn_ms = longest_ms / 2 + assay_rng_below(&l->rng, longest_ms / 2);
     const uint64_t deadline_ms = assay_clock_ms() +
             (wait_ms > BACKOFF_MS_MAX     ? BACKOFF_MS_MAX
                             : wait_ms > 0 ? wait_ms
                                           : drawn_ms);
     const struct timespec moment = {.tv_nsec = 20L * 1000 * 1000};
 
-    while (assay_clock_left_ms(deadline_ms) > 0 && assay_clock_left_ms(c->task->deadline_ms) > 0 &&
-            !*c->task->cancel)
+    while (assay_clock_left_ms(deadline_ms) > 0 && assay_clock_left_ms(l->task->deadline_ms) > 0 &&
+            !*l->task->cancel)
         nanosleep(&moment, NULL);
-    return !*c->task->cancel;
+    return !*l->task->cancel;
 }
 
-static enum assay_status ask(
-        struct conversation *c, struct assay_actor_message *out, struct assay_error *err)
+static enum assay_status ask(void *state, const struct assay_actor_question *question,
+        struct assay_actor_message *out, struct assay_error *err)
 {
+    struct line *l = state;
     struct assay_buf body;
     enum assay_status status;
 
     assay_buf_init(&body, 2 * CHAT_BYTES_MAX);
-    status = write_request(c, &body, err);
+    status = write_request(l, question, &body, err);
     for (unsigned try = 0; status == ASSAY_OK; try++) {
         struct assay_error trouble = {0};
         uint64_t wait_ms = 0;
         bool again = false;
-        const enum assay_status got = ask_once(c, &body, out, &again, &wait_ms, &trouble);
+        const enum assay_status got = ask_once(l, &body, out, &again, &wait_ms, &trouble);
 
         if (got == ASSAY_OK)
             break;
-        if (!again || try + 1 == c->openai->tries) {
-            assay_client_redact(trouble.message, strlen(trouble.message), c->openai->key);
+        if (!again || try + 1 == l->openai->tries) {
+            assay_client_redact(trouble.message, strlen(trouble.message), l->openai->key);
             status = again
                     ? assay_fail(err, got, "after %u tries: %.200s", try + 1, trouble.message)
                     : assay_fail(err, got, "%s", trouble.message);
-        } else if (!wait_for(c, try, wait_ms)) {
+        } else if (!wait_for(l, try, wait_ms)) {
             status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
         }
     }
@@ -443,28 +395,10 @@ static enum assay_status ask(
     return status;
 }
 
-static enum assay_status next(void *state, const struct assay_actor_seen *seen, size_t seen_count,
-        struct assay_actor_message *out, struct assay_error *err)
-{
-    struct conversation *c = state;
-    enum assay_status status;
-
-    for (size_t i = 0; i < seen_count; i++)
-        assay_chat_add_result(&c->messages, seen[i].call_id, c->first_number + i,
-                c->call_count > 0 ? "" : NULL, seen[i].text);
-    c->first_number += c->call_count;
-    status = ask(c, out, err);
-    if (status != ASSAY_OK)
-        return status;
-    c->call_count = out->call_count;
-    assay_chat_add_answer(&c->messages, out->text, out->calls, out->call_count, c->first_number);
-    return ASSAY_OK;
-}
-
 const struct assay_actor_kind assay_actor_openai = {.name = "openai",
         .configure = configure,
         .release = release,
         .digest = digest,
-        .open = open_conversation,
-        .next = next,
-        .close = close_conversation};
+        .open = open_line,
+        .ask = ask,
+        .close = close_line};

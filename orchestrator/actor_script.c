@@ -126,6 +126,7 @@ static enum assay_status recorded_next(void *state, const struct assay_actor_see
     out->text = turns[first].text;
     out->prompt_tokens = turns[first].prompt_tokens;
     out->answer_tokens = turns[first].answer_tokens;
+    out->sampled = turns[first].sampled;
     while (s->at < s->recorded->count && turns[s->at].message == turns[first].message &&
             out->call_count < ASSAY_ACTOR_CALLS_MAX) {
         const struct assay_turn *turn = &turns[s->at++];
@@ -304,10 +305,23 @@ static enum assay_status script_next(void *state, const struct assay_actor_seen 
     return ASSAY_OK;
 }
 
+// The next message is the answer, whatever is asked.
+static enum assay_status script_ask(void *state, const struct assay_actor_question *question,
+        struct assay_actor_message *out, struct assay_error *err)
+{
+    const enum assay_status status = script_next(state, NULL, 0, out, err);
+
+    (void)question;
+    if (status == ASSAY_OK && out->stop)
+        return assay_fail(err, ASSAY_EINVAL, "the script has no further answer");
+    return status;
+}
+
 const struct assay_actor_kind assay_actor_script = {.name = "script",
         .configure = script_configure,
         .release = script_release,
         .digest = script_digest,
         .open = script_open,
         .next = script_next,
+        .ask = script_ask,
         .close = free};

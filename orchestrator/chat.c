@@ -15,7 +15,7 @@ static const char system_text[] =
         "not change the tests to make them pass: other tests, which you cannot see, decide. When "
         "the work is done, call submit.";
 
-static const char *task_text(enum assay_task_kind task)
+const char *assay_chat_task(enum assay_task_kind task)
 {
     switch (task) {
     case ASSAY_TASK_REPAIR:
@@ -39,26 +39,28 @@ static void next_message(struct assay_buf *out, struct assay_json_writer *w)
     assay_json_begin_object(w, NULL);
 }
 
+void assay_chat_add(struct assay_buf *out, const char *role, const char *text, size_t len)
+{
+    struct assay_json_writer w;
+
+    next_message(out, &w);
+    assay_json_put_text(&w, "role", role);
+    assay_json_put_bytes(&w, "content", text, len);
+    assay_json_end_object(&w);
+}
+
 void assay_chat_begin(
         struct assay_buf *out, const struct assay_instance *instance, const char *workdir)
 {
-    struct assay_json_writer w;
     struct assay_buf text;
 
-    next_message(out, &w);
-    assay_json_put_text(&w, "role", "system");
-    assay_json_put_text(&w, "content", system_text);
-    assay_json_end_object(&w);
-
+    assay_chat_add(out, "system", system_text, strlen(system_text));
     assay_buf_init(&text, out->max);
     assay_buf_addf(&text, "The repository %s is at %s. %s\n\n", instance->repo, workdir,
-            task_text(instance->task));
+            assay_chat_task(instance->task));
     assay_buf_add(&text, instance->problem.data != NULL ? instance->problem.data : "",
             instance->problem.len);
-    next_message(out, &w);
-    assay_json_put_text(&w, "role", "user");
-    assay_json_put_bytes(&w, "content", text.data, text.len);
-    assay_json_end_object(&w);
+    assay_chat_add(out, "user", text.data, text.len);
     if (text.failed)
         out->failed = true;
     assay_buf_free(&text);

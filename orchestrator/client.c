@@ -114,8 +114,18 @@ static int look_whether_cancelled(
     return client->cancel != NULL && *client->cancel;
 }
 
+static void set_patience(CURL *curl, struct assay_client_patience patience)
+{
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS_MAX);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)patience.whole_ms);
+    if (patience.silence_ms == 0)
+        return;
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((patience.silence_ms + 999) / 1000));
+}
+
 static void set_options(struct assay_client *client, const char *url, const struct assay_buf *body,
-        uint64_t timeout_ms, struct assay_answer *answer)
+        struct assay_answer *answer)
 {
     CURL *curl = client->curl;
 
@@ -127,8 +137,6 @@ static void set_options(struct assay_client *client, const char *url, const stru
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS_MAX);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
@@ -138,15 +146,18 @@ static void set_options(struct assay_client *client, const char *url, const stru
 }
 
 static enum assay_status explain(struct assay_client *client, CURLcode code,
-        const struct assay_answer *answer, uint64_t timeout_ms, struct assay_error *err)
+        const struct assay_answer *answer, struct assay_client_patience patience,
+        struct assay_error *err)
 {
+    const uint64_t ms = patience.silence_ms > 0 && patience.silence_ms < patience.whole_ms
+            ? patience.silence_ms
+            : patience.whole_ms;
     const char *words = client->words[0] != '\0' ? client->words : curl_easy_strerror(code);
 
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return assay_fail(
-                err, ASSAY_ETIMEOUT, "no answer within %.1f s", (double)timeout_ms / 1000);
+        return assay_fail(err, ASSAY_ETIMEOUT, "no answer within %.1f s", (double)ms / 1000);
     if (answer->body.failed)
         return assay_fail(
                 err, ASSAY_ENOMEM, "the answer is larger than %zu bytes", answer->body.max);
@@ -157,7 +168,7 @@ static enum assay_status explain(struct assay_client *client, CURLcode code,
 }
 
 enum assay_status assay_client_post(struct assay_client *client, const char *url,
-        const struct assay_buf *body, uint64_t timeout_ms, size_t body_bytes_max,
+        const struct assay_buf *body, struct assay_client_patience patience, size_t body_bytes_max,
         struct assay_answer *out, struct assay_error *err)
 {
     struct assay_answer answer = {.status = 0};
@@ -166,10 +177,11 @@ enum assay_status assay_client_post(struct assay_client *client, const char *url
 
     assay_buf_init(&answer.body, body_bytes_max);
     client->words[0] = '\0';
-    set_options(client, url, body, timeout_ms, &answer);
+    set_options(client, url, body, &answer);
+    set_patience(client->curl, patience);
     code = curl_easy_perform(client->curl);
     if (code != CURLE_OK) {
-        const enum assay_status status = explain(client, code, &answer, timeout_ms, err);
+        const enum assay_status status = explain(client, code, &answer, patience, err);
 
         assay_answer_release(&answer);
         return status;

@@ -30,11 +30,17 @@ struct assay_answer {
 };
 void assay_answer_release(struct assay_answer *answer);
 
-// POST a JSON body. Whatever the server says is an answer. ASSAY_ETIMEOUT: not within timeout_ms;
+// How long an answer may take.
+struct assay_client_patience {
+    uint64_t whole_ms;   // > 0: until it is whole
+    uint64_t silence_ms; // without a byte of it, to the second; 0: as long as the whole
+};
+
+// POST a JSON body. Whatever the server says is an answer. ASSAY_ETIMEOUT: patience ran out;
 // ASSAY_EIO: no connection, or it was cut before the answer was whole; ASSAY_ENOMEM: more than
 // body_bytes_max; ASSAY_EINVAL: no URL; ASSAY_EINTERRUPTED: cancelled.
 ASSAY_MUST_USE enum assay_status assay_client_post(struct assay_client *client, const char *url,
-        const struct assay_buf *body, uint64_t timeout_ms, size_t body_bytes_max,
+        const struct assay_buf *body, struct assay_client_patience patience, size_t body_bytes_max,
         struct assay_answer *out, struct assay_error *err);
 
 // Strike `key` out of text[0..len), in place, whatever its length.

@@ -172,6 +172,8 @@ static void write_turn(struct assay_json_writer *w, const struct assay_turn *tur
     assay_json_put_u64(w, "step_us", turn->step_us);
     assay_json_put_u64(w, "prompt_tokens", turn->prompt_tokens);
     assay_json_put_u64(w, "answer_tokens", turn->answer_tokens);
+    if (turn->sampled != NULL)
+        assay_json_put_written(w, "sampled", turn->sampled);
     assay_json_end_object(w);
 }
 

@@ -16,7 +16,8 @@
 
 const struct assay_option assay_episodes_export_options[] = {
         {"format", 'f', "FORMAT",
-                "messages (default), swe-agent, mini-swe-agent; predictions, of a run", false},
+                "messages (default), swe-agent, mini-swe-agent, atif; predictions, of a run",
+                false},
         {"sample", 0, "K", "predictions: of this sample of each instance (1)", false},
         {NULL, 0, NULL, NULL, false},
 };

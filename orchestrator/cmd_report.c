@@ -186,6 +186,9 @@ static enum assay_status report_run(
     if (status == ASSAY_OK && dir)
         status = assay_report_save_swebench(&report, dir, err);
     if (status == ASSAY_OK && html)
+        status =
+                assay_report_load_episodes(&report, assay_context_store(c->context), c->arena, err);
+    if (status == ASSAY_OK && html)
         status = assay_report_save_html(
                 &report, assay_depot_home(assay_context_depot(c->context)), html, err);
     if (status != ASSAY_OK)

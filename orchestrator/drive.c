@@ -109,7 +109,8 @@ static enum assay_status take_message(struct drive *d, const struct assay_actor_
                 .arguments = call->arguments,
                 .actor_us = i == 0 ? actor_us : 0,
                 .prompt_tokens = i == 0 ? message->prompt_tokens : 0,
-                .answer_tokens = i == 0 ? message->answer_tokens : 0};
+                .answer_tokens = i == 0 ? message->answer_tokens : 0,
+                .sampled = i == 0 ? message->sampled : NULL};
         struct assay_observation *observation = &d->observations[i];
         const enum assay_status status = take_turn(d, &turn, observation, err);
 
@@ -119,7 +120,10 @@ static enum assay_status take_message(struct drive *d, const struct assay_actor_
             return status;
         d->seen[i] = (struct assay_actor_seen){.call_id = call->id,
                 .text = {observation->text.data, observation->text.len},
-                .failed = observation->failed};
+                .failed = observation->failed,
+                .ran = observation->ran,
+                .succeeded = observation->ran && observation->box_cause == ASSAY_BOX_EXITED &&
+                        observation->exit_code == 0};
         d->seen_count++;
         if (assay_episode_cause(d->episode) != ASSAY_EPISODE_RUNNING)
             return ASSAY_OK;
@@ -264,7 +268,8 @@ static enum assay_status reset(struct drive *d, struct assay_error *err)
     if (status != ASSAY_OK)
         return status;
     place.environment = environment;
-    d->task = (struct assay_actor_task){.suite = r->suite,
+    d->task = (struct assay_actor_task){.context = d->context,
+            .suite = r->suite,
             .instance = r->instance,
             .workdir = recipe->workdir,
             .sample = r->sample,

@@ -52,6 +52,29 @@ enum assay_status assay_report_load(struct assay_report *out, struct assay_store
 }
 
 // E. B. Wilson, "Probable inference", 1927: the centre is pulled towards 1/2.
+enum assay_status assay_report_load_episodes(struct assay_report *report, struct assay_store *store,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_episode_row *rows = NULL;
+    size_t count = 0;
+    enum assay_status status =
+            assay_store_list_episodes(store, report->run.run_id, arena, &rows, &count, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    report->episodes = assay_arena_array(arena, count, sizeof(*report->episodes));
+    if (report->episodes == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        struct assay_report_episode *episode = &report->episodes[report->episode_count++];
+
+        episode->row = rows[i];
+        status = assay_store_get_turns(
+                store, rows[i].number, arena, &episode->turns, &episode->turn_count, err);
+    }
+    return status;
+}
+
 void assay_wilson(double *low, double *high, size_t k, size_t n)
 {
     const double z = 1.959963984540054;

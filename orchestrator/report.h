@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "tasks/store.h"
+#include "tasks/store_episode.h"
 
 // Where one evaluation stands. Exactly one per selected instance.
 enum assay_report_group {
@@ -23,18 +24,30 @@ enum assay_report_group {
 };
 const char *assay_report_group_name(enum assay_report_group group);
 
+struct assay_report_episode {
+    struct assay_episode_row row;
+    struct assay_turn *turns;
+    size_t turn_count;
+};
+
 struct assay_report {
     struct assay_run run;
     struct assay_evaluation_row *rows; // by instance_id
     size_t count;
     enum assay_report_group *groups; // beside rows[]
     size_t group_counts[ASSAY_REPORT_GROUPS];
+    struct assay_report_episode *episodes; // by instance and sample; none until they are loaded
+    size_t episode_count;
 };
 
 // Everything in the arena.
 ASSAY_MUST_USE enum assay_status assay_report_load(struct assay_report *out,
         struct assay_store *store, const char *run_id, struct assay_arena *arena,
         struct assay_error *err);
+
+// The run's episodes with their turns, if it has any. Everything in the arena.
+ASSAY_MUST_USE enum assay_status assay_report_load_episodes(struct assay_report *report,
+        struct assay_store *store, struct assay_arena *arena, struct assay_error *err);
 
 // Wilson score interval of k successes in n, 95 %; 0..1. n = 0 gives 0 and 1.
 void assay_wilson(double *low, double *high, size_t k, size_t n);

@@ -237,7 +237,8 @@ static void write_section(const struct assay_report_page *page, size_t i, size_t
     } else {
         assay_buf_adds(out, "<p class=\"why\">Selected, but not run yet.</p>\n");
     }
-    put_patch(out, row, bytes_max / 2);
+    put_patch(out, row, bytes_max / 4);
+    assay_report_put_episodes(page, i, bytes_max / 2);
     used = out->len - start;
     if (row->log_path)
         assay_report_log_write(out, page->home_fd, row->log_path, row->instance_id,

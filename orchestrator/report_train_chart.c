@@ -130,24 +130,44 @@ static double place_y(const struct plot *p, double y)
     return p->top + p->height * (p->y_max - inside) / (p->y_max - p->y_min);
 }
 
+// "1.2k": four digits at most.
+static const char *scaled(double *value)
+{
+    static const char *const units[] = {"", "k", "M", "G"};
+    size_t unit = 0;
+
+    while (fabs(*value) >= 10000 && unit < 3) {
+        *value /= 1000;
+        unit++;
+    }
+    return units[unit];
+}
+
+static void write_tick(const struct plot *p, double y, const char *unit)
+{
+    const double at = place_y(p, y);
+    double shown = fabs(y) < 1e-9 * (p->y_max - p->y_min) ? 0.0 : y;
+    const char *thousands = scaled(&shown);
+
+    assay_buf_addf(p->out,
+            "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
+            "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g%s%s</text>\n",
+            p->left, p->left + p->width, at, at, p->left - 6, at + 4, shown, thousands, unit);
+}
+
 static void write_axes(const struct plot *p, const char *unit)
 {
     const double step = nice_step(p->y_max - p->y_min);
     const double x_step = fmax(1, p->x_max > p->x_min ? nice_step(p->x_max - p->x_min) : 1);
+    const double first = ceil(p->y_min / step - 1e-9), x_first = ceil(p->x_min / x_step);
 
-    for (double y = ceil(p->y_min / step - 1e-9) * step; y <= p->y_max + step * 1e-9; y += step) {
-        const double at = place_y(p, y);
-
-        assay_buf_addf(p->out,
-                "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g%s</text>\n",
-                p->left, p->left + p->width, at, at, p->left - 6, at + 4,
-                fabs(y) < step * 1e-9 ? 0.0 : y, unit);
-    }
-    for (double x = ceil(p->x_min / x_step) * x_step; x <= p->x_max; x += x_step)
+    for (unsigned i = 0; (first + i) * step <= p->y_max + step * 1e-9; i++)
+        write_tick(p, (first + i) * step, unit);
+    for (unsigned i = 0; (x_first + i) * x_step <= p->x_max; i++)
         assay_buf_addf(p->out,
                 "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.6g</text>\n",
-                place_x(p, x), p->top + p->height + 17, x);
+                place_x(p, (x_first + i) * x_step), p->top + p->height + 17,
+                (x_first + i) * x_step);
 }
 
 static void write_line(const struct plot *p, const struct series *s, size_t number)
@@ -199,7 +219,7 @@ static void settle(struct plot *p, const struct assay_train_chart *chart)
     if (!isnan(chart->top)) {
         p->y_min = chart->bottom;
         p->y_max = chart->top;
-    } else if (p->y_max > p->y_min) {
+    } else if (p->y_max - p->y_min > 1e-9 * fmax(fabs(p->y_max), fabs(p->y_min))) {
         const double span = p->y_max - p->y_min;
 
         p->y_max += 0.06 * span;
@@ -251,10 +271,10 @@ bool assay_train_chart_write(struct assay_buf *out, const struct assay_train_rep
             .top = 8,
             .width = chart->wide ? 800 : 340,
             .height = chart->wide ? 240 : 130,
-            .x_min = INFINITY,
-            .x_max = -INFINITY,
-            .y_min = INFINITY,
-            .y_max = -INFINITY};
+            .x_min = (double)INFINITY,
+            .x_max = -(double)INFINITY,
+            .y_min = (double)INFINITY,
+            .y_max = -(double)INFINITY};
     bool any = false, first = true;
 
     for (size_t i = 0; i < ASSAY_TRAIN_LINES_MAX && chart->lines[i].name; i++) {
@@ -265,8 +285,9 @@ bool assay_train_chart_write(struct assay_buf *out, const struct assay_train_rep
     if (!any)
         return false;
     settle(&p, chart);
-    assay_buf_addf(
-            out, "<figure%s>\n<h3>%s</h3>\n", chart->wide ? " class=\"whole\"" : "", chart->title);
+    assay_buf_addf(out, "<figure%s>\n", chart->wide ? " class=\"whole\"" : "");
+    if (chart->title)
+        assay_buf_addf(out, "<h3>%s</h3>\n", chart->title);
     assay_buf_addf(out, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\"><title>",
             p.left + p.width + 14, p.top + p.height + 24);
     for (size_t i = 0; i < ASSAY_TRAIN_LINES_MAX && chart->lines[i].name; i++)

@@ -10,10 +10,11 @@
 
 #define FREE NAN // the axis follows the data
 #define OTHERS_MAX 160
+#define NAME_BYTES_MAX 512 // as HTML
 
 static const struct assay_train_chart held_out[] = {
-        {"Held-out rate", "eval", "",
-                "greedy answers, with 95 % Wilson intervals; step 0: before the first step of rl",
+        {NULL, "greedy answers, with 95 % Wilson intervals; step 0: before the first step of rl",
+                "eval", "",
                 {{"seeds_rate", "kinds of task that were seen", "seeds_low", "seeds_high", NULL},
                         {"families_rate", "kinds that were not", "families_low", "families_high",
                                 NULL}},
@@ -21,63 +22,74 @@ static const struct assay_train_chart held_out[] = {
 };
 
 static const struct assay_train_chart learning[] = {
-        {"Reward", "rl", "", "of sampled answers",
+        {"Reward", "of sampled answers", "rl", "",
                 {{"reward", "mean reward", NULL, NULL, NULL},
                         {"pass_rate", "solved", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Groups", "rl", "", "of those sampled; a group of equal rewards teaches nothing",
+        {"Groups", "of those sampled; a group of equal rewards teaches nothing", "rl", "",
                 {{"groups_live", "live", NULL, NULL, "groups"},
                         {"groups_cliff", "cliff: unlike answers, one reward", NULL, NULL, "groups"},
                         {"groups_collapse", "collapse: one answer", NULL, NULL, "groups"},
                         {"dead_share_if_alike", "dead if all tasks were alike", NULL, NULL, NULL}},
                 0, 1, false},
-        {"Entropy", "rl", "", "nats a token, of what was trained on",
+        {"Where held-out answers fail", "shares of answers, kinds of task that were seen", "eval",
+                "",
+                {{"seeds_fault_form", "not an edit", NULL, NULL, NULL},
+                        {"seeds_fault_place", "another line", NULL, NULL, NULL},
+                        {"seeds_fault_text", "the line, another text", NULL, NULL, NULL}},
+                0, FREE, false},
+        {"Where sampled answers fail", "shares of answers", "rl", "",
+                {{"fault_form", "not an edit", NULL, NULL, NULL},
+                        {"fault_place", "another line", NULL, NULL, NULL},
+                        {"fault_text", "the line, another text", NULL, NULL, NULL}},
+                0, FREE, false},
+        {"Entropy", "nats a token, of what was trained on", "rl", "",
                 {{"entropy", "entropy", NULL, NULL, NULL}}, 0, FREE, false},
-        {"Clipped", "rl", "", "shares of tokens, by the sign of their advantage",
+        {"Clipped", "shares of tokens, by the sign of their advantage", "rl", "",
                 {{"capped_positive", "capped, A &gt; 0", NULL, NULL, NULL},
                         {"capped_negative", "capped, A &lt; 0", NULL, NULL, NULL},
                         {"masked", "masked", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Rescued gradient", "rl", "", "share of the gradient that PPO's clip would have dropped",
+        {"Rescued gradient", "share of the gradient that PPO's clip would have dropped", "rl", "",
                 {{"rescued", "rescued", NULL, NULL, NULL}}, 0, FREE, false},
-        {"Ratio", "rl", "", "trained to sampling probability",
+        {"Ratio", "trained to sampling probability", "rl", "",
                 {{"ratio", "mean", NULL, NULL, NULL}, {"ratio_max", "largest", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Gap of log-probabilities", "rl", "", "nats; sampler to trainer before the first update",
+        {"Gap of log-probabilities", "nats; sampler to trainer before the first update", "rl", "",
                 {{"agree_gap_max", "largest gap", NULL, NULL, NULL},
                         {"kl_old", "mean log-ratio in training", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Gradient norm", "rl", "", NULL,
+        {"Gradient norm", NULL, "rl", "",
                 {{"grad_norm", "mean", NULL, NULL, NULL},
                         {"grad_norm_max", "largest", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Updates held back", "rl", "", NULL,
+        {"Updates held back", NULL, "rl", "",
                 {{"grad_clipped", "share clipped", NULL, NULL, NULL},
                         {"skipped", "skipped as outliers", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Learning rate", "rl", "", NULL, {{"lr", "rate", NULL, NULL, NULL}}, 0, FREE, false},
-        {"Length", "rl", "", "tokens an answer", {{"answer_tokens", "mean", NULL, NULL, NULL}}, 0,
+        {"Learning rate", NULL, "rl", "", {{"lr", "rate", NULL, NULL, NULL}}, 0, FREE, false},
+        {"Length", "tokens an answer", "rl", "", {{"answer_tokens", "mean", NULL, NULL, NULL}}, 0,
                 FREE, false},
-        {"Cut off", "rl", "", "share of answers", {{"truncated", "cut off", NULL, NULL, NULL}}, 0,
+        {"Cut off", "share of answers", "rl", "", {{"truncated", "cut off", NULL, NULL, NULL}}, 0,
                 FREE, false},
-        {"Staleness", "rl", "", "steps that the weights had learned since an answer was sampled",
+        {"Staleness", "steps that the weights had learned since an answer was sampled", "rl", "",
                 {{"staleness", "of the batch", NULL, NULL, NULL}}, 0, FREE, false},
 };
 
 static const struct assay_train_chart speed[] = {
-        {"Time of a step", "rl", "", "ms; sampler, boxes and trainer each on their own",
+        {"Time of a step", "ms; sampler, boxes and trainer each on their own", "rl", "",
                 {{"sample_ms", "sampling", NULL, NULL, NULL},
                         {"grade_ms", "rewards", NULL, NULL, NULL},
                         {"train_ms", "training", NULL, NULL, NULL},
                         {"agree_ms", "agreement", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Verdicts", "rl", "", "executed in boxes, per second of grading",
+        {"Verdicts", "executed in boxes, per second of grading", "rl", "",
                 {{"executed_per_s", "per second", NULL, NULL, NULL}}, 0, FREE, false},
-        {"Tokens", "rl", "", "per second",
+        {"Tokens", "per second", "rl", "",
                 {{"sampled_tokens_per_s", "sampled", NULL, NULL, NULL},
                         {"trained_rows_per_s", "trained, prompts included", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Idle", "rl", "", "share of a step's time",
+        {"Idle", "share of a step's time", "rl", "",
                 {{"idle_for_rewards", "waiting for rewards", NULL, NULL, NULL},
                         {"idle_trainer", "trainer waiting for a batch", NULL, NULL, NULL},
                         {"idle_sampler", "sampler held back", NULL, NULL, NULL}},
@@ -85,9 +97,9 @@ static const struct assay_train_chart speed[] = {
 };
 
 static const struct assay_train_chart warm[] = {
-        {"Loss of demonstrations", "sft", "", "nats a token", {{"loss", "loss", NULL, NULL, NULL}},
+        {"Loss of demonstrations", "nats a token", "sft", "", {{"loss", "loss", NULL, NULL, NULL}},
                 0, FREE, false},
-        {"Gradient norm of the warm start", "sft", "", NULL,
+        {"Gradient norm of the warm start", NULL, "sft", "",
                 {{"grad_norm", "mean", NULL, NULL, NULL}}, 0, FREE, false},
 };
 
@@ -99,7 +111,7 @@ struct section {
 #define CHARTS(list) list, sizeof(list) / sizeof((list)[0])
 
 static const struct section sections[] = {
-        {"held-out", NULL, NULL, CHARTS(held_out)},
+        {"held-out", "Held-out rate", "over steps of rl", CHARTS(held_out)},
         {"learning", "Learning", "over steps of rl", CHARTS(learning)},
         {"speed", "Speed", "over steps of rl", CHARTS(speed)},
         {"warm", "Warm start", "over steps of ten updates", CHARTS(warm)},
@@ -112,11 +124,8 @@ static void write_section(struct assay_buf *out, const struct assay_train_report
     size_t before = out->len;
     bool any = false;
 
-    if (section->title)
-        assay_buf_addf(out, "<section id=\"%s\">\n<h2>%s <span class=\"q\">%s</span></h2>\n",
-                section->id, section->title, section->axis);
-    else
-        assay_buf_addf(out, "<section id=\"%s\">\n", section->id);
+    assay_buf_addf(out, "<section id=\"%s\">\n<h2>%s <span class=\"q\">%s</span></h2>\n",
+            section->id, section->title, section->axis);
     assay_buf_adds(out, "<div class=\"charts\">\n");
     for (size_t i = 0; i < section->count; i++)
         any |= assay_train_chart_write(out, report, &section->charts[i]);
@@ -153,12 +162,12 @@ static void write_others_of(
     size_t count = 0;
 
     for (size_t i = 0; row && i < row->count && count < OTHERS_MAX; i++) {
-        char title[160];
+        char title[NAME_BYTES_MAX + 64];
         struct assay_buf name;
 
         if (charted(phase, row->numbers[i].name))
             continue;
-        assay_buf_init(&name, sizeof(title) / 2);
+        assay_buf_init(&name, NAME_BYTES_MAX);
         assay_html_text(&name, row->numbers[i].name);
         if (!name.failed && name.len > 0) {
             (void)snprintf(

@@ -32,7 +32,28 @@ static void put_setting(struct assay_buf *out, const struct assay_train_report *
     put_fact(out, name, value);
 }
 
-static void write_header(struct assay_buf *out, const struct assay_train_report *report)
+// Links to those parts of the page that are there.
+static void write_links(struct assay_buf *out, const struct assay_buf *body)
+{
+    static const struct {
+        const char *id, *words;
+    } parts[] = {{"held-out", "Held-out rate"}, {"learning", "Learning"}, {"speed", "Speed"},
+            {"warm", "Warm start"}, {"by-family", "Families"}, {"rollouts", "Answers"},
+            {"settings", "Settings"}};
+
+    assay_buf_adds(out, "<nav aria-label=\"Parts of this page\">");
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char place[64];
+
+        (void)snprintf(place, sizeof(place), "<section id=\"%s\">", parts[i].id);
+        if (body->data && strstr(body->data, place))
+            assay_buf_addf(out, "<a href=\"#%s\">%s</a> ", parts[i].id, parts[i].words);
+    }
+    assay_buf_adds(out, "</nav>\n");
+}
+
+static void write_header(struct assay_buf *out, const struct assay_train_report *report,
+        const struct assay_buf *body)
 {
     const struct assay_training *t = &report->training;
     const char *last =
@@ -55,11 +76,9 @@ static void write_header(struct assay_buf *out, const struct assay_train_report 
         assay_html_text(out, t->command);
         assay_buf_adds(out, "</code></dd></div>\n");
     }
-    assay_buf_adds(out,
-            "</dl>\n<nav aria-label=\"Parts of this page\"><a href=\"#held-out\">Held-out rate</a> "
-            "<a href=\"#learning\">Learning</a> <a href=\"#speed\">Speed</a> "
-            "<a href=\"#by-family\">Families</a> <a href=\"#rollouts\">Answers</a> "
-            "<a href=\"#settings\">Settings</a></nav>\n</header>\n");
+    assay_buf_adds(out, "</dl>\n");
+    write_links(out, body);
+    assay_buf_adds(out, "</header>\n");
 }
 
 // No rate stands without its counts.
@@ -125,18 +144,11 @@ static void write_settings(struct assay_buf *out, const struct assay_train_repor
     assay_buf_adds(out, "</pre>\n</section>\n");
 }
 
-enum assay_status assay_train_report_write_html(
+static enum assay_status write_body(
         struct assay_buf *out, const struct assay_train_report *report, struct assay_error *err)
 {
-    enum assay_status status = assay_report_begin_head(out, err);
+    enum assay_status status;
 
-    if (status != ASSAY_OK)
-        return status;
-    assay_html_text(out, report->training.run_id);
-    assay_buf_adds(out, ": training");
-    assay_report_end_head(out);
-    write_header(out, report);
-    assay_buf_adds(out, "<main id=\"main\" tabindex=\"-1\">\n");
     write_result(out, report);
     assay_train_report_write_curves(out, report);
     status = assay_train_report_write_families(out, report, err);
@@ -144,8 +156,31 @@ enum assay_status assay_train_report_write_html(
         return status;
     assay_train_report_write_rollouts(out, report);
     write_settings(out, report);
-    assay_report_end_page(out);
     return assay_buf_check(out, "HTML report", err);
+}
+
+enum assay_status assay_train_report_write_html(
+        struct assay_buf *out, const struct assay_train_report *report, struct assay_error *err)
+{
+    struct assay_buf body;
+    enum assay_status status;
+
+    assay_buf_init(&body, PAGE_BYTES_MAX);
+    status = write_body(&body, report, err);
+    if (status == ASSAY_OK)
+        status = assay_report_begin_head(out, err);
+    if (status == ASSAY_OK) {
+        assay_html_text(out, report->training.run_id);
+        assay_buf_adds(out, ": training");
+        assay_report_end_head(out);
+        write_header(out, report, &body);
+        assay_buf_adds(out, "<main id=\"main\" tabindex=\"-1\">\n");
+        assay_buf_add(out, body.data, body.len);
+        assay_report_end_page(out);
+        status = assay_buf_check(out, "HTML report", err);
+    }
+    assay_buf_free(&body);
+    return status;
 }
 
 enum assay_status assay_train_report_save_html(

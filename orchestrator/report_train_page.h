@@ -18,7 +18,8 @@ struct assay_train_line {
 
 #define ASSAY_TRAIN_LINES_MAX 4
 struct assay_train_chart {
-    const char *title, *phase, *unit, *note; // unit: behind numbers; note: a sentence, may be NULL
+    const char *title, *note; // may be NULL; note: a sentence
+    const char *phase, *unit; // unit: behind numbers
     struct assay_train_line lines[ASSAY_TRAIN_LINES_MAX];
     double bottom, top; // of the axis; top NAN: from the data
     bool wide;

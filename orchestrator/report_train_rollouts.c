@@ -74,7 +74,7 @@ static bool write_shaded(struct assay_buf *out, const struct assay_training_roll
             assay_buf_addf(out, "<span class=\"p%u\" title=\"%.2g %%\">", shade,
                     100 * exp((double)token->logp));
         if (token->bytes == 0)
-            assay_buf_adds(out, "&#x23f9;"); // the end, which has no text
+            assay_buf_adds(out, "<i>end</i>"); // which has no text
         else
             assay_html_bytes(out, text, token->bytes, ASSAY_HTML_BLOCK);
         if (shade > 0)
@@ -87,7 +87,7 @@ static void write_text(struct assay_buf *out, const char *name, struct assay_byt
 {
     const size_t shown = assay_html_cut(text.data, text.len, max / ASSAY_HTML_GROWTH);
 
-    assay_buf_addf(out, "<h4>%s</h4>\n<pre class=\"log\">", name);
+    assay_buf_addf(out, "<h3>%s</h3>\n<pre class=\"log\">", name);
     assay_html_bytes(out, text.data, shown, ASSAY_HTML_BLOCK);
     if (shown < text.len)
         assay_buf_addf(out, "<span class=\"gap\">%zu bytes more</span>", text.len - shown);
@@ -99,7 +99,7 @@ static void write_answer(struct assay_buf *out, const struct assay_training_roll
     const size_t before = out->len;
 
     assay_buf_adds(out,
-            "<h4>Answer <span class=\"q\">shaded where it was unsure</span></h4>\n"
+            "<h3>Answer <span class=\"q\">shaded where it was unsure</span></h3>\n"
             "<pre class=\"log\">");
     if (r->answer.len > 0 && write_shaded(out, r, max)) {
         assay_buf_adds(out, "</pre>\n");
@@ -107,7 +107,7 @@ static void write_answer(struct assay_buf *out, const struct assay_training_roll
     }
     assay_buf_truncate(out, before);
     if (r->answer.len == 0)
-        assay_buf_adds(out, "<h4>Answer</h4>\n<p class=\"q\">Nothing.</p>\n");
+        assay_buf_adds(out, "<h3>Answer</h3>\n<p class=\"q\">Nothing.</p>\n");
     else
         write_text(out, "Answer", r->answer, max);
 }
@@ -118,7 +118,7 @@ static void write_patch(struct assay_buf *out, const struct assay_training_rollo
 
     if (r->patch.len == 0)
         return;
-    assay_buf_adds(out, "<h4>Patch</h4>\n<pre class=\"diff\"><code>");
+    assay_buf_adds(out, "<h3>Patch</h3>\n<pre class=\"diff\"><code>");
     shown = assay_report_diff_write(out, r->patch.data, r->patch.len, max);
     assay_buf_adds(out, "</code></pre>\n");
     if (shown < r->patch.len)

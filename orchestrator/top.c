@@ -247,7 +247,7 @@ static void put_curve(struct lines *l, const struct assay_train_report *report, 
 {
     static const char *const blocks[] = {
             "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588"};
-    double values[CURVE_POINTS], least = INFINITY, most = -INFINITY;
+    double values[CURVE_POINTS], least = (double)INFINITY, most = -(double)INFINITY;
     size_t count = 0;
 
     for (size_t i = report->row_count; i > 0 && count < CURVE_POINTS; i--) {

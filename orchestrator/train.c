@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ bool training_interrupted(const struct training *t)
 {
     const volatile bool *interrupted = assay_context_interrupted(t->context);
 
-    return interrupted && *interrupted;
+    return t->stopped || (interrupted && *interrupted) || (t->stop && atomic_load(t->stop));
 }
 
 // --- opening -------------------------------------------------------------------------------------
@@ -143,6 +144,7 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
 
 static void release(struct training *t)
 {
+    training_pipeline_stop(t);
     training_forget_rollouts(t);
     assay_train_log_close(t->log);
     assay_generator_destroy(t->generator);
@@ -157,15 +159,17 @@ static void release(struct training *t)
 
 // --- the live line -------------------------------------------------------------------------------
 
-static void tell(const struct training *t, const char *phase, const struct assay_metrics *m)
+static void tell(struct training *t, const char *phase, const struct assay_metrics *m)
 {
+    const struct assay_train_options *o = t->options;
     const struct assay_log *log = assay_context_log(t->context);
     static const char *const sft[] = {"loss", "grad_norm", "rows_per_s", NULL};
     static const char *const rl[] = {"reward", "pass_rate", "groups_live", "groups", "entropy",
             "ratio_max", "rescued", "grad_norm", "agree_gap_max", "sample_ms", "grade_ms",
             "train_ms", NULL};
-    static const char *const eval[] = {
-            "seeds_rate", "seeds_low", "families_rate", "families_low", NULL};
+    static const char *const eval[] = {"seeds_rate", "seeds_low", "families_rate", "families_low",
+            "sft_rate", "rl_rate", "seeds_fault_form", "seeds_fault_place", "seeds_fault_text",
+            "seeds_pass_1", "seeds_pass_16", NULL};
     const char *const *names = strcmp(phase, "sft") == 0 ? sft
             : strcmp(phase, "rl") == 0                   ? rl
                                                          : eval;
@@ -182,6 +186,8 @@ static void tell(const struct training *t, const char *phase, const struct assay
                     line + at, sizeof(line) - at, "%s%s %.4g", at ? ", " : "", names[i], value);
     }
     assay_log(log, ASSAY_LOG_INFO, "train", phase, "at", where, "measured", line, NULL);
+    if (o->on_step && !o->on_step(o->user, phase, t->position, m))
+        t->stopped = true;
 }
 
 // --- steps ---------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@
 #include "tasks/store_train.h"
 #include "tasks/yaml_flat.h"
 
+#define DEMONSTRATIONS_MAX 1000000 // of episodes
+
 enum type { TEXT, COUNT, REAL, FLAG, CHOICE };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order in which the table reads
@@ -72,11 +74,15 @@ static const struct setting settings[] = {
         NUMBER("seed", seed, "0", 0, 1e15, "of weights, draws and samples"),
         QUIET("threads", threads, "0", 0, 1024, "that compute; 0: the CPUs; no bit depends on it"),
 
-        WORD("tasks.source", source, "repair", true, "repair, or file"),
+        WORD("tasks.source", source, "repair", true, "repair, mini, or file"),
         WORD("tasks.path", path, "", true, "of the file"),
         NUMBER("tasks.seed", tasks_seed, "1", 0, 1e15, "of generated tasks"),
+        NUMBER("tasks.texts", tasks_texts, "0", 0, 1e6,
+                "programs of each family of repair; 0: all"),
         NUMBER("tasks.demonstrations", demonstrations, "0", 0, 1e12,
                 "different ones for sft; 0: none comes twice"),
+        RATIONAL("tasks.rare", rare, "1", 0, 1,
+                "mini: share of right demonstrations for swap, insert, delete (docs/cispo.md)"),
         NUMBER("tasks.count", tasks, "0", 0, 1e12, "different ones for rl; 0: none comes twice"),
         NUMBER("tasks.tokens_max", tokens_max, "512", 8, 1e6,
                 "prompt and answer together; a longer task is passed over"),
@@ -91,12 +97,22 @@ static const struct setting settings[] = {
         NUMBER("model.ffn", ffn, "384", 1, 1e6, "inner width of the feed-forward"),
         NUMBER("model.softmax_every", softmax_every, "2", 1, 1024,
                 "each n-th layer has softmax attention, the others lightning; 1: all softmax"),
-        NUMBER("model.vocab", vocab, "1024", 300, 1e6, "tokens of the vocabulary made for the run"),
+        NUMBER("model.vocab", vocab, "1024", 258, 1e6, "tokens of the vocabulary made for the run"),
         RATIONAL("model.sigma", sigma, "0.02", 1e-6, 1, "deviation of fresh weights"),
         NUMBER("model.tokenizer_texts", tokenizer_texts, "2000", 1, 1e6,
                 "demonstrations that the vocabulary is made from"),
 
         NUMBER("sft.updates", sft_updates, "0", 0, 1e9, "0: no warm start"),
+        NUMBER("sft.whole", sft_whole, "0", 0, 1e9,
+                "of them the first, that learn whole texts: of repair, files before they were broken"),
+        RATIONAL("sft.drill_share", drill_share, "0", 0, 1,
+                "of the demonstrations in between: easier exercises; of repair, slips of the pen"),
+        NUMBER("sft.mistaken", sft_mistaken, "0", 0, 1e9,
+                "of them the last, whose demonstrations are in part mistakes"),
+        RATIONAL("sft.mistaken_families", mistaken_families, "0.5", 0, 1,
+                "share of the families in which there are any"),
+        RATIONAL("sft.mistaken_share", mistaken_share, "0.8", 0, 1,
+                "of the demonstrations of such a family"),
         NUMBER("sft.batch", sft_batch, "32", 1, 65536, "demonstrations an update"),
         RATIONAL("sft.lr", sft.lr, "0.001", 0, 10, "learning rate"),
         NUMBER("sft.warmup", sft.warmup, "50", 0, 1e9, "updates"),
@@ -113,8 +129,16 @@ static const struct setting settings[] = {
         NUMBER("rl.epochs", epochs, "1", 1, 1024, "times that they are gone through"),
         SWITCH("rl.dynamic", dynamic, "true", "leave dead groups out, and sample others for them"),
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),
+        NUMBER("rl.staleness", staleness, "0", 0, 64,
+                "steps that sampling may be ahead of training; 0: one after the other"),
+        QUIET("rl.wait_s_max", wait_s_max, "1800", 1, 1e6,
+                "that sampler and trainer wait for each other before the run ends with why"),
         RATIONAL("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
         NUMBER("rl.answer_tokens_max", answer_tokens_max, "48", 1, 1e6, "length of an answer"),
+        NUMBER("rl.turns_max", turns_max, "0", 0, 64,
+                "messages of an episode (tasks.source repair); 0: a task is one answer"),
+        NUMBER("rl.seen_bytes_max", seen_bytes_max, "1500", 16, 65536,
+                "of what a message of an episode shows"),
         NUMBER("rl.overlong_margin", overlong_margin, "0", 0, 1e6,
                 "last tokens in which length is punished (DAPO); 0: not"),
         ONE_OF("rl.truncated", truncated, "keep", truncated_find, "keep, mask",
@@ -163,10 +187,15 @@ static const struct setting settings[] = {
 
         NUMBER("eval.every", eval_every, "10", 0, 1e9, "steps between evaluations; 0: at the ends"),
         NUMBER("eval.count", eval_count, "512", 0, 1e7, "held-out tasks of each kind"),
+        NUMBER("eval.seen", eval_seen, "0", 0, 1e7,
+                "fresh tasks of the kinds sft and rl, too, where rl begins and ends"),
+        NUMBER("eval.pass_count", eval_pass_count, "0", 0, 1e7,
+                "held-out tasks that are sampled more than once, where rl begins and ends"),
+        NUMBER("eval.pass_size", eval_pass_size, "16", 1, 1024, "answers of each: pass@1, pass@k"),
         NUMBER("checkpoint.every", checkpoint_every, "10", 1, 1e9,
                 "steps between checkpoints; ten updates of sft are a step"),
         QUIET("checkpoint.keep", checkpoint_keep, "2", 1, 1e6, "how many stay"),
-        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 2,
+        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 2.0,
                 "of a step that are kept for the report; every cause among them"),
         NUMBER("batch.rows_max", rows_max, "4096", 2, 1e7, "tokens of one pass of training"),
         NUMBER("batch.sequences_max", sequences_max, "64", 1, 65536, "rollouts of one pass"),
@@ -388,9 +417,10 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
             (void)assay_wrap(err, "loss");
         return status;
     }
-    if (strcmp(c->source, "file") != 0 && strcmp(c->source, "repair") != 0)
-        return assay_fail(
-                err, ASSAY_EINVAL, "tasks.source: \"%.60s\" is neither repair nor file", c->source);
+    if (strcmp(c->source, "file") != 0 && strcmp(c->source, "repair") != 0 &&
+            strcmp(c->source, "mini") != 0)
+        return assay_fail(err, ASSAY_EINVAL,
+                "tasks.source: \"%.60s\" is none of repair, mini, file", c->source);
     if ((strcmp(c->source, "file") == 0) != (*c->path != 0))
         return assay_fail(err, ASSAY_EINVAL, "tasks.path goes with tasks.source file, and only so");
     if (c->answer_tokens_max + 2 > c->tokens_max || c->tokens_max > c->rows_max)
@@ -400,6 +430,13 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
         return assay_fail(err, ASSAY_EINVAL, "rl.group_size is above sample.sequences_max");
     if (c->overlong_margin > c->answer_tokens_max)
         return assay_fail(err, ASSAY_EINVAL, "rl.overlong_margin is above rl.answer_tokens_max");
+    if (c->turns_max > 0 && strcmp(c->source, "repair") != 0)
+        return assay_fail(err, ASSAY_EINVAL, "rl.turns_max goes with tasks.source repair");
+    if (c->turns_max > 0 && c->sft_updates > 0 &&
+            (c->demonstrations == 0 || c->demonstrations > DEMONSTRATIONS_MAX))
+        return assay_fail(err, ASSAY_EINVAL,
+                "tasks.demonstrations: with rl.turns_max each is played in a box once: 1 to %d",
+                DEMONSTRATIONS_MAX);
     if (c->updates > c->groups * c->group_size)
         return assay_fail(err, ASSAY_EINVAL, "rl.updates: more parts than rollouts");
     if (c->objective.kl > 0)

@@ -33,28 +33,32 @@ struct assay_train_config {
     uint64_t seed, threads;
 
     const char *source, *path; // of tasks
-    uint64_t tasks_seed, demonstrations, tasks, tokens_max;
+    uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max;
+    double rare; // of mini
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read
     uint64_t layers, width, heads, kv_heads, head_dim, ffn, softmax_every, vocab;
     double sigma;
     uint64_t tokenizer_texts;
 
-    uint64_t sft_updates, sft_batch;
+    uint64_t sft_updates, sft_whole, sft_mistaken, sft_batch;
+    double drill_share, mistaken_families, mistaken_share;
     struct assay_optimizer sft; // what differs from rl's: lr, warm-up, schedule
 
     uint64_t steps, groups, group_size, updates, epochs, rounds_max, answer_tokens_max;
     uint64_t overlong_margin, certain_count_max;
+    uint64_t turns_max, seen_bytes_max; // 0: a task is one answer
     enum assay_truncated truncated;
     enum assay_cut cut;
     double temperature, certain_probability;
+    uint64_t staleness, wait_s_max;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch
 
     struct assay_objective objective;
     struct assay_optimizer optimizer;
 
-    uint64_t eval_every, eval_count;
+    uint64_t eval_every, eval_count, eval_seen, eval_pass_count, eval_pass_size;
     uint64_t checkpoint_every, checkpoint_keep, record_rollouts;
     uint64_t rows_max, sequences_max, sample_sequences_max;
 };

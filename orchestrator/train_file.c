@@ -51,11 +51,11 @@ static bool copy_text(struct assay_bytes *out, const char *text, struct assay_ar
 static enum assay_status add_row(
         struct task_file *f, const struct assay_json *row, size_t line, struct assay_error *err)
 {
-    static const char *const keys[] = {"split", "prompt", "answer", "id", "family"};
-    const char *prompt = NULL, *answer = NULL, *id = NULL, *family = "all";
+    static const char *const keys[] = {"split", "prompt", "answer", "id", "family", "mistake"};
+    const char *prompt = NULL, *answer = NULL, *id = NULL, *family = "all", *mistake = "";
     struct assay_train_task *task;
     size_t split = 0;
-    enum assay_status status = assay_json_only_keys(row, keys, 5, err);
+    enum assay_status status = assay_json_only_keys(row, keys, 6, err);
 
     if (status == ASSAY_OK)
         status = read_split(&split, row, err);
@@ -67,6 +67,8 @@ static enum assay_status add_row(
         status = assay_json_opt_text(&id, row, "id", err);
     if (status == ASSAY_OK)
         status = assay_json_opt_text(&family, row, "family", err);
+    if (status == ASSAY_OK)
+        status = assay_json_opt_text(&mistake, row, "mistake", err);
     if (status != ASSAY_OK)
         return status;
     if (f->count[split] == f->capacity[split]) {
@@ -83,8 +85,10 @@ static enum assay_status add_row(
             id ? assay_arena_strdup(f->arena, id) : assay_arena_printf(f->arena, "line-%zu", line);
     task->family = assay_arena_strdup(f->arena, family);
     if (!task->id || !task->family || !copy_text(&task->prompt, prompt, f->arena) ||
-            !copy_text(&task->answer, answer, f->arena))
+            !copy_text(&task->answer, answer, f->arena) ||
+            !copy_text(&task->mistake, mistake, f->arena))
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    task->reading = task->drill = task->drilled = (struct assay_bytes){"", 0};
     task->detail = NULL;
     f->count[split]++;
     return ASSAY_OK;
@@ -155,6 +159,7 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
         rewards[i] = (struct assay_train_reward){.scored = true,
                 .solved = same,
                 .reward = same,
+                .fault = same ? ASSAY_TRAIN_SOLVED : ASSAY_TRAIN_TEXT,
                 .cause = same ? "ok" : "tests_failed"};
     }
     f->counts.answers += count;
@@ -197,7 +202,12 @@ enum assay_status assay_task_file_open(
     if (status == ASSAY_OK)
         status = read_rows(f, path, &text, err);
     if (status == ASSAY_OK)
-        *out = (struct assay_task_source){"file", f, draw, grade, NULL, counts, close_file};
+        *out = (struct assay_task_source){.name = "file",
+                .user = f,
+                .draw = draw,
+                .grade = grade,
+                .counts = counts,
+                .close = close_file};
     else
         close_file(f);
     assay_buf_free(&text);

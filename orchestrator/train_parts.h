@@ -5,11 +5,12 @@
 
 #include "base/rng.h"
 #include "orchestrator/train.h"
-#include "orchestrator/train_log.h"
 #include "policy/generate.h"
 #include "policy/tokenizer.h"
 
 #define ASSAY_STEP_ARENA_BYTES ((size_t)8 << 30)
+
+struct training_pipeline;
 
 struct training {
     struct assay_context *context;
@@ -18,6 +19,7 @@ struct training {
     struct assay_task_source *source;
     struct assay_arena *arena;           // of the run
     const char *run_id, *relative, *dir; // of its files; relative to the home
+    bool stopped;                        // by options->on_step
     int lock_fd;
     const struct assay_ops *ops;
     struct assay_stream *stream;
@@ -28,10 +30,15 @@ struct training {
     bool trainer_is_rl;
     struct assay_generator *generator;
     struct assay_train_log *log;
+    struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
+    const _Atomic bool *stop;           // may be NULL: whoever samples ends early
     // What a checkpoint keeps beside weights and optimizer.
     uint64_t position;              // steps done
     uint64_t sft_cursor, rl_cursor; // tasks drawn
     uint64_t sft_steps, total;      // of the settings
+    // Of a source with turns: [tasks.demonstrations] as they were played, in the arena; count 0:
+    // not yet, more than tokens_max: too long. NULL: none was needed.
+    struct assay_trajectory *demonstrations;
     // Rollouts of the step under way that will be recorded (train_record.c).
     struct assay_arena *record_arena;
     struct assay_training_rollout *rollouts;
@@ -55,9 +62,9 @@ struct assay_tokens { // in an arena
 ASSAY_MUST_USE enum assay_status training_encode_prompt(struct training *t,
         struct assay_tokens *out, const struct assay_train_task *task, size_t room,
         struct assay_arena *arena, struct assay_error *err);
-// The whole demonstration; its answer and the end token are what is learned.
+// The whole demonstration; what is learned is its answer and the end token, or all of it.
 ASSAY_MUST_USE enum assay_status training_encode_demonstration(struct training *t,
-        struct assay_trajectory *out, const struct assay_train_task *task,
+        struct assay_trajectory *out, const struct assay_train_task *task, bool whole,
         struct assay_arena *arena, struct assay_error *err);
 // Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer.
 ASSAY_MUST_USE enum assay_status training_draw(struct training *t, struct assay_train_task *out,
@@ -69,9 +76,11 @@ struct rollout {
     struct assay_trajectory trajectory; // ids, mask, logp_old in the arena
     size_t prompt_count;
     enum assay_finish finish;
-    struct assay_bytes text; // of the answer, without the end token
+    struct assay_bytes text;  // of the answer, without the end token
+    struct assay_bytes patch; // of a task with turns: what was graded
     struct assay_train_reward verdict;
-    double reward; // what is learned from: verdict and length
+    double reward;        // what is learned from: verdict and length
+    size_t answer_tokens; // sampled
     bool truncated;
     bool trained; // it is in a batch, and `advantage` is its own
     double advantage;
@@ -98,6 +107,17 @@ ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct grou
         const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
         uint64_t *grade_ms, struct assay_error *err);
 
+// --- turns (train_turns.c) -----------------------------------------------------------------------
+// The same for a source with turns: `text` of a rollout is all that was said and seen.
+ASSAY_MUST_USE enum assay_status training_sample_turns(struct training *t, struct group **out,
+        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
+        uint64_t *grade_ms, struct assay_error *err);
+// The next demonstrations; one that is not yet known is played in a box. Those that are too long
+// are longer than tasks.tokens_max. ids and mask are the run's.
+ASSAY_MUST_USE enum assay_status training_demonstrate_turns(struct training *t,
+        struct assay_trajectory *batch, size_t count, struct assay_arena *arena,
+        struct assay_error *err);
+
 // --- updates (train_cut.c) -----------------------------------------------------------------------
 struct training_parts {
     const struct assay_trajectory *rollouts;
@@ -117,11 +137,44 @@ ASSAY_MUST_USE enum assay_status training_make_trainer(
         struct training *t, bool rl, struct assay_error *err);
 ASSAY_MUST_USE enum assay_status training_sft_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
+// The step at t->position, sampled by t or by the pipeline.
 ASSAY_MUST_USE enum assay_status training_rl_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
+// Its two halves. A batch is the caller's to drop. `position`: of the step that it is for; the
+// weights of t are those of t->position.
+struct rl_step;
+ASSAY_MUST_USE enum assay_status training_rl_sample(
+        struct training *t, struct rl_step **out, uint64_t position, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status training_rl_train(struct training *t, struct rl_step *s,
+        struct assay_metrics *metrics, struct assay_error *err);
+void training_rl_drop(struct rl_step *s); // NULL is allowed
 ASSAY_MUST_USE enum assay_status training_evaluate(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err);
+// PREFIXfault_form, PREFIXfault_place, PREFIXfault_text: shares of `count` answers.
+void training_put_faults(struct assay_metrics *metrics, const char *prefix,
+        const uint64_t faults[ASSAY_TRAIN_FAULTS], uint64_t count);
 bool training_interrupted(const struct training *t);
+
+// --- the pipeline (train_pipeline.c) -------------------------------------------------------------
+struct training_lead {     // of a batch that was sampled ahead
+    uint64_t version;      // of its weights
+    uint64_t rl_cursor;    // behind its tasks
+    uint64_t waited_ms;    // trainer, for the batch
+    uint64_t held_back_ms; // sampler, for the weights
+    uint64_t sampling_ms;  // from weights to rewards
+};
+// A thread that samples and grades the batches from t->position on, `rl.staleness` steps ahead of
+// the trainer at most. Grading of t goes through it from here on, one batch at a time.
+ASSAY_MUST_USE enum assay_status training_pipeline_start(
+        struct training *t, struct assay_error *err);
+// The batch of the step at t->position, handed over. Errors: of the sampler; ASSAY_ETIMEOUT, naming
+// what was waited for; ASSAY_EINTERRUPTED.
+ASSAY_MUST_USE enum assay_status training_pipeline_take(struct training *t, struct rl_step **out,
+        struct training_lead *lead, struct assay_error *err);
+// The weights of t are those of version `position` now.
+ASSAY_MUST_USE enum assay_status training_pipeline_publish(
+        struct training *t, uint64_t position, struct assay_error *err);
+void training_pipeline_stop(struct training *t); // waits for what is being graded
 
 // --- what is recorded of rollouts (train_record.c) -----------------------------------------------
 // Keep up to record.rollouts of these groups for the record of the step at t->position. *place: of

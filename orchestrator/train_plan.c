@@ -37,6 +37,10 @@ enum assay_status assay_train_plan(
                 "%.0f MB a pass of sampling\n",
                 4 * weights, (double)assay_pass_bytes(&config, ops, &train) / 1e6,
                 (double)assay_pass_bytes(&config, ops, &sample) / 1e6);
+        if (c->staleness > 0)
+            (void)assay_buf_addf(out,
+                    "          %.0f MB weights of %" PRIu64 " versions and of the sampler\n",
+                    weights * (double)(c->staleness + 2), c->staleness + 1);
         (void)assay_buf_addf(out, "disk      %.0f MB a checkpoint, %" PRIu64 " kept\n", 3 * weights,
                 c->checkpoint_keep);
         (void)assay_buf_addf(out, "sft       %" PRIu64 " updates of %" PRIu64 " demonstrations\n",

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: MIT
 // train_repair.c - tasks of the repair table, whose answers are edits that tests in a box judge.
+#include "orchestrator/train_repair.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "orchestrator/rollout_reward.h"
-#include "orchestrator/train_tasks.h"
 #include "tasks/repair_prompt.h"
 #include "tasks/verdict.h"
 
 #define TEXT_BYTES_MAX ((size_t)1 << 16)
 
-struct repair {
-    struct assay_repair_table *table;
-    struct assay_rewarder *rewarder;
-    uint64_t seed;
-};
-
-static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *text,
+enum assay_status repair_keep(struct assay_bytes *out, struct assay_buf *text,
         struct assay_arena *arena, struct assay_error *err)
 {
     enum assay_status status = assay_buf_check(text, "a task", err);
@@ -26,6 +20,31 @@ static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *t
         copy = assay_arena_memdup(arena, text->data, text->len);
         *out = (struct assay_bytes){copy, text->len};
         status = copy ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
+    }
+    assay_buf_clear(text);
+    return status;
+}
+
+static enum assay_status tell(
+        struct assay_train_task *out, struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_repair_task *task = out->detail;
+    struct assay_buf texts[6];
+    struct assay_bytes *const places[] = {
+            &out->prompt, &out->answer, &out->reading, &out->mistake, &out->drill, &out->drilled};
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < 6; i++)
+        assay_buf_init(&texts[i], TEXT_BYTES_MAX);
+    assay_repair_prompt_of(&texts[0], task);
+    assay_repair_answer_of(&texts[1], task);
+    assay_repair_reading_of(&texts[2], task);
+    assay_repair_symptom_of(&texts[3], task);
+    assay_repair_slip_of(&texts[4], &texts[5], task);
+    for (size_t i = 0; i < 6; i++) {
+        if (status == ASSAY_OK)
+            status = repair_keep(places[i], &texts[i], arena, err);
+        assay_buf_free(&texts[i]);
     }
     return status;
 }
@@ -38,24 +57,47 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
             ASSAY_REPAIR_UNSEEN_SEEDS, ASSAY_REPAIR_UNSEEN_FAMILIES};
     const struct repair *r = user;
     struct assay_repair_task *task = assay_arena_alloc(arena, sizeof(*task));
-    struct assay_buf text;
     enum assay_status status = task
-            ? assay_repair_draw(task, r->table, splits[split], r->seed, index, arena, err)
+            ? assay_repair_draw(task, r->table, splits[split], r->options.seed, index, arena, err)
             : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
 
     if (status != ASSAY_OK)
         return status;
-    out->id = task->id;
-    out->family = task->family;
-    out->detail = task;
-    assay_buf_init(&text, TEXT_BYTES_MAX);
-    assay_repair_prompt_of(&text, task);
-    status = keep(&out->prompt, &text, arena, err);
-    assay_buf_clear(&text);
-    assay_repair_answer_of(&text, task);
-    if (status == ASSAY_OK)
-        status = keep(&out->answer, &text, arena, err);
-    assay_buf_free(&text);
+    *out = (struct assay_train_task){.id = task->id, .family = task->family, .detail = task};
+    return r->options.turns_max > 0 ? repair_tell_turns(out, arena, err) : tell(out, arena, err);
+}
+
+static enum assay_train_fault fault_of(
+        const struct assay_rollout_verdict *verdict, const struct assay_rollout *rollout)
+{
+    if (verdict->resolved)
+        return ASSAY_TRAIN_SOLVED;
+    if (verdict->fault != ASSAY_ANSWER_FINE)
+        return ASSAY_TRAIN_FORM;
+    if (rollout->is_patch) // an episode edits where it likes
+        return ASSAY_TRAIN_TEXT;
+    return assay_answer_edits_line(rollout->answer, rollout->task->line) ? ASSAY_TRAIN_TEXT
+                                                                         : ASSAY_TRAIN_PLACE;
+}
+
+enum assay_status assay_train_rewards(struct assay_rewarder *rewarder,
+        struct assay_train_reward *rewards, const struct assay_rollout *rollouts, size_t count,
+        struct assay_error *err)
+{
+    struct assay_rollout_verdict *verdicts = calloc(count + 1, sizeof(*verdicts));
+    enum assay_status status = verdicts
+            ? assay_rewarder_grade(rewarder, verdicts, rollouts, count, err)
+            : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
+                .solved = verdicts[i].resolved,
+                .reward = verdicts[i].reward,
+                .fault = fault_of(&verdicts[i], &rollouts[i]),
+                .cause = assay_cause_name(verdicts[i].cause)};
+        memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
+    }
+    free(verdicts);
     return status;
 }
 
@@ -64,24 +106,15 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
 {
     struct repair *r = user;
     struct assay_rollout *rollouts = calloc(count + 1, sizeof(*rollouts));
-    struct assay_rollout_verdict *verdicts = calloc(count + 1, sizeof(*verdicts));
-    enum assay_status status = rollouts && verdicts
-            ? ASSAY_OK
-            : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+    enum assay_status status;
 
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
-        rollouts[i] = (struct assay_rollout){answers[i].task->detail, answers[i].text};
-    if (status == ASSAY_OK)
-        status = assay_rewarder_grade(r->rewarder, verdicts, rollouts, count, err);
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
-                .solved = verdicts[i].resolved,
-                .reward = verdicts[i].reward,
-                .cause = assay_cause_name(verdicts[i].cause)};
-        memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
-    }
+    if (!rollouts)
+        return assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+    for (size_t i = 0; i < count; i++)
+        rollouts[i] = (struct assay_rollout){
+                answers[i].task->detail, answers[i].text, r->options.turns_max > 0};
+    status = assay_train_rewards(r->rewarder, rewards, rollouts, count, err);
     free(rollouts);
-    free(verdicts);
     return status;
 }
 _Static_assert(
@@ -106,7 +139,7 @@ static struct assay_train_counts counts(void *user)
     const struct repair *r = user;
     const struct assay_rewarder_counts c = assay_rewarder_counts(r->rewarder);
 
-    return (struct assay_train_counts){c.answers, c.executed, c.unscored};
+    return (struct assay_train_counts){c.answers, c.executed, c.remembered, c.unscored};
 }
 
 static void close_repair(void *user)
@@ -115,25 +148,40 @@ static void close_repair(void *user)
 
     assay_rewarder_destroy(r->rewarder);
     assay_repair_close(r->table);
+    assay_suite_free(r->suite);
     free(r);
 }
 
 enum assay_status assay_task_repair_open(struct assay_task_source *out,
-        struct assay_context *context, uint64_t seed, struct assay_error *err)
+        struct assay_context *context, const struct assay_task_repair_options *options,
+        struct assay_error *err)
 {
-    const struct assay_rewarder_options options = {0};
+    const struct assay_rewarder_options rewards = {0};
     struct repair *r = calloc(1, sizeof(*r));
     enum assay_status status;
 
     if (!r)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    r->seed = seed;
-    status = assay_repair_open(&r->table, err);
+    r->context = context;
+    r->options = *options;
+    status = assay_repair_open(&r->table, options->text_count, err);
     if (status == ASSAY_OK)
-        status = assay_rewarder_create(&r->rewarder, context, &options, err);
+        status = assay_suite_create(&r->suite, "repair", err);
     if (status == ASSAY_OK)
-        *out = (struct assay_task_source){"repair", r, draw, grade, patch_of, counts, close_repair};
-    else
+        status = assay_repair_recipe(r->suite, err);
+    if (status == ASSAY_OK)
+        status = assay_rewarder_create(&r->rewarder, context, &rewards, err);
+    if (status != ASSAY_OK) {
         close_repair(r);
-    return status;
+        return status;
+    }
+    *out = (struct assay_task_source){.name = "repair",
+            .user = r,
+            .turns = options->turns_max > 0 ? &repair_turns : NULL,
+            .draw = draw,
+            .grade = grade,
+            .patch = patch_of,
+            .counts = counts,
+            .close = close_repair};
+    return ASSAY_OK;
 }

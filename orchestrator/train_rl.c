@@ -19,9 +19,11 @@ struct rl_step {
     size_t count;
     // What was seen.
     uint64_t rounds, sampled_groups, states[ASSAY_GROUP_STATE_COUNT], unscored_groups;
-    uint64_t rollouts, solved, truncated, answer_tokens;
+    uint64_t rollouts, solved, truncated, answer_tokens, faults[ASSAY_TRAIN_FAULTS];
+    uint64_t rare, rare_right; // answers to tasks whose branch token is rare; that begin with it
     double reward_sum;
-    uint64_t sample_ms, grade_ms, agree_ms, train_ms;
+    uint64_t sample_ms, grade_ms, agree_ms, train_ms, executed, remembered;
+    uint64_t version; // of the weights that sampled: steps that they had learned from
     struct assay_agreement agreement;
     struct assay_loss_metrics metrics; // of all updates
     double grad_norm_sum, grad_norm_max, advantage_max, lr;
@@ -51,6 +53,11 @@ static void deal_anew(struct rl_step *s, struct group *groups, size_t count)
     }
 }
 
+static bool begins_alike(struct assay_bytes a, struct assay_bytes b)
+{
+    return a.len > 0 && b.len > 0 && a.data[0] == b.data[0];
+}
+
 static enum assay_status judge_group(struct rl_step *s, struct group *g, struct assay_error *err)
 {
     double *rewards = assay_arena_array(s->arena, g->size, sizeof(*rewards));
@@ -65,8 +72,11 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
         answers[i] = assay_trajectory_answer(&r->trajectory);
         s->rollouts++;
         s->solved += r->verdict.scored && r->verdict.solved;
+        s->faults[r->verdict.fault] += r->verdict.scored;
         s->truncated += r->truncated;
-        s->answer_tokens += r->trajectory.count - r->prompt_count;
+        s->answer_tokens += r->answer_tokens;
+        s->rare += g->task.rare;
+        s->rare_right += g->task.rare && begins_alike(r->text, g->task.answer);
         s->reward_sum += r->verdict.scored ? r->reward : 0;
     }
     g->state = assay_group_judge(rewards, answers, g->size);
@@ -246,6 +256,7 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "solved", (double)s->solved);
     assay_metrics_put(m, "rollouts", rollouts);
     assay_metrics_put(m, "pass_rate", p);
+    training_put_faults(m, "", s->faults, s->rollouts);
     assay_metrics_put(m, "groups", (double)s->sampled_groups);
     assay_metrics_put(m, "groups_live", (double)s->states[ASSAY_GROUP_LIVE]);
     assay_metrics_put(m, "groups_cliff", (double)s->states[ASSAY_GROUP_CLIFF]);
@@ -258,6 +269,8 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "rounds", (double)s->rounds);
     assay_metrics_put(m, "answer_tokens", share((double)s->answer_tokens, rollouts));
     assay_metrics_put(m, "truncated", share((double)s->truncated, rollouts));
+    if (s->rare > 0)
+        assay_metrics_put(m, "branch_right", share((double)s->rare_right, (double)s->rare));
 }
 
 static void put_updates(const struct rl_step *s, struct assay_metrics *m)
@@ -281,13 +294,15 @@ static void put_updates(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "masked", share(l->masked_count, tokens));
     assay_metrics_put(m, "rescued", share(l->rescued_mass, l->grad_mass));
     assay_metrics_put(m, "kl_old", share(l->kl_old_sum, tokens));
+    if (s->agreement.token_count == 0)
+        return;
     assay_metrics_put(m, "agree_tokens", (double)s->agreement.token_count);
     assay_metrics_put(m, "agree_differing", (double)s->agreement.differing_count);
     assay_metrics_put(m, "agree_gap_max", s->agreement.gap_max);
     assay_metrics_put(m, "agree_correlation", s->agreement.correlation);
 }
 
-static void put_times(const struct rl_step *s, uint64_t executed, struct assay_metrics *m)
+static void put_times(const struct rl_step *s, struct assay_metrics *m)
 {
     const double all = (double)(s->sample_ms + s->grade_ms + s->agree_ms + s->train_ms);
 
@@ -295,39 +310,115 @@ static void put_times(const struct rl_step *s, uint64_t executed, struct assay_m
     assay_metrics_put(m, "grade_ms", (double)s->grade_ms);
     assay_metrics_put(m, "agree_ms", (double)s->agree_ms);
     assay_metrics_put(m, "train_ms", (double)s->train_ms);
-    assay_metrics_put(m, "executed_per_s", share(1000 * (double)executed, (double)s->grade_ms));
+    assay_metrics_put(m, "ran_executed", (double)s->executed);
+    assay_metrics_put(m, "ran_remembered", (double)s->remembered);
+    assay_metrics_put(m, "executed_per_s", share(1000 * (double)s->executed, (double)s->grade_ms));
     assay_metrics_put(m, "sampled_tokens_per_s",
             share(1000 * (double)s->answer_tokens, (double)s->sample_ms));
     assay_metrics_put(m, "trained_rows_per_s", share(1000 * (double)s->rows, (double)s->train_ms));
-    // What sampler and trainer wait for rewards: one thread of work in synchronous mode.
-    assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
+    // What sampler and trainer wait for rewards, where they do.
+    if (!s->t->pipeline)
+        assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
+}
+
+// --- a step, in two halves -----------------------------------------------------------------------
+
+enum assay_status training_rl_sample(
+        struct training *t, struct rl_step **out, uint64_t position, struct assay_error *err)
+{
+    const struct assay_train_counts before = t->source->counts(t->source->user);
+    struct assay_arena *arena = NULL;
+    struct rl_step *s = NULL;
+    enum assay_status status = assay_arena_create(&arena, ASSAY_STEP_ARENA_BYTES, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    s = assay_arena_alloc(arena, sizeof(*s));
+    if (s) {
+        s->t = t;
+        s->arena = arena;
+        s->version = t->position;
+        assay_rng_seed(&s->rng, t->config->seed, position + 1);
+        status = sample_groups(s, err);
+        s->executed = t->source->counts(t->source->user).executed - before.executed;
+        s->remembered = t->source->counts(t->source->user).remembered - before.remembered;
+    } else {
+        status = no_memory(err);
+    }
+    if (status == ASSAY_OK)
+        *out = s;
+    else
+        assay_arena_destroy(arena);
+    return status;
+}
+
+void training_rl_drop(struct rl_step *s)
+{
+    if (s)
+        assay_arena_destroy(s->arena); // which it lies in
+}
+
+enum assay_status training_rl_train(struct training *t, struct rl_step *s,
+        struct assay_metrics *metrics, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    uint32_t place = 0;
+
+    s->t = t;
+    if (s->kept_count > 0)
+        status = make_trajectories(s, err);
+    // Weights that have moved on since give other numbers: there is nothing to compare.
+    if (status == ASSAY_OK && s->count > 0 && s->version == t->position)
+        status = check_agreement(s, err);
+    if (status == ASSAY_OK && s->count > 0)
+        status = train(s, err);
+    if (status == ASSAY_OK) {
+        put_rollouts(s, metrics);
+        assay_metrics_put(metrics, "groups_kept", (double)s->kept_count);
+        if (s->updates > 0)
+            put_updates(s, metrics);
+        put_times(s, metrics);
+        status = training_keep_rollouts(t, "rl", s->seen, s->seen_count, &place, err);
+    }
+    return status;
+}
+
+static void put_lead(const struct training *t, const struct training_lead *lead, uint64_t step_ms,
+        struct assay_metrics *m)
+{
+    const double sampler = (double)(lead->held_back_ms + lead->sampling_ms);
+
+    assay_metrics_put(m, "staleness", (double)(t->position - lead->version));
+    assay_metrics_put(m, "idle_trainer", share((double)lead->waited_ms, (double)step_ms));
+    assay_metrics_put(m, "idle_sampler", share((double)lead->held_back_ms, sampler));
 }
 
 enum assay_status training_rl_step(
         struct training *t, struct assay_metrics *metrics, struct assay_error *err)
 {
-    const uint64_t executed = t->source->counts(t->source->user).executed;
-    struct rl_step s = {.t = t};
-    uint32_t place = 0;
-    enum assay_status status = assay_arena_create(&s.arena, ASSAY_STEP_ARENA_BYTES, err);
+    const uint64_t began = assay_clock_ms();
+    struct training_lead lead = {0};
+    struct rl_step *s = NULL;
+    enum assay_status status = ASSAY_OK;
 
-    assay_rng_seed(&s.rng, t->config->seed, t->position + 1);
+    if (t->config->staleness > 0 && !t->pipeline)
+        status = training_pipeline_start(t, err);
     if (status == ASSAY_OK)
-        status = sample_groups(&s, err);
-    if (status == ASSAY_OK && s.kept_count > 0)
-        status = make_trajectories(&s, err);
-    if (status == ASSAY_OK && s.count > 0)
-        status = check_agreement(&s, err);
-    if (status == ASSAY_OK && s.count > 0)
-        status = train(&s, err);
+        status = t->pipeline ? training_pipeline_take(t, &s, &lead, err)
+                             : training_rl_sample(t, &s, t->position, err);
+    if (status == ASSAY_OK)
+        status = training_rl_train(t, s, metrics, err);
     if (status == ASSAY_OK) {
-        put_rollouts(&s, metrics);
-        assay_metrics_put(metrics, "groups_kept", (double)s.kept_count);
-        if (s.updates > 0)
-            put_updates(&s, metrics);
-        put_times(&s, t->source->counts(t->source->user).executed - executed, metrics);
-        status = training_keep_rollouts(t, "rl", s.seen, s.seen_count, &place, err);
+        const uint64_t step_ms = assay_clock_ms() - began;
+
+        assay_metrics_put(metrics, "step_ms", (double)step_ms);
+        if (t->pipeline)
+            put_lead(t, &lead, step_ms, metrics);
     }
-    assay_arena_destroy(s.arena);
+    if (status == ASSAY_OK && t->pipeline) {
+        t->rl_cursor = lead.rl_cursor;
+        status = training_pipeline_publish(t, t->position + 1, err);
+    }
+    training_rl_drop(s);
     return status;
 }

@@ -31,6 +31,7 @@ static bool on_token(void *user, const struct assay_generated *token)
     to->ids[at] = token->id;
     to->mask[at] = 1;
     to->logp[at] = token->logp;
+    r->answer_tokens++;
     r->finish = token->finish;
     return true;
 }
@@ -147,8 +148,8 @@ static enum assay_status grade(struct training *t, struct group *groups, size_t 
         r->verdict = rewards[i];
         r->version = t->position;
         r->reward = rewards[i].reward +
-                assay_overlong_penalty(r->trajectory.count - r->prompt_count,
-                        (size_t)t->config->answer_tokens_max, (size_t)t->config->overlong_margin);
+                assay_overlong_penalty(r->answer_tokens, (size_t)t->config->answer_tokens_max,
+                        (size_t)t->config->overlong_margin);
         g->unscored |= !rewards[i].scored;
     }
     return status;
@@ -158,6 +159,9 @@ enum assay_status training_sample(struct training *t, struct group **out,
         const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
         uint64_t *grade_ms, struct assay_error *err)
 {
+    if (t->source->turns)
+        return training_sample_turns(t, out, request, arena, sample_ms, grade_ms, err);
+
     struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
     const uint64_t began = assay_clock_ms();
     uint64_t sampled;

@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "orchestrator/train_parts.h"
+
+#define DRAWS_MAX 100 // of a batch
 
 enum assay_status training_make_trainer(struct training *t, bool rl, struct assay_error *err)
 {
@@ -22,19 +25,86 @@ enum assay_status training_make_trainer(struct training *t, bool rl, struct assa
     return assay_trainer_create(&t->trainer, t->model, &options, t->stream, err);
 }
 
-static enum assay_status draw_batch(struct training *t, struct assay_trajectory *batch,
+// One that is too long makes way for the next.
+static enum assay_status draw_turns(struct training *t, struct assay_trajectory *batch,
         struct assay_arena *arena, struct assay_error *err)
 {
+    const size_t count = (size_t)t->config->sft_batch;
+    enum assay_status status = ASSAY_OK;
+    size_t have = 0;
+
+    for (int tries = 0; have < count && status == ASSAY_OK; tries++) {
+        const size_t wanted = count - have;
+        struct assay_trajectory *more = batch + have;
+
+        if (tries == DRAWS_MAX)
+            return assay_fail(err, ASSAY_EINVAL,
+                    "demonstrations are longer than tasks.tokens_max (%llu), or their messages "
+                    "than rl.answer_tokens_max (%llu)",
+                    (unsigned long long)t->config->tokens_max,
+                    (unsigned long long)t->config->answer_tokens_max);
+        status = training_demonstrate_turns(t, more, wanted, arena, err);
+        for (size_t i = 0; i < wanted && status == ASSAY_OK; i++)
+            if (more[i].count <= t->config->tokens_max) {
+                batch[have] = more[i];
+                batch[have].group = (uint32_t)have; // demonstrations are alone
+                have++;
+            }
+    }
+    return status;
+}
+
+// Whether this demonstration is one of the mistakes: of some families, which the seed draws, most
+// are.
+static bool is_mistaken(const struct training *t, const struct assay_train_task *task)
+{
+    const struct assay_train_config *c = t->config;
+    struct assay_rng rng;
+
+    if (task->mistake.len == 0)
+        return false;
+    assay_rng_seed(&rng, c->seed, assay_hash64(task->family, strlen(task->family)));
+    if (assay_rng_unit(&rng) >= c->mistaken_families)
+        return false;
+    assay_rng_seed(&rng, c->seed, t->sft_cursor);
+    return assay_rng_unit(&rng) < c->mistaken_share;
+}
+
+static bool is_drill(const struct training *t, const struct assay_train_task *task)
+{
+    struct assay_rng rng;
+
+    assay_rng_seed(&rng, t->config->seed + 1, t->sft_cursor);
+    return task->drill.len > 0 && assay_rng_unit(&rng) < t->config->drill_share;
+}
+
+static enum assay_status draw_batch(struct training *t, struct assay_trajectory *batch,
+        uint64_t number, struct assay_arena *arena, struct assay_error *err)
+{
+    const bool whole = number < t->config->sft_whole;
+    const bool in_part = number + t->config->sft_mistaken >= t->config->sft_updates;
     enum assay_status status = ASSAY_OK;
 
+    if (t->source->turns)
+        return draw_turns(t, batch, arena, err);
     for (uint64_t i = 0; i < t->config->sft_batch && status == ASSAY_OK; i++) {
         struct assay_train_task task;
         struct assay_tokens prompt;
 
         status = training_draw(t, &task, &prompt, ASSAY_TRAIN_SFT, &t->sft_cursor,
                 t->config->demonstrations, (size_t)t->config->answer_tokens_max, arena, err);
+        if (status == ASSAY_OK && in_part && is_mistaken(t, &task))
+            task.answer = task.mistake;
+        if (status == ASSAY_OK && !whole && !in_part && is_drill(t, &task)) {
+            task.prompt = task.drill;
+            task.answer = task.drilled;
+        }
+        if (status == ASSAY_OK && whole && task.reading.len > 0) {
+            task.prompt = (struct assay_bytes){"", 0};
+            task.answer = task.reading;
+        }
         if (status == ASSAY_OK)
-            status = training_encode_demonstration(t, &batch[i], &task, arena, err);
+            status = training_encode_demonstration(t, &batch[i], &task, whole, arena, err);
         batch[i].group = (uint32_t)i; // demonstrations are alone
         if (status == ASSAY_OK && batch[i].count > t->config->tokens_max)
             i--; // a long answer: the next one
@@ -46,7 +116,8 @@ struct sums {
     double loss, entropy, tokens, grad_norm, lr, skipped, rows;
 };
 
-static enum assay_status update(struct training *t, struct sums *sums, struct assay_error *err)
+static enum assay_status update(
+        struct training *t, uint64_t number, struct sums *sums, struct assay_error *err)
 {
     const size_t count = (size_t)t->config->sft_batch;
     struct assay_arena *arena = NULL;
@@ -59,7 +130,7 @@ static enum assay_status update(struct training *t, struct sums *sums, struct as
     if (status == ASSAY_OK && !batch)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status == ASSAY_OK)
-        status = draw_batch(t, batch, arena, err);
+        status = draw_batch(t, batch, number, arena, err);
     if (status == ASSAY_OK)
         status = assay_trainer_update(t->trainer, batch, count, &done, err);
     if (status == ASSAY_OK) {
@@ -86,7 +157,7 @@ enum assay_status training_sft_step(
     double ms;
 
     for (uint64_t i = first; i < last && status == ASSAY_OK; i++) {
-        status = update(t, &sums, err);
+        status = update(t, i, &sums, err);
         if (status == ASSAY_OK && training_interrupted(t))
             status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     }

@@ -198,7 +198,8 @@ enum assay_status training_encode_prompt(struct training *t, struct assay_tokens
 }
 
 enum assay_status training_encode_demonstration(struct training *t, struct assay_trajectory *out,
-        const struct assay_train_task *task, struct assay_arena *arena, struct assay_error *err)
+        const struct assay_train_task *task, bool whole, struct assay_arena *arena,
+        struct assay_error *err)
 {
     struct assay_ids answer = {0};
     struct assay_tokens tokens = {0};
@@ -218,6 +219,8 @@ enum assay_status training_encode_demonstration(struct training *t, struct assay
     if (status == ASSAY_OK) {
         memcpy(tokens.ids + tokens.count, answer.items, answer.count * sizeof(*answer.items));
         memset(mask + tokens.count, 1, answer.count);
+        if (whole)
+            memset(mask + 1, 1, tokens.count - 1);
         *out = (struct assay_trajectory){.ids = tokens.ids,
                 .mask = mask,
                 .count = tokens.count + answer.count,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// trajectory_read.c - what SWE-agent and mini-swe-agent wrote.
+// trajectory_read.c - what SWE-agent and mini-swe-agent wrote; ATIF is trajectory_atif.c's.
 //
 // Where mini-swe-agent's messages do not list their actions, they are the tool calls, or else the
 // one fenced block of shell. What an action showed are the messages up to the next of the model's.
@@ -7,21 +7,11 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "orchestrator/trajectory_formats.h"
-
-#define DOCUMENT_BYTES_MAX ((size_t)256 << 20)
-#define DOCUMENT_DEPTH_MAX 128
-
-struct reading {
-    struct assay_trajectory *out;
-    struct assay_arena *arena;
-    size_t room;
-    bool no_memory;
-};
+#include "orchestrator/trajectory_parts.h"
 
 // --- turns ---------------------------------------------------------------------------------------
 
-static struct assay_turn *add_turn(struct reading *r, uint32_t message)
+struct assay_turn *assay_trajectory_turn(struct assay_trajectory_reader *r, uint32_t message)
 {
     struct assay_trajectory *t = r->out;
     struct assay_turn *turn;
@@ -45,7 +35,7 @@ static struct assay_turn *add_turn(struct reading *r, uint32_t message)
     return turn;
 }
 
-static const char *copy(struct reading *r, const char *text)
+const char *assay_trajectory_copy(struct assay_trajectory_reader *r, const char *text)
 {
     const char *made = text != NULL ? assay_arena_strdup(r->arena, text) : NULL;
 
@@ -53,14 +43,13 @@ static const char *copy(struct reading *r, const char *text)
     return made;
 }
 
-// `apart`: where each command of the other program began anew.
-static void set_command(
-        struct reading *r, struct assay_turn *turn, const char *command, size_t len, bool apart)
+void assay_trajectory_command(struct assay_trajectory_reader *r, struct assay_turn *turn,
+        const char *command, size_t len, bool apart)
 {
     struct assay_json_writer w;
     struct assay_buf json;
 
-    assay_buf_init(&json, 8 * DOCUMENT_BYTES_MAX);
+    assay_buf_init(&json, 8 * ASSAY_TRAJECTORY_BYTES_MAX);
     assay_json_writer_init(&w, &json, 0);
     assay_json_begin_object(&w, NULL);
     assay_json_put_bytes(&w, "command", command, len);
@@ -73,9 +62,10 @@ static void set_command(
     assay_buf_free(&json);
 }
 
-static void set_observation(struct reading *r, struct assay_turn *turn, const char *text)
+void assay_trajectory_observation(
+        struct assay_trajectory_reader *r, struct assay_turn *turn, const char *text)
 {
-    const char *made = copy(r, text != NULL ? text : "");
+    const char *made = assay_trajectory_copy(r, text != NULL ? text : "");
 
     if (made != NULL)
         turn->observation = (struct assay_bytes){made, strlen(made)};
@@ -84,7 +74,7 @@ static void set_observation(struct reading *r, struct assay_turn *turn, const ch
 // --- SWE-agent -----------------------------------------------------------------------------------
 
 static enum assay_status read_swe_agent(
-        struct reading *r, const struct assay_json *steps, struct assay_error *err)
+        struct assay_trajectory_reader *r, const struct assay_json *steps, struct assay_error *err)
 {
     uint32_t message = 0;
 
@@ -98,29 +88,56 @@ static enum assay_status read_swe_agent(
             status = assay_json_opt_text(&observation, step, "observation", err);
         if (status != ASSAY_OK)
             return assay_wrap(err, "trajectory[%u]", message);
-        turn = add_turn(r, ++message);
+        turn = assay_trajectory_turn(r, ++message);
         if (turn == NULL)
             return ASSAY_OK; // out of memory: told at the end
-        turn->text = copy(r, assay_json_text(assay_json_get(step, "response")));
+        turn->text = assay_trajectory_copy(r, assay_json_text(assay_json_get(step, "response")));
         if (action[strspn(action, " \t\r\n")] != '\0')
-            set_command(r, turn, action, strlen(action), false);
-        set_observation(r, turn, observation);
+            assay_trajectory_command(r, turn, action, strlen(action), false);
+        assay_trajectory_observation(r, turn, observation);
     }
     return ASSAY_OK;
 }
 
+// A demonstration has no "trajectory": its history alone says what was done and what that showed.
+static void read_history(struct assay_trajectory_reader *r, const struct assay_json *history)
+{
+    struct assay_turn *last = NULL;
+    uint32_t message = 0;
+
+    for (const struct assay_json *entry = assay_json_first(history); entry != NULL;
+            entry = assay_json_next(entry)) {
+        const char *role = assay_json_text(assay_json_get(entry, "role"));
+        const char *content = assay_trajectory_content(r, assay_json_get(entry, "content"));
+        const char *action = assay_json_text(assay_json_get(entry, "action"));
+
+        if (role == NULL || assay_json_bool(assay_json_get(entry, "is_demo")))
+            continue;
+        if (strcmp(role, "assistant") == 0) {
+            last = assay_trajectory_turn(r, ++message);
+            if (last == NULL)
+                return; // out of memory: told at the end
+            last->text = assay_trajectory_copy(r, content);
+            if (action != NULL && action[strspn(action, " \t\r\n")] != '\0')
+                assay_trajectory_command(r, last, action, strlen(action), false);
+        } else if (last != NULL) {
+            assay_trajectory_observation(r, last, content);
+            last = NULL;
+        }
+    }
+}
+
 // --- mini-swe-agent ------------------------------------------------------------------------------
 
-// A content is a text, or parts of which some are text.
-static const char *content_of(struct reading *r, const struct assay_json *message)
+const char *assay_trajectory_content(
+        struct assay_trajectory_reader *r, const struct assay_json *content)
 {
-    const struct assay_json *content = assay_json_get(message, "content");
     struct assay_buf text;
     const char *made;
 
     if (content == NULL || assay_json_type(content) != ASSAY_JSON_ARRAY)
         return content != NULL ? assay_json_text(content) : NULL;
-    assay_buf_init(&text, DOCUMENT_BYTES_MAX);
+    assay_buf_init(&text, ASSAY_TRAJECTORY_BYTES_MAX);
     for (const struct assay_json *part = assay_json_first(content); part != NULL;
             part = assay_json_next(part)) {
         const char *piece = assay_json_text(assay_json_get(part, "text"));
@@ -128,7 +145,7 @@ static const char *content_of(struct reading *r, const struct assay_json *messag
         if (piece != NULL)
             assay_buf_adds(&text, piece);
     }
-    made = copy(r, text.data);
+    made = assay_trajectory_copy(r, text.data);
     assay_buf_free(&text);
     return made;
 }
@@ -151,9 +168,10 @@ static bool fenced_command(const char *content, const char **command, size_t *le
     return false;
 }
 
-static const char *command_of_call(struct reading *r, const struct assay_json *call)
+static const char *command_of_call(struct assay_trajectory_reader *r, const struct assay_json *call)
 {
-    const struct assay_json_limits limits = {DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX};
+    const struct assay_json_limits limits = {
+            ASSAY_TRAJECTORY_BYTES_MAX, ASSAY_TRAJECTORY_DEPTH_MAX};
     const struct assay_json *function = assay_json_get(call, "function");
     const char *text =
             function != NULL ? assay_json_text(assay_json_get(function, "arguments")) : NULL;
@@ -163,14 +181,14 @@ static const char *command_of_call(struct reading *r, const struct assay_json *c
     if (text == NULL ||
             assay_json_parse(&json, text, strlen(text), limits, "", 1, NULL) != ASSAY_OK)
         return NULL;
-    command = copy(r, assay_json_text(assay_json_get(json, "command")));
+    command = assay_trajectory_copy(r, assay_json_text(assay_json_get(json, "command")));
     assay_json_free(json);
     return command;
 }
 
 // The turns of one message of the model.
-static void read_actions(
-        struct reading *r, const struct assay_json *message, const char *content, uint32_t number)
+static void read_actions(struct assay_trajectory_reader *r, const struct assay_json *message,
+        const char *content, uint32_t number)
 {
     const struct assay_json *extra = assay_json_get(message, "extra");
     const struct assay_json *listed = extra != NULL ? assay_json_get(extra, "actions") : NULL;
@@ -183,30 +201,30 @@ static void read_actions(
 
     for (const struct assay_json *action = actions != NULL ? assay_json_first(actions) : NULL;
             action != NULL; action = assay_json_next(action)) {
-        struct assay_turn *turn = add_turn(r, number);
+        struct assay_turn *turn = assay_trajectory_turn(r, number);
 
         command = has_list ? assay_json_text(assay_json_get(action, "command"))
                            : command_of_call(r, action);
         if (turn != NULL && command != NULL)
-            set_command(r, turn, command, strlen(command), true);
+            assay_trajectory_command(r, turn, command, strlen(command), true);
     }
     if (r->out->count == before) {
-        struct assay_turn *turn = add_turn(r, number);
+        struct assay_turn *turn = assay_trajectory_turn(r, number);
 
         if (turn != NULL && content != NULL && fenced_command(content, &command, &len))
-            set_command(r, turn, command, len, true);
+            assay_trajectory_command(r, turn, command, len, true);
     }
     if (r->out->count > before)
-        r->out->turns[before].text = copy(r, content);
+        r->out->turns[before].text = assay_trajectory_copy(r, content);
 }
 
 // What a command printed and how it ended, as `bash` says it.
-static void set_output(
-        struct reading *r, struct assay_turn *turn, const char *output, size_t len, int exit_code)
+static void set_output(struct assay_trajectory_reader *r, struct assay_turn *turn,
+        const char *output, size_t len, int exit_code)
 {
     struct assay_buf text;
 
-    assay_buf_init(&text, DOCUMENT_BYTES_MAX);
+    assay_buf_init(&text, ASSAY_TRAJECTORY_BYTES_MAX);
     assay_buf_add(&text, output, len);
     if (len > 0 && output[len - 1] != '\n')
         assay_buf_addc(&text, '\n');
@@ -215,12 +233,12 @@ static void set_output(
     else if (len == 0)
         assay_buf_adds(&text, "[no output; exit code 0]\n");
     turn->exit_code = exit_code < 0 ? 0 : exit_code;
-    set_observation(r, turn, text.data);
+    assay_trajectory_observation(r, turn, text.data);
     assay_buf_free(&text);
 }
 
 // mini-swe-agent's own record of a command, or its usual words for it; else the text as it is.
-static void read_observation(struct reading *r, struct assay_turn *turn,
+static void read_observation(struct assay_trajectory_reader *r, struct assay_turn *turn,
         const struct assay_json *message, const char *content)
 {
     static const char middle[] = "</returncode>\n<output>\n", tail[] = "</output>";
@@ -238,11 +256,12 @@ static void read_observation(struct reading *r, struct assay_turn *turn,
         set_output(r, turn, output + strlen(middle), (size_t)(end - output) - strlen(middle),
                 (int)strtol(content + strlen(head), NULL, 10));
     else
-        set_observation(r, turn, content);
+        assay_trajectory_observation(r, turn, content);
 }
 
 // The command that submits is answered by the end alone; what it printed is the submission.
-static void read_exit(struct reading *r, struct assay_turn *turn, const struct assay_json *message)
+static void read_exit(struct assay_trajectory_reader *r, struct assay_turn *turn,
+        const struct assay_json *message)
 {
     const struct assay_json *extra = assay_json_get(message, "extra");
     const char *submission =
@@ -251,13 +270,13 @@ static void read_exit(struct reading *r, struct assay_turn *turn, const struct a
 
     if (submission == NULL || turn->tool == NULL)
         return;
-    assay_buf_init(&text, DOCUMENT_BYTES_MAX);
+    assay_buf_init(&text, ASSAY_TRAJECTORY_BYTES_MAX);
     assay_buf_addf(&text, "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT\n%s", submission);
     set_output(r, turn, text.data, text.len, 0);
     assay_buf_free(&text);
 }
 
-static void read_mini(struct reading *r, const struct assay_json *messages)
+static void read_mini(struct assay_trajectory_reader *r, const struct assay_json *messages)
 {
     uint32_t number = 0;
     size_t waiting = 0; // the turn that the next observation belongs to
@@ -265,7 +284,7 @@ static void read_mini(struct reading *r, const struct assay_json *messages)
     for (const struct assay_json *message = assay_json_first(messages); message != NULL;
             message = assay_json_next(message)) {
         const char *role = assay_json_text(assay_json_get(message, "role"));
-        const char *content = content_of(r, message);
+        const char *content = assay_trajectory_content(r, assay_json_get(message, "content"));
 
         if (role == NULL)
             continue;
@@ -285,7 +304,7 @@ static void read_mini(struct reading *r, const struct assay_json *messages)
 
 // --- both ----------------------------------------------------------------------------------------
 
-static enum assay_episode_cause cause_of(const char *exit_status)
+enum assay_episode_cause assay_trajectory_cause(const char *exit_status)
 {
     static const struct {
         const char *word;
@@ -296,14 +315,17 @@ static enum assay_episode_cause cause_of(const char *exit_status)
             {"exit_total_execution_time", ASSAY_EPISODE_WALL_LIMIT},
             {"exit_format", ASSAY_EPISODE_ACTOR_FAILED}, {"exit_error", ASSAY_EPISODE_ACTOR_FAILED},
             {"exit_api", ASSAY_EPISODE_ACTOR_FAILED}};
+    enum assay_episode_cause own;
 
+    if (assay_episode_cause_from_name(&own, exit_status) && own != ASSAY_EPISODE_RUNNING)
+        return own;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strstr(exit_status, words[i].word) != NULL)
             return words[i].cause;
     return ASSAY_EPISODE_STOPPED;
 }
 
-static void read_info(struct reading *r, const struct assay_json *document)
+static void read_info(struct assay_trajectory_reader *r, const struct assay_json *document)
 {
     const struct assay_json *info = assay_json_get(document, "info");
     const struct assay_json *config = info != NULL ? assay_json_get(info, "config") : NULL;
@@ -313,42 +335,52 @@ static void read_info(struct reading *r, const struct assay_json *document)
             info != NULL ? assay_json_text(assay_json_get(info, "submission")) : NULL;
     const char *name = model != NULL ? assay_json_text(assay_json_get(model, "model_name")) : NULL;
 
-    r->out->exit_status = copy(r, status != NULL ? status : "");
-    r->out->model = copy(r, name != NULL ? name : "");
-    submission = copy(r, submission != NULL ? submission : "");
+    r->out->exit_status = assay_trajectory_copy(r, status != NULL ? status : "");
+    r->out->model = assay_trajectory_copy(r, name != NULL ? name : "");
+    submission = assay_trajectory_copy(r, submission != NULL ? submission : "");
     if (submission != NULL)
         r->out->submission = (struct assay_bytes){submission, strlen(submission)};
-    r->out->cause = cause_of(status != NULL ? status : "");
+    r->out->cause = assay_trajectory_cause(status != NULL ? status : "");
 }
 
-static enum assay_status read_document(struct reading *r, const struct assay_json *document,
-        const char *file, struct assay_error *err)
+static enum assay_status read_document(struct assay_trajectory_reader *r,
+        const struct assay_json *document, const char *file, struct assay_error *err)
 {
     const struct assay_json *steps = assay_json_get(document, "trajectory");
     const struct assay_json *messages = assay_json_get(document, "messages");
+    const struct assay_json *history = assay_json_get(document, "history");
     enum assay_status status = ASSAY_OK;
 
-    if (steps != NULL && assay_json_type(steps) == ASSAY_JSON_ARRAY) {
+    if (assay_atif_is(document)) {
+        r->out->format = ASSAY_TRAJECTORY_ATIF;
+        status = assay_atif_read(r, document, err);
+    } else if (steps != NULL && assay_json_type(steps) == ASSAY_JSON_ARRAY) {
         r->out->format = ASSAY_TRAJECTORY_SWE_AGENT;
         status = read_swe_agent(r, steps, err);
     } else if (messages != NULL && assay_json_type(messages) == ASSAY_JSON_ARRAY) {
         r->out->format = ASSAY_TRAJECTORY_MINI;
         read_mini(r, messages);
+    } else if (history != NULL && assay_json_type(history) == ASSAY_JSON_ARRAY) {
+        r->out->format = ASSAY_TRAJECTORY_SWE_AGENT;
+        read_history(r, history);
     } else {
         status = assay_fail(err, ASSAY_EINVAL,
-                "neither \"trajectory\" (SWE-agent) nor \"messages\" (mini-swe-agent) is in it");
+                "none of \"trajectory\", \"history\" (SWE-agent), \"messages\" (mini-swe-agent) and "
+                "\"schema_version\": \"ATIF-...\" is in it");
     }
     if (status != ASSAY_OK)
         return assay_wrap(err, "%.100s", file);
-    read_info(r, document);
+    if (r->out->format != ASSAY_TRAJECTORY_ATIF)
+        read_info(r, document);
     return r->no_memory ? assay_fail(err, ASSAY_ENOMEM, "%.100s: out of memory", file) : ASSAY_OK;
 }
 
 enum assay_status assay_trajectory_read(struct assay_trajectory *out, const char *text, size_t len,
         const char *file, struct assay_arena *arena, struct assay_error *err)
 {
-    const struct assay_json_limits limits = {DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX};
-    struct reading r = {.out = out, .arena = arena};
+    const struct assay_json_limits limits = {
+            ASSAY_TRAJECTORY_BYTES_MAX, ASSAY_TRAJECTORY_DEPTH_MAX};
+    struct assay_trajectory_reader r = {.out = out, .arena = arena};
     struct assay_json *document = NULL;
     enum assay_status status = assay_json_parse(&document, text, len, limits, file, 1, err);
 

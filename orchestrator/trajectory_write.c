@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "envs/tools.h"
 #include "orchestrator/chat.h"
-#include "orchestrator/trajectory_formats.h"
+#include "orchestrator/trajectory_parts.h"
 
 #define ARGUMENT_BYTES_MAX ((size_t)64 << 20)
 #define ARGUMENT_DEPTH_MAX 16
@@ -15,6 +15,7 @@ static const char *const names[] = {
         [ASSAY_TRAJECTORY_MESSAGES] = "messages",
         [ASSAY_TRAJECTORY_SWE_AGENT] = "swe-agent",
         [ASSAY_TRAJECTORY_MINI] = "mini-swe-agent",
+        [ASSAY_TRAJECTORY_ATIF] = "atif",
 };
 
 bool assay_trajectory_format_find(enum assay_trajectory_format *out, const char *name)
@@ -203,7 +204,7 @@ void assay_trajectory_write(struct assay_buf *out, enum assay_trajectory_format 
         return;
     }
     assay_buf_init(&messages, out->max);
-    if (format != ASSAY_TRAJECTORY_MINI)
+    if (format == ASSAY_TRAJECTORY_MESSAGES || format == ASSAY_TRAJECTORY_SWE_AGENT)
         write_messages(&messages, turns, count, instance, workdir);
     assay_json_writer_init(&w, out, 0);
     assay_json_begin_object(&w, NULL);
@@ -216,6 +217,9 @@ void assay_trajectory_write(struct assay_buf *out, enum assay_trajectory_format 
         break;
     case ASSAY_TRAJECTORY_MINI:
         write_mini(&w, row, turns, count, instance);
+        break;
+    case ASSAY_TRAJECTORY_ATIF:
+        assay_atif_write(&w, row, turns, count, instance, workdir);
         break;
     }
     assay_json_end_object(&w);

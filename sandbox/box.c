@@ -32,6 +32,8 @@
 #define KEEP_BYTES_DEFAULT ((uint64_t)1 << 20)
 #define REPORT_BYTES_DEFAULT ((uint64_t)64 << 20)
 #define CANCEL_POLL_MS 20
+#define GATHER_MS 2
+#define GATHER_BYTES_MAX 16384
 #define DRAIN_BYTES 65536
 #define DRAIN_ROUNDS_LAST 4096 // many times what a pipe can hold
 
@@ -309,17 +311,35 @@ static int watch_clocks(struct run *run)
     return timeout_ms;
 }
 
+// Whoever writes line by line would wake us, and be pushed aside, at each: what came in small
+// pieces is looked at again only a moment later. A run that fills its pipes is served at once, and
+// so is whoever waits for what passes through.
+static bool may_gather(const struct run *run, uint64_t bytes_before)
+{
+    const uint64_t bytes = run->output.total + run->report.len - bytes_before;
+
+    return bytes > 0 && bytes < GATHER_BYTES_MAX && run->plan->stdout_fd < 0 &&
+            run->plan->stdin_fd < 0;
+}
+
 static void follow(struct run *run)
 {
+    bool gathers = false;
+
     for (bool over = false; !over;) {
         struct pollfd watched[4 + ASSAY_STREAMS_POLL_MAX] = {
-                {.fd = run->private_fd, .events = POLLIN}, {.fd = run->output_fd, .events = POLLIN},
-                {.fd = run->report_fd, .events = POLLIN},
+                {.fd = run->private_fd, .events = POLLIN},
+                {.fd = gathers ? -1 : run->output_fd, .events = POLLIN},
+                {.fd = gathers ? -1 : run->report_fd, .events = POLLIN},
                 {.fd = run->spawner_pid_fd, .events = POLLIN}};
         const size_t count = 4 + assay_streams_watch(&run->streams, watched + 4);
+        const uint64_t bytes = run->output.total + run->report.len;
+        int timeout_ms = watch_clocks(run);
 
+        if (gathers && (timeout_ms < 0 || timeout_ms > GATHER_MS))
+            timeout_ms = GATHER_MS;
         // EINTR and a passed deadline both mean: look at everything again.
-        if (poll(watched, count, watch_clocks(run)) < 0 && errno != EINTR) {
+        if (poll(watched, count, timeout_ms) < 0 && errno != EINTR) {
             run->reply.cause = ASSAY_BOX_INFRA_ERROR;
             run->reply.fault.sys_errno = errno;
             break;
@@ -327,6 +347,7 @@ static void follow(struct run *run)
         drain(run, &run->output_fd, keep_output, 16);
         drain(run, &run->report_fd, keep_report, 16);
         count_passed(run, assay_streams_carry(&run->streams, watched + 4));
+        gathers = may_gather(run, bytes);
         if (watched[0].revents != 0)
             over = hear_spawner(run, 0);
         else if (watched[3].revents != 0) // whoever else has its socket, it said what it will say

@@ -5,8 +5,7 @@
 // other module (ctypes would stay in sys.modules, where no cold start has it) and
 // no header of any one version. Its initialisation never succeeds: in the zygote
 // it does not end, and in a run it ends as ImportError, whose text is the number
-// of the descriptor that assay_zygote_serve() returned. Of its two names the second
-// has each run own its memory ahead.
+// of the descriptor that assay_zygote_serve() returned.
 #include <stdio.h>
 
 #include "sandbox/zygote_serve.h"
@@ -18,31 +17,20 @@ extern void PyOS_AfterFork_Child(void) __attribute__((weak));
 extern void PyErr_SetString(void *type, const char *text) __attribute__((weak));
 extern void *PyExc_ImportError __attribute__((weak));
 
-// The names by which an import finds it.
+// The name by which an import finds it.
 __attribute__((visibility("default"))) void *PyInit_assay_zygote(void);
-__attribute__((visibility("default"))) void *PyInit_assay_zygote_ahead(void);
 // NOLINTEND(readability-identifier-naming)
 
-static void *serve(bool own_ahead)
+void *PyInit_assay_zygote(void)
 {
     int fd = -1;
     char text[16];
 
     if (!PyOS_AfterFork_Child || !PyErr_SetString || !&PyExc_ImportError)
         return NULL;
-    fd = assay_zygote_serve(own_ahead);
+    fd = assay_zygote_serve();
     PyOS_AfterFork_Child();
     (void)snprintf(text, sizeof(text), "%d", fd);
     PyErr_SetString(PyExc_ImportError, text);
     return NULL;
-}
-
-void *PyInit_assay_zygote(void)
-{
-    return serve(false);
-}
-
-void *PyInit_assay_zygote_ahead(void)
-{
-    return serve(true);
 }

@@ -29,9 +29,11 @@
 #endif
 // Above any number that a plan may want for the report pipe.
 #define FD_FLOOR (ASSAY_PLAN_REPORT_FD_MAX + 1)
-#define MAPS_BYTES_MAX ((size_t)1 << 20)
+#define PAGES_BYTES_MAX ((size_t)256 << 10)
 
 static struct assay_zygote_setup setup;
+// As lines of /proc/self/maps: some 30 bytes for each of a thousand ranges.
+static char pages[PAGES_BYTES_MAX];
 
 // --- the payload, waiting ------------------------------------------------------------------------
 
@@ -48,17 +50,11 @@ static void close_all_but(unsigned first, int low, int high)
     (void)sys_close_range((unsigned)high + 1, ~0U, 0);
 }
 
-// Break the sharing of every page that can be written. Where the kernel cannot
-// do it ahead (before 5.14), pages are copied as they are written, as ever.
+// Break the sharing of the pages that a run of the interpreter writes to. Where the kernel cannot
+// do it ahead (before 5.14), or nobody learnt them, pages are copied as they are written.
 static void own_memory(void)
 {
-    char *text = malloc(MAPS_BYTES_MAX);
-
-    if (text == NULL || !assay_procfile_read(AT_FDCWD, "/proc/self/maps", text, MAPS_BYTES_MAX)) {
-        free(text);
-        return;
-    }
-    for (const char *line = text; line != NULL && *line != '\0';) {
+    for (const char *line = pages; line != NULL && *line != '\0';) {
         char *end = NULL;
         const uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
         const uintptr_t to = *end == '-' ? (uintptr_t)strtoull(end + 1, &end, 16) : from;
@@ -72,7 +68,6 @@ static void own_memory(void)
         line = strchr(line, '\n');
         line = line == NULL ? NULL : line + 1;
     }
-    free(text);
 }
 
 // The command's words; -1 on failure. No seal: the run may read it as it likes.
@@ -115,7 +110,7 @@ static int settle(struct assay_payload *payload)
     return words_fd;
 }
 
-static int await_wake(int wake_fd, bool own_ahead)
+static int await_wake(int wake_fd)
 {
     struct assay_wire_wake record;
     struct assay_request request;
@@ -125,8 +120,7 @@ static int await_wake(int wake_fd, bool own_ahead)
     size_t count = 0;
 
     close_all_but(0, -1, wake_fd);
-    if (own_ahead)
-        own_memory();
+    own_memory();
     assay_request_init(&request);
     // If not, the init is gone, or will say why.
     if (assay_wire_receive(wake_fd, &record, sizeof(record), fds, &count, 0) !=
@@ -180,7 +174,7 @@ static bool await_go(int control_fd)
 }
 
 // Returns in the payload alone.
-static int live_as_run(const struct assay_wire_serve *order, int control_fd, bool own_ahead)
+static int live_as_run(const struct assay_wire_serve *order, int control_fd)
 {
     struct assay_init init = {.profiles = &setup.profiles,
             .skeleton = &setup.skeleton,
@@ -210,7 +204,7 @@ static int live_as_run(const struct assay_wire_serve *order, int control_fd, boo
     init.waiting_pid = fork();
     if (init.waiting_pid == 0) {
         close(control_fd);
-        return await_wake(pair[1], own_ahead);
+        return await_wake(pair[1]);
     }
     close(pair[1]);
     init.waiting_fd = pair[0];
@@ -247,10 +241,11 @@ static pid_t clone_run(int *pid_fd)
     return sys_clone3(&args);
 }
 
-int assay_zygote_serve(bool own_ahead)
+int assay_zygote_serve(void)
 {
     struct assay_wire_forked answer = {.kind = ASSAY_WIRE_READY};
 
+    (void)assay_procfile_read(AT_FDCWD, ASSAY_ZYGOTE_PAGES, pages, sizeof(pages));
     if (!receive_setup() || assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), NULL, 0) < 0)
         _exit(1);
     for (;;) {
@@ -267,7 +262,7 @@ int assay_zygote_serve(bool own_ahead)
         const pid_t pid = clone_run(&pid_fd);
 
         if (pid == 0)
-            return live_as_run(&order, fds[0], own_ahead);
+            return live_as_run(&order, fds[0]);
         answer = (struct assay_wire_forked){.kind = ASSAY_WIRE_FORKED,
                 .number = order.number,
                 .sys_errno = pid < 0 ? errno : 0};

@@ -9,19 +9,19 @@
 //       payload    comes back from the call into the interpreter, as the run
 //
 // The run's init and payload exist before there is a run: the control group is
-// joined, the system's mounts are made, and the payload may have its memory to itself
-// (a page that fork shares costs a copy when it is first written).
+// joined, the system's mounts are made, and the payload has the pages to itself that
+// ASSAY_ZYGOTE_PAGES names (a page that fork shares costs a copy when it is first written).
 #ifndef ASSAY_SANDBOX_ZYGOTE_SERVE_H
 #define ASSAY_SANDBOX_ZYGOTE_SERVE_H
 
-#include <stdbool.h>
+// What the interpreter learnt that its runs write to, as lines of /proc/self/maps: `FROM-TO rw-p`
+// in hex. No such file: pages are copied one by one, as they are written.
+#define ASSAY_ZYGOTE_PAGES "/tmp/assay-zygote-pages"
 
 // Serves on ASSAY_ZYGOTE_FD and returns in each run, confined as any payload is:
 // a memory file with the command's words, each ended by NUL: how many arguments,
 // the arguments, the environment. It is the caller's to close. Everything else
 // that is open is what the command would find. Exits when the spawner is gone.
-// own_ahead: every page that can be written is copied while the payload waits. A run that
-// writes to most of them ends sooner so; for others it is processor time spent on nothing.
-int assay_zygote_serve(bool own_ahead);
+int assay_zygote_serve(void);
 
 #endif

@@ -56,8 +56,7 @@ static bool cut(struct file_lines *out, struct assay_bytes file, struct assay_ar
 
 // --- the prompt ---------------------------------------------------------------------------------
 
-void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
-        const char *failing, const char *failure)
+static void show_file(struct assay_buf *out, const char *path, struct assay_bytes file)
 {
     struct assay_bytes rest = file, line;
 
@@ -67,7 +66,28 @@ void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_b
         assay_buf_add(out, line.data, line.len);
         assay_buf_addc(out, '\n');
     }
+}
+
+void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
+        const char *failing, const char *failure)
+{
+    show_file(out, path, file);
     assay_buf_addf(out, "FAIL\n%s%s\nFIX\n", failing, failure);
+}
+
+void assay_repair_reading_of(struct assay_buf *out, const struct assay_repair_task *task)
+{
+    show_file(out, task->path, task->gold);
+}
+
+void assay_repair_slip_of(
+        struct assay_buf *prompt, struct assay_buf *answer, const struct assay_repair_task *task)
+{
+    if (task->slip_line == 0)
+        return;
+    show_file(prompt, task->path, task->slipped);
+    assay_buf_adds(prompt, "FIX\n");
+    assay_buf_addf(answer, "%zu|%s\n", task->slip_line, task->slip_gold);
 }
 
 void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_task *task)
@@ -77,7 +97,22 @@ void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_tas
 
 void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_task *task)
 {
-    assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
+    if (task->gold_edits)
+        assay_buf_adds(out, task->gold_edits);
+    else
+        assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
+}
+
+void assay_repair_symptom_of(struct assay_buf *out, const struct assay_repair_task *task)
+{
+    struct assay_bytes rest = task->broken, line = {NULL, 0};
+    size_t count = 0, blanks = 0;
+
+    while (next_line(&rest, &line))
+        count++;
+    while (blanks < line.len && line.data[blanks] == ' ')
+        blanks++;
+    assay_buf_addf(out, "%zu|%*sreturn %s\n", count, (int)blanks, "", task->expected);
 }
 
 // --- the answer ---------------------------------------------------------------------------------
@@ -342,4 +377,18 @@ enum assay_status assay_answer_read(struct assay_answer *out, const char *path,
         return status;
     out->reason = explain(out->fault, line_number, r.lines.count, arena);
     return out->reason ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+}
+
+bool assay_answer_edits_line(struct assay_bytes answer, size_t number)
+{
+    struct assay_bytes rest = answer, line;
+
+    while (next_line(&rest, &line)) {
+        struct line_edit edit = {0};
+
+        if (read_edit(&edit, line, SIZE_MAX) == ASSAY_ANSWER_FINE && edit.mark != '+' &&
+                edit.number == number)
+            return true;
+    }
+    return false;
 }

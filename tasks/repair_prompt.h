@@ -54,8 +54,17 @@ const char *assay_answer_fault_name(
 void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
         const char *failing, const char *failure);
 void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_task *task);
+// The part of a prompt that shows the file, here the one that nobody broke.
+void assay_repair_reading_of(struct assay_buf *out, const struct assay_repair_task *task);
+// Proof-reading: the file with a slip, no test; and its answer. Both empty where there is no slip.
+void assay_repair_slip_of(
+        struct assay_buf *prompt, struct assay_buf *answer, const struct assay_repair_task *task);
 // The answer that is gold, with its line feed.
 void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_task *task);
+
+// The answer of someone who treats the symptom: the last line returns what the failing test asks
+// for.
+void assay_repair_symptom_of(struct assay_buf *out, const struct assay_repair_task *task);
 
 // What an answer makes of the file, as a unified diff for the patch engine (tasks/patch.h): no
 // tolerance is needed to apply it, and it holds nothing but what the answer says. fault: FINE, and
@@ -69,5 +78,9 @@ struct assay_answer {
 ASSAY_MUST_USE enum assay_status assay_answer_read(struct assay_answer *out, const char *path,
         struct assay_bytes file, struct assay_bytes answer, struct assay_arena *arena,
         struct assay_error *err);
+
+// Whether an edit of the answer replaces or removes line `number`. For statistics: an answer that
+// cannot be read as a whole is asked, too.
+bool assay_answer_edits_line(struct assay_bytes answer, size_t number);
 
 #endif

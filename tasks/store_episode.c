@@ -137,7 +137,7 @@ static enum assay_status turn_work(sqlite3 *db, void *user, struct assay_error *
 
     assay_query_begin(&query, db,
             "INSERT INTO turns SELECT episode_number, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-            " ?13, ?14, ?15, ?16, ?17, ?18, ?19 FROM episodes"
+            " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20 FROM episodes"
             " WHERE episode_number = ?1 AND attempt = ?2 AND cause = 'running'");
     assay_query_u64(&query, args->handle.number);
     assay_query_u64(&query, args->handle.attempt);
@@ -158,6 +158,7 @@ static enum assay_status turn_work(sqlite3 *db, void *user, struct assay_error *
     assay_query_u64(&query, turn->step_us);
     assay_query_u64(&query, turn->prompt_tokens);
     assay_query_u64(&query, turn->answer_tokens);
+    assay_query_text(&query, turn->sampled);
     return assay_query_run(&query, "put turn", err);
 }
 
@@ -178,8 +179,8 @@ static bool copy_text(const char **text, struct assay_arena *arena)
 // Every text of the turn into its own arena.
 static bool copy_turn(struct assay_turn *turn, struct assay_arena *arena)
 {
-    const char **const texts[] = {
-            &turn->text, &turn->call_id, &turn->tool, &turn->arguments, &turn->cause};
+    const char **const texts[] = {&turn->text, &turn->call_id, &turn->tool, &turn->arguments,
+            &turn->cause, &turn->sampled};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (*texts[i] != NULL && !copy_text(texts[i], arena))
@@ -431,6 +432,7 @@ static void turn_columns(
     turn->step_us = assay_column_u64(query, 14);
     turn->prompt_tokens = assay_column_u64(query, 15);
     turn->answer_tokens = assay_column_u64(query, 16);
+    turn->sampled = assay_column_text(query, 17, arena);
 }
 
 static enum assay_status turns_work(sqlite3 *db, void *user, struct assay_error *err)
@@ -447,7 +449,7 @@ static enum assay_status turns_work(sqlite3 *db, void *user, struct assay_error 
     assay_query_begin(&query, db,
             "SELECT turn, message, text, call_id, tool, arguments, observation, failed, cause,"
             " exit_code, wall_us, cpu_us, queue_us, actor_us, step_us, prompt_tokens,"
-            " answer_tokens FROM turns WHERE episode_number = ? ORDER BY turn");
+            " answer_tokens, sampled FROM turns WHERE episode_number = ? ORDER BY turn");
     assay_query_u64(&query, args->number);
     while (args->filled < args->count && assay_query_row(&query))
         turn_columns(&args->turns[args->filled++], &query, args->arena);

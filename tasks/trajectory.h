@@ -49,6 +49,10 @@ struct assay_turn {
     uint64_t actor_us; // that the actor took to say it; at the first turn of a message
     uint64_t step_us;  // that the turn took in all, after the actor
     uint64_t prompt_tokens, answer_tokens; // as the actor counts; at the first turn of a message
+    // The tokens that were sampled to say it, where that is known; at the first turn of a message.
+    // JSON of arrays of one length: "logp" in nats, "pieces" (texts) or "ids" or both; "mask" (1:
+    // sampled, 0: prompt and observations) where not all of them were; "version" of the weights.
+    const char *sampled;
 };
 
 #endif

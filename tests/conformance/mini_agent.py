@@ -33,7 +33,8 @@ class Box(LocalEnvironment):
 
 def ask(message):
     print(json.dumps(message), flush=True)
-    return json.loads(sys.stdin.readline())["results"]
+    line = sys.stdin.readline()  # none after the episode's end
+    return json.loads(line)["results"] if line else []
 
 
 def agent(environment, commands, out=None):

@@ -34,6 +34,26 @@ for model in good 429 500 cut hangup badjson error200 nochoice words wrongtool b
 done
 [ "$(grep -c '^429 ' "$WORK/requests")" -eq 12 ] || fail "every question was asked twice: $(cat "$WORK/requests")"
 [ "$(grep -c '^good ' "$WORK/requests")" -eq 6 ] || fail "no question twice: $(cat "$WORK/requests")"
+# The same in pieces, with what was sampled; and what goes wrong in streams alone.
+for model in good cut error200 badargs streamcut streamerror; do
+    openai 0 $model --stream -i $ONE --logprobs --run-id "stream-$model"
+    [ "$(json 'd["resolved"], d["causes"]')" = "1 {'submitted': 1}" ] || fail "$model, streamed: $(cat "$WORK/out")"
+    [ "$(json 'd["prompt_tokens"] >= 300 and d["answer_tokens"] >= 30')" = True ] || fail "$model, streamed: tokens: $(json d)"
+done
+run 0 assay episodes list stream-good --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+[ "$(json '[t.get("sampled") for t in d["turns"]][:2]')" = "[{'pieces': ['Lo', 'ok'], 'logp': [0, -0.25]}, None]" ] || fail "logprobs: $(json d)"
+patience=1 openai 0 hush --stream -i $ONE
+[ "$(json 'd["resolved"]')" = 1 ] || fail "hush: $(cat "$WORK/out")"
+patience=1 openai 0 drip --stream -i $ONE --turns 1
+[ "$(json 'd["causes"]')" = "{'turn_limit': 1}" ] || fail "drip: $(cat "$WORK/out")"
+[ "$(grep -c '^drip ' "$WORK/requests")" -eq 1 ] || fail "a stream that goes on was given up"
+openai 0 pieces --stream -i $ONE --run-id pieces
+run 0 assay episodes list pieces --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+[ "$(json 'd["turns"][0]["text"]')" = "It is Bearer $(printf %s "$STUB_KEY" | tr -c '' '*')." ] || fail "pieces: $(json 'd["turns"][0]')"
+cat "$WORK/out" >>"$WORK/written"
+
 openai 0 denied -i $ONE
 head -n 1 "$WORK/out" | grep -q '"cause":"actor_failed","reason":"HTTP 401' || fail "denied: $(cat "$WORK/out")"
 [ "$(grep -c '^denied ' "$WORK/requests")" -eq 1 ] || fail "asked again what was denied"

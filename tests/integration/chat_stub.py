@@ -46,13 +46,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
             message["tool_calls"] = [
                 {"id": f"c{i}", "type": "function", "function": {"name": n, "arguments": a if isinstance(a, str) else json.dumps(a)}}
                 for i, (n, a) in enumerate(calls)]
-        self.answer(200, {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
-                          "usage": {"prompt_tokens": 100, "completion_tokens": 10}})
+        usage = {"prompt_tokens": 100, "completion_tokens": 10}
+        finish = "tool_calls" if calls else "stop"
+        logprobs = {"content": [{"token": t, "logprob": -0.25 * i, "bytes": list(t.encode()), "top_logprobs": []}
+                                for i, t in enumerate(["Lo", "ok"])]} if self.logprobs else None
+        if not self.stream:
+            return self.answer(200, {"choices": [{"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish}],
+                                     "usage": usage})
+        deltas = [{"role": "assistant"}] + [{"content": c} for c in content or ""]
+        for i, call in enumerate(message.get("tool_calls", ())):
+            half = len(call["function"]["arguments"]) // 2
+            first, rest = call["function"]["arguments"][:half], call["function"]["arguments"][half:]
+            deltas.append({"tool_calls": [{"index": i, **call, "function": {**call["function"], "arguments": first}}]})
+            deltas.append({"tool_calls": [{"index": i, "function": {"arguments": rest}}]})
+        chunks = [{"choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
+        chunks[0]["choices"][0]["logprobs"] = logprobs
+        self.events([*chunks, {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}, {"choices": [], "usage": usage}, "[DONE]"])
+
+    def events(self, events, pause=0):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for event in events:
+            self.wfile.write(b"data: " + (event if isinstance(event, str) else json.dumps(event)).encode() + b"\n\n")
+            self.wfile.flush()
+            time.sleep(pause)
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert self.path == "/v1/chat/completions" and request["tools"] and request["messages"][0]["role"] == "system"
         key = self.headers["Authorization"]
+        self.stream, self.logprobs = request["stream"], request.get("logprobs", False)
+        assert not self.stream or request["stream_options"] == {"include_usage": True}
         model, messages = request["model"], request["messages"]
         problem = messages[1]["content"].split("\n\n", 1)[1].split("\n")[0]
         question = (model, hashlib.sha256(json.dumps(messages).encode()).hexdigest(), request["seed"])
@@ -72,8 +99,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif model == "silent":
             time.sleep(5)
             self.close_connection = True
+        elif model == "drip":  # longer than anybody waits for silence, and never silent
+            self.events([{"choices": [{"index": 0, "delta": {"content": c}}]} for c in "....."] +
+                        [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, "[DONE]"], pause=0.4)
         elif not first:
             return False
+        elif model == "streamcut":
+            self.events([{"choices": [{"index": 0, "delta": {"content": c}}]} for c in "I would"])
+        elif model == "streamerror":
+            self.events([{"choices": [{"index": 0, "delta": {"content": "I"}}]}, {"error": {"message": f"died of {key}"}}])
+        elif model == "hush":
+            self.events([{"choices": [{"index": 0, "delta": {"content": "I"}}]}] * 2, pause=2.5)
+        elif model == "pieces":  # the key, a letter an event
+            self.events([{"choices": [{"index": 0, "delta": {"content": c}}]} for c in f"It is {key}."] +
+                        [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, "[DONE]"])
         elif model == "429":
             self.answer(429, {"error": {"message": "slow down"}}, [("Retry-After", "1")])
         elif model == "500":

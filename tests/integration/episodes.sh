@@ -99,7 +99,7 @@ for row in swe-agent:traj:swe-agent mini-swe-agent:traj.json:m-1; do
     run 0 assay episodes export "$number" --format $format
     /usr/bin/python3 -c 'import json,sys; a, b = [json.load(open(f)) for f in sys.argv[1:]]; assert a == b' "$file" "$WORK/out" ||
         fail "exported otherwise"
-    for other in messages swe-agent mini-swe-agent; do # of ours and theirs, in every format
+    for other in messages atif swe-agent mini-swe-agent; do # of ours and theirs, in every format
         run 0 assay episodes export three --format $other
         head -n 1 "$WORK/out" >"$WORK/quick__ini-reader-1.traj.other"
         [ $other = messages ] || run 0 assay episodes import "$WORK/quick__ini-reader-1.traj.other" --suite quick --json
@@ -118,6 +118,75 @@ for line in open(sys.argv[1]):
     assert asked == [m["tool_call_id"] for m in d["messages"] if m["role"] == "tool"] and len(set(asked)) == 6, asked
     assert len(d["tools"]) == 8 and d["resolved"] is False
 PY
+# ATIF: what was written is read as what it was; another agent's commands are done here.
+run 0 assay episodes list three --json
+ours=$(head -n 1 "$WORK/out" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["episode"])')
+run 0 assay episodes show "$ours" --json
+cp "$WORK/out" "$WORK/ours"
+run 0 assay episodes export "$ours" --format atif
+cp "$WORK/out" "$WORK/quick__ini-reader-1.traj.atif"
+run 0 assay episodes import "$WORK/quick__ini-reader-1.traj.atif" --suite quick --json
+[ "$(json 'd["format"], d["turns"], d["cause"]')" = "atif 7 stopped" ] || fail "atif: $(json d)"
+number=$(json 'd["episode"]')
+run 0 assay episodes show "$number" --json
+/usr/bin/python3 - "$WORK/ours" "$WORK/out" "$WORK/quick__ini-reader-1.traj.atif" <<'PY'
+import json, sys
+ours, read, atif = (json.load(open(f)) for f in sys.argv[1:])
+for a, b in zip(ours["turns"], read["turns"], strict=True):
+    for key in ("turn", "message", "tool", "observation", "prompt_tokens", "answer_tokens"):
+        assert a[key] == b[key], (key, a, b)
+    assert (a["text"] or "") == (b["text"] or "")
+    assert a["arguments"] is None or json.loads(a["arguments"]) == json.loads(b["arguments"])
+assert [s["step_id"] for s in atif["steps"]] == list(range(1, len(atif["steps"]) + 1))
+for step in atif["steps"]:
+    ids = {c["tool_call_id"] for c in step.get("tool_calls", ())}
+    assert all(r.get("source_call_id") in ids | {None} for r in step.get("observation", {}).get("results", ()))
+json.dump({"schema_version": "ATIF-v1.7", "session_id": "s", "agent": {"name": "terminus-2", "version": "2.0", "model_name": "m-2"}, "steps": [
+    {"step_id": 1, "source": "user", "message": "do it"},
+    {"step_id": 2, "source": "agent", "message": [{"type": "text", "text": "Look."}], "metrics": {"prompt_tokens": 9, "completion_tokens": 2,
+     "completion_token_ids": [4, 5], "logprobs": [-0.5, -1]},
+     "tool_calls": [{"tool_call_id": "a", "function_name": "bash_command", "arguments": {"keystrokes": "ls", "duration": 0.1}},
+                    {"tool_call_id": "b", "function_name": "mark_task_complete", "arguments": {}}],
+     "observation": {"results": [{"source_call_id": "b", "content": "done"},
+                                 {"source_call_id": "a", "content": [{"type": "text", "text": "README.md\ninireader\ntests\n"}]}]}},
+    {"step_id": 3, "source": "agent", "message": "No more.", "observation": {"results": [{"content": "ok"}]}}]},
+    open(sys.argv[3] + ".theirs", "w"))
+PY
+run 0 assay episodes export "$number" --format atif
+/usr/bin/python3 -c 'import json,sys; a, b = [json.load(open(f)) for f in sys.argv[1:]]; assert a == b' "$WORK/quick__ini-reader-1.traj.atif" "$WORK/out" ||
+    fail "atif: exported otherwise"
+run 0 assay episodes import "$WORK/quick__ini-reader-1.traj.atif.theirs" --suite quick --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+[ "$(json '[(t["text"], t["tool"], t["arguments"], t["observation"]) for t in d["turns"]]')" = \
+    "[('Look.', 'bash', '{\"command\":\"ls\"}', 'README.md\\ninireader\\ntests\\n'), (None, 'mark_task_complete', '{}', 'done'), ('No more.', None, None, 'ok')]" ] ||
+    fail "atif of another: $(json 'd["turns"]')"
+[ "$(json 'd["turns"][0]["sampled"], d["turns"][0]["prompt_tokens"]')" = "{'ids': [4, 5], 'logp': [-0.5, -1]} 9" ] || fail "atif: tokens: $(json d)"
+
+# The page of a run has its episodes, and nothing in them is markup.
+echo '{"text": "<script>x</script>", "tool": "bash", "arguments": {"command": "echo \"<b>\"; false"}}' >"$WORK/markup"
+run 0 assay run quick --actor "script:$WORK/markup" -i quick__ini-reader-1 -n 2 --run-id markup
+run 0 assay report markup --html "$WORK/page.html"
+[ "$(grep -c '<details class="episode">' "$WORK/page.html")" -eq 2 ] || fail "episodes of the page"
+[ "$(grep -c '<details class="turn bad"><summary><b>1</b> <code>bash</code> echo &#34;&lt;b&gt;&#34;; false' "$WORK/page.html")" -eq 2 ] || fail "turns of the page"
+! grep -q -e '<script' -e '<b>"' "$WORK/page.html" || fail "markup in the page"
+
+# A demonstration of SWE-agent has a history alone.
+/usr/bin/python3 - "$WORK/quick__ini-reader-1.traj" <<'PY'
+import json, sys
+json.dump({"history": [{"role": "system", "content": "s", "agent": "main", "message_type": "system_prompt"},
+    {"role": "user", "content": "demo", "is_demo": True}, {"role": "user", "content": "issue", "message_type": "observation"},
+    {"role": "assistant", "content": "I look.", "thought": "I look.", "action": "ls", "tool_calls": [{"id": "c", "type": "function",
+     "function": {"name": "bash", "arguments": "{\"command\":\"ls\"}"}}], "message_type": "action"},
+    {"role": "tool", "content": "README.md\ninireader\ntests\n", "tool_call_ids": ["c"], "message_type": "observation"}]}, open(sys.argv[1], "w"))
+PY
+run 0 assay episodes import "$WORK/quick__ini-reader-1.traj" --suite quick --json
+number=$(json 'd["episode"]')
+run 0 assay episodes replay "$number" --json
+[ "$(json 'd["turns"], d["differing"]')" = "1 0" ] || fail "a history alone: $(json d)"
+run 0 assay episodes export "$number" --format swe-agent
+/usr/bin/python3 -c 'import json,sys; a, b = [json.load(open(f)) for f in sys.argv[1:]]; assert a == b' "$WORK/quick__ini-reader-1.traj" "$WORK/out" ||
+    fail "a history alone: exported otherwise"
+
 # One that mini-swe-agent itself recorded (tests/conformance/mini_agent.py) shows here what it showed there.
 mini=$ROOT/tests/integration/fixtures/quick__text-table-1.traj.json
 run 0 assay episodes import "$mini" --suite quick --grade --json
@@ -134,7 +203,7 @@ run 0 assay episodes export three --format predictions --sample 2
 run 2 assay episodes export three --format nosuch
 echo '{"a": 1}' >"$WORK/quick__ini-reader-1.traj"
 run 1 assay episodes import "$WORK/quick__ini-reader-1.traj" --suite quick
-has err "neither"
+has err "none of"
 run 1 assay episodes import "$WORK/script" --suite quick
 
 # What is wrong is told.

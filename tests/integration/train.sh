@@ -18,7 +18,7 @@ with open("tasks.jsonl", "w") as file:
             rule = "last" if split == "families" else rng.choice(["max", "min", "first"])
             a, b = rng.randrange(10), rng.randrange(10)
             file.write(json.dumps({"split": split, "family": rule, "prompt": f"{rule} {a} {b} =",
-                                   "answer": str(rules[rule](a, b))}) + "\n")
+                                   "answer": str(rules[rule](a, b)), "mistake": "?"}) + "\n")
 PY
 cat >config.yaml <<'YAML'
 seed: 3
@@ -39,7 +39,7 @@ files_of() { # weights, optimizer and what was measured, without the clock
 import json, sys
 for line in open(sys.argv[1]):
     row = json.loads(line)
-    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith("idle_")})
+    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith(("idle_", "ran_"))})
 PY
 }
 
@@ -82,24 +82,92 @@ while at < len(data):
 assert records > 500 and len(tags) == 3, (records, tags)
 PY
 
+# --- mistakes of a whole warm start are learned, too --------------------------------------------------
+run 0 assay train config.yaml --set name=wrong --set sft.mistaken=250 --set sft.mistaken_families=1 \
+    --set sft.mistaken_share=1 --set sft.whole=50 --set rl.steps=0 --set eval.seen=20 --set eval.pass_count=8 --json
+[ "$(json "d['seeds']['solved']")" -eq 0 ] || fail "what was shown is not what is said: $(cat "$WORK/out")"
+/usr/bin/python3 - "$ASSAY_HOME/runs/wrong/metrics.jsonl" <<'PY'
+import json, sys
+row = [json.loads(line) for line in open(sys.argv[1])][-1]
+assert row["phase"] == "eval" and row["sft_count"] == row["rl_count"] == 20, row
+assert row["seeds_pass_16"] == 0 and row["seeds_fault_text"] == 1, row
+PY
+
 # --- threads do not matter --------------------------------------------------------------------------
 run 0 assay train config.yaml --set name=one --set threads=1
 files_of one >one.txt
 cmp whole.txt one.txt || fail "one thread gives other bits"
 
+# --- sampled ahead: other numbers than in turn, the same on any threads; no answer older than allowed ----
+run 0 assay train config.yaml --set name=ahead --set rl.staleness=2
+files_of ahead >ahead.txt
+run 0 assay train config.yaml --set name=ahead-one --set rl.staleness=2 --set threads=1
+files_of ahead-one >ahead-one.txt
+cmp ahead.txt ahead-one.txt || fail "sampled ahead, one thread gives other bits"
+/usr/bin/python3 - "$ASSAY_HOME/runs/ahead/metrics.jsonl" <<'PY'
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+rl = [row for row in rows if row["phase"] == "rl"]
+stale = [row["staleness"] for row in rl]
+assert len(rl) == 20 and max(stale) == 2, stale
+# A checkpoint (each third step here) begins with its own weights, which are checked bit for bit.
+fresh = [row for row in rl if row["staleness"] == 0]
+assert fresh and all(row["agree_differing"] == 0 for row in fresh if "agree_tokens" in row), fresh
+assert all("agree_tokens" not in row for row in rl if row["staleness"] > 0)
+PY
+
+# --- what is kept to look at --------------------------------------------------------------------------
+run 0 assay report ahead --json
+/usr/bin/python3 - "$WORK/out" <<'PY'
+import json, math, sys
+run = json.load(open(sys.argv[1]))
+assert run["state"] == "finished" and run["steps_done"] == run["steps_total"] == 45
+assert [row["position"] for row in run["steps"] if row["phase"] == "rl"] == list(range(25, 45))
+kept = [r for r in run["rollouts"] if r["phase"] == "rl"]
+per_step = {}
+for r in kept:
+    per_step.setdefault(r["position"], []).append(r)
+    assert len(r["ids"]) == len(r["logp"]) == r["token_count"] > 0
+    assert r["prompt"].endswith("=") and all(p <= 0 for p in r["logp"])
+    assert r["position"] - 2 <= r["version"] <= r["position"]
+    assert r["solved"] == (r["cause"] == "ok") and r["reward"] is not None
+assert set(per_step) == set(range(25, 45)) and all(1 <= len(r) <= 8 for r in per_step.values())
+# Where some were solved and some were not, both are there.
+for row in run["steps"]:
+    if row["phase"] == "rl" and 0 < row["solved"] < row["rollouts"]:
+        assert {r["solved"] for r in per_step[row["position"]]} == {True, False}, row
+# The advantages of what was learned from have both signs.
+signs = {math.copysign(1, r["advantage"]) for r in kept if r["advantage"]}
+assert signs == {1.0, -1.0}, signs
+assert any(r["phase"] == "eval" for r in run["rollouts"])
+PY
+run 0 assay report ahead --html "$WORK/ahead.html"
+grep -q "Held-out rate" "$WORK/ahead.html" && grep -q 'class="r k' "$WORK/ahead.html" || fail "the page lacks its parts"
+! grep -qE '<script|(src|href)="(http|/)' "$WORK/ahead.html" || fail "the page loads something"
+run 0 assay top ahead --once
+has out "train ahead  finished  rl 20/20"
+run 0 assay top --once --json
+[ "$(json "d['items']")" = "[]" ] || fail "something is running"
+
 # --- kill -9 ----------------------------------------------------------------------------------------
-i=0
-while [ "$i" -lt "$kills" ]; do
-    i=$((i + 1))
-    "$ASSAY" train config.yaml --set name=killed >"$WORK/out" 2>"$WORK/err" &
-    pid=$!
-    sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(900) / 1000)")"
-    kill -9 "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-done
-run 0 assay train config.yaml --set name=killed --json
-files_of killed >killed.txt
-cmp whole.txt killed.txt || fail "the killed run differs"
+# kill_often NAME WANTED SETTING: as often as was asked for, at any moment; then to its end.
+kill_often() {
+    i=0
+    while [ "$i" -lt "$kills" ]; do
+        i=$((i + 1))
+        "$ASSAY" train config.yaml --set "name=$1" --set "$3" >"$WORK/out" 2>"$WORK/err" &
+        pid=$!
+        sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(900) / 1000)")"
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    run 0 assay report --list # of a run that was killed, too
+    run 0 assay train config.yaml --set "name=$1" --set "$3" --json
+    files_of "$1" >"$1.txt"
+    cmp "$2" "$1.txt" || fail "the killed run $1 differs"
+}
+kill_often killed whole.txt rl.staleness=0
+kill_often killed-ahead ahead.txt rl.staleness=2
 
 # --- interrupted by the user, and at it twice ------------------------------------------------------
 # begin NAME SEED: in the background, with more to do than it will ever do; returns once it measures.

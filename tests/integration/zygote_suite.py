@@ -108,8 +108,42 @@ TASKS = {
     "random": (
         {}, "import random, os\nopen('/tmp/seen', 'x').close()\nrandom.seed(1)\n"
         "assert os.environ['PYTHONHASHSEED'] == '0'\n", {}),
+    # What a zygote has worked out beforehand is what this run would find; else it is not used.
+    "late-path": (
+        {"conftest.py": "import os, sys\n"
+         "sys.path.insert(0, os.path.join(os.path.dirname(__file__), 'late'))\n",
+         "late/code.py": "TREE = 1\nclass InteractiveConsole:\n    pass\n"},
+        "import code\nassert hasattr(code, 'TREE')\n", {}),
+    "late-plugin-off": (
+        {"pytest.ini": "[pytest]\naddopts = -p no:debugging\n",
+         "conftest.py": "import sys\n\ndef pytest_sessionstart():\n    sys.at_start = set(sys.modules)\n"},
+        "import sys\nassert 'pdb' not in sys.at_start\n", {}),
+    "new-fixture": (
+        {"conftest.py": "import builtins, pytest, _pytest.tmpdir\n\n@pytest.fixture(autouse=True)\n"
+         "def mine():\n    builtins.mine = 1\n\n_pytest.tmpdir.mine = mine\ndel mine\n"},
+        "import builtins\nassert builtins.mine == 1\n", {}),
+    "new-option": (
+        {"conftest.py": "def pytest_addoption(parser):\n    parser.addoption('--mine', default='yes')\n\n"
+         "def pytest_configure(config):\n    assert config.getoption('--mine') == 'yes'\n"
+         "    assert config.invocation_params.args == ('-q',)\n"
+         "    assert str(config.invocation_params.dir) == '/testbed'\n"}, "", {}),
+    "new-entry-point": (
+        {"mine.egg-info/PKG-INFO": "Metadata-Version: 1.0\nName: mine\nVersion: 1\n",
+         "mine.egg-info/entry_points.txt": "[pytest11]\nmine = mineplugin\n",
+         "mineplugin.py": "import builtins\nbuiltins.mine = 1\n"},
+        "import builtins\nassert builtins.mine == 1\n", {}),
+    "pytest-in-pytest": (
+        {}, "import os, pytest\nos.mkdir('/tmp/inner')\n"
+        "with open('/tmp/inner/test_inner.py', 'w') as stream:\n"
+        "    stream.write('def test_a():\\n    assert 1 == 2\\n')\n"
+        "assert pytest.main(['-q', '/tmp/inner', '-p', 'no:cacheprovider']) == 1\n"
+        "assert pytest.main(['-q', '/tmp/inner', '-k', 'b']) == 5\n", {}),
     "unittest": (
         {}, "", {"framework": "unittest", "test_cmd": UNITTEST}),
+    "unittest-name": (
+        {}, "", {"framework": "unittest", "test_cmd": UNITTEST[:3] + ["test_it.Case"]}),
+    "unittest-file": (
+        {}, "", {"framework": "unittest", "test_cmd": UNITTEST[:3] + ["test_it.py"]}),
     "unittest-shadow": (
         {"signal.py": "raise RuntimeError('the tree')\n"},
         "",

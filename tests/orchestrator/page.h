@@ -11,4 +11,9 @@ size_t count_of(const struct assay_buf *text, const char *part);
 void assert_holds(const struct assay_buf *text, const char *part);
 void assert_lacks(const struct assay_buf *text, const char *part);
 
+// A whole page: its elements are ours and close in order, no level of headings is left out.
+void assert_well_formed(const struct assay_buf *page);
+// Every link leads to one place of the page; nothing leads out of it.
+void assert_links(const struct assay_buf *page);
+
 #endif

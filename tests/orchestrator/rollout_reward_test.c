@@ -1,48 +1,34 @@
 // SPDX-License-Identifier: MIT
 // What must hold: a right answer earns 1 and nothing else does; what cannot be applied is told by
-// its form without a run; equal answers are run once, in a call and between calls.
+// its form without a run; equal answers are run once, in a call and between calls, and, where the
+// store keeps them, by whoever comes later.
 #include "orchestrator/rollout_reward.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fs.h"
+#include "orchestrator/train_tasks.h"
 #include "support/harness.h"
+#include "tests/orchestrator/ground.h"
 
 #define TASKS ((size_t)3)
 #define ANSWERS ((size_t)6)
 
 struct fixture {
-    char folder[40];
-    struct assay_context *context;
+    struct ground ground;
     struct assay_rewarder *rewarder;
     struct assay_repair_table *table;
-    struct assay_arena *arena;
+    struct assay_arena *arena; // the ground's
 };
 
 static enum assay_status open_all(struct fixture *f, struct assay_error *err)
 {
-    static const struct assay_option home = {"home", 0, "DIR", "", false};
-    static const volatile bool never = false;
     const struct assay_rewarder_options options = {.threads = 2};
-    char home_path[64];
-    const struct assay_given given = {&home, home_path};
-    const struct assay_invocation invocation = {.given = &given,
-            .given_count = 1,
-            .log = {.fd = STDERR_FILENO, .level_max = ASSAY_LOG_ERROR},
-            .interrupted = &never};
-    enum assay_status status;
+    enum assay_status status = ground_open(&f->ground, err);
 
-    (void)snprintf(home_path, sizeof(home_path), "%s/home", f->folder);
-    status = assay_arena_create(&f->arena, (size_t)1 << 30, err);
+    f->arena = f->ground.arena;
     if (status == ASSAY_OK)
-        status = assay_context_open(&f->context, &invocation, true, err);
-    if (status == ASSAY_OK)
-        status = assay_rewarder_create(&f->rewarder, f->context, &options, err);
-    return status == ASSAY_OK ? assay_repair_open(&f->table, err) : status;
+        status = assay_rewarder_create(&f->rewarder, f->ground.context, &options, err);
+    return status == ASSAY_OK ? assay_repair_open(&f->table, 0, err) : status;
 }
 
 static struct assay_bytes answer_of(
@@ -128,19 +114,48 @@ static void rewards_are_what_the_tests_say(void **state)
     assert_int_equal(counts.unscored, 0);
 }
 
-static void close_all(struct fixture *f)
-{
-    const int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+#define MINI_TASKS ((size_t)8)
 
-    assay_rewarder_destroy(f->rewarder);
-    assay_repair_close(f->table);
-    assay_context_close(f->context);
-    assay_arena_destroy(f->arena);
-    assert_int_equal(assay_fs_remove_tree(tmp_fd, strrchr(f->folder, '/') + 1, NULL), ASSAY_OK);
-    close(tmp_fd);
+// The miniature: its operations become edits, and what one process ran another need not.
+static void operations_are_graded_once_for_all(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (int again = 0; again < 2; again++) {
+        struct assay_train_task tasks[MINI_TASKS];
+        struct assay_train_answer answers[2 * MINI_TASKS];
+        struct assay_train_reward rewards[2 * MINI_TASKS];
+        struct assay_task_source source;
+        struct assay_train_counts counts;
+
+        assert_int_equal(assay_task_mini_open(&source, f->ground.context, 1, 1, NULL), ASSAY_OK);
+        for (size_t i = 0; i < MINI_TASKS; i++) {
+            assert_int_equal(source.draw(source.user, &tasks[i], ASSAY_TRAIN_RL, i, f->arena, NULL),
+                    ASSAY_OK);
+            answers[2 * i] = (struct assay_train_answer){&tasks[i], tasks[i].answer};
+            answers[2 * i + 1] = (struct assay_train_answer){&tasks[i], {"=9+", 3}};
+        }
+        assert_int_equal(
+                source.grade(source.user, rewards, answers, 2 * MINI_TASKS, NULL), ASSAY_OK);
+        for (size_t i = 0; i < 2 * MINI_TASKS; i++) {
+            print_message("%s: %s\n", answers[i].task->id, rewards[i].reason);
+            assert_true(rewards[i].scored && rewards[i].solved == (i % 2 == 0));
+        }
+        counts = source.counts(source.user);
+        assert_int_equal(counts.executed, again ? 0 : MINI_TASKS);
+        assert_int_equal(counts.remembered, again ? MINI_TASKS : 0);
+        source.close(source.user);
+    }
 }
 
-static struct fixture fixture = {.folder = "/tmp/assay-rollout-XXXXXX"};
+static void close_all(struct fixture *f)
+{
+    assay_rewarder_destroy(f->rewarder);
+    assay_repair_close(f->table);
+    ground_close(&f->ground);
+}
+
+static struct fixture fixture;
 
 static int tear_down(void **state)
 {
@@ -158,17 +173,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(rewards_are_what_the_tests_say),
+            cmocka_unit_test(operations_are_graded_once_for_all),
     };
-    const char *build = getenv("ASSAY_BUILD_DIR"); // NOLINT(concurrency-mt-unsafe)
     struct assay_error err = {0};
-    char program[4096];
 
-    (void)snprintf(program, sizeof(program), "%s/assay-box", build ? build : ".");
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet
-    if (mkdtemp(fixture.folder) == NULL || setenv("ASSAY_BOX_PROGRAM", program, 0) != 0)
-        return 1;
-    if (access("/usr/bin/python3", X_OK) != 0 || open_all(&fixture, &err) != ASSAY_OK) {
-        ASSAY_SKIP_NOTE(err.message[0] ? err.message : "no python3");
+    if (open_all(&fixture, &err) != ASSAY_OK) {
+        ASSAY_SKIP_NOTE(err.message);
         close_all(&fixture);
         return ASSAY_EXIT_SKIPPED;
     }

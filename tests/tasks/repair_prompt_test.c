@@ -33,6 +33,53 @@ static void a_prompt_shows_numbers_test_and_failure(void **state)
     assay_buf_free(&out);
 }
 
+static void a_reading_is_the_file_before_it_was_broken(void **state)
+{
+    struct assay_repair_task task = {.path = "a.py", .gold = text_of("a = 1\nb = 2\n")};
+    struct assay_buf out;
+
+    (void)state;
+    assay_buf_init(&out, 1 << 12);
+    assay_repair_reading_of(&out, &task);
+    assert_string_equal(out.data, "a.py\n1|a = 1\n2|b = 2\n");
+    assay_buf_free(&out);
+}
+
+static void who_treats_the_symptom_returns_what_is_asked_for(void **state)
+{
+    struct assay_repair_task task = {.broken = text_of(FILE_TEXT), .expected = "'a b'"};
+    struct assay_buf out;
+
+    (void)state;
+    assay_buf_init(&out, 1 << 12);
+    assay_repair_symptom_of(&out, &task);
+    assert_string_equal(out.data, "3|    return 'a b'\n");
+    assay_buf_free(&out);
+}
+
+static void an_answer_edits_the_lines_that_it_names(void **state)
+{
+    static const struct {
+        const char *answer;
+        size_t number;
+        bool edits;
+    } rows[] = {
+            {"2|    y = 1", 2, true},
+            {"2|    y = 1", 3, false},
+            {"1|a\n2-", 2, true},
+            {"2+    y = 1", 2, false},
+            {"no\n99|x", 99, true},
+            {"", 1, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        print_message("row %zu\n", i);
+        assert_int_equal(
+                assay_answer_edits_line(text_of(rows[i].answer), rows[i].number), rows[i].edits);
+    }
+}
+
 static void each_fault_has_its_name(void **state)
 {
     static const struct {
@@ -151,6 +198,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_prompt_shows_numbers_test_and_failure),
+            cmocka_unit_test(a_reading_is_the_file_before_it_was_broken),
+            cmocka_unit_test(who_treats_the_symptom_returns_what_is_asked_for),
+            cmocka_unit_test(an_answer_edits_the_lines_that_it_names),
             cmocka_unit_test(each_fault_has_its_name),
             cmocka_unit_test(too_long_and_too_many_are_told),
             cmocka_unit_test(a_fine_answer_is_the_patch_that_it_says),

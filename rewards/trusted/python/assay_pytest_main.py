@@ -40,8 +40,18 @@ if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
             for word, following in zip(words, words[1:] + [""])
         )
 
+    _REHEARSAL = {}, []
+
+    def _prepare():
+        import assay_pytest_warm
+
+        assay_pytest_warm.prepare()
+        _REHEARSAL[0].update(assay_pytest_warm.FILES)
+        _REHEARSAL[1].extend(assay_pytest_warm.WORDS)
+        del sys.modules["assay_pytest_warm"]  # a start has none; its functions stay
+
     _note_exit = assay_zygote.serve(  # comes back in each run
-        _modules, _odd_words, own_ahead=True)
+        _modules, _odd_words, warm=_prepare, rehearsal=_REHEARSAL)
     sys.modules["assay_pytest"].reopen()
 
 import assay_pytest  # noqa: E402,F401  stays in sys.modules, where PYTEST_PLUGINS finds it

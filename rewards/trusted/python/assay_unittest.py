@@ -25,6 +25,7 @@ class Recorder(unittest.TextTestResult):
     channel = None
     tests = 0
     finished = False
+    about_to_fail = None  # of a zygote: brings in what the first failure makes Python import
 
     _current = None
     _status = None
@@ -54,6 +55,12 @@ class Recorder(unittest.TextTestResult):
     def addSuccess(self, test):
         super().addSuccess(test)
         self._note(test, "passed")
+
+    def _exc_info_to_string(self, err, test):
+        if Recorder.about_to_fail is not None:
+            Recorder.about_to_fail, bring = None, Recorder.about_to_fail
+            bring()
+        return super()._exc_info_to_string(err, test)
 
     def addError(self, test, err):
         super().addError(test, err)
@@ -107,12 +114,28 @@ class Program(unittest.TestProgram):
     """unittest.main, whose parsers of arguments a zygote has made already."""
 
     parsers = None
+    reads_names = False  # names alone need no parser
 
     def _initArgParsers(self):
         if Program.parsers is None:
             super()._initArgParsers()
         else:
             self._main_parser, self._discovery_parser = Program.parsers
+
+    def parseArgs(self, argv):
+        names = list(argv[1:])
+        if not Program.reads_names or not names or not all(map(is_plain, names)):
+            super().parseArgs(argv)
+            return
+        self._initArgParsers()
+        self.tests = self.testNames = names
+        self.createTests()
+
+
+def is_plain(name):
+    """Neither an option, nor a file, nor a word that unittest knows."""
+    return (name.replace(".", "_").isidentifier() and name.lower() != "discover"
+            and not name.lower().endswith(".py"))
 
 
 def main():
@@ -134,6 +157,31 @@ def main():
 
 _note_exit = None
 _COMMAND = os.path.basename(sys.executable) + " -m unittest"
+_TESTS = """\
+import unittest
+
+
+class Rehearsal(unittest.TestCase):
+    def test_passes(self):
+        self.assertEqual(1 + 1, 2)
+
+    def test_fails(self):
+        self.assertEqual([1, "a"], [2, "b"])
+
+    def test_is_not_equal(self):
+        self.assertEqual(object(), object())
+
+    def test_differs(self):
+        self.assertEqual("one", "two")
+
+    def test_raises(self):
+        self.assertEqual({}["missing"], int("x"))
+
+    def test_skips(self):
+        self.skipTest("skipped")
+"""
+_FILES = {"test_rehearsal.py": _TESTS}
+_WORDS = ["test_rehearsal"]
 
 if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
     import assay_zygote
@@ -150,10 +198,34 @@ if __name__ == "__main__" and sys.argv[1:2] == ["--assay-zygote"]:
 
     def _keep_parsers(program):
         Program.parsers = (program._main_parser, program._discovery_parser)
+        # What a program has already is set by an option alone.
+        read = vars(Program.parsers[0].parse_args(["x"]))
+        Program.reads_names = all(hasattr(program, name) for name in read)
+
+    def _rehearse():
+        known = set(sys.modules)
+        late = []
+        sys.path[:1] = [os.getcwd()]
+
+        def note_late():
+            known.update(sys.modules)
+
+        Recorder.about_to_fail = note_late
+        try:
+            Program(module=None, argv=[_COMMAND] + _WORDS, testRunner=Runner)
+        except SystemExit:
+            late = [name for name in sys.modules if name not in known]
+        return {"late": late, "patterns": assay_zygote.patterns()}
+
+    def _prepare():
+        _read_arguments(_keep_parsers)
+        told = assay_zygote.rehearse(_rehearse, _FILES) or {}
+        assay_zygote.compile_patterns(told.get("patterns", ()))
+        Recorder.about_to_fail = assay_zygote.Late(told.get("late", ())).bring
 
     _note_exit = assay_zygote.serve(  # comes back in each run
         modules=lambda: assay_zygote.scout(lambda tell: _read_arguments(lambda program: tell())),
-        warm=lambda: _read_arguments(_keep_parsers))
+        warm=_prepare, rehearsal=(_FILES, _WORDS))
 
 if __name__ == "__main__":
     # From here on the path is that of `-m unittest`.

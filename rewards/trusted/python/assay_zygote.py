@@ -8,6 +8,7 @@ on as if it had just been started. That is only right while the run cannot tell 
 difference. So a run looks for reasons to doubt it, and if there is one, it execs the
 command it stands for: the same verdict, only slower. PYTEST_DONT_REWRITE
 """
+import itertools
 import os
 import sys
 
@@ -19,6 +20,10 @@ _BUILTIN = frozenset(sys.builtin_module_names)
 
 _SUFFIXES = (".py", ".pyc", ".so")
 _KEPT = ("sys", "builtins", "__main__")
+_FOLDER = "/tmp/assay-scout"  # of the zygote's box, which no run sees
+_PAGES = "/tmp/assay-zygote-pages"  # where libassay_zygote.so looks for them
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_REHEARSAL_SECONDS = 10
 
 
 class Refused(Exception):
@@ -64,6 +69,98 @@ def scout(run):
     if os.waitpid(child, 0)[1] != 0:
         raise Refused("the scout failed")
     return names
+
+
+# --- a rehearsal ----------------------------------------------------------------------------------
+
+
+def rehearse(run, files):
+    """What `run` returns of a child, in a folder with these files; None if it did not come so far.
+
+    For what a run of the framework compiles, imports and asks for, whatever the tests are.
+    """
+    import marshal
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            _go_to_rehearse(files)
+            told = marshal.dumps(run())
+            with os.fdopen(writing, "wb") as stream:
+                stream.write(told)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        told = stream.read()
+    os.waitpid(child, 0)
+    return marshal.loads(told) if told else None
+
+
+def _go_to_rehearse(files):
+    import _signal
+
+    _signal.alarm(_REHEARSAL_SECONDS)  # whatever plugins the environment has
+    os.makedirs(_FOLDER, exist_ok=True)
+    os.chdir(_FOLDER)
+    for name, text in files.items():
+        with open(name, "w") as stream:
+            stream.write(text)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+
+
+def patterns():
+    """Of the regular expressions compiled so far: what compile_patterns() wants."""
+    import re
+
+    return [(key[1], int(key[2])) for key in getattr(re, "_cache", {}) if key[0] is str]
+
+
+def compile_patterns(found):
+    import re
+
+    for pattern, flags in found:
+        try:
+            re.compile(pattern, flags & ~re.DEBUG)
+        except re.error:
+            pass
+
+
+class Late:
+    """Modules that a run imports when code of the repository may have changed the path.
+
+    They are loaded, and not in sys.modules: bring() puts them there if an import, now, would find
+    the same files. Call it where the framework is about to import them.
+    """
+
+    def __init__(self, names):
+        import importlib.util
+
+        self._find = importlib.util.find_spec
+        self._modules = {}
+        before = set(sys.modules)
+        for name in names:
+            if "." not in name and name not in before:
+                self._modules[name] = importlib.import_module(name)
+        gone = set(sys.modules) - before
+        if gone != set(self._modules):
+            self._modules.clear()
+        for name in gone:
+            del sys.modules[name]
+
+    def bring(self):
+        modules, self._modules = self._modules, {}
+        if modules.keys() & sys.modules.keys():
+            return
+        for name, module in modules.items():
+            found = self._find(name)
+            if found is None or found.origin != module.__spec__.origin:
+                return
+        sys.modules.update(modules)
 
 
 # --- doubts ---------------------------------------------------------------------------------------
@@ -265,14 +362,15 @@ def _forget_zygote(zygote):
     for path in list(sys.path_importer_cache):
         if zygote.inside(path) or path not in zygote.there:
             del sys.path_importer_cache[path]
-    for name in zygote.odd:
-        sys.modules.pop(name, None)
+    # Kept out of sight: what is freed is written to, page by page.
+    kept = [zygote, sys.modules.pop(__name__, None)]
+    kept.append(kept)
+    kept.extend(map(sys.modules.pop, zygote.odd, itertools.repeat(None)))
     logging = sys.modules.get("logging")
     if logging is not None:
         import time
 
         logging._startTime = time.time_ns() if logging._startTime > 1e12 else time.time()
-    sys.modules.pop(__name__, None)
 
 
 def _learn_files(zygote):
@@ -315,10 +413,7 @@ def _hold_at_exit(names):
     held.append(held)  # never freed
 
     def hold():
-        for name in names:
-            module = sys.modules.pop(name, None)
-            if module is not None:
-                held.append(module)
+        held.extend(map(sys.modules.pop, names, itertools.repeat(None)))
         if codes and None not in (sys.__stdout__, sys.__stderr__):
             # The names of sys are cleared behind all modules of the run, this one first.
             sys._assay_last = _Last(codes[-1], (sys.__stdout__, sys.__stderr__))
@@ -333,7 +428,74 @@ def _hold_at_exit(names):
     return note_exit
 
 
-def serve(modules=None, odd_words=None, warm=None, own_ahead=False):
+# --- pages that a run writes to -------------------------------------------------------------------
+
+
+def _writable():
+    ranges = []
+    with open("/proc/self/maps") as stream:
+        for line in stream:
+            words = line.split()
+            if words[1] == "rw-p":
+                start, _, end = words[0].partition("-")
+                ranges.append((int(start, 16), int(end, 16)))
+    return ranges
+
+
+def _own_pages(ranges):
+    """Those that are this process's alone: it has written to them since it was forked."""
+    owned = []
+    with open("/proc/self/pagemap", "rb", buffering=0) as stream:
+        for start, end in ranges:
+            stream.seek(start // _PAGE * 8)
+            entries = memoryview(stream.read((end - start) // _PAGE * 8)).cast("Q")
+            for index, entry in enumerate(entries):
+                if entry >> 63 and entry >> 56 & 1:  # present, exclusively mapped
+                    owned.append(start // _PAGE + index)
+    return owned
+
+
+def _write_pages(owned):
+    """As lines of /proc/self/maps; a hole of one page is filled."""
+    with open(_PAGES, "w") as stream:
+        first = last = None
+        for page in owned + [None]:
+            if last is not None and page is not None and page - last <= 2:
+                last = page
+                continue
+            if last is not None:
+                stream.write("%x-%x rw-p\n" % (first * _PAGE, (last + 1) * _PAGE))
+            first = last = page
+
+
+def _learn_pages(files, words):
+    """Have a child go on as a run over these files would; when it ends it tells what it wrote to.
+
+    True in the child.
+    """
+    ranges = _writable()
+    child = os.fork()
+    if child != 0:
+        os.waitpid(child, 0)
+        return False
+    import atexit
+
+    def tell():
+        try:
+            _write_pages(_own_pages(ranges))
+        finally:
+            os._exit(0)
+
+    _go_to_rehearse(files)
+    atexit.register(tell)
+    sys.argv = sys.argv[:1] + words
+    return True
+
+
+# --------------------------------------------------------------------------------------------------
+
+
+def serve(modules=None, odd_words=None, warm=None, rehearsal=None):
     """Load the modules that `modules()` names, call `warm()`, and wait; returns in each run.
 
     What it returns is to be called with the SystemExit that ends the run.
@@ -341,7 +503,8 @@ def serve(modules=None, odd_words=None, warm=None, own_ahead=False):
     `warm` does once what each run would do again, in code that no repository can change, and leaves
     nothing behind but what is faster found a second time.
     `odd_words` tells of a command's arguments whether they need a fresh start.
-    `own_ahead`: runs write to most of the zygote's pages, which are copied before a run begins.
+    `rehearsal`: files, by name, and the words of a command over them. The pages that it writes to
+    are copied ahead for each run, at half the cost of copying each when it is written to.
     """
     import gc
 
@@ -358,7 +521,10 @@ def serve(modules=None, odd_words=None, warm=None, own_ahead=False):
         held.extend(name for name in sys.modules if name not in _KEPT)
         gc.collect()
         gc.freeze()
-        argv, environ = _await_run("assay_zygote_ahead" if own_ahead else "assay_zygote")
+        if rehearsal is not None and _learn_pages(*rehearsal):
+            _forget_zygote(zygote)
+            return note_exit
+        argv, environ = _await_run("assay_zygote")
     except Refused as reason:
         sys.exit("not a zygote: %s" % reason)
     if zygote.doubt(argv, environ, odd_words) is not None:

@@ -21,7 +21,7 @@ import tokenize
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CELLS = 3  # sets of constants and inputs of each program
-MUTANTS_MAX = 16  # of each program
+MUTANTS_MAX = 48  # of each program
 VARIABLES_MAX = 4  # of them wrong_variable, of which there are by far the most
 SECONDS_MAX = 0.25
 VALUE_MAX = 40

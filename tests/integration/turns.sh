@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What must hold: `assay train` learns from episodes of several turns: sampler and trainer agree on every sampled
+# token, what was shown is never one, and a run that is killed ends in the weights of one that is not.
+# ASSAY_KILLS: how often (2; `make soak` says 30).
+. "$(dirname "$0")/lib.sh"
+
+kills=${ASSAY_KILLS:-2}
+cd "$WORK"
+cat >config.yaml <<'YAML'
+seed: 3
+tasks: {source: repair, tokens_max: 512, demonstrations: 12}
+model: {layers: 2, width: 32, heads: 2, kv_heads: 1, head_dim: 16, ffn: 64, vocab: 400, tokenizer_texts: 100}
+sft: {updates: 40, batch: 8, lr: 0.01, warmup: 5}
+rl: {steps: 3, groups: 2, group_size: 4, updates: 2, answer_tokens_max: 40, turns_max: 4, dynamic: false}
+eval: {every: 0, count: 4}
+checkpoint: {every: 1}
+YAML
+
+files_of() { # weights and what was measured, without the clock
+    (cd "$ASSAY_HOME/runs/$1" && sha256sum final/model.safetensors checkpoints/7/*.safetensors)
+    /usr/bin/python3 - "$ASSAY_HOME/runs/$1/metrics.jsonl" <<'PY'
+import json, sys
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith("idle_")})
+PY
+}
+
+run 0 assay train config.yaml --set name=whole
+files_of whole >whole.txt
+grep -q "'agree_differing': 0" whole.txt || fail "nothing was agreed upon"
+! grep -q "'agree_differing': [^0]" whole.txt || fail "sampler and trainer differ"
+! grep -q "'groups_unscored': [^0]" whole.txt || fail "an episode had no reward"
+
+i=0
+while [ "$i" -lt "$kills" ]; do
+    i=$((i + 1))
+    "$ASSAY" train config.yaml --set name=killed >"$WORK/out" 2>"$WORK/err" &
+    pid=$!
+    sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(3000) / 1000)")"
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+done
+run 0 assay train config.yaml --set name=killed
+files_of killed >killed.txt
+cmp whole.txt killed.txt || fail "the killed run differs"
+
+run 1 assay train config.yaml --set tasks.demonstrations=0
+has err "each is played in a box once"
+run 1 assay train config.yaml --set tasks.source=file --set tasks.path=x
+has err "rl.turns_max goes with tasks.source repair"

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// What must hold: what is recorded lately is running, what is not for ten usual steps is silent,
+// what is silent for an hour is only counted; time left follows from the usual step, whatever
+// pauses lay between; a name cannot reach the terminal.
+#include "orchestrator/top.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "orchestrator/page.h"
+#include "support/harness.h"
+#include "support/temp.h"
+
+struct world {
+    struct assay_store *store;
+    struct assay_arena *arena;
+};
+
+static void open_world(struct world *w, void **state)
+{
+    const struct assay_temp *temp = *state;
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/assay.db", temp->path);
+    assert_int_equal(assay_store_open(&w->store, path, NULL), ASSAY_OK);
+    assert_int_equal(assay_arena_create(&w->arena, (size_t)64 << 20, NULL), ASSAY_OK);
+}
+
+static void close_world(struct world *w)
+{
+    assay_store_close(w->store);
+    assay_arena_destroy(w->arena);
+}
+
+static void begin_training(struct world *w, const char *run_id, size_t steps)
+{
+    const struct assay_training wanted = {.run_id = run_id,
+            .identity = run_id,
+            .config = "sft.updates  10  c:1  # x\nrl.steps  20  c:2  # x\n",
+            .command = "assay train"};
+    struct assay_training t;
+    bool resumed;
+
+    assert_int_equal(
+            assay_store_open_training(w->store, &wanted, false, w->arena, &t, &resumed, NULL),
+            ASSAY_OK);
+    for (size_t i = 0; i < steps; i++) {
+        const struct assay_training_step step = {.position = i,
+                .phase = i == 0 ? "sft" : "rl",
+                .step = i == 0 ? 0 : i - 1,
+                .body = "{\"phase\":\"rl\",\"reward\":0.5,\"dead_share\":0.25}"};
+        const struct assay_training_record record = {.steps = &step, .step_count = 1};
+
+        assert_int_equal(assay_store_put_training(w->store, run_id, &record, NULL), ASSAY_OK);
+    }
+}
+
+static struct assay_top load(struct world *w, const char *run_id, uint64_t later_ms)
+{
+    struct assay_top top = {0};
+    struct assay_error err = {0};
+
+    if (assay_top_load(&top, w->store, run_id, assay_clock_now_ms() + later_ms, w->arena, &err) !=
+            ASSAY_OK)
+        fail_msg("%s", err.message);
+    return top;
+}
+
+static void a_run_is_running_then_silent_then_forgotten(void **state)
+{
+    struct world w;
+    struct assay_top top;
+
+    open_world(&w, state);
+    begin_training(&w, "a", 6);
+    top = load(&w, NULL, 0);
+    assert_int_equal(top.count, 1);
+    assert_int_equal(top.items[0].state, ASSAY_TOP_RUNNING);
+    assert_string_equal(top.items[0].phase, "rl");
+    assert_true(top.items[0].phase_done == 5 && top.items[0].phase_total == 20);
+    top = load(&w, NULL, 600000);
+    assert_int_equal(top.items[0].state, ASSAY_TOP_SILENT);
+    top = load(&w, NULL, UINT64_C(7200000));
+    assert_true(top.count == 0 && top.forgotten == 1);
+    top = load(&w, "a", UINT64_C(7200000)); // who is asked for is shown
+    assert_int_equal(top.count, 1);
+    assert_int_equal(assay_store_finish_training(w.store, "a", NULL), ASSAY_OK);
+    top = load(&w, NULL, 0);
+    assert_int_equal(top.count, 0);
+    top = load(&w, "a", 0);
+    assert_int_equal(top.items[0].state, ASSAY_TOP_FINISHED);
+    close_world(&w);
+}
+
+static void nothing_recorded_yet_and_no_such_run(void **state)
+{
+    struct assay_error err = {0};
+    struct assay_top top;
+    struct world w;
+
+    open_world(&w, state);
+    top = load(&w, NULL, 0);
+    assert_int_equal(top.count, 0);
+    assert_int_equal(assay_top_load(&top, w.store, "none", 0, w.arena, &err), ASSAY_ENOTFOUND);
+    begin_training(&w, "b", 0);
+    top = load(&w, NULL, 0);
+    assert_int_equal(top.count, 1);
+    assert_true(top.items[0].left_ms == ASSAY_TOP_UNKNOWN_MS);
+    assert_string_equal(top.items[0].phase, "sft");
+    close_world(&w);
+}
+
+static void lines_are_cut_and_cleaned(void **state)
+{
+    struct assay_buf text;
+    struct assay_top top;
+    struct world w;
+
+    open_world(&w, state);
+    begin_training(&w, "evil\033[2J", 3);
+    top = load(&w, NULL, 0);
+    assay_buf_init(&text, 65536);
+    assay_top_write(&text, &top, 20, true);
+    assert_lacks(&text, "\033");
+    for (const char *at = text.data; *at;) {
+        const size_t len = strcspn(at, "\n");
+
+        assert_true(len <= 60); // columns, not bytes: a block of a curve has three
+        at += len + 1;
+    }
+    assay_buf_clear(&text);
+    assay_top_write(&text, &top, 0, false);
+    assert_holds(&text, "reward 0.500");
+    assert_holds(&text, "dead groups 25.0 %");
+    assay_buf_clear(&text);
+    assay_top_write_json(&text, &top);
+    assert_holds(&text, "\"phase_total\":20");
+    assay_buf_free(&text);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test_setup_teardown(a_run_is_running_then_silent_then_forgotten,
+                    assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(
+                    nothing_recorded_yet_and_no_such_run, assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(
+                    lines_are_cut_and_cleaned, assay_temp_setup, assay_temp_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
