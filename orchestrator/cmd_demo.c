@@ -262,7 +262,8 @@ static enum assay_status read_options(struct assay_demo_plan *out,
             assay_cli_number(&seeds, invocation, "seeds", 1, ASSAY_DEMO_SEEDS_MAX, err);
 
     if (status == ASSAY_OK)
-        status = assay_cli_number(&out->steps, invocation, "steps", 1, ASSAY_DEMO_POINTS_MAX - 1, err);
+        status = assay_cli_number(
+                &out->steps, invocation, "steps", 1, ASSAY_DEMO_POINTS_MAX - 1, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&minutes, invocation, "minutes", 1, 1440, err);
     out->seeds = (size_t)seeds;

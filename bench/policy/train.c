@@ -217,7 +217,6 @@ static void open_bench(struct bench *bench, const char *dir)
             .sequences_max = 64};
     struct assay_error err = {0};
 
-    bench->ops = assay_ops_cpu(NULL);
     must(assay_objective_default(&options.objective, "cispo"), "cispo");
     must(bench->ops->device.stream_create(&bench->stream, &threads, &err) == ASSAY_OK &&
                     assay_arena_create(&bench->arena, 1 << 20, &err) == ASSAY_OK &&
@@ -239,6 +238,7 @@ static void open_bench(struct bench *bench, const char *dir)
 int main(int argc, char **argv)
 {
     static struct bench bench = {.met = true}; // large
+    const struct assay_ops *ops = assay_ops_cpu(NULL);
     const int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct peer *peer = NULL;
     char dir[64];
@@ -246,6 +246,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         bench.json = bench.json || strcmp(argv[i], "--json") == 0;
     (void)snprintf(dir, sizeof(dir), "/tmp/assay-bench-train-%d", (int)getpid());
+    bench.ops = ops;
     open_bench(&bench, dir);
     peer = peer_start("bench/policy/train.py", dir);
     measure(&bench, peer);
@@ -257,6 +258,6 @@ int main(int argc, char **argv)
     assay_generator_destroy(bench.generator);
     assay_model_destroy(bench.model);
     assay_arena_destroy(bench.arena);
-    bench.ops->device.stream_destroy(bench.stream);
+    ops->device.stream_destroy(bench.stream);
     return bench.met ? 0 : 1;
 }
