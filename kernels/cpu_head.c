@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The head: logits are made a piece at a time (ROWS rows x COLUMNS of the vocabulary), used and
-// forgotten. A row's log-sum-exp runs over blocks of COLUMNS entries from 0, whoever made the
-// logits: logprob_of_logits gives the same bits.
+// forgotten. Rows without a target are passed over: those with one are brought together first. A
+// row's log-sum-exp runs over blocks of COLUMNS entries from 0, whoever made the logits:
+// logprob_of_logits gives the same bits.
 #include <assert.h>
 #include <math.h>
 
@@ -20,8 +21,11 @@ struct running {
 struct region {
     const struct assay_logprob_args *args;
     struct running *running; // [ROWS]
-    float *piece;            // logits of rows row.., columns column..
-    size_t stride, row, column, columns;
+    float *piece;            // logits of `rows`, columns column..
+    size_t stride, column, columns;
+    uint32_t *rows;     // [count] their places among T
+    size_t count, next; // next: the first row not looked at yet
+    float *x, *dx;      // [count, C] of these rows
 };
 
 static void to_top(struct running *r, float top)
@@ -68,7 +72,7 @@ static void read_row(const struct region *region, size_t i)
     const struct assay_logprob_args *args = region->args;
     const float *z = region->piece + i * region->stride;
     struct running *r = &region->running[i];
-    const int32_t target = args->target[region->row + i];
+    const int32_t target = args->target[region->rows[i]];
 
     read_piece(r, z, region->columns, (float)args->logit_scale, args->entropy != NULL);
     if (target >= 0 && (size_t)target >= region->column &&
@@ -85,13 +89,20 @@ static void begin_rows(struct running *running, size_t count)
 static void end_row(const struct assay_logprob_args *args, const struct running *r, size_t t)
 {
     const float log_sum = logf(r->sum);
-    const bool skipped = args->target[t] < 0;
 
-    assert(skipped || (size_t)args->target[t] < args->V_valid);
+    assert(args->target[t] >= 0 && (size_t)args->target[t] < args->V_valid);
     ((float *)args->lse)[t] = r->top + log_sum;
-    ((float *)args->logp)[t] = skipped ? 0 : (r->target - r->top) - log_sum;
+    ((float *)args->logp)[t] = (r->target - r->top) - log_sum;
     if (args->entropy != NULL)
-        ((float *)args->entropy)[t] = skipped ? 0 : log_sum - r->moment / r->sum;
+        ((float *)args->entropy)[t] = log_sum - r->moment / r->sum;
+}
+
+static void skip_row(const struct assay_logprob_args *args, size_t t)
+{
+    ((float *)args->lse)[t] = 0;
+    ((float *)args->logp)[t] = 0;
+    if (args->entropy != NULL)
+        ((float *)args->entropy)[t] = 0;
 }
 
 static void read_rows(void *context, size_t from, size_t to, size_t thread)
@@ -109,67 +120,88 @@ static size_t smaller(size_t a, size_t b)
 }
 
 // Logits of a piece, into region->piece.
-static struct cpu_gemm piece_of(const struct region *region, size_t rows)
+static struct cpu_gemm piece_of(const struct region *region)
 {
     const struct assay_logprob_args *args = region->args;
 
     return (struct cpu_gemm){.c = region->piece,
             .ldc = COLUMNS,
-            .a = (const float *)args->x + region->row * args->C,
+            .a = region->x,
             .a_row = args->C,
             .a_col = 1,
             .b = (const float *)args->w + region->column * args->C,
             .b_row = args->C,
             .b_col = 1,
-            .M = rows,
+            .M = region->count,
             .N = region->columns,
             .K = args->C};
 }
 
-// The piece and the running rows; the stream's own scratch belongs to the products. Freed by the
-// caller.
-static float *piece_memory(struct assay_stream *stream, size_t rows)
+// Memory for ROWS rows at a time; false: the stream has failed.
+static bool open_region(
+        struct region *region, const struct assay_logprob_args *args, struct assay_stream *stream)
 {
-    void *memory = NULL;
-    const size_t bytes = rows * (COLUMNS * sizeof(float) + sizeof(struct running));
+    const size_t rows = smaller(ROWS, args->T);
+    float *memory = assay_host_aside(stream,
+            rows *
+                    ((COLUMNS + 2 * args->C) * sizeof(float) + sizeof(struct running) +
+                            sizeof(uint32_t)));
 
-    if (stream->failure.status != ASSAY_OK ||
-            assay_host_alloc(&memory, bytes, &stream->failure) != ASSAY_OK)
-        return NULL;
-    return memory;
+    if (memory == NULL)
+        return false;
+    *region = (struct region){.args = args, .stride = COLUMNS, .piece = memory};
+    region->x = region->piece + rows * COLUMNS;
+    region->dx = region->x + rows * args->C;
+    region->running = (struct running *)(void *)(region->dx + rows * args->C);
+    region->rows = (uint32_t *)(void *)(region->running + rows);
+    return true;
+}
+
+// The next rows with a target, and their x; false: there are none.
+static bool gather(struct region *region)
+{
+    const struct assay_logprob_args *args = region->args;
+
+    region->count = 0;
+    for (; region->next < args->T && region->count < ROWS; region->next++) {
+        if (args->target[region->next] < 0)
+            continue;
+        memcpy(region->x + region->count * args->C, (const float *)args->x + region->next * args->C,
+                args->C * sizeof(float));
+        region->rows[region->count++] = (uint32_t)region->next;
+    }
+    return region->count > 0;
 }
 
 CPU_OP(logprob_forward, logprob)
 {
-    const size_t rows_max = smaller(ROWS, args->T);
-    struct region region = {.args = args, .stride = COLUMNS};
+    struct region region;
 
-    region.piece = piece_memory(stream, rows_max);
-    if (region.piece == NULL)
+    if (!open_region(&region, args, stream))
         return;
-    region.running = (struct running *)(void *)(region.piece + rows_max * COLUMNS);
-    for (; region.row < args->T; region.row += ROWS) {
-        const size_t rows = smaller(ROWS, args->T - region.row);
-
-        begin_rows(region.running, rows);
+    for (size_t t = 0; t < args->T; t++)
+        if (args->target[t] < 0)
+            skip_row(args, t);
+    while (gather(&region)) {
+        begin_rows(region.running, region.count);
         for (region.column = 0; region.column < args->V_valid; region.column += COLUMNS) {
             struct cpu_gemm gemm;
 
             region.columns = smaller(COLUMNS, args->V_valid - region.column);
-            gemm = piece_of(&region, rows);
+            gemm = piece_of(&region);
             CPU(gemm)(stream, &gemm);
-            assay_pool_pieces(stream->pool, rows, 8, read_rows, &region);
+            assay_pool_pieces(stream->pool, region.count, 8, read_rows, &region);
         }
-        for (size_t i = 0; i < rows; i++)
-            end_row(args, &region.running[i], region.row + i);
+        for (size_t i = 0; i < region.count; i++)
+            end_row(args, &region.running[i], region.rows[i]);
     }
-    assay_host_release(region.piece);
 }
 
 // Whole rows: one task reads a row's blocks one after the other.
 static void whole_row(const struct assay_logprob_args *args, struct running *running, size_t t)
 {
-    struct region region = {.args = args, .running = running, .row = t};
+    uint32_t row = (uint32_t)t;
+    struct region region = {.args = args, .running = running, .rows = &row};
 
     begin_rows(running, 1);
     for (; region.column < args->V_valid; region.column += COLUMNS) {
@@ -189,6 +221,10 @@ static void whole_rows(void *context, size_t from, size_t to, size_t thread)
     for (size_t t = from; t < to; t++) {
         struct running running;
 
+        if (args->target[t] < 0) {
+            skip_row(args, t);
+            continue;
+        }
         whole_row(args, &running, t);
         end_row(args, &running, t);
     }
@@ -264,7 +300,7 @@ CPU_OP(draw, draw)
 static void slope_row(const struct region *region, size_t i)
 {
     const struct assay_logprob_args *args = region->args;
-    const size_t t = region->row + i;
+    const size_t t = region->rows[i];
     float *z = region->piece + i * region->stride;
     const int32_t target = args->target[t];
     const float scale = (float)args->logit_scale, dlogp = ((const float *)args->dlogp)[t];
@@ -272,10 +308,6 @@ static void slope_row(const struct region *region, size_t i)
     const float dentropy = args->dentropy != NULL ? ((const float *)args->dentropy)[t] : 0;
     const v16 entropy = v_set(args->dentropy != NULL ? ((const float *)args->entropy)[t] : 0);
 
-    if (target < 0) {
-        memset(z, 0, region->columns * sizeof(float));
-        return;
-    }
     for (size_t v = 0; v < region->columns; v += SIMD_LANES) {
         const size_t lanes = smaller(SIMD_LANES, region->columns - v);
         const v16 log_p = v_sub(v_mul(v_load_some(z + v, lanes), v_set(scale)), lse);
@@ -297,10 +329,10 @@ static void slope_rows(void *context, size_t from, size_t to, size_t thread)
 }
 
 // dx (+)= piece w, dw += piece^T x.
-static void piece_backward(struct assay_stream *stream, const struct region *region, size_t rows)
+static void piece_backward(struct assay_stream *stream, const struct region *region)
 {
     const struct assay_logprob_args *args = region->args;
-    const struct cpu_gemm input = {.c = (float *)args->dx + region->row * args->C,
+    const struct cpu_gemm input = {.c = region->dx,
             .ldc = args->C,
             .a = region->piece,
             .a_row = COLUMNS,
@@ -308,7 +340,7 @@ static void piece_backward(struct assay_stream *stream, const struct region *reg
             .b = (const float *)args->w + region->column * args->C,
             .b_row = 1,
             .b_col = args->C,
-            .M = rows,
+            .M = region->count,
             .N = args->C,
             .K = region->columns,
             .accumulate = region->column > 0};
@@ -317,12 +349,12 @@ static void piece_backward(struct assay_stream *stream, const struct region *reg
             .a = region->piece,
             .a_row = 1,
             .a_col = COLUMNS,
-            .b = (const float *)args->x + region->row * args->C,
+            .b = region->x,
             .b_row = 1,
             .b_col = args->C,
             .M = region->columns,
             .N = args->C,
-            .K = rows,
+            .K = region->count,
             .accumulate = true};
 
     CPU(gemm)(stream, &input);
@@ -331,24 +363,23 @@ static void piece_backward(struct assay_stream *stream, const struct region *reg
 
 CPU_OP(logprob_backward, logprob)
 {
-    const size_t rows_max = smaller(ROWS, args->T);
-    struct region region = {.args = args, .stride = COLUMNS};
+    struct region region;
 
-    region.piece = piece_memory(stream, rows_max);
-    if (region.piece == NULL)
+    if (!open_region(&region, args, stream))
         return;
-    for (; region.row < args->T; region.row += ROWS) {
-        const size_t rows = smaller(ROWS, args->T - region.row);
-
+    memset(args->dx, 0, args->T * args->C * sizeof(float));
+    while (gather(&region)) {
         for (region.column = 0; region.column < args->V_valid; region.column += COLUMNS) {
             struct cpu_gemm gemm;
 
             region.columns = smaller(COLUMNS, args->V_valid - region.column);
-            gemm = piece_of(&region, rows);
+            gemm = piece_of(&region);
             CPU(gemm)(stream, &gemm);
-            assay_pool_pieces(stream->pool, rows, 8, slope_rows, &region);
-            piece_backward(stream, &region, rows);
+            assay_pool_pieces(stream->pool, region.count, 8, slope_rows, &region);
+            piece_backward(stream, &region);
         }
+        for (size_t i = 0; i < region.count; i++)
+            memcpy((float *)args->dx + region.rows[i] * args->C, region.dx + i * args->C,
+                    args->C * sizeof(float));
     }
-    assay_host_release(region.piece);
 }

@@ -90,6 +90,7 @@ void assay_host_stream_destroy(struct assay_stream *stream)
         return;
     assay_pool_destroy(stream->pool);
     free(stream->shared);
+    free(stream->aside);
     free(stream->local);
     free(stream);
 }
@@ -127,6 +128,13 @@ void *assay_host_shared(struct assay_stream *stream, size_t bytes)
     if (!grow(stream, &stream->shared, &stream->shared_bytes, bytes > 0 ? bytes : 1))
         return NULL;
     return stream->shared;
+}
+
+void *assay_host_aside(struct assay_stream *stream, size_t bytes)
+{
+    if (!grow(stream, &stream->aside, &stream->aside_bytes, bytes > 0 ? bytes : 1))
+        return NULL;
+    return stream->aside;
 }
 
 bool assay_host_reserve_local(struct assay_stream *stream, size_t bytes)

@@ -17,6 +17,8 @@ struct assay_stream {
     struct assay_pool *pool;    // owned; NULL for ref
     void *shared;               // owned; scratch that all threads see
     size_t shared_bytes;
+    void *aside; // owned; the same, of operations made of others, which have `shared`
+    size_t aside_bytes;
     void *local; // owned; one piece of local_bytes a thread
     size_t local_bytes;
 };
@@ -36,6 +38,7 @@ void assay_host_zero(struct assay_stream *stream, void *memory, size_t bytes);
 // At least `bytes` of scratch, kept until the next call asks for more; contents undefined. NULL:
 // the stream has failed, now or before.
 void *assay_host_shared(struct assay_stream *stream, size_t bytes);
+void *assay_host_aside(struct assay_stream *stream, size_t bytes);
 
 // For every thread of the pool; false: the stream has failed. A thread finds its piece with
 // assay_host_local().

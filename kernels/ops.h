@@ -291,8 +291,8 @@ struct assay_moe_route_args {
 // Log-probabilities of given targets without storing logits: z = logit_scale * x w^T (logit_scale
 // is 1 / temperature), over the first V_valid of V entries (a padded vocabulary's tail has
 // probability 0).
-//     logp[t] = z[target] - lse,   entropy[t] = -sum_v p log p        target < 0: the row is
-//     skipped, logp 0
+//     logp[t] = z[target] - lse,   entropy[t] = -sum_v p log p
+// target < 0: the row is passed over and costs nothing; logp, entropy, lse and dx are 0.
 // logprob_forward / _backward work from x and w; logprob_of_logits from logits that matmul_forward
 // made (a sampler has them): the same bits. backward: dz[v] = dlogp (1[v = target] - p[v]) -
 // dentropy p[v] (log p[v] + entropy)

@@ -25,7 +25,13 @@ static void row_logprob(const struct assay_logprob_args *args, const real *z, si
     real top = -(real)INFINITY, sum = 0, entropy = 0;
 
     assert(args->V_valid > 0);
-    assert(target < 0 || (size_t)target < args->V_valid);
+    if (target < 0) {
+        ((real *)args->lse)[t] = ((real *)args->logp)[t] = 0;
+        if (args->entropy != NULL)
+            ((real *)args->entropy)[t] = 0;
+        return;
+    }
+    assert((size_t)target < args->V_valid);
     for (size_t v = 0; v < args->V_valid; v++)
         top = z[v] > top ? z[v] : top;
     for (size_t v = 0; v < args->V_valid; v++)
@@ -33,9 +39,9 @@ static void row_logprob(const struct assay_logprob_args *args, const real *z, si
     for (size_t v = 0; v < args->V_valid; v++)
         entropy -= exp(z[v] - top) / sum * (z[v] - top - log(sum));
     ((real *)args->lse)[t] = top + log(sum);
-    ((real *)args->logp)[t] = target < 0 ? 0 : z[target] - top - log(sum);
+    ((real *)args->logp)[t] = z[target] - top - log(sum);
     if (args->entropy != NULL)
-        ((real *)args->entropy)[t] = target < 0 ? 0 : entropy;
+        ((real *)args->entropy)[t] = entropy;
 }
 
 REF_OP(logprob_forward, logprob)

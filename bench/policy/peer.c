@@ -15,11 +15,11 @@ struct peer {
     pid_t pid;
 };
 
-struct peer *peer_start(const char *model_dir)
+struct peer *peer_start(const char *script, const char *model_dir)
 {
     const char *python = getenv("ASSAY_BENCH_PYTHON"); // NOLINT(concurrency-mt-unsafe): one thread
-    char program[512], script[] = "bench/policy/policy.py", dir[256];
-    char *argv[] = {program, script, dir, NULL};
+    char program[512], path[256], dir[256];
+    char *argv[] = {program, path, dir, NULL};
     struct peer *peer = NULL;
     posix_spawn_file_actions_t actions;
     int ask[2], answer[2];
@@ -29,6 +29,7 @@ struct peer *peer_start(const char *model_dir)
     peer = calloc(1, sizeof(*peer));
     must(peer != NULL, "memory");
     (void)snprintf(program, sizeof(program), "%s", python);
+    (void)snprintf(path, sizeof(path), "%s", script);
     (void)snprintf(dir, sizeof(dir), "%s", model_dir);
     must(pipe2(ask, O_CLOEXEC) == 0 && pipe2(answer, O_CLOEXEC) == 0, "pipe");
     posix_spawn_file_actions_init(&actions);

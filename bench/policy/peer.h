@@ -10,8 +10,9 @@
 
 struct peer; // opaque; owned by whoever called peer_start()
 
-// NULL: no Python is named. Exits when it is named and does not start.
-struct peer *peer_start(const char *model_dir);
+// `script`, from the root of the repository. NULL: no Python is named. Exits when it is named and
+// does not start.
+struct peer *peer_start(const char *script, const char *model_dir);
 // One round of `what` ("loop 16"); seconds, and a checksum of the ids that it chose.
 void peer_ask(struct peer *peer, const char *what, double *seconds, unsigned long *checksum);
 void peer_stop(struct peer *peer); // NULL is allowed

@@ -416,7 +416,7 @@ static void prepare(struct bench *bench, const char *dir)
     if (getenv("ASSAY_BENCH_PYTHON") == NULL) // NOLINT(concurrency-mt-unsafe): one thread
         return;
     must(assay_model_save(bench->model, bench->stream, dir, &save, &err) == ASSAY_OK, err.message);
-    bench->peer = peer_start(dir);
+    bench->peer = peer_start("bench/policy/policy.py", dir);
 }
 
 static void remove_files(const char *dir)

@@ -164,7 +164,7 @@ static void run_shape(struct bench *bench, const struct shape *shape, const char
                             ASSAY_OK &&
                     assay_model_save(bench->model, bench->stream, dir, &save, &err) == ASSAY_OK,
             err.message);
-    bench->peer = peer_start(dir);
+    bench->peer = peer_start("bench/policy/policy.py", dir);
     measure(bench, shape);
     peer_stop(bench->peer);
     must(assay_fs_remove_tree(tmp_fd, dir + strlen("/tmp/"), NULL) == ASSAY_OK,
