@@ -195,7 +195,7 @@ static const struct setting settings[] = {
         NUMBER("checkpoint.every", checkpoint_every, "10", 1, 1e9,
                 "steps between checkpoints; ten updates of sft are a step"),
         QUIET("checkpoint.keep", checkpoint_keep, "2", 1, 1e6, "how many stay"),
-        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 2.0,
+        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 4.0,
                 "of a step that are kept for the report; every cause among them"),
         NUMBER("batch.rows_max", rows_max, "4096", 2, 1e7, "tokens of one pass of training"),
         NUMBER("batch.sequences_max", sequences_max, "64", 1, 65536, "rollouts of one pass"),
