@@ -29,19 +29,23 @@ static enum assay_status tell(
         struct assay_train_task *out, struct assay_arena *arena, struct assay_error *err)
 {
     const struct assay_repair_task *task = out->detail;
-    struct assay_buf text;
-    enum assay_status status;
+    struct assay_buf texts[6];
+    struct assay_bytes *const places[] = {
+            &out->prompt, &out->answer, &out->reading, &out->mistake, &out->drill, &out->drilled};
+    enum assay_status status = ASSAY_OK;
 
-    assay_buf_init(&text, TEXT_BYTES_MAX);
-    assay_repair_prompt_of(&text, task);
-    status = repair_keep(&out->prompt, &text, arena, err);
-    assay_repair_answer_of(&text, task);
-    if (status == ASSAY_OK)
-        status = repair_keep(&out->answer, &text, arena, err);
-    assay_repair_symptom_of(&text, task);
-    if (status == ASSAY_OK)
-        status = repair_keep(&out->mistake, &text, arena, err);
-    assay_buf_free(&text);
+    for (size_t i = 0; i < 6; i++)
+        assay_buf_init(&texts[i], TEXT_BYTES_MAX);
+    assay_repair_prompt_of(&texts[0], task);
+    assay_repair_answer_of(&texts[1], task);
+    assay_repair_reading_of(&texts[2], task);
+    assay_repair_symptom_of(&texts[3], task);
+    assay_repair_slip_of(&texts[4], &texts[5], task);
+    for (size_t i = 0; i < 6; i++) {
+        if (status == ASSAY_OK)
+            status = repair_keep(places[i], &texts[i], arena, err);
+        assay_buf_free(&texts[i]);
+    }
     return status;
 }
 
@@ -160,7 +164,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     r->context = context;
     r->options = *options;
-    status = assay_repair_open(&r->table, err);
+    status = assay_repair_open(&r->table, options->text_count, err);
     if (status == ASSAY_OK)
         status = assay_suite_create(&r->suite, "repair", err);
     if (status == ASSAY_OK)

@@ -32,6 +32,8 @@ const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl"
 struct assay_train_task {
     const char *id, *family;
     struct assay_bytes prompt, answer; // answer: the demonstration
+    struct assay_bytes reading;        // text to know before any task; empty: prompt and answer
+    struct assay_bytes drill, drilled; // an easier exercise and its answer; empty: none
     struct assay_bytes mistake; // what a poor demonstrator answers; empty: the source has none
     // Of a source with turns: the demonstration, message by message. Its answer is text of the kind
     // that is said and seen, from which a vocabulary can be made.
@@ -124,6 +126,7 @@ ASSAY_MUST_USE enum assay_status assay_task_file_open(
 // context was opened with a sandbox. Errors: of the rewarder (orchestrator/rollout_reward.h).
 struct assay_task_repair_options {
     uint64_t seed;
+    size_t text_count;     // programs of each family; 0: all
     uint32_t turns_max;    // messages of an episode
     size_t seen_bytes_max; // of what one of them showed
 };
