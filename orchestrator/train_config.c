@@ -74,11 +74,15 @@ static const struct setting settings[] = {
         NUMBER("seed", seed, "0", 0, 1e15, "of weights, draws and samples"),
         QUIET("threads", threads, "0", 0, 1024, "that compute; 0: the CPUs; no bit depends on it"),
 
-        WORD("tasks.source", source, "repair", true, "repair, or file"),
+        WORD("tasks.source", source, "repair", true, "repair, mini, or file"),
         WORD("tasks.path", path, "", true, "of the file"),
         NUMBER("tasks.seed", tasks_seed, "1", 0, 1e15, "of generated tasks"),
+        NUMBER("tasks.texts", tasks_texts, "0", 0, 1e6,
+                "programs of each family of repair; 0: all"),
         NUMBER("tasks.demonstrations", demonstrations, "0", 0, 1e12,
                 "different ones for sft; 0: none comes twice"),
+        RATIONAL("tasks.rare", rare, "1", 0, 1,
+                "mini: share of right demonstrations for swap, insert, delete (docs/cispo.md)"),
         NUMBER("tasks.count", tasks, "0", 0, 1e12, "different ones for rl; 0: none comes twice"),
         NUMBER("tasks.tokens_max", tokens_max, "512", 8, 1e6,
                 "prompt and answer together; a longer task is passed over"),
@@ -93,14 +97,16 @@ static const struct setting settings[] = {
         NUMBER("model.ffn", ffn, "384", 1, 1e6, "inner width of the feed-forward"),
         NUMBER("model.softmax_every", softmax_every, "2", 1, 1024,
                 "each n-th layer has softmax attention, the others lightning; 1: all softmax"),
-        NUMBER("model.vocab", vocab, "1024", 300, 1e6, "tokens of the vocabulary made for the run"),
+        NUMBER("model.vocab", vocab, "1024", 258, 1e6, "tokens of the vocabulary made for the run"),
         RATIONAL("model.sigma", sigma, "0.02", 1e-6, 1, "deviation of fresh weights"),
         NUMBER("model.tokenizer_texts", tokenizer_texts, "2000", 1, 1e6,
                 "demonstrations that the vocabulary is made from"),
 
         NUMBER("sft.updates", sft_updates, "0", 0, 1e9, "0: no warm start"),
         NUMBER("sft.whole", sft_whole, "0", 0, 1e9,
-                "of them the first, that learn the prompts' text, too"),
+                "of them the first, that learn whole texts: of repair, files before they were broken"),
+        RATIONAL("sft.drill_share", drill_share, "0", 0, 1,
+                "of the demonstrations in between: easier exercises; of repair, slips of the pen"),
         NUMBER("sft.mistaken", sft_mistaken, "0", 0, 1e9,
                 "of them the last, whose demonstrations are in part mistakes"),
         RATIONAL("sft.mistaken_families", mistaken_families, "0.5", 0, 1,
@@ -411,9 +417,10 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
             (void)assay_wrap(err, "loss");
         return status;
     }
-    if (strcmp(c->source, "file") != 0 && strcmp(c->source, "repair") != 0)
-        return assay_fail(
-                err, ASSAY_EINVAL, "tasks.source: \"%.60s\" is neither repair nor file", c->source);
+    if (strcmp(c->source, "file") != 0 && strcmp(c->source, "repair") != 0 &&
+            strcmp(c->source, "mini") != 0)
+        return assay_fail(err, ASSAY_EINVAL,
+                "tasks.source: \"%.60s\" is none of repair, mini, file", c->source);
     if ((strcmp(c->source, "file") == 0) != (*c->path != 0))
         return assay_fail(err, ASSAY_EINVAL, "tasks.path goes with tasks.source file, and only so");
     if (c->answer_tokens_max + 2 > c->tokens_max || c->tokens_max > c->rows_max)

@@ -33,7 +33,8 @@ struct assay_train_config {
     uint64_t seed, threads;
 
     const char *source, *path; // of tasks
-    uint64_t tasks_seed, demonstrations, tasks, tokens_max;
+    uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max;
+    double rare; // of mini
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read
     uint64_t layers, width, heads, kv_heads, head_dim, ffn, softmax_every, vocab;
@@ -41,7 +42,7 @@ struct assay_train_config {
     uint64_t tokenizer_texts;
 
     uint64_t sft_updates, sft_whole, sft_mistaken, sft_batch;
-    double mistaken_families, mistaken_share;
+    double drill_share, mistaken_families, mistaken_share;
     struct assay_optimizer sft; // what differs from rl's: lr, warm-up, schedule
 
     uint64_t steps, groups, group_size, updates, epochs, rounds_max, answer_tokens_max;

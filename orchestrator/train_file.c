@@ -88,6 +88,7 @@ static enum assay_status add_row(
             !copy_text(&task->answer, answer, f->arena) ||
             !copy_text(&task->mistake, mistake, f->arena))
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    task->reading = task->drill = task->drilled = (struct assay_bytes){"", 0};
     task->detail = NULL;
     f->count[split]++;
     return ASSAY_OK;

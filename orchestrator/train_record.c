@@ -194,8 +194,9 @@ static enum assay_status begin_record(struct training *t, struct assay_error *er
     status = assay_arena_create(&t->record_arena, RECORD_ARENA_BYTES, err);
     if (status != ASSAY_OK)
         return status;
-    t->rollouts = assay_arena_array( // of a step, and of the evaluation behind it
-            t->record_arena, 3 * (size_t)t->config->record_rollouts, sizeof(*t->rollouts));
+    // Of a step, and of each split that the evaluation behind it goes through.
+    t->rollouts = assay_arena_array(t->record_arena,
+            (1 + ASSAY_TRAIN_SPLITS) * (size_t)t->config->record_rollouts, sizeof(*t->rollouts));
     return t->rollouts ? ASSAY_OK : no_memory(err);
 }
 

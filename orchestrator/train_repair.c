@@ -29,19 +29,23 @@ static enum assay_status tell(
         struct assay_train_task *out, struct assay_arena *arena, struct assay_error *err)
 {
     const struct assay_repair_task *task = out->detail;
-    struct assay_buf text;
-    enum assay_status status;
+    struct assay_buf texts[6];
+    struct assay_bytes *const places[] = {
+            &out->prompt, &out->answer, &out->reading, &out->mistake, &out->drill, &out->drilled};
+    enum assay_status status = ASSAY_OK;
 
-    assay_buf_init(&text, TEXT_BYTES_MAX);
-    assay_repair_prompt_of(&text, task);
-    status = repair_keep(&out->prompt, &text, arena, err);
-    assay_repair_answer_of(&text, task);
-    if (status == ASSAY_OK)
-        status = repair_keep(&out->answer, &text, arena, err);
-    assay_repair_symptom_of(&text, task);
-    if (status == ASSAY_OK)
-        status = repair_keep(&out->mistake, &text, arena, err);
-    assay_buf_free(&text);
+    for (size_t i = 0; i < 6; i++)
+        assay_buf_init(&texts[i], TEXT_BYTES_MAX);
+    assay_repair_prompt_of(&texts[0], task);
+    assay_repair_answer_of(&texts[1], task);
+    assay_repair_reading_of(&texts[2], task);
+    assay_repair_symptom_of(&texts[3], task);
+    assay_repair_slip_of(&texts[4], &texts[5], task);
+    for (size_t i = 0; i < 6; i++) {
+        if (status == ASSAY_OK)
+            status = repair_keep(places[i], &texts[i], arena, err);
+        assay_buf_free(&texts[i]);
+    }
     return status;
 }
 
@@ -76,21 +80,15 @@ static enum assay_train_fault fault_of(
                                                                          : ASSAY_TRAIN_PLACE;
 }
 
-static enum assay_status grade(void *user, struct assay_train_reward *rewards,
-        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+enum assay_status assay_train_rewards(struct assay_rewarder *rewarder,
+        struct assay_train_reward *rewards, const struct assay_rollout *rollouts, size_t count,
+        struct assay_error *err)
 {
-    struct repair *r = user;
-    struct assay_rollout *rollouts = calloc(count + 1, sizeof(*rollouts));
     struct assay_rollout_verdict *verdicts = calloc(count + 1, sizeof(*verdicts));
-    enum assay_status status = rollouts && verdicts
-            ? ASSAY_OK
+    enum assay_status status = verdicts
+            ? assay_rewarder_grade(rewarder, verdicts, rollouts, count, err)
             : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
 
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
-        rollouts[i] = (struct assay_rollout){
-                answers[i].task->detail, answers[i].text, r->options.turns_max > 0};
-    if (status == ASSAY_OK)
-        status = assay_rewarder_grade(r->rewarder, verdicts, rollouts, count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
                 .solved = verdicts[i].resolved,
@@ -99,8 +97,24 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
                 .cause = assay_cause_name(verdicts[i].cause)};
         memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
     }
-    free(rollouts);
     free(verdicts);
+    return status;
+}
+
+static enum assay_status grade(void *user, struct assay_train_reward *rewards,
+        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+{
+    struct repair *r = user;
+    struct assay_rollout *rollouts = calloc(count + 1, sizeof(*rollouts));
+    enum assay_status status;
+
+    if (!rollouts)
+        return assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+    for (size_t i = 0; i < count; i++)
+        rollouts[i] = (struct assay_rollout){
+                answers[i].task->detail, answers[i].text, r->options.turns_max > 0};
+    status = assay_train_rewards(r->rewarder, rewards, rollouts, count, err);
+    free(rollouts);
     return status;
 }
 _Static_assert(
@@ -125,7 +139,7 @@ static struct assay_train_counts counts(void *user)
     const struct repair *r = user;
     const struct assay_rewarder_counts c = assay_rewarder_counts(r->rewarder);
 
-    return (struct assay_train_counts){c.answers, c.executed, c.unscored};
+    return (struct assay_train_counts){c.answers, c.executed, c.remembered, c.unscored};
 }
 
 static void close_repair(void *user)
@@ -150,7 +164,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     r->context = context;
     r->options = *options;
-    status = assay_repair_open(&r->table, err);
+    status = assay_repair_open(&r->table, options->text_count, err);
     if (status == ASSAY_OK)
         status = assay_suite_create(&r->suite, "repair", err);
     if (status == ASSAY_OK)

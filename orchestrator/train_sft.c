@@ -70,6 +70,14 @@ static bool is_mistaken(const struct training *t, const struct assay_train_task 
     return assay_rng_unit(&rng) < c->mistaken_share;
 }
 
+static bool is_drill(const struct training *t, const struct assay_train_task *task)
+{
+    struct assay_rng rng;
+
+    assay_rng_seed(&rng, t->config->seed + 1, t->sft_cursor);
+    return task->drill.len > 0 && assay_rng_unit(&rng) < t->config->drill_share;
+}
+
 static enum assay_status draw_batch(struct training *t, struct assay_trajectory *batch,
         uint64_t number, struct assay_arena *arena, struct assay_error *err)
 {
@@ -87,6 +95,14 @@ static enum assay_status draw_batch(struct training *t, struct assay_trajectory 
                 t->config->demonstrations, (size_t)t->config->answer_tokens_max, arena, err);
         if (status == ASSAY_OK && in_part && is_mistaken(t, &task))
             task.answer = task.mistake;
+        if (status == ASSAY_OK && !whole && !in_part && is_drill(t, &task)) {
+            task.prompt = task.drill;
+            task.answer = task.drilled;
+        }
+        if (status == ASSAY_OK && whole && task.reading.len > 0) {
+            task.prompt = (struct assay_bytes){"", 0};
+            task.answer = task.reading;
+        }
         if (status == ASSAY_OK)
             status = training_encode_demonstration(t, &batch[i], &task, whole, arena, err);
         batch[i].group = (uint32_t)i; // demonstrations are alone

@@ -17,6 +17,8 @@
 #include "tasks/instance.h"
 
 struct assay_context;
+struct assay_rewarder;
+struct assay_rollout;
 
 enum assay_train_split {
     ASSAY_TRAIN_SFT, // demonstrations
@@ -30,12 +32,15 @@ const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl"
 struct assay_train_task {
     const char *id, *family;
     struct assay_bytes prompt, answer; // answer: the demonstration
+    struct assay_bytes reading;        // text to know before any task; empty: prompt and answer
+    struct assay_bytes drill, drilled; // an easier exercise and its answer; empty: none
     struct assay_bytes mistake; // what a poor demonstrator answers; empty: the source has none
     // Of a source with turns: the demonstration, message by message. Its answer is text of the kind
     // that is said and seen, from which a vocabulary can be made.
     const struct assay_bytes *messages;
     size_t message_count;
     const void *detail; // the source's own
+    bool rare;          // demonstrations seldom begin as this answer must: measured apart
 };
 
 struct assay_train_answer {
@@ -65,6 +70,7 @@ struct assay_train_reward {
 struct assay_train_counts { // answers, since the source was opened
     uint64_t answers;
     uint64_t executed; // whose tests ran; the others were decided by form, joined or remembered
+    uint64_t remembered;
     uint64_t unscored;
 };
 
@@ -120,11 +126,21 @@ ASSAY_MUST_USE enum assay_status assay_task_file_open(
 // context was opened with a sandbox. Errors: of the rewarder (orchestrator/rollout_reward.h).
 struct assay_task_repair_options {
     uint64_t seed;
+    size_t text_count;     // programs of each family; 0: all
     uint32_t turns_max;    // messages of an episode
     size_t seen_bytes_max; // of what one of them showed
 };
 ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
         struct assay_context *context, const struct assay_task_repair_options *options,
+        struct assay_error *err);
+
+// Tasks of the miniature (tasks/mini.h); `rare` as there. Grading, and errors, as above.
+ASSAY_MUST_USE enum assay_status assay_task_mini_open(struct assay_task_source *out,
+        struct assay_context *context, uint64_t seed, double rare, struct assay_error *err);
+
+// Verdicts as rewards, for sources that grade in boxes. Errors: of assay_rewarder_grade().
+ASSAY_MUST_USE enum assay_status assay_train_rewards(struct assay_rewarder *rewarder,
+        struct assay_train_reward *rewards, const struct assay_rollout *rollouts, size_t count,
         struct assay_error *err);
 
 #endif

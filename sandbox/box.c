@@ -311,9 +311,9 @@ static int watch_clocks(struct run *run)
     return timeout_ms;
 }
 
-// Whoever writes line by line would wake us, and be pushed aside, at each: what came in small pieces
-// is looked at again only a moment later. A run that fills its pipes is served at once, and so is
-// whoever waits for what passes through.
+// Whoever writes line by line would wake us, and be pushed aside, at each: what came in small
+// pieces is looked at again only a moment later. A run that fills its pipes is served at once, and
+// so is whoever waits for what passes through.
 static bool may_gather(const struct run *run, uint64_t bytes_before)
 {
     const uint64_t bytes = run->output.total + run->report.len - bytes_before;

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "tasks/repair_slip.h"
 #include "tasks/repair_table.h"
 
 #define FILE_BYTES_MAX ((size_t)64 << 10)
@@ -360,6 +361,40 @@ static enum assay_status list_tests(
     return status;
 }
 
+static bool is_no_mutation(void *user, size_t line, const char *text)
+{
+    const struct drawing *d = user;
+    const struct repair_program *program = d->pair->program;
+    struct assay_buf mutation;
+    bool same = false;
+
+    assay_buf_init(&mutation, FILE_BYTES_MAX);
+    for (size_t i = 0; i < program->mutant_count && !same; i++) {
+        if (program->mutants[i].line != line)
+            continue;
+        assay_buf_clear(&mutation);
+        fill(&mutation, d, program->mutants[i].text, false);
+        same = mutation.len == 0 || strcmp(mutation.data, text) == 0;
+    }
+    assay_buf_free(&mutation);
+    return !same;
+}
+
+static enum assay_status write_slip(
+        struct assay_repair_task *out, struct drawing *d, struct assay_error *err)
+{
+    struct repair_slip slip;
+    const enum assay_status status =
+            repair_slip_make(&slip, out->gold, &d->rng, is_no_mutation, d, d->arena, err);
+
+    if (status == ASSAY_OK) {
+        out->slipped = slip.file;
+        out->slip_line = slip.line;
+        out->slip_gold = slip.right;
+    }
+    return status;
+}
+
 static enum assay_status write_task(
         struct assay_repair_task *out, const struct drawing *d, struct assay_error *err)
 {
@@ -407,6 +442,8 @@ enum assay_status assay_repair_draw(struct assay_repair_task *out,
     if (!task.id || !d.before)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     status = write_task(&task, &d, err);
+    if (status == ASSAY_OK)
+        status = write_slip(&task, &d, err);
     if (status == ASSAY_OK)
         *out = task;
     return status;

@@ -42,18 +42,25 @@ struct assay_repair_task {
     struct assay_bytes broken, gold, tests; // files, LF, with a last line feed
     size_t line;                            // from 1: the one in which gold differs
     const char *gold_line;                  // its text there, without line feed
+    const char *gold_edits; // as answers have them, in place of line and gold_line; NULL: these
     // The first test that fails, for whoever reads rather than runs it: its statements, a line
     // each, and the last line of what Python then says.
     const char *failing, *failure;
     const char *expected; // the value that it asks for
+    // For proof-readers: gold with a slip of the pen in one line (0: there is none), and what
+    // stands there in gold. No slip is a mutation of the table, so none tells of any split.
+    struct assay_bytes slipped;
+    size_t slip_line;
+    const char *slip_gold;
     struct assay_strings fail_to_pass,
             pass_to_pass; // unittest ids: "test_ledger.TestLedger.test_a"
 };
 
 struct assay_repair_table; // opaque; owned by whoever called assay_repair_open()
 
+// text_count: of each family only the first texts; 0: all.
 ASSAY_MUST_USE enum assay_status assay_repair_open(
-        struct assay_repair_table **out, struct assay_error *err);
+        struct assay_repair_table **out, size_t text_count, struct assay_error *err);
 void assay_repair_close(struct assay_repair_table *table); // NULL is allowed
 
 size_t assay_repair_family_count(const struct assay_repair_table *table);

@@ -56,8 +56,7 @@ static bool cut(struct file_lines *out, struct assay_bytes file, struct assay_ar
 
 // --- the prompt ---------------------------------------------------------------------------------
 
-void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
-        const char *failing, const char *failure)
+static void show_file(struct assay_buf *out, const char *path, struct assay_bytes file)
 {
     struct assay_bytes rest = file, line;
 
@@ -67,7 +66,28 @@ void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_b
         assay_buf_add(out, line.data, line.len);
         assay_buf_addc(out, '\n');
     }
+}
+
+void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
+        const char *failing, const char *failure)
+{
+    show_file(out, path, file);
     assay_buf_addf(out, "FAIL\n%s%s\nFIX\n", failing, failure);
+}
+
+void assay_repair_reading_of(struct assay_buf *out, const struct assay_repair_task *task)
+{
+    show_file(out, task->path, task->gold);
+}
+
+void assay_repair_slip_of(
+        struct assay_buf *prompt, struct assay_buf *answer, const struct assay_repair_task *task)
+{
+    if (task->slip_line == 0)
+        return;
+    show_file(prompt, task->path, task->slipped);
+    assay_buf_adds(prompt, "FIX\n");
+    assay_buf_addf(answer, "%zu|%s\n", task->slip_line, task->slip_gold);
 }
 
 void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_task *task)
@@ -77,7 +97,10 @@ void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_tas
 
 void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_task *task)
 {
-    assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
+    if (task->gold_edits)
+        assay_buf_adds(out, task->gold_edits);
+    else
+        assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
 }
 
 void assay_repair_symptom_of(struct assay_buf *out, const struct assay_repair_task *task)

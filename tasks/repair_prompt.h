@@ -54,6 +54,11 @@ const char *assay_answer_fault_name(
 void assay_repair_prompt(struct assay_buf *out, const char *path, struct assay_bytes file,
         const char *failing, const char *failure);
 void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_task *task);
+// The part of a prompt that shows the file, here the one that nobody broke.
+void assay_repair_reading_of(struct assay_buf *out, const struct assay_repair_task *task);
+// Proof-reading: the file with a slip, no test; and its answer. Both empty where there is no slip.
+void assay_repair_slip_of(
+        struct assay_buf *prompt, struct assay_buf *answer, const struct assay_repair_task *task);
 // The answer that is gold, with its line feed.
 void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_task *task);
 

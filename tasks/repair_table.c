@@ -18,7 +18,7 @@
 struct reading {
     struct assay_arena *arena;
     struct assay_error *err;
-    size_t line;
+    size_t line, text_count;
 };
 
 static enum assay_status no_memory(struct assay_error *err)
@@ -294,17 +294,19 @@ static enum assay_status read_family(
             assay_arena_array(r->arena, assay_json_count(programs), sizeof(*family->programs));
     if (!family->programs)
         return no_memory(r->err);
-    for (const struct assay_json *at = assay_json_first(programs); at && status == ASSAY_OK;
+    for (const struct assay_json *at = assay_json_first(programs); at && status == ASSAY_OK &&
+            (r->text_count == 0 || family->program_count < r->text_count);
             at = assay_json_next(at))
         status = read_program(&family->programs[family->program_count++], at, r);
     return status == ASSAY_OK ? pair_family(family, r) : status;
 }
 
-static enum assay_status read_table(struct assay_repair_table *table, struct assay_error *err)
+static enum assay_status read_table(
+        struct assay_repair_table *table, size_t text_count, struct assay_error *err)
 {
     const struct assay_json_limits limits = {LINE_BYTES_MAX, DEPTH_MAX};
     const char *at = assay_repair_text, *const end = at + assay_repair_text_len;
-    struct reading r = {table->arena, err, 0};
+    struct reading r = {table->arena, err, 0, text_count};
     enum assay_status status = ASSAY_OK;
 
     while (at < end && status == ASSAY_OK) {
@@ -323,7 +325,8 @@ static enum assay_status read_table(struct assay_repair_table *table, struct ass
     return status;
 }
 
-enum assay_status assay_repair_open(struct assay_repair_table **out, struct assay_error *err)
+enum assay_status assay_repair_open(
+        struct assay_repair_table **out, size_t text_count, struct assay_error *err)
 {
     struct assay_repair_table *table = calloc(1, sizeof(*table));
     enum assay_status status =
@@ -332,7 +335,7 @@ enum assay_status assay_repair_open(struct assay_repair_table **out, struct assa
     if (status == ASSAY_OK) {
         table->families =
                 assay_arena_array(table->arena, REPAIR_FAMILIES_MAX, sizeof(*table->families));
-        status = table->families ? read_table(table, err) : no_memory(err);
+        status = table->families ? read_table(table, text_count, err) : no_memory(err);
     }
     if (status != ASSAY_OK) {
         assay_repair_close(table);

@@ -24,7 +24,8 @@ static struct timespec changed(const char *folder, const char *name)
 static void what_is_planted_is_later_than_the_model(void **state)
 {
     struct fixture *f = *state;
-    struct assay_edit model[] = {{.path = "a.py", .kind = ASSAY_FILE_REGULAR, .content = {"1\n", 2}},
+    struct assay_edit model[] = {
+            {.path = "a.py", .kind = ASSAY_FILE_REGULAR, .content = {"1\n", 2}},
             {.path = "gone.py", .kind = ASSAY_FILE_NONE}};
     struct assay_edit test = {
             .path = "test_a.py", .kind = ASSAY_FILE_REGULAR, .content = {"2\n", 2}};
@@ -35,13 +36,12 @@ static void what_is_planted_is_later_than_the_model(void **state)
 
     fixture_shell(f, "mkdir tree; echo 0 >tree/a.py; echo 0 >tree/gone.py");
     fixture_import(f, "tree", instance.tree);
-    assert_int_equal(
-            assay_workspace_make_edited(&workspace, f->depot, &instance, &edits, &f->err), ASSAY_OK);
+    assert_int_equal(assay_workspace_make_edited(&workspace, f->depot, &instance, &edits, &f->err),
+            ASSAY_OK);
     for (unsigned i = 0; i < RUNS; i++) {
         struct timespec first, second;
 
-        assert_int_equal(
-                assay_workspace_plant(&workspace, f->depot, &planted, &f->err), ASSAY_OK);
+        assert_int_equal(assay_workspace_plant(&workspace, f->depot, &planted, &f->err), ASSAY_OK);
         first = changed(workspace.model_path, "a.py");
         second = changed(workspace.lowers[0], "test_a.py");
         assert_true(second.tv_sec > first.tv_sec ||

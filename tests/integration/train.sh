@@ -39,7 +39,7 @@ files_of() { # weights, optimizer and what was measured, without the clock
 import json, sys
 for line in open(sys.argv[1]):
     row = json.loads(line)
-    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith("idle_")})
+    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith(("idle_", "ran_"))})
 PY
 }
 

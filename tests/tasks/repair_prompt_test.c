@@ -33,6 +33,18 @@ static void a_prompt_shows_numbers_test_and_failure(void **state)
     assay_buf_free(&out);
 }
 
+static void a_reading_is_the_file_before_it_was_broken(void **state)
+{
+    struct assay_repair_task task = {.path = "a.py", .gold = text_of("a = 1\nb = 2\n")};
+    struct assay_buf out;
+
+    (void)state;
+    assay_buf_init(&out, 1 << 12);
+    assay_repair_reading_of(&out, &task);
+    assert_string_equal(out.data, "a.py\n1|a = 1\n2|b = 2\n");
+    assay_buf_free(&out);
+}
+
 static void who_treats_the_symptom_returns_what_is_asked_for(void **state)
 {
     struct assay_repair_task task = {.broken = text_of(FILE_TEXT), .expected = "'a b'"};
@@ -186,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_prompt_shows_numbers_test_and_failure),
+            cmocka_unit_test(a_reading_is_the_file_before_it_was_broken),
             cmocka_unit_test(who_treats_the_symptom_returns_what_is_asked_for),
             cmocka_unit_test(an_answer_edits_the_lines_that_it_names),
             cmocka_unit_test(each_fault_has_its_name),

@@ -21,7 +21,7 @@ static int set_up(void **state)
 {
     static struct fixture f;
 
-    if (assay_repair_open(&f.table, NULL) != ASSAY_OK ||
+    if (assay_repair_open(&f.table, 0, NULL) != ASSAY_OK ||
             assay_arena_create(&f.arena, (size_t)1 << 30, NULL) != ASSAY_OK)
         return -1;
     *state = &f;
@@ -227,6 +227,61 @@ static void splits_share_no_program(void **state)
     }
 }
 
+// A slip is in one line, and in no draw is it what a mutation makes of that line.
+static void a_slip_is_one_line_and_no_mutation(void **state)
+{
+    const struct fixture *f = *state;
+    size_t found = 0;
+
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        struct assay_repair_task task;
+        size_t line = 1, at = 0;
+
+        draw(f, ASSAY_REPAIR_SFT, 9, i, &task);
+        if (task.slip_line == 0)
+            continue;
+        found++;
+        while (task.gold.data[at] == task.slipped.data[at]) {
+            line += task.gold.data[at] == '\n';
+            at++;
+        }
+        assert_int_equal(line, task.slip_line);
+        assert_int_equal(count_lines(task.slipped), count_lines(task.gold));
+        while (at > 0 && task.gold.data[at - 1] != '\n')
+            at--;
+        assert_memory_equal(task.gold.data + at, task.slip_gold, strlen(task.slip_gold));
+        assert_string_not_equal(task.slipped.data, task.broken.data);
+    }
+    assert_true(found > DRAWS / 2);
+}
+
+// Lines of a family's programs tell its texts apart where they differ; with one text they never do.
+static void one_text_a_family_is_one_text(void **state)
+{
+    struct assay_repair_table *table = NULL;
+    const char *names[DRAWS];
+    size_t lines[DRAWS], count = 0;
+    const struct fixture *f = *state;
+
+    assert_int_equal(assay_repair_open(&table, 1, NULL), ASSAY_OK);
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        struct assay_repair_task task;
+        size_t k = 0;
+
+        assert_int_equal(
+                assay_repair_draw(&task, table, ASSAY_REPAIR_SFT, 5, i, f->arena, NULL), ASSAY_OK);
+        while (k < count && strcmp(names[k], task.family) != 0)
+            k++;
+        if (k == count) {
+            names[count] = task.family;
+            lines[count++] = count_lines(task.gold);
+        }
+        assert_int_equal(lines[k], count_lines(task.gold));
+    }
+    assert_true(count < DRAWS);
+    assay_repair_close(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +290,8 @@ int main(void)
             cmocka_unit_test(every_task_is_small_and_differs_in_one_line),
             cmocka_unit_test(an_instance_has_patches_that_parse_and_gold_is_the_answer),
             cmocka_unit_test(splits_share_no_program),
+            cmocka_unit_test(a_slip_is_one_line_and_no_mutation),
+            cmocka_unit_test(one_text_a_family_is_one_text),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

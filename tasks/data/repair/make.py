@@ -22,7 +22,7 @@ import tokenize
 HERE = os.path.dirname(os.path.abspath(__file__))
 CELLS = 3  # sets of constants and inputs of each program
 MUTANTS_MAX = 48  # of each program
-VARIABLES_MAX = 12  # of them wrong_variable, of which there are by far the most
+VARIABLES_MAX = 4  # of them wrong_variable, of which there are by far the most
 SECONDS_MAX = 0.25
 VALUE_MAX = 40
 STAND_IN = 7919  # for a drawn number while mutants are listed: it stands nowhere else
