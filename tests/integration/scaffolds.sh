@@ -30,6 +30,15 @@ run 0 assay episodes show 1 --json
 []
 [exit code 1]" ] || fail "bash: a process of its own each: $(json 'd["turns"][3]')"
 
+# A task that asks for places is answered below that line.
+run 0 assay suite add "$ROOT/tasks/data/kinds"
+printf '%s\n' '{"text": "```bash\necho COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT; echo no/such/file.py:f\n```"}' >"$WORK/where"
+run 0 assay run kinds -i kinds__shell-quote-where --actor "script:$WORK/where" --dialect bash --run-id where --json
+[ "$(json 'd["scored"], d["resolved"], d["causes"]')" = "1 0 {'submitted': 1}" ] || fail "places: $(cat "$WORK/out")"
+run 0 assay episodes list where --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+[ "$(json 'd["answer"]')" = no/such/file.py:f ] || fail "places: $(json d)"
+
 # --- one patch ---
 cat >"$WORK/model.py" <<'PY'
 import json, sys
