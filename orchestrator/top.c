@@ -130,10 +130,7 @@ static enum assay_status load_run(struct assay_top_item *out, struct assay_store
 
 struct loading {
     struct assay_top *top;
-    struct assay_store *store;
     const char *run_id;
-    uint64_t now_ms;
-    struct assay_arena *arena;
 };
 
 static void keep(const struct loading *l, const struct assay_top_item *item)
@@ -153,7 +150,7 @@ enum assay_status assay_top_load(struct assay_top *out, struct assay_store *stor
         const char *run_id, uint64_t now_ms, struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_top top = {0};
-    struct loading l = {&top, store, run_id, now_ms, arena};
+    const struct loading l = {&top, run_id};
     struct assay_training *trainings = NULL;
     struct assay_run *runs = NULL;
     size_t training_count = 0, run_count = 0;

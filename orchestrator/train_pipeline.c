@@ -372,6 +372,7 @@ enum assay_status training_pipeline_start(struct training *t, struct assay_error
         status = make_sampler(p, t, err);
     if (status == ASSAY_OK)
         status = training_pipeline_publish(t, t->position, err);
+    doing(p, "has not begun with", t->position);
     if (status == ASSAY_OK && pthread_create(&p->thread, NULL, sample_ahead, p) != 0)
         status = assay_fail(err, ASSAY_ENOMEM, "pipeline: no thread");
     p->running = status == ASSAY_OK;

@@ -96,13 +96,15 @@ static enum assay_status keep_tokens(struct training *t, struct assay_training_r
         const struct rollout *r, struct assay_error *err)
 {
     const struct assay_trajectory *from = &r->trajectory;
-    const size_t all = from->count - r->prompt_count, count = all < TOKENS_MAX ? all : TOKENS_MAX;
+    const size_t all = from->count - r->prompt_count;
+    const size_t count = TOKENS_MAX < all ? TOKENS_MAX : all;
     const size_t end = r->finish == ASSAY_FINISH_STOP_ID ? 1 : 0; // which is no text
     struct assay_rollout_token *tokens = assay_arena_array(t->record_arena, count, sizeof(*tokens));
     struct assay_buf text;
     enum assay_status status = tokens ? ASSAY_OK : no_memory(err);
 
     assay_buf_init(&text, TOKEN_BYTES_MAX);
+    // cppcheck-suppress knownConditionTrueFalse; it takes the smaller of two for 0
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const size_t at = r->prompt_count + i;
 
