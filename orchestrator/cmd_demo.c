@@ -149,7 +149,9 @@ static void print_pair(const struct assay_demo *demo, size_t arm, size_t with)
             assay_demo_arm(arm), assay_demo_arm(with), p.sooner, known, p.later, p.same);
     if (p.unknown > 0)
         printf(", %zu not comparable", p.unknown);
-    printf("; by chance in %.2g of cases\n", by_chance(p.sooner, p.later));
+    if (p.sooner + p.later > 0)
+        printf("; a coin does so in %.2g of cases", by_chance(p.sooner, p.later));
+    printf("\n");
 }
 
 static void print_verdict(const struct assay_demo *demo)
@@ -262,7 +264,8 @@ static enum assay_status read_options(struct assay_demo_plan *out,
             assay_cli_number(&seeds, invocation, "seeds", 1, ASSAY_DEMO_SEEDS_MAX, err);
 
     if (status == ASSAY_OK)
-        status = assay_cli_number(&out->steps, invocation, "steps", 1, ASSAY_DEMO_POINTS_MAX - 1, err);
+        status = assay_cli_number(
+                &out->steps, invocation, "steps", 1, ASSAY_DEMO_POINTS_MAX - 1, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&minutes, invocation, "minutes", 1, 1440, err);
     out->seeds = (size_t)seeds;

@@ -106,8 +106,8 @@ static enum assay_status ask_store(struct assay_rewarder *r, struct assay_error 
     if (status == ASSAY_OK)
         status = assay_arena_create(&arena, CALL_ARENA_BYTES, err);
     if (status == ASSAY_OK)
-        status = assay_store_kept_rewards(assay_context_store(r->context), r->scope,
-                REMEMBERED_MAX, arena, &rows, &count, err);
+        status = assay_store_kept_rewards(assay_context_store(r->context), r->scope, REMEMBERED_MAX,
+                arena, &rows, &count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const struct assay_rollout_verdict verdict = {.scored = true,
                 .resolved = rows[i].resolved,
@@ -340,8 +340,8 @@ static enum assay_status tell_store(struct call *call, struct assay_error *err)
         const struct execution *e = &call->executions[i];
 
         if (e->verdict.scored)
-            rows[count++] = (struct assay_reward_row){e->key, e->verdict.cause,
-                    e->verdict.resolved, e->verdict.passed, e->verdict.failed};
+            rows[count++] = (struct assay_reward_row){e->key, e->verdict.cause, e->verdict.resolved,
+                    e->verdict.passed, e->verdict.failed};
     }
     return assay_store_keep_rewards(
             assay_context_store(call->r->context), call->r->scope, rows, count, err);

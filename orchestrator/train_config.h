@@ -51,7 +51,8 @@ struct assay_train_config {
     enum assay_truncated truncated;
     enum assay_cut cut;
     double temperature, certain_probability;
-    uint64_t staleness, wait_s_max;
+    uint64_t staleness;
+    double wait_s_max;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch
 

@@ -81,6 +81,7 @@ static enum assay_status add_row(
         f->capacity[split] = more;
     }
     task = &f->tasks[split][f->count[split]];
+    *task = (struct assay_train_task){.detail = NULL};
     task->id =
             id ? assay_arena_strdup(f->arena, id) : assay_arena_printf(f->arena, "line-%zu", line);
     task->family = assay_arena_strdup(f->arena, family);
@@ -88,8 +89,6 @@ static enum assay_status add_row(
             !copy_text(&task->answer, answer, f->arena) ||
             !copy_text(&task->mistake, mistake, f->arena))
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    task->reading = task->drill = task->drilled = (struct assay_bytes){"", 0};
-    task->detail = NULL;
     f->count[split]++;
     return ASSAY_OK;
 }

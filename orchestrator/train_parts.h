@@ -42,7 +42,7 @@ struct training {
     // Rollouts of the step under way that will be recorded (train_record.c).
     struct assay_arena *record_arena;
     struct assay_training_rollout *rollouts;
-    size_t rollout_count;
+    size_t rollout_count, rollout_room;
 };
 
 // --- text (train_text.c) -------------------------------------------------------------------------

@@ -361,12 +361,19 @@ static enum assay_status list_tests(
     return status;
 }
 
-static bool is_no_mutation(void *user, size_t line, const char *text)
+// What is right must follow from the rest: not a name that a file only gives, no drawn number. And
+// no pair of any split is shown.
+static bool is_fit_for_slip(void *user, size_t line, const char *text)
 {
     const struct drawing *d = user;
     const struct repair_program *program = d->pair->program;
+    const char *template = program->lines.items[line - 1];
+    const char *word = template + strspn(template, " ");
     struct assay_buf mutation;
     bool same = false;
+
+    if (strchr(template, '@') || strncmp(word, "def ", 4) == 0 || strncmp(word, "class ", 6) == 0)
+        return false;
 
     assay_buf_init(&mutation, FILE_BYTES_MAX);
     for (size_t i = 0; i < program->mutant_count && !same; i++) {
@@ -385,7 +392,7 @@ static enum assay_status write_slip(
 {
     struct repair_slip slip;
     const enum assay_status status =
-            repair_slip_make(&slip, out->gold, &d->rng, is_no_mutation, d, d->arena, err);
+            repair_slip_make(&slip, out->gold, &d->rng, is_fit_for_slip, d, d->arena, err);
 
     if (status == ASSAY_OK) {
         out->slipped = slip.file;

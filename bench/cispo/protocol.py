@@ -363,7 +363,7 @@ def stage_report(_):
     result = {"threshold": THRESHOLD, "steps": STEPS, "rare": RARE, "tuning": report_tuning(),
               "seeds": seeds, "null": report_null(), "dose": report_dose()}
     with open(os.path.join(DOCS, "result.json"), "w") as file:
-        json.dump(result, file, indent=1)
+        json.dump(result, file)
         file.write("\n")
     if seeds:
         with open(os.path.join(DOCS, "curves.svg"), "w") as file:

@@ -234,6 +234,13 @@ run 0 assay train config.yaml --dry-run
 has out "config.yaml:5"
 has out "20 steps of 64 rollouts"
 
+# A wait that is too long ends the run, and says what it was for; with patience it goes on.
+run 1 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9 --set rl.wait_s_max=0.001 \
+    --set sft.updates=10 --set rl.groups=400 --set rl.steps=2
+has err "step 2 of 3: trainer waited 0 s for batch 1; sampler: samples and grades batch 1"
+run 0 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9 --set sft.updates=10 --set rl.groups=400 \
+    --set rl.steps=2
+
 # Two are there: the first of them counts.
 run 1 assay train config.yaml --set name=again --set seed=5 --set sft.updates=100000
 has err "the same settings are open under another name"
