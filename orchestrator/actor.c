@@ -7,7 +7,7 @@
 #include "orchestrator/scaffold.h"
 
 static const struct assay_actor_kind *const kinds[] = {&assay_actor_gold, &assay_actor_noop,
-        &assay_actor_script, &assay_actor_command, &assay_actor_openai};
+        &assay_actor_script, &assay_actor_command, &assay_actor_openai, &assay_actor_embedded};
 
 enum assay_status assay_actor_make(struct assay_actor *out, const char *name,
         const struct assay_invocation *invocation, struct assay_error *err)
@@ -28,7 +28,8 @@ enum assay_status assay_actor_make(struct assay_actor *out, const char *name,
         return status;
     }
     return assay_fail(err, ASSAY_EUSAGE,
-            "--actor: '%.100s' is not gold, noop, script:FILE, command:PROGRAM or openai:MODEL",
+            "--actor: '%.100s' is not gold, noop, script:FILE, command:PROGRAM, openai:MODEL or "
+            "embedded:MODEL",
             name);
 }
 

@@ -24,8 +24,9 @@
             false},                                                                                \
             {"key-env", 0, "NAME", "openai: the variable that holds the key", false},              \
             {"key-file", 0, "FILE", "openai: the file (mode 0600) that holds the key", false},     \
-            {"temperature", 0, "T", "openai: of sampling (the server's own)", false},              \
-            {"answer-tokens", 0, "N", "openai: of one answer (the server's own)", false},          \
+            {"temperature", 0, "T", "of sampling (openai: the server's own; embedded: 1)", false}, \
+            {"answer-tokens", 0, "N", "of one answer (openai: the server's own; embedded: 1024)",  \
+                    false},                                                                        \
             {"stream", 0, NULL, "openai: hear the answer as it is made", false},                   \
             {"logprobs", 0, NULL, "openai: record the sampled tokens with their logp", false},     \
             {"request-timeout", 0, "SECONDS",                                                      \
@@ -33,6 +34,7 @@
             {"request-tries", 0, "N", "openai: of one request (6)", false},                        \
             {"scaffold", 0, "NAME", "how a model is led: agent, single, agentless", false},        \
             {"dialect", 0, "NAME", "how a model says what it does: tools, bash, patch", false},    \
+            {"template", 0, "NAME", "embedded: how its conversations are written", false},         \
     {                                                                                              \
         "repairs", 0, "N", "agentless: patches that are drawn (4)", false                          \
     }
@@ -115,7 +117,8 @@ struct assay_actor {
     void *config;     // owned; may be NULL
 };
 
-// "gold", "noop", "script:FILE", "command:PROGRAM", "openai:MODEL". ASSAY_EUSAGE: none of them.
+// "gold", "noop", "script:FILE", "command:PROGRAM", "openai:MODEL", "embedded:MODEL". ASSAY_EUSAGE:
+// none of them.
 ASSAY_MUST_USE enum assay_status assay_actor_make(struct assay_actor *out, const char *name,
         const struct assay_invocation *invocation, struct assay_error *err);
 void assay_actor_release(struct assay_actor *actor);
@@ -136,6 +139,6 @@ ASSAY_MUST_USE enum assay_status assay_actor_read_message(
 const char *assay_actor_copy_arguments(const struct assay_json *json, struct assay_arena *arena);
 
 extern const struct assay_actor_kind assay_actor_gold, assay_actor_noop, assay_actor_script,
-        assay_actor_command, assay_actor_openai;
+        assay_actor_command, assay_actor_openai, assay_actor_embedded;
 
 #endif

@@ -15,7 +15,7 @@
 
 const struct assay_option assay_run_options[] = {
         {"actor", 'a', "ACTOR",
-                "gold, noop, script:FILE, command:PROGRAM or openai:MODEL (docs/episodes.md)",
+                "gold, noop, script:FILE, command:PROGRAM, openai:MODEL or embedded:MODEL (docs/episodes.md)",
                 false},
         {"samples", 'n', "N", "episodes of each instance (1)", false},
         {"instance", 'i', "ID", "only this instance", true},
@@ -96,7 +96,7 @@ static enum assay_status read_options(struct run_command *c, struct assay_error 
     if (actor == NULL)
         return assay_fail(err, ASSAY_EUSAGE,
                 "who acts? --actor gold, noop, script:FILE, "
-                "command:PROGRAM or openai:MODEL");
+                "command:PROGRAM, openai:MODEL or embedded:MODEL");
     if (retry != NULL && strcmp(retry, "infra") != 0)
         return assay_fail(err, ASSAY_EUSAGE, "--retry: '%s' is not infra", retry);
     status = assay_cli_number(&threads, in, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);

@@ -163,6 +163,8 @@ static enum assay_status open_source(struct train *t, struct assay_error *err)
             .seen_bytes_max = (size_t)c->seen_bytes_max};
     const enum assay_status status = strcmp(c->source, "file") == 0
             ? assay_task_file_open(&t->source, t->source_hash, c->path, err)
+            : strcmp(c->source, "mini") == 0
+            ? assay_task_mini_open(&t->source, t->context, c->tasks_seed, c->rare, err)
             : assay_task_repair_open(&t->source, t->context, &repair, err);
 
     t->has_source = status == ASSAY_OK;
@@ -176,7 +178,7 @@ static enum assay_status train(struct train *t, struct assay_error *err)
             .source_hash = *t->source_hash ? t->source_hash : NULL,
             .again = assay_cli_flag(t->invocation, "again"),
             .command_line = t->invocation->command_line};
-    const bool boxes = strcmp(t->settings.config.source, "repair") == 0;
+    const bool boxes = strcmp(t->settings.config.source, "file") != 0;
     struct assay_train_result result;
     enum assay_status status = assay_context_open(&t->context, t->invocation, boxes, err);
 

@@ -31,6 +31,7 @@ extern const struct assay_option assay_model_generate_options[];
 extern const struct assay_option assay_model_tokenizer_options[];
 extern const struct assay_option assay_store_prune_options[];
 extern const struct assay_option assay_train_options[];
+extern const struct assay_option assay_demo_options[];
 extern const struct assay_option assay_top_options[];
 extern const struct assay_option assay_selftest_attacks_options[];
 
@@ -65,6 +66,7 @@ enum assay_exit assay_cmd_model_generate(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_model_tokenizer_train(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_top(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_train(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_demo_cispo(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_version(struct assay_invocation *invocation);
 
 #endif

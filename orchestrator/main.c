@@ -100,6 +100,11 @@ static const struct assay_command commands[] = {
                 "assay train docs/train-demo.yaml --set rl.steps=60 --set loss.name=dapo\n"
                 "assay train docs/train-demo.yaml --explain-loss",
                 assay_train_options, 1, 1, assay_cmd_train, false},
+        {"demo cispo", "",
+                "Train a tiny policy by GRPO, DAPO and CISPO in five minutes, and compare",
+                "assay demo cispo\n"
+                "assay demo cispo --seeds 5 --minutes 15 --json",
+                assay_demo_options, 0, 0, assay_cmd_demo_cispo, false},
         {"top", "[RUN]", "Watch what is running (or one run): steps, rates, time left",
                 "assay top\n"
                 "assay top --once --json",

@@ -121,20 +121,18 @@ static void add_lines(struct assay_place *place, const char *text)
 static void read_element(struct assay_place *place, struct assay_bytes line)
 {
     const char *colon = memchr(line.data, ':', line.len);
-    char name[NAME_BYTES_MAX];
-    size_t len;
+    const size_t begin = colon != NULL ? (size_t)(colon - line.data) + 1 : line.len;
+    char text[NAME_BYTES_MAX];
+    char *name = text;
 
-    if (colon == NULL)
+    if (begin == line.len || line.len - begin >= sizeof(text))
         return;
-    colon++;
-    while (colon < line.data + line.len && (*colon == ' ' || *colon == '`'))
-        colon++;
-    len = (size_t)(line.data + line.len - colon);
-    if (len == 0 || len >= sizeof(name))
+    memcpy(text, line.data + begin, line.len - begin);
+    text[line.len - begin] = '\0';
+    name += strspn(name, " `");
+    name[strcspn(name, "( ,`")] = '\0';
+    if (name[0] == '\0')
         return;
-    memcpy(name, colon, len);
-    name[len] = '\0';
-    name[strcspn(name, "( ,")] = '\0';
     if (strncasecmp(line.data, "line", 4) == 0)
         add_lines(place, name);
     else

@@ -57,8 +57,8 @@ void assay_report_put_kind_facts(
 void assay_report_put_kind(const struct assay_report_page *page, const struct assay_verdict *v);
 void assay_report_write_kinds(const struct assay_report_page *page);
 
-// report_html_episode.c: the episodes of a row, if there are any, in about bytes_max bytes.
-void assay_report_put_episodes(const struct assay_report_page *page, size_t row, size_t bytes_max);
+// report_html_episode.c: the episodes of row i, if there are any, in about bytes_max bytes.
+void assay_report_put_episodes(const struct assay_report_page *page, size_t i, size_t bytes_max);
 
 // report_html_instance.c: one section per instance, each within its share of the page.
 void assay_report_write_details(const struct assay_report_page *page);

@@ -90,7 +90,7 @@ static void read_series(struct series *s, const struct assay_train_report *repor
 
     *s = (struct series){.count = total < COLUMNS ? total : COLUMNS};
     s->band = line->low || total > COLUMNS;
-    for (size_t i = 0; i < report->row_count; i++) {
+    for (size_t i = 0; total > 0 && i < report->row_count; i++) {
         const struct assay_train_row *row = &report->rows[i];
         const double y = strcmp(row->phase, phase) == 0 ? value_of(row, line) : (double)NAN;
         size_t column;

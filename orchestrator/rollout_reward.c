@@ -9,7 +9,9 @@
 #include "base/hash.h"
 #include "orchestrator/grade.h"
 #include "orchestrator/pool.h"
+#include "tasks/store_reward.h"
 #include "tasks/suite.h"
+#include "tasks/verdict.h"
 
 #define CALL_ARENA_BYTES ((size_t)4 << 30)
 #define RUN_ID "rollouts"
@@ -28,6 +30,7 @@ struct assay_rewarder {
     struct assay_suite *suite; // owned: the recipe, no instances
     struct remembered *slots;  // [SLOTS], open addressing; NULL: no memory
     size_t remembered_count;
+    char scope[ASSAY_SHA256_HEX_BYTES]; // of what the store keeps; "" until it was asked
     struct assay_rewarder_counts counts;
 };
 
@@ -68,6 +71,56 @@ static void remember(
     r->remembered_count += !slot->key[0];
     memcpy(slot->key, key, sizeof(slot->key));
     slot->verdict = *verdict;
+}
+
+// What every verdict depends on beside task and patch: who judges, and where.
+static enum assay_status make_scope(struct assay_rewarder *r, struct assay_error *err)
+{
+    const enum assay_tier tier = assay_sandbox_tier(assay_context_sandbox(r->context));
+    const struct assay_environment *environment = NULL;
+    struct assay_sha256 *sha = NULL;
+    enum assay_status status =
+            assay_context_environment(r->context, &r->suite->recipes[0], &environment, err);
+
+    if (status == ASSAY_OK)
+        status = assay_sha256_create(&sha, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_sha256_field_text(sha, ASSAY_GRADER_VERSION);
+    assay_sha256_field_text(sha, assay_tier_name(tier));
+    assay_sha256_field_text(sha, environment->key);
+    assay_sha256_field(sha, &r->options.wall_ms, sizeof(r->options.wall_ms));
+    assay_sha256_hex(sha, r->scope);
+    assay_sha256_destroy(sha);
+    return ASSAY_OK;
+}
+
+// Once, with the first answers: what trainings before this one found out.
+static enum assay_status ask_store(struct assay_rewarder *r, struct assay_error *err)
+{
+    struct assay_reward_row *rows = NULL;
+    struct assay_arena *arena = NULL;
+    size_t count = 0;
+    enum assay_status status = make_scope(r, err);
+
+    if (status == ASSAY_OK)
+        status = assay_arena_create(&arena, CALL_ARENA_BYTES, err);
+    if (status == ASSAY_OK)
+        status = assay_store_kept_rewards(assay_context_store(r->context), r->scope, REMEMBERED_MAX,
+                arena, &rows, &count, err);
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        const struct assay_rollout_verdict verdict = {.scored = true,
+                .resolved = rows[i].resolved,
+                .reward = rows[i].resolved,
+                .cause = rows[i].cause,
+                .source = ASSAY_ROLLOUT_EXECUTED,
+                .passed = rows[i].passed,
+                .failed = rows[i].failed};
+
+        remember(r, rows[i].key, &verdict);
+    }
+    assay_arena_destroy(arena);
+    return status;
 }
 
 // --- one call -----------------------------------------------------------------------------------
@@ -274,6 +327,26 @@ static void count(struct assay_rewarder_counts *counts, const struct assay_rollo
     counts->unscored += !v->scored;
 }
 
+// What was executed, for the trainings after this one.
+static enum assay_status tell_store(struct call *call, struct assay_error *err)
+{
+    struct assay_reward_row *rows =
+            assay_arena_array(call->arena, call->execution_count + 1, sizeof(*rows));
+    size_t count = 0;
+
+    if (!rows)
+        return no_memory(err);
+    for (size_t i = 0; i < call->execution_count; i++) {
+        const struct execution *e = &call->executions[i];
+
+        if (e->verdict.scored)
+            rows[count++] = (struct assay_reward_row){e->key, e->verdict.cause, e->verdict.resolved,
+                    e->verdict.passed, e->verdict.failed};
+    }
+    return assay_store_keep_rewards(
+            assay_context_store(call->r->context), call->r->scope, rows, count, err);
+}
+
 static enum assay_status open_call(
         struct call *call, struct assay_rewarder *r, size_t rollouts, struct assay_error *err)
 {
@@ -297,10 +370,14 @@ enum assay_status assay_rewarder_grade(struct assay_rewarder *r,
     struct call call;
     enum assay_status status = open_call(&call, r, rollout_count, err);
 
+    if (status == ASSAY_OK && r->options.keep && !r->scope[0])
+        status = ask_store(r, err);
     if (status == ASSAY_OK)
         status = sort_out(&call, verdicts, rollouts, rollout_count, err);
     if (status == ASSAY_OK)
         status = run_all(&call, err);
+    if (status == ASSAY_OK && r->options.keep)
+        status = tell_store(&call, err);
     for (size_t i = 0; i < rollout_count && status == ASSAY_OK; i++) {
         if (call.chosen[i] != SIZE_MAX) {
             const enum assay_rollout_source source = verdicts[i].source;

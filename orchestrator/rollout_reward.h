@@ -3,8 +3,8 @@
 //
 // Every reward is a verdict of assay_grade(): a fresh box from a zygote with all isolation,
 // canaries, counter-runs. In this process equal patches of one task are run once: within a call
-// they are joined, and between calls they are remembered. Each verdict says which of the three it
-// was, so that rates can count what was executed.
+// they are joined, and between calls they are remembered, with `keep` by the store. Each verdict
+// says which of the three it was, so that rates can count what was executed.
 //
 // Life: create over a context that was opened with a sandbox -> grade() per batch of rollouts ->
 // destroy before the context. One grade() at a time.
@@ -27,6 +27,7 @@ struct assay_rewarder_options {
     size_t threads;   // boxes at once; 0: the CPUs this process may use
     uint64_t wall_ms; // of one run; 0: 10,000
     bool no_memory;   // remember nothing between calls (benches)
+    bool keep;        // remember in the store, too: for other processes, and after a stop
 };
 
 // One answer. `task` is borrowed for the call; the same pointer for all answers of a group.

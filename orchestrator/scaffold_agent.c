@@ -25,7 +25,9 @@ static const char bash_text[] =
         "before you change, find the cause, make the smallest change that mends it, and run the "
         "tests. Do not change the tests to make them pass: other tests, which you cannot see, "
         "decide. When the work is done, run\n\n"
-        "```bash\necho COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT\n```";
+        "```bash\necho COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT\n```\n\n"
+        "That submits; where the task asks for an answer, it is what the command prints below that "
+        "line.";
 static const char one_block_text[] =
         "Your message has %s block of shell. Every message has exactly one:\n\n"
         "```bash\nyour command here\n```\n\n"
@@ -166,6 +168,20 @@ static bool submits(const struct agent *a, const struct assay_actor_seen *seen)
             (seen->text.len == len || seen->text.data[len] == '\n');
 }
 
+// What stands below the line is the answer, where a task asks for one.
+static enum assay_status submit(const struct agent *a, const struct assay_actor_seen *seen,
+        struct assay_actor_message *out, struct assay_error *err)
+{
+    const bool asks = a->led->task->instance->task == ASSAY_TASK_LOCALIZE;
+    const size_t line = sizeof(submit_line) - 1, len = seen->text.len;
+    const struct assay_bytes answer = {
+            seen->text.data + (len > line ? line + 1 : len), len > line ? len - line - 1 : 0};
+
+    return assay_scaffold_call(out, "submit", asks ? "answer" : NULL, answer)
+            ? ASSAY_OK
+            : assay_fail(err, ASSAY_ENOMEM, "submit: out of memory");
+}
+
 static enum assay_status next(void *state, const struct assay_actor_seen *seen, size_t seen_count,
         struct assay_actor_message *out, struct assay_error *err)
 {
@@ -176,9 +192,7 @@ static enum assay_status next(void *state, const struct assay_actor_seen *seen, 
 
     if (in_blocks && seen_count > 0) {
         if (submits(a, &seen[0]))
-            return assay_scaffold_call(out, "submit", NULL, seen[0].text)
-                    ? ASSAY_OK
-                    : assay_fail(err, ASSAY_ENOMEM, "submit: out of memory");
+            return submit(a, &seen[0], out, err);
         tell_seen_in_blocks(a, &seen[0]);
     } else if (!in_blocks) {
         tell_seen(a, seen, seen_count);

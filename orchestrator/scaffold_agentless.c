@@ -196,7 +196,8 @@ static bool same_edits(const struct assay_edits *a, const struct assay_edits *b)
 
         if (strcmp(x->path, y->path) != 0 || x->kind != y->kind || x->executable != y->executable ||
                 x->content.len != y->content.len ||
-                (x->content.len > 0 && memcmp(x->content.data, y->content.data, x->content.len)))
+                (x->content.len > 0 &&
+                        memcmp(x->content.data, y->content.data, x->content.len) != 0))
             return false;
     }
     return true;

@@ -138,10 +138,10 @@ static bool next_word(struct assay_bytes text, size_t *at, struct assay_bytes *w
 static uint64_t hash_word(struct assay_bytes word)
 {
     char lower[64];
-    const size_t len = word.len < sizeof(lower) ? word.len : sizeof(lower);
+    size_t len = 0;
 
-    for (size_t i = 0; i < len; i++)
-        lower[i] = (char)tolower((unsigned char)word.data[i]);
+    for (; len < word.len && len < sizeof(lower); len++)
+        lower[len] = (char)tolower((unsigned char)word.data[len]);
     return assay_hash64(lower, len) | 1; // never 0
 }
 
@@ -202,7 +202,7 @@ static double score_file(const struct words *words, size_t length, double mean, 
         const double n = words->files[i], tf = words->counts[i];
 
         if (tf > 0)
-            score += log(1 + (files - n + 0.5) / (n + 0.5)) * tf * (k1 + 1) /
+            score += log1p((files - n + 0.5) / (n + 0.5)) * tf * (k1 + 1) /
                     (tf + k1 * (1 - b + b * (double)length / mean));
     }
     return score;

@@ -29,7 +29,7 @@ bool training_interrupted(const struct training *t)
 {
     const volatile bool *interrupted = assay_context_interrupted(t->context);
 
-    return (interrupted && *interrupted) || (t->stop && atomic_load(t->stop));
+    return t->stopped || (interrupted && *interrupted) || (t->stop && atomic_load(t->stop));
 }
 
 // --- opening -------------------------------------------------------------------------------------
@@ -159,8 +159,9 @@ static void release(struct training *t)
 
 // --- the live line -------------------------------------------------------------------------------
 
-static void tell(const struct training *t, const char *phase, const struct assay_metrics *m)
+static void tell(struct training *t, const char *phase, const struct assay_metrics *m)
 {
+    const struct assay_train_options *o = t->options;
     const struct assay_log *log = assay_context_log(t->context);
     static const char *const sft[] = {"loss", "grad_norm", "rows_per_s", NULL};
     static const char *const rl[] = {"reward", "pass_rate", "groups_live", "groups", "entropy",
@@ -185,6 +186,8 @@ static void tell(const struct training *t, const char *phase, const struct assay
                     line + at, sizeof(line) - at, "%s%s %.4g", at ? ", " : "", names[i], value);
     }
     assay_log(log, ASSAY_LOG_INFO, "train", phase, "at", where, "measured", line, NULL);
+    if (o->on_step && !o->on_step(o->user, phase, t->position, m))
+        t->stopped = true;
 }
 
 // --- steps ---------------------------------------------------------------------------------------

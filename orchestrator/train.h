@@ -10,6 +10,7 @@
 
 #include "orchestrator/context.h"
 #include "orchestrator/train_config.h"
+#include "orchestrator/train_log.h"
 #include "orchestrator/train_tasks.h"
 
 #define ASSAY_SFT_STEP_UPDATES 10
@@ -20,6 +21,11 @@ struct assay_train_options {
     const char *source_hash;          // of what its tasks come from; NULL: of nothing but settings
     bool again;
     const char *command_line;
+    // Told of every step and evaluation as it ends, with the steps done by then; NULL: nobody.
+    // False stops the run there, as an interruption would.
+    bool (*on_step)(
+            void *user, const char *phase, uint64_t position, const struct assay_metrics *metrics);
+    void *user;
 };
 
 struct assay_train_result {

@@ -105,6 +105,7 @@ static enum assay_status record_with_checkpoint(
         row.state = state.data;
         record->checkpoint = &row;
         status = assay_store_put_training(assay_context_store(t->context), t->run_id, record, err);
+        record->checkpoint = NULL; // that one is of this call
     }
     if (status == ASSAY_OK)
         status = drop_old(t, err);

@@ -74,13 +74,15 @@ static const struct setting settings[] = {
         NUMBER("seed", seed, "0", 0, 1e15, "of weights, draws and samples"),
         QUIET("threads", threads, "0", 0, 1024, "that compute; 0: the CPUs; no bit depends on it"),
 
-        WORD("tasks.source", source, "repair", true, "repair, or file"),
+        WORD("tasks.source", source, "repair", true, "repair, mini, or file"),
         WORD("tasks.path", path, "", true, "of the file"),
         NUMBER("tasks.seed", tasks_seed, "1", 0, 1e15, "of generated tasks"),
         NUMBER("tasks.texts", tasks_texts, "0", 0, 1e6,
                 "programs of each family of repair; 0: all"),
         NUMBER("tasks.demonstrations", demonstrations, "0", 0, 1e12,
                 "different ones for sft; 0: none comes twice"),
+        RATIONAL("tasks.rare", rare, "1", 0, 1,
+                "mini: share of right demonstrations for swap, insert, delete (docs/cispo.md)"),
         NUMBER("tasks.count", tasks, "0", 0, 1e12, "different ones for rl; 0: none comes twice"),
         NUMBER("tasks.tokens_max", tokens_max, "512", 8, 1e6,
                 "prompt and answer together; a longer task is passed over"),
@@ -95,7 +97,7 @@ static const struct setting settings[] = {
         NUMBER("model.ffn", ffn, "384", 1, 1e6, "inner width of the feed-forward"),
         NUMBER("model.softmax_every", softmax_every, "2", 1, 1024,
                 "each n-th layer has softmax attention, the others lightning; 1: all softmax"),
-        NUMBER("model.vocab", vocab, "1024", 300, 1e6, "tokens of the vocabulary made for the run"),
+        NUMBER("model.vocab", vocab, "1024", 258, 1e6, "tokens of the vocabulary made for the run"),
         RATIONAL("model.sigma", sigma, "0.02", 1e-6, 1, "deviation of fresh weights"),
         NUMBER("model.tokenizer_texts", tokenizer_texts, "2000", 1, 1e6,
                 "demonstrations that the vocabulary is made from"),
@@ -129,8 +131,8 @@ static const struct setting settings[] = {
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),
         NUMBER("rl.staleness", staleness, "0", 0, 64,
                 "steps that sampling may be ahead of training; 0: one after the other"),
-        QUIET("rl.wait_s_max", wait_s_max, "1800", 1, 1e6,
-                "that sampler and trainer wait for each other before the run ends with why"),
+        {"rl.wait_s_max", REAL, AT(wait_s_max), "1800", 1e-3, 1e6, NULL, NULL, false,
+                "that sampler and trainer wait for each other before the run ends with why"},
         RATIONAL("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
         NUMBER("rl.answer_tokens_max", answer_tokens_max, "48", 1, 1e6, "length of an answer"),
         NUMBER("rl.turns_max", turns_max, "0", 0, 64,
@@ -193,7 +195,7 @@ static const struct setting settings[] = {
         NUMBER("checkpoint.every", checkpoint_every, "10", 1, 1e9,
                 "steps between checkpoints; ten updates of sft are a step"),
         QUIET("checkpoint.keep", checkpoint_keep, "2", 1, 1e6, "how many stay"),
-        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 2.0,
+        QUIET("record.rollouts", record_rollouts, "8", 0, ASSAY_TRAINING_ROLLOUTS_MAX / 4.0,
                 "of a step that are kept for the report; every cause among them"),
         NUMBER("batch.rows_max", rows_max, "4096", 2, 1e7, "tokens of one pass of training"),
         NUMBER("batch.sequences_max", sequences_max, "64", 1, 65536, "rollouts of one pass"),
@@ -415,9 +417,10 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
             (void)assay_wrap(err, "loss");
         return status;
     }
-    if (strcmp(c->source, "file") != 0 && strcmp(c->source, "repair") != 0)
-        return assay_fail(
-                err, ASSAY_EINVAL, "tasks.source: \"%.60s\" is neither repair nor file", c->source);
+    if (strcmp(c->source, "file") != 0 && strcmp(c->source, "repair") != 0 &&
+            strcmp(c->source, "mini") != 0)
+        return assay_fail(err, ASSAY_EINVAL,
+                "tasks.source: \"%.60s\" is none of repair, mini, file", c->source);
     if ((strcmp(c->source, "file") == 0) != (*c->path != 0))
         return assay_fail(err, ASSAY_EINVAL, "tasks.path goes with tasks.source file, and only so");
     if (c->answer_tokens_max + 2 > c->tokens_max || c->tokens_max > c->rows_max)

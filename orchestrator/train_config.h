@@ -34,6 +34,7 @@ struct assay_train_config {
 
     const char *source, *path; // of tasks
     uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max;
+    double rare; // of mini
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read
     uint64_t layers, width, heads, kv_heads, head_dim, ffn, softmax_every, vocab;
@@ -50,7 +51,8 @@ struct assay_train_config {
     enum assay_truncated truncated;
     enum assay_cut cut;
     double temperature, certain_probability;
-    uint64_t staleness, wait_s_max;
+    uint64_t staleness;
+    double wait_s_max;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch
 

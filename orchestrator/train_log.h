@@ -19,8 +19,9 @@ struct assay_metrics {
     } items[ASSAY_METRICS_MAX];
     size_t count;
 };
-// Names that end in "_ms" or "_per_s" or begin with "idle_" are of the clock; all others are the
-// same in each run of the same settings. One more than ASSAY_METRICS_MAX is dropped.
+// Names that end in "_ms" or "_per_s" or begin with "idle_" are of the clock, those that begin with
+// "ran_" of what had been run before; all others are the same in each run of the same settings. One
+// more than ASSAY_METRICS_MAX is dropped.
 void assay_metrics_put(struct assay_metrics *metrics, const char *name, double value);
 double assay_metrics_get(const struct assay_metrics *metrics, const char *name); // NAN: none
 

@@ -5,7 +5,6 @@
 
 #include "base/rng.h"
 #include "orchestrator/train.h"
-#include "orchestrator/train_log.h"
 #include "policy/generate.h"
 #include "policy/tokenizer.h"
 
@@ -20,6 +19,7 @@ struct training {
     struct assay_task_source *source;
     struct assay_arena *arena;           // of the run
     const char *run_id, *relative, *dir; // of its files; relative to the home
+    bool stopped;                        // by options->on_step
     int lock_fd;
     const struct assay_ops *ops;
     struct assay_stream *stream;
@@ -42,7 +42,7 @@ struct training {
     // Rollouts of the step under way that will be recorded (train_record.c).
     struct assay_arena *record_arena;
     struct assay_training_rollout *rollouts;
-    size_t rollout_count;
+    size_t rollout_count, rollout_room;
 };
 
 // --- text (train_text.c) -------------------------------------------------------------------------

@@ -89,12 +89,18 @@ static void tell_wait(const struct wait *w, uint64_t waited_ms)
             NULL);
 }
 
+static uint64_t patience_ms(const struct training_pipeline *p)
+{
+    return (uint64_t)(p->trainer->config->wait_s_max * 1000);
+}
+
 static void wait_slice(struct training_pipeline *p)
 {
+    const uint64_t slice_ms = patience_ms(p) < SLICE_MS ? patience_ms(p) : SLICE_MS;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += SLICE_MS * 1000000L;
+    until.tv_nsec += (long)slice_ms * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     (void)pthread_cond_timedwait(&p->changed, &p->lock, &until);
@@ -118,7 +124,7 @@ static enum assay_status wait_for(
             status = p->status;
         } else if (training_interrupted(&p->sampler)) {
             status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
-        } else if (waited > p->trainer->config->wait_s_max * 1000) {
+        } else if (waited > patience_ms(p)) {
             status = assay_fail(err, ASSAY_ETIMEOUT,
                     "%s waited %" PRIu64 " s for %s %" PRIu64 "; sampler: %s since %" PRIu64 " s",
                     w->who, waited / 1000, w->what, w->number, p->doing,

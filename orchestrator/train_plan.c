@@ -11,7 +11,7 @@ enum assay_status assay_train_plan(
     const struct assay_train_config *c = &settings->config;
     const struct assay_ops *ops = assay_ops_cpu(NULL);
     const struct assay_pass_options train = {.rows_max = (size_t)c->rows_max,
-            .sequences_max = (size_t)c->sequences_max,
+            .sequences_max = 2 * (size_t)c->sequences_max, // spans: trainer.c
             .training = true};
     const struct assay_pass_options sample = {.rows_max = (size_t)c->sample_sequences_max + 512,
             .sequences_max = (size_t)c->sample_sequences_max};

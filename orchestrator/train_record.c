@@ -194,8 +194,9 @@ static enum assay_status begin_record(struct training *t, struct assay_error *er
     status = assay_arena_create(&t->record_arena, RECORD_ARENA_BYTES, err);
     if (status != ASSAY_OK)
         return status;
-    t->rollouts = assay_arena_array( // of a step, and of the evaluation behind it
-            t->record_arena, 3 * (size_t)t->config->record_rollouts, sizeof(*t->rollouts));
+    // Of a step, and of each split that the evaluation behind it goes through.
+    t->rollout_room = (1 + ASSAY_TRAIN_SPLITS) * (size_t)t->config->record_rollouts;
+    t->rollouts = assay_arena_array(t->record_arena, t->rollout_room, sizeof(*t->rollouts));
     return t->rollouts ? ASSAY_OK : no_memory(err);
 }
 
@@ -219,7 +220,7 @@ enum assay_status training_keep_rollouts(struct training *t, const char *phase,
     while (status == ASSAY_OK && more) {
         more = false;
         for (size_t k = 0; k < c.kind_count && kept < wanted && status == ASSAY_OK; k++) {
-            const struct candidate *item = take(&c, k);
+            const struct candidate *item = t->rollout_count < t->rollout_room ? take(&c, k) : NULL;
 
             if (!item)
                 continue;

@@ -80,21 +80,15 @@ static enum assay_train_fault fault_of(
                                                                          : ASSAY_TRAIN_PLACE;
 }
 
-static enum assay_status grade(void *user, struct assay_train_reward *rewards,
-        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+enum assay_status assay_train_rewards(struct assay_rewarder *rewarder,
+        struct assay_train_reward *rewards, const struct assay_rollout *rollouts, size_t count,
+        struct assay_error *err)
 {
-    struct repair *r = user;
-    struct assay_rollout *rollouts = calloc(count + 1, sizeof(*rollouts));
     struct assay_rollout_verdict *verdicts = calloc(count + 1, sizeof(*verdicts));
-    enum assay_status status = rollouts && verdicts
-            ? ASSAY_OK
+    enum assay_status status = verdicts
+            ? assay_rewarder_grade(rewarder, verdicts, rollouts, count, err)
             : assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
 
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
-        rollouts[i] = (struct assay_rollout){
-                answers[i].task->detail, answers[i].text, r->options.turns_max > 0};
-    if (status == ASSAY_OK)
-        status = assay_rewarder_grade(r->rewarder, verdicts, rollouts, count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         rewards[i] = (struct assay_train_reward){.scored = verdicts[i].scored,
                 .solved = verdicts[i].resolved,
@@ -103,8 +97,24 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
                 .cause = assay_cause_name(verdicts[i].cause)};
         memcpy(rewards[i].reason, verdicts[i].reason, sizeof(rewards[i].reason));
     }
-    free(rollouts);
     free(verdicts);
+    return status;
+}
+
+static enum assay_status grade(void *user, struct assay_train_reward *rewards,
+        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+{
+    struct repair *r = user;
+    struct assay_rollout *rollouts = calloc(count + 1, sizeof(*rollouts));
+    enum assay_status status;
+
+    if (!rollouts)
+        return assay_fail(err, ASSAY_ENOMEM, "rewards: out of memory");
+    for (size_t i = 0; i < count; i++)
+        rollouts[i] = (struct assay_rollout){
+                answers[i].task->detail, answers[i].text, r->options.turns_max > 0};
+    status = assay_train_rewards(r->rewarder, rewards, rollouts, count, err);
+    free(rollouts);
     return status;
 }
 _Static_assert(
@@ -129,7 +139,7 @@ static struct assay_train_counts counts(void *user)
     const struct repair *r = user;
     const struct assay_rewarder_counts c = assay_rewarder_counts(r->rewarder);
 
-    return (struct assay_train_counts){c.answers, c.executed, c.unscored};
+    return (struct assay_train_counts){c.answers, c.executed, c.remembered, c.unscored};
 }
 
 static void close_repair(void *user)

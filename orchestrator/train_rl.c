@@ -20,8 +20,9 @@ struct rl_step {
     // What was seen.
     uint64_t rounds, sampled_groups, states[ASSAY_GROUP_STATE_COUNT], unscored_groups;
     uint64_t rollouts, solved, truncated, answer_tokens, faults[ASSAY_TRAIN_FAULTS];
+    uint64_t rare, rare_right; // answers to tasks whose branch token is rare; that begin with it
     double reward_sum;
-    uint64_t sample_ms, grade_ms, agree_ms, train_ms, executed;
+    uint64_t sample_ms, grade_ms, agree_ms, train_ms, executed, remembered;
     uint64_t version; // of the weights that sampled: steps that they had learned from
     struct assay_agreement agreement;
     struct assay_loss_metrics metrics; // of all updates
@@ -52,6 +53,11 @@ static void deal_anew(struct rl_step *s, struct group *groups, size_t count)
     }
 }
 
+static bool begins_alike(struct assay_bytes a, struct assay_bytes b)
+{
+    return a.len > 0 && b.len > 0 && a.data[0] == b.data[0];
+}
+
 static enum assay_status judge_group(struct rl_step *s, struct group *g, struct assay_error *err)
 {
     double *rewards = assay_arena_array(s->arena, g->size, sizeof(*rewards));
@@ -69,6 +75,8 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
         s->faults[r->verdict.fault] += r->verdict.scored;
         s->truncated += r->truncated;
         s->answer_tokens += r->answer_tokens;
+        s->rare += g->task.rare;
+        s->rare_right += g->task.rare && begins_alike(r->text, g->task.answer);
         s->reward_sum += r->verdict.scored ? r->reward : 0;
     }
     g->state = assay_group_judge(rewards, answers, g->size);
@@ -261,6 +269,8 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "rounds", (double)s->rounds);
     assay_metrics_put(m, "answer_tokens", share((double)s->answer_tokens, rollouts));
     assay_metrics_put(m, "truncated", share((double)s->truncated, rollouts));
+    if (s->rare > 0)
+        assay_metrics_put(m, "branch_right", share((double)s->rare_right, (double)s->rare));
 }
 
 static void put_updates(const struct rl_step *s, struct assay_metrics *m)
@@ -300,6 +310,8 @@ static void put_times(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "grade_ms", (double)s->grade_ms);
     assay_metrics_put(m, "agree_ms", (double)s->agree_ms);
     assay_metrics_put(m, "train_ms", (double)s->train_ms);
+    assay_metrics_put(m, "ran_executed", (double)s->executed);
+    assay_metrics_put(m, "ran_remembered", (double)s->remembered);
     assay_metrics_put(m, "executed_per_s", share(1000 * (double)s->executed, (double)s->grade_ms));
     assay_metrics_put(m, "sampled_tokens_per_s",
             share(1000 * (double)s->answer_tokens, (double)s->sample_ms));
@@ -314,7 +326,7 @@ static void put_times(const struct rl_step *s, struct assay_metrics *m)
 enum assay_status training_rl_sample(
         struct training *t, struct rl_step **out, uint64_t position, struct assay_error *err)
 {
-    const uint64_t executed = t->source->counts(t->source->user).executed;
+    const struct assay_train_counts before = t->source->counts(t->source->user);
     struct assay_arena *arena = NULL;
     struct rl_step *s = NULL;
     enum assay_status status = assay_arena_create(&arena, ASSAY_STEP_ARENA_BYTES, err);
@@ -328,7 +340,8 @@ enum assay_status training_rl_sample(
         s->version = t->position;
         assay_rng_seed(&s->rng, t->config->seed, position + 1);
         status = sample_groups(s, err);
-        s->executed = t->source->counts(t->source->user).executed - executed;
+        s->executed = t->source->counts(t->source->user).executed - before.executed;
+        s->remembered = t->source->counts(t->source->user).remembered - before.remembered;
     } else {
         status = no_memory(err);
     }

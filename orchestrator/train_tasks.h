@@ -17,6 +17,8 @@
 #include "tasks/instance.h"
 
 struct assay_context;
+struct assay_rewarder;
+struct assay_rollout;
 
 enum assay_train_split {
     ASSAY_TRAIN_SFT, // demonstrations
@@ -38,6 +40,7 @@ struct assay_train_task {
     const struct assay_bytes *messages;
     size_t message_count;
     const void *detail; // the source's own
+    bool rare;          // demonstrations seldom begin as this answer must: measured apart
 };
 
 struct assay_train_answer {
@@ -67,6 +70,7 @@ struct assay_train_reward {
 struct assay_train_counts { // answers, since the source was opened
     uint64_t answers;
     uint64_t executed; // whose tests ran; the others were decided by form, joined or remembered
+    uint64_t remembered;
     uint64_t unscored;
 };
 
@@ -128,6 +132,15 @@ struct assay_task_repair_options {
 };
 ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
         struct assay_context *context, const struct assay_task_repair_options *options,
+        struct assay_error *err);
+
+// Tasks of the miniature (tasks/mini.h); `rare` as there. Grading, and errors, as above.
+ASSAY_MUST_USE enum assay_status assay_task_mini_open(struct assay_task_source *out,
+        struct assay_context *context, uint64_t seed, double rare, struct assay_error *err);
+
+// Verdicts as rewards, for sources that grade in boxes. Errors: of assay_rewarder_grade().
+ASSAY_MUST_USE enum assay_status assay_train_rewards(struct assay_rewarder *rewarder,
+        struct assay_train_reward *rewards, const struct assay_rollout *rollouts, size_t count,
         struct assay_error *err);
 
 #endif

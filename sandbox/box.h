@@ -213,7 +213,7 @@ struct assay_box_plan {
     // listening socket (non-blocking) is handed over; NULL: it is closed, and nothing is reached.
     void (*on_listener)(void *listener, int listen_fd);
     void *listener;
-    // Called from the running thread with each piece of kept output as it comes; may be NULL.
+    // Called from the running thread with kept output; small pieces wait 2 ms. May be NULL.
     void (*on_output)(void *user, const char *bytes, size_t len);
     void *user;
     // Set by another thread to end the run (cause ASSAY_BOX_CANCELLED); may be NULL.

@@ -42,6 +42,7 @@ struct assay_repair_task {
     struct assay_bytes broken, gold, tests; // files, LF, with a last line feed
     size_t line;                            // from 1: the one in which gold differs
     const char *gold_line;                  // its text there, without line feed
+    const char *gold_edits; // as answers have them, in place of line and gold_line; NULL: these
     // The first test that fails, for whoever reads rather than runs it: its statements, a line
     // each, and the last line of what Python then says.
     const char *failing, *failure;

@@ -97,7 +97,10 @@ void assay_repair_prompt_of(struct assay_buf *out, const struct assay_repair_tas
 
 void assay_repair_answer_of(struct assay_buf *out, const struct assay_repair_task *task)
 {
-    assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
+    if (task->gold_edits)
+        assay_buf_adds(out, task->gold_edits);
+    else
+        assay_buf_addf(out, "%zu|%s\n", task->line, task->gold_line);
 }
 
 void assay_repair_symptom_of(struct assay_buf *out, const struct assay_repair_task *task)

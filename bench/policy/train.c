@@ -9,7 +9,7 @@
 // the root of the repository with ASSAY_BENCH_PYTHON (torch, transformers, trl); without, there is
 // no peer and no bound.
 //
-//     train [--json] [rollouts|groups]
+//     train [--json]
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@
 enum {
     THREADS = 2,
     ROUNDS = 3,
-    GROUPS = 8,
+    GROUPS = 4,
     SIZE = 16,
     PROMPT = 250,
     TOKENS = 24,
@@ -164,31 +164,41 @@ static double step(struct bench *bench, bool groups)
     return now_s() - start;
 }
 
-static void measure(struct bench *bench, struct peer *peer, bool groups)
+static void report(struct bench *bench, const char *metric, double ours[ROUNDS], double theirs_s)
 {
-    double ours[ROUNDS], theirs[ROUNDS] = {0};
-    unsigned long tokens = 0;
-    struct figure f = {.metric = groups ? "cut_groups" : "cut_rollouts",
+    struct figure f = {.metric = metric,
             .unit = "steps/s",
-            .peer = peer != NULL ? "trl" : "none",
-            .bound = peer != NULL ? 3 : 0};
+            .peer = theirs_s > 0 ? "trl" : "none",
+            .bound = theirs_s > 0 ? 3 : 0};
 
-    (void)step(bench, groups);
+    f.value = 1 / median(ours, ROUNDS);
+    f.spread = (1 / ours[0] - 1 / ours[ROUNDS - 1]) / 2;
+    if (theirs_s > 0) {
+        f.peer_value = 1 / theirs_s;
+        f.ratio = f.value / f.peer_value;
+    }
+    bench->met = figure_print("train", &f, bench->json) && bench->met;
+}
+
+// Ours cut both ways, and theirs, in turns.
+static void measure(struct bench *bench, struct peer *peer)
+{
+    double rollouts[ROUNDS], groups[ROUNDS], theirs[ROUNDS] = {0};
+    unsigned long tokens = 0;
+
+    (void)step(bench, false);
     if (peer != NULL)
         peer_ask(peer, "batch", &theirs[0], &tokens);
     for (size_t i = 0; i < ROUNDS; i++) {
-        ours[i] = step(bench, groups);
+        rollouts[i] = step(bench, false);
+        groups[i] = step(bench, true);
         if (peer != NULL)
             peer_ask(peer, "batch", &theirs[i], &tokens);
         must(peer == NULL || tokens == (unsigned long)COUNT * TOKENS,
                 "the peer's batch is another");
     }
-    f.value = 1 / median(ours, ROUNDS);
-    f.spread = (1 / ours[0] - 1 / ours[ROUNDS - 1]) / 2;
-    if (peer != NULL)
-        f.peer_value = 1 / median(theirs, ROUNDS);
-    f.ratio = peer != NULL ? f.value / f.peer_value : 0;
-    bench->met = figure_print("train", &f, bench->json) && bench->met;
+    report(bench, "cut_rollouts", rollouts, median(theirs, ROUNDS));
+    report(bench, "cut_groups", groups, median(theirs, ROUNDS));
 }
 
 static void open_bench(struct bench *bench, const char *dir)
@@ -207,7 +217,6 @@ static void open_bench(struct bench *bench, const char *dir)
             .sequences_max = 64};
     struct assay_error err = {0};
 
-    bench->ops = assay_ops_cpu(NULL);
     must(assay_objective_default(&options.objective, "cispo"), "cispo");
     must(bench->ops->device.stream_create(&bench->stream, &threads, &err) == ASSAY_OK &&
                     assay_arena_create(&bench->arena, 1 << 20, &err) == ASSAY_OK &&
@@ -229,6 +238,7 @@ static void open_bench(struct bench *bench, const char *dir)
 int main(int argc, char **argv)
 {
     static struct bench bench = {.met = true}; // large
+    const struct assay_ops *ops = assay_ops_cpu(NULL);
     const int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct peer *peer = NULL;
     char dir[64];
@@ -236,12 +246,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         bench.json = bench.json || strcmp(argv[i], "--json") == 0;
     (void)snprintf(dir, sizeof(dir), "/tmp/assay-bench-train-%d", (int)getpid());
+    bench.ops = ops;
     open_bench(&bench, dir);
     peer = peer_start("bench/policy/train.py", dir);
-    if (wanted(argc, argv, "rollouts"))
-        measure(&bench, peer, false);
-    if (wanted(argc, argv, "groups"))
-        measure(&bench, peer, true);
+    measure(&bench, peer);
     peer_stop(peer);
     must(tmp_fd >= 0 && assay_fs_remove_tree(tmp_fd, dir + strlen("/tmp/"), NULL) == ASSAY_OK,
             "remove the model's files");
@@ -250,6 +258,6 @@ int main(int argc, char **argv)
     assay_generator_destroy(bench.generator);
     assay_model_destroy(bench.model);
     assay_arena_destroy(bench.arena);
-    bench.ops->device.stream_destroy(bench.stream);
+    ops->device.stream_destroy(bench.stream);
     return bench.met ? 0 : 1;
 }

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-GROUPS, SIZE, PROMPT, TOKENS, UPDATES, BATCHES = 8, 16, 250, 24, 4, 64
+GROUPS, SIZE, PROMPT, TOKENS, UPDATES, BATCHES = 4, 16, 250, 24, 4, 64
 torch.set_num_threads(2)
 
 answers = os.fdopen(os.dup(1), "w")

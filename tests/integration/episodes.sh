@@ -167,7 +167,7 @@ echo '{"text": "<script>x</script>", "tool": "bash", "arguments": {"command": "e
 run 0 assay run quick --actor "script:$WORK/markup" -i quick__ini-reader-1 -n 2 --run-id markup
 run 0 assay report markup --html "$WORK/page.html"
 [ "$(grep -c '<details class="episode">' "$WORK/page.html")" -eq 2 ] || fail "episodes of the page"
-[ "$(grep -c '<details class="turn bad"><summary><b>1</b> <code>bash</code> echo &quot;&lt;b&gt;&quot;; false' "$WORK/page.html")" -eq 2 ] || fail "turns of the page"
+[ "$(grep -c '<details class="turn bad"><summary><b>1</b> <code>bash</code> echo &#34;&lt;b&gt;&#34;; false' "$WORK/page.html")" -eq 2 ] || fail "turns of the page"
 ! grep -q -e '<script' -e '<b>"' "$WORK/page.html" || fail "markup in the page"
 
 # A demonstration of SWE-agent has a history alone.

@@ -30,6 +30,15 @@ run 0 assay episodes show 1 --json
 []
 [exit code 1]" ] || fail "bash: a process of its own each: $(json 'd["turns"][3]')"
 
+# A task that asks for places is answered below that line.
+run 0 assay suite add "$ROOT/tasks/data/kinds"
+printf '%s\n' '{"text": "```bash\necho COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT; echo no/such/file.py:f\n```"}' >"$WORK/where"
+run 0 assay run kinds -i kinds__shell-quote-where --actor "script:$WORK/where" --dialect bash --run-id where --json
+[ "$(json 'd["scored"], d["resolved"], d["causes"]')" = "1 0 {'submitted': 1}" ] || fail "places: $(cat "$WORK/out")"
+run 0 assay episodes list where --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+[ "$(json 'd["answer"]')" = no/such/file.py:f ] || fail "places: $(json d)"
+
 # --- one patch ---
 cat >"$WORK/model.py" <<'PY'
 import json, sys
@@ -83,6 +92,38 @@ print(['think'] * 7 + ['bash', 'run_tests'] + tried * 3 + ['apply_patch', 'submi
 [ "$(json 'd["answer"].count("diff --git"), "ELLIPSIS =" in d["answer"].replace(" ELLIPSIS =", "", 1)')" = "3 False" ] || fail "agentless: $(json 'd["answer"]')"
 run 0 assay episodes replay "$number" --json
 [ "$(json 'd["differing"], d["same_answer"]')" = "0 True" ] || fail "agentless: replay: $(json d)"
+
+# --- a model of our own: it says nothing sensible, and every token of it is known ---
+tiny=$ROOT/tests/policy/fixtures/tiny-chat
+for options in "--dialect bash --turns 2" "--scaffold single"; do
+    # shellcheck disable=SC2086
+    run 0 assay run quick -i $ID --actor "embedded:$tiny" --answer-tokens 12 $options --json
+    [ "$(json 'd["scored"], set(d["causes"]) <= {"turn_limit", "submitted"}, d["answer_tokens"] > 0')" = "1 True True" ] || fail "embedded: $(cat "$WORK/out")"
+done
+run 0 assay run quick -i $ID --actor "embedded:$tiny" --answer-tokens 12 --turns 2 --temperature 0 --run-id embedded
+run 0 assay episodes list embedded --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+/usr/bin/python3 - "$WORK/out" >"$WORK/prompt" <<'PY'
+import json, sys
+turns = json.load(open(sys.argv[1]))["turns"]
+for turn in turns:
+    s = turn["sampled"]
+    prompt, answer = turn["prompt_tokens"], turn["answer_tokens"]
+    assert len(s["ids"]) == len(s["mask"]) == len(s["logp"]) == prompt + answer and 0 < answer <= 12, turn
+    assert s["mask"] == [0] * prompt + [1] * answer and all(p < 0 for p in s["logp"][prompt:]) and len(s["version"]) == 16
+print(*turns[-1]["sampled"]["ids"][:turns[-1]["prompt_tokens"]], sep=",")
+PY
+run 0 assay model generate "$tiny" --ids "$(cat "$WORK/prompt")" --temperature 0 --max 12 --json
+cp "$WORK/out" "$WORK/generated"
+run 0 assay episodes list embedded --json
+run 0 assay episodes show "$(json 'd["episode"]')" --json
+/usr/bin/python3 - "$WORK/out" "$WORK/generated" <<'PY' || fail "the actor samples what the model does not"
+import json, math, sys
+turn, made = json.load(open(sys.argv[1]))["turns"][-1], json.load(open(sys.argv[2]))["answers"][0]
+n = turn["prompt_tokens"]
+assert turn["sampled"]["ids"][n:] == made["ids"] and math.isclose(sum(turn["sampled"]["logp"][n:]), made["logp"], abs_tol=1e-9), (turn, made)
+PY
+run 1 assay run quick -i $ID --actor "embedded:$WORK/none"
 
 # --- what does not go together ---
 run 2 assay run quick --actor gold --scaffold agent

@@ -39,7 +39,7 @@ files_of() { # weights, optimizer and what was measured, without the clock
 import json, sys
 for line in open(sys.argv[1]):
     row = json.loads(line)
-    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith("idle_")})
+    print({k: v for k, v in row.items() if not k.endswith(("_ms", "_per_s")) and not k.startswith(("idle_", "ran_"))})
 PY
 }
 
@@ -233,6 +233,13 @@ has out "w = min(r, 5)"
 run 0 assay train config.yaml --dry-run
 has out "config.yaml:5"
 has out "20 steps of 64 rollouts"
+
+# A wait that is too long ends the run, and says what it was for; with patience it goes on.
+run 1 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9 --set rl.wait_s_max=0.001 \
+    --set sft.updates=10 --set rl.groups=400 --set rl.steps=2
+has err "step 2 of 3: trainer waited 0 s for batch 1; sampler: samples and grades batch 1"
+run 0 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9 --set sft.updates=10 --set rl.groups=400 \
+    --set rl.steps=2
 
 # Two are there: the first of them counts.
 run 1 assay train config.yaml --set name=again --set seed=5 --set sft.updates=100000

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What must hold: a right answer earns 1 and nothing else does; what cannot be applied is told by
-// its form without a run; equal answers are run once, in a call and between calls.
+// its form without a run; equal answers are run once, in a call and between calls, and, where the
+// store keeps them, by whoever comes later.
 #include "orchestrator/rollout_reward.h"
 
 #include <string.h>
 
+#include "orchestrator/train_tasks.h"
 #include "support/harness.h"
 #include "tests/orchestrator/ground.h"
 
@@ -112,6 +114,40 @@ static void rewards_are_what_the_tests_say(void **state)
     assert_int_equal(counts.unscored, 0);
 }
 
+#define MINI_TASKS ((size_t)8)
+
+// The miniature: its operations become edits, and what one process ran another need not.
+static void operations_are_graded_once_for_all(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (int again = 0; again < 2; again++) {
+        struct assay_train_task tasks[MINI_TASKS];
+        struct assay_train_answer answers[2 * MINI_TASKS];
+        struct assay_train_reward rewards[2 * MINI_TASKS];
+        struct assay_task_source source;
+        struct assay_train_counts counts;
+
+        assert_int_equal(assay_task_mini_open(&source, f->ground.context, 1, 1, NULL), ASSAY_OK);
+        for (size_t i = 0; i < MINI_TASKS; i++) {
+            assert_int_equal(source.draw(source.user, &tasks[i], ASSAY_TRAIN_RL, i, f->arena, NULL),
+                    ASSAY_OK);
+            answers[2 * i] = (struct assay_train_answer){&tasks[i], tasks[i].answer};
+            answers[2 * i + 1] = (struct assay_train_answer){&tasks[i], {"=9+", 3}};
+        }
+        assert_int_equal(
+                source.grade(source.user, rewards, answers, 2 * MINI_TASKS, NULL), ASSAY_OK);
+        for (size_t i = 0; i < 2 * MINI_TASKS; i++) {
+            print_message("%s: %s\n", answers[i].task->id, rewards[i].reason);
+            assert_true(rewards[i].scored && rewards[i].solved == (i % 2 == 0));
+        }
+        counts = source.counts(source.user);
+        assert_int_equal(counts.executed, again ? 0 : MINI_TASKS);
+        assert_int_equal(counts.remembered, again ? MINI_TASKS : 0);
+        source.close(source.user);
+    }
+}
+
 static void close_all(struct fixture *f)
 {
     assay_rewarder_destroy(f->rewarder);
@@ -137,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(rewards_are_what_the_tests_say),
+            cmocka_unit_test(operations_are_graded_once_for_all),
     };
     struct assay_error err = {0};
 

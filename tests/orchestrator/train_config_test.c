@@ -113,7 +113,7 @@ static void what_is_wrong_is_named_with_its_place(void **state)
             {"rl: {steps: 1}\nloss: {is_cap: nan}\n", NULL, "\"nan\" is not a number"},
             {"rl: {steps: 1}\nloss: {kl: 0.1}\n", NULL, "loss.kl: a training run keeps no"},
             {"rl: {steps: 0}\n", NULL, "nothing to do"},
-            {"rl: {steps: 1}\ntasks: {source: disk}\n", NULL, "neither repair nor file"},
+            {"rl: {steps: 1}\ntasks: {source: disk}\n", NULL, "none of repair, mini, file"},
             {"rl: {steps: 1}\ntasks: {source: file}\n", NULL, "tasks.path goes with"},
             {"rl: {steps: 1}\nmodel: {heads: 4, kv_heads: 3}\n", NULL, "does not divide"},
             {"rl: [1]\n", NULL, "demo.yaml:1: lists"},

@@ -189,7 +189,7 @@ static void what_begins_alike_is_laid_out_once(void **state)
         assert_int_equal(token, b->token_count);
     }
     // A group of these has 2 + 4 + ... different rows behind its prompt, and few were cut in two.
-    assert_true(rows < COUNT * 3 && distinct < COUNT);
+    assert_true(rows < (size_t)COUNT * 3 && distinct < COUNT);
     assay_batch_destroy(b);
 }
 

@@ -9,6 +9,7 @@
 
 #include "support/harness.h"
 #include "support/temp.h"
+#include "tasks/store_reward.h"
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -218,6 +219,33 @@ static void trainings_are_listed_newest_first(void **state)
     close_world(&w);
 }
 
+static void verdicts_of_rollouts_stay_by_scope(void **state)
+{
+    const struct assay_reward_row rows[] = {{"b", ASSAY_CAUSE_TESTS_FAILED, false, 1, 2},
+            {"a", ASSAY_CAUSE_OK, true, 3, 0}},
+                                  later = {"a", ASSAY_CAUSE_TESTS_FAILED, false, 0, 3};
+    struct assay_reward_row *kept = NULL;
+    struct world w;
+    size_t count = 0;
+
+    open_world(&w, state);
+    assert_int_equal(assay_store_keep_rewards(w.store, "here", rows, 2, NULL), ASSAY_OK);
+    assert_int_equal(assay_store_keep_rewards(w.store, "here", &later, 1, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_store_kept_rewards(w.store, "here", 9, w.arena, &kept, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(kept[0].key, "a");
+    assert_true(kept[0].resolved && kept[0].cause == ASSAY_CAUSE_OK && kept[0].passed == 3);
+    assert_true(!kept[1].resolved && kept[1].cause == ASSAY_CAUSE_TESTS_FAILED);
+    assert_int_equal(
+            assay_store_kept_rewards(w.store, "here", 1, w.arena, &kept, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(
+            assay_store_kept_rewards(w.store, "there", 9, w.arena, &kept, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 0);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +255,8 @@ int main(void)
                     steps_and_checkpoints_come_together, assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
                     rollouts_come_back_as_they_were, assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(
+                    verdicts_of_rollouts_stay_by_scope, assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
                     trainings_are_listed_newest_first, assay_temp_setup, assay_temp_teardown),
     };

@@ -43,6 +43,13 @@ def test_skips():
 _MISSING = object()
 
 
+def _takes(function, *names):
+    """Has it just these parameters, as the one that is to stand in for it?"""
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] == names and not (
+        code.co_flags & 0x0C)  # *args, **kwargs
+
+
 # --- a rehearsal ----------------------------------------------------------------------------------
 
 
@@ -75,9 +82,11 @@ def _plugin_names(config):
 
 
 def _keep_late(config, names, plugins):
-    late = assay_zygote.Late(names)
     kind = config.Config
     plain = kind._do_configure
+    if not _takes(plain, "self"):
+        return
+    late = assay_zygote.Late(names)
 
     def _do_configure(self):
         # A plugin that is switched off imports nothing.
@@ -94,6 +103,8 @@ def _keep_late(config, names, plugins):
 def _keep_config(config):
     """The first configuration of a run, as it is before it has seen an argument. Returns it."""
     plain = config.get_config
+    if not _takes(plain, "args", "plugins"):
+        return None
     made = plain([], None)
     ready = [made]
 
@@ -163,7 +174,7 @@ def _keep_parser(argparsing, config):
     """argparse's parser is made again only when there are other options than those it was made of."""
     kind = argparsing.Parser
     plain = getattr(kind, "_getparser", None)
-    if plain is None:
+    if plain is None or not _takes(plain, "self"):
         return  # 9.0 has one that stays
     kept = {}
 
@@ -229,6 +240,8 @@ def _keep_entry_points():
 def _keep_trees(code, source):
     """Where the statement of a line begins and ends: one syntax tree for all failures of a file."""
     plain = source.getstatementrange_ast
+    if not _takes(plain, "lineno", "source", "assertion", "astnode"):
+        return
     trees, found = {}, {}
 
     def getstatementrange_ast(lineno, source, assertion=False, astnode=None):
@@ -258,11 +271,13 @@ def prepare():
     import _pytest.fixtures as fixtures
 
     release = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
-    if not (6, 2) <= release < (10, 0):
+    if not (6, 2) <= release < (9, 1):
         return
     told = assay_zygote.rehearse(_rehearse, FILES) or {}
     assay_zygote.compile_patterns(told.get("patterns", ()))
     first = _keep_config(config)
+    if first is None:
+        return
     for keep in (
         lambda: _keep_late(config, told["late"], told["plugins"]),
         lambda: _keep_fixture_names(fixtures, first.pluginmanager.get_plugins()),
