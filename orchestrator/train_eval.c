@@ -145,7 +145,7 @@ static enum assay_status evaluate_greedy(struct training *t, const struct eval_p
         if (part->split >= ASSAY_TRAIN_SEEDS)
             put_families(metrics, families, scored);
     }
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && part->split >= ASSAY_TRAIN_SEEDS) // a record has room for these two
         status = keep_some(t, groups, part->count, arena, place, err);
     assay_arena_destroy(arena);
     return status;
