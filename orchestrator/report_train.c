@@ -152,30 +152,42 @@ uint64_t assay_train_report_done(const struct assay_train_report *report)
     return 0;
 }
 
-// --- for people ----------------------------------------------------------------------------------
-
-static void print_rate(FILE *out, const struct assay_train_report *report,
-        enum assay_train_split split, const char *words)
+bool assay_train_report_rate(struct assay_train_report_rate *out,
+        const struct assay_train_report *report, enum assay_train_split split)
 {
     const char *name = assay_train_split_name(split);
     char solved[32], count[32];
     const struct assay_train_row *first, *last;
-    double low, high;
 
     (void)snprintf(solved, sizeof(solved), "%s_solved", name);
     (void)snprintf(count, sizeof(count), "%s_count", name);
     first = assay_train_report_first(report, "eval", count);
     last = assay_train_report_last(report, "eval", count);
-    if (!last)
-        return;
-    const double k = assay_train_row_get(last, solved), n = assay_train_row_get(last, count);
+    if (!first || !last)
+        return false;
+    *out = (struct assay_train_report_rate){.first_solved = assay_train_row_get(first, solved),
+            .first_count = assay_train_row_get(first, count),
+            .solved = assay_train_row_get(last, solved),
+            .count = assay_train_row_get(last, count),
+            .again = first != last};
+    assay_wilson(&out->low, &out->high, (size_t)out->solved, (size_t)out->count);
+    return true;
+}
 
-    assay_wilson(&low, &high, (size_t)k, (size_t)n);
-    (void)fprintf(out, "%-18s %.0f of %.0f (%.1f %%, 95 %% between %.1f and %.1f)", words, k, n,
-            n > 0 ? 100 * k / n : 0.0, 100 * low, 100 * high);
-    if (first != last)
-        (void)fprintf(out, "; at first %.0f of %.0f", assay_train_row_get(first, solved),
-                assay_train_row_get(first, count));
+// --- for people ----------------------------------------------------------------------------------
+
+static void print_rate(FILE *out, const struct assay_train_report *report,
+        enum assay_train_split split, const char *words)
+{
+    struct assay_train_report_rate rate;
+
+    if (!assay_train_report_rate(&rate, report, split))
+        return;
+    (void)fprintf(out, "%-18s %.0f of %.0f (%.1f %%, 95 %% between %.1f and %.1f)", words,
+            rate.solved, rate.count, rate.count > 0 ? 100 * rate.solved / rate.count : 0.0,
+            100 * rate.low, 100 * rate.high);
+    if (rate.again)
+        (void)fprintf(out, "; at first %.0f of %.0f", rate.first_solved, rate.first_count);
     (void)fputc('\n', out);
 }
 

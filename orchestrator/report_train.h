@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "orchestrator/train_tasks.h"
 #include "tasks/store_train.h"
 
 struct assay_train_number {
@@ -56,6 +57,14 @@ const struct assay_train_row *assay_train_report_last(
         const struct assay_train_report *report, const char *phase, const char *name);
 const struct assay_train_row *assay_train_report_first(
         const struct assay_train_report *report, const char *phase, const char *name);
+// What held-out tasks of a split came to, at first and at last; false: there was no evaluation.
+struct assay_train_report_rate {
+    double first_solved, first_count, solved, count;
+    double low, high; // Wilson's, of the last
+    bool again;       // first and last are two
+};
+bool assay_train_report_rate(struct assay_train_report_rate *out,
+        const struct assay_train_report *report, enum assay_train_split split);
 // Steps that are recorded, of all phases.
 uint64_t assay_train_report_done(const struct assay_train_report *report);
 

@@ -85,27 +85,17 @@ static void write_header(struct assay_buf *out, const struct assay_train_report 
 static void write_rate(struct assay_buf *out, const struct assay_train_report *report,
         enum assay_train_split split, const char *words)
 {
-    const char *name = assay_train_split_name(split);
-    const struct assay_train_row *first, *last;
-    char solved[32], count[32];
-    double low, high;
+    struct assay_train_report_rate rate;
 
-    (void)snprintf(solved, sizeof(solved), "%s_solved", name);
-    (void)snprintf(count, sizeof(count), "%s_count", name);
-    first = assay_train_report_first(report, "eval", count);
-    last = assay_train_report_last(report, "eval", count);
-    if (!last)
+    if (!assay_train_report_rate(&rate, report, split))
         return;
-    const double k = assay_train_row_get(last, solved), n = assay_train_row_get(last, count);
-
-    assay_wilson(&low, &high, (size_t)k, (size_t)n);
     assay_buf_addf(out,
             "<p class=\"headline\"><strong>%.1f&nbsp;%%</strong> %s solved "
             "<span class=\"rate\">%.0f of %.0f, between %.1f and %.1f&nbsp;%%",
-            n > 0 ? 100 * k / n : 0.0, words, k, n, 100 * low, 100 * high);
-    if (first != last)
-        assay_buf_addf(out, "; at first %.0f of %.0f", assay_train_row_get(first, solved),
-                assay_train_row_get(first, count));
+            rate.count > 0 ? 100 * rate.solved / rate.count : 0.0, words, rate.solved, rate.count,
+            100 * rate.low, 100 * rate.high);
+    if (rate.again)
+        assay_buf_addf(out, "; at first %.0f of %.0f", rate.first_solved, rate.first_count);
     assay_buf_adds(out, "</span></p>\n");
 }
 

@@ -116,10 +116,6 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
 {
     const struct assay_train_config *c = t->config;
     const struct assay_stream_options stream = {.thread_count = (size_t)c->threads};
-    const struct assay_generator_options generator = {
-            .sequences_max = (size_t)c->sample_sequences_max,
-            .rows_max = (size_t)c->sample_sequences_max + 512,
-            .positions_max = (size_t)c->tokens_max};
     enum assay_status status;
 
     t->ops = assay_ops_cpu(NULL);
@@ -131,7 +127,7 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
     if (status == ASSAY_OK)
         status = training_make_model(t, err);
     if (status == ASSAY_OK)
-        status = assay_generator_create(&t->generator, t->model, &generator, t->stream, err);
+        status = training_make_generator(t, err);
     if (status == ASSAY_OK)
         status = training_make_trainer(t, t->sft_steps == 0, err);
     if (status == ASSAY_OK)

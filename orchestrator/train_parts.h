@@ -71,6 +71,10 @@ ASSAY_MUST_USE enum assay_status training_draw(struct training *t, struct assay_
         struct assay_tokens *prompt, enum assay_train_split split, uint64_t *cursor,
         uint64_t distinct, size_t room, struct assay_arena *arena, struct assay_error *err);
 
+// The generator of t's model and stream.
+ASSAY_MUST_USE enum assay_status training_make_generator(
+        struct training *t, struct assay_error *err);
+
 // --- sampling (train_sample.c) -------------------------------------------------------------------
 struct rollout {
     struct assay_trajectory trajectory; // ids, mask, logp_old in the arena

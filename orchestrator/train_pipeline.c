@@ -310,10 +310,6 @@ static enum assay_status make_sampler(
 {
     const struct assay_train_config *c = t->config;
     const struct assay_stream_options stream = {.thread_count = (size_t)c->threads};
-    const struct assay_generator_options generator = {
-            .sequences_max = (size_t)c->sample_sequences_max,
-            .rows_max = (size_t)c->sample_sequences_max + 512,
-            .positions_max = (size_t)c->tokens_max};
     struct training *s = &p->sampler;
     enum assay_status status;
 
@@ -328,7 +324,7 @@ static enum assay_status make_sampler(
     if (status == ASSAY_OK)
         status = assay_model_create(&s->model, &t->model->config, t->ops, s->stream, err);
     if (status == ASSAY_OK)
-        status = assay_generator_create(&s->generator, s->model, &generator, s->stream, err);
+        status = training_make_generator(s, err);
     return status;
 }
 

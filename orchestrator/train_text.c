@@ -10,6 +10,7 @@
 #include "policy/bpe_train.h"
 
 #define TOKENIZER_BYTES_MAX ((size_t)64 << 20)
+#define PROMPT_ROWS 512 // of prompts, beside the answers that are under way
 #define DRAWS_MAX 10000 // in a row that are too long
 
 static const char *const start_token = "<|start|>", *const end_token = "<|end|>";
@@ -167,6 +168,16 @@ enum assay_status training_make_model(struct training *t, struct assay_error *er
         status = assay_params_init(
                 &t->model->params, t->stream, t->config->seed, t->config->sigma, err);
     return status;
+}
+
+enum assay_status training_make_generator(struct training *t, struct assay_error *err)
+{
+    const struct assay_generator_options options = {
+            .sequences_max = (size_t)t->config->sample_sequences_max,
+            .rows_max = (size_t)t->config->sample_sequences_max + PROMPT_ROWS,
+            .positions_max = (size_t)t->config->tokens_max};
+
+    return assay_generator_create(&t->generator, t->model, &options, t->stream, err);
 }
 
 // --- tasks ---------------------------------------------------------------------------------------

@@ -11,27 +11,7 @@
 #include "orchestrator/page.h"
 #include "support/harness.h"
 #include "support/temp.h"
-
-struct world {
-    struct assay_store *store;
-    struct assay_arena *arena;
-};
-
-static void open_world(struct world *w, void **state)
-{
-    const struct assay_temp *temp = *state;
-    char path[128];
-
-    (void)snprintf(path, sizeof(path), "%s/assay.db", temp->path);
-    assert_int_equal(assay_store_open(&w->store, path, NULL), ASSAY_OK);
-    assert_int_equal(assay_arena_create(&w->arena, (size_t)64 << 20, NULL), ASSAY_OK);
-}
-
-static void close_world(struct world *w)
-{
-    assay_store_close(w->store);
-    assay_arena_destroy(w->arena);
-}
+#include "tests/tasks/world.h"
 
 static void begin_training(struct world *w, const char *run_id, size_t steps)
 {
@@ -72,7 +52,7 @@ static void a_run_is_running_then_silent_then_forgotten(void **state)
     struct world w;
     struct assay_top top;
 
-    open_world(&w, state);
+    world_open(&w, state);
     begin_training(&w, "a", 6);
     top = load(&w, NULL, 0);
     assert_int_equal(top.count, 1);
@@ -90,7 +70,7 @@ static void a_run_is_running_then_silent_then_forgotten(void **state)
     assert_int_equal(top.count, 0);
     top = load(&w, "a", 0);
     assert_int_equal(top.items[0].state, ASSAY_TOP_FINISHED);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void nothing_recorded_yet_and_no_such_run(void **state)
@@ -99,7 +79,7 @@ static void nothing_recorded_yet_and_no_such_run(void **state)
     struct assay_top top;
     struct world w;
 
-    open_world(&w, state);
+    world_open(&w, state);
     top = load(&w, NULL, 0);
     assert_int_equal(top.count, 0);
     assert_int_equal(assay_top_load(&top, w.store, "none", 0, w.arena, &err), ASSAY_ENOTFOUND);
@@ -108,7 +88,7 @@ static void nothing_recorded_yet_and_no_such_run(void **state)
     assert_int_equal(top.count, 1);
     assert_true(top.items[0].left_ms == ASSAY_TOP_UNKNOWN_MS);
     assert_string_equal(top.items[0].phase, "sft");
-    close_world(&w);
+    world_close(&w);
 }
 
 static void lines_are_cut_and_cleaned(void **state)
@@ -117,7 +97,7 @@ static void lines_are_cut_and_cleaned(void **state)
     struct assay_top top;
     struct world w;
 
-    open_world(&w, state);
+    world_open(&w, state);
     begin_training(&w, "evil\033[2J", 3);
     top = load(&w, NULL, 0);
     assay_buf_init(&text, 65536);
@@ -137,7 +117,7 @@ static void lines_are_cut_and_cleaned(void **state)
     assay_top_write_json(&text, &top);
     assert_holds(&text, "\"phase_total\":20");
     assay_buf_free(&text);
-    close_world(&w);
+    world_close(&w);
 }
 
 int main(void)

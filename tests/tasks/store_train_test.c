@@ -10,30 +10,10 @@
 #include "support/harness.h"
 #include "support/temp.h"
 #include "tasks/store_reward.h"
+#include "tests/tasks/world.h"
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-
-struct world {
-    struct assay_store *store;
-    struct assay_arena *arena;
-};
-
-static void open_world(struct world *w, void **state)
-{
-    const struct assay_temp *temp = *state;
-    char path[128];
-
-    (void)snprintf(path, sizeof(path), "%s/assay.db", temp->path);
-    assert_int_equal(assay_store_open(&w->store, path, NULL), ASSAY_OK);
-    assert_int_equal(assay_arena_create(&w->arena, (size_t)16 << 20, NULL), ASSAY_OK);
-}
-
-static void close_world(struct world *w)
-{
-    assay_store_close(w->store);
-    assay_arena_destroy(w->arena);
-}
 
 static enum assay_status open_training(struct world *w, const char *id, const char *identity,
         bool again, struct assay_training *out, bool *resumed, struct assay_error *err)
@@ -51,7 +31,7 @@ static void the_same_settings_are_one_training(void **state)
     struct world w;
     bool resumed = true;
 
-    open_world(&w, state);
+    world_open(&w, state);
     assert_int_equal(open_training(&w, NULL, "x", false, &first, &resumed, NULL), ASSAY_OK);
     assert_true(!resumed && first.state == ASSAY_RUN_OPEN);
     assert_int_equal(open_training(&w, NULL, "x", true, &t, &resumed, NULL), ASSAY_OK);
@@ -68,7 +48,7 @@ static void the_same_settings_are_one_training(void **state)
     assert_int_equal(open_training(&w, NULL, "x", true, &t, &resumed, NULL), ASSAY_OK);
     assert_true(!resumed && strcmp(t.run_id, first.run_id) != 0);
     assert_int_equal(assay_store_finish_training(w.store, "none", &err), ASSAY_ENOTFOUND);
-    close_world(&w);
+    world_close(&w);
 }
 
 static enum assay_status put(struct world *w, const char *run_id,
@@ -99,7 +79,7 @@ static void steps_and_checkpoints_come_together(void **state)
     size_t count = 9;
     bool resumed;
 
-    open_world(&w, state);
+    world_open(&w, state);
     assert_int_equal(open_training(&w, "t", "x", false, &t, &resumed, NULL), ASSAY_OK);
     assert_int_equal(
             assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
@@ -127,7 +107,7 @@ static void steps_and_checkpoints_come_together(void **state)
             assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
             ASSAY_OK);
     assert_true(count == 1 && checkpoints[0].position == 2);
-    close_world(&w);
+    world_close(&w);
 }
 
 // A step that is done again leaves its rollouts, and only those.
@@ -172,7 +152,7 @@ static void rollouts_come_back_as_they_were(void **state)
     size_t count = 0;
     bool resumed;
 
-    open_world(&w, state);
+    world_open(&w, state);
     assert_int_equal(open_training(&w, "t", "x", false, &t, &resumed, NULL), ASSAY_OK);
     for (int again = 0; again < 2; again++)
         assert_int_equal(assay_store_put_training(w.store, "t", &record, NULL), ASSAY_OK);
@@ -194,7 +174,7 @@ static void rollouts_come_back_as_they_were(void **state)
     assert_int_equal(
             assay_store_training_rollouts(w.store, "t", w.arena, &read, &count, NULL), ASSAY_OK);
     assert_int_equal(count, 1);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void trainings_are_listed_newest_first(void **state)
@@ -205,7 +185,7 @@ static void trainings_are_listed_newest_first(void **state)
     size_t count = 9;
     bool resumed;
 
-    open_world(&w, state);
+    world_open(&w, state);
     assert_int_equal(assay_store_list_trainings(w.store, w.arena, &rows, &count, NULL), ASSAY_OK);
     assert_int_equal(count, 0);
     assert_int_equal(open_training(&w, "a", "x", false, &t, &resumed, NULL), ASSAY_OK);
@@ -216,7 +196,7 @@ static void trainings_are_listed_newest_first(void **state)
     assert_int_equal(assay_store_get_training(w.store, "a", w.arena, &t, NULL), ASSAY_OK);
     assert_string_equal(t.config, "seed 1");
     assert_int_equal(assay_store_get_training(w.store, "c", w.arena, &t, &err), ASSAY_ENOTFOUND);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void verdicts_of_rollouts_stay_by_scope(void **state)
@@ -228,7 +208,7 @@ static void verdicts_of_rollouts_stay_by_scope(void **state)
     struct world w;
     size_t count = 0;
 
-    open_world(&w, state);
+    world_open(&w, state);
     assert_int_equal(assay_store_keep_rewards(w.store, "here", rows, 2, NULL), ASSAY_OK);
     assert_int_equal(assay_store_keep_rewards(w.store, "here", &later, 1, NULL), ASSAY_OK);
     assert_int_equal(
@@ -243,7 +223,7 @@ static void verdicts_of_rollouts_stay_by_scope(void **state)
     assert_int_equal(
             assay_store_kept_rewards(w.store, "there", 9, w.arena, &kept, &count, NULL), ASSAY_OK);
     assert_int_equal(count, 0);
-    close_world(&w);
+    world_close(&w);
 }
 
 int main(void)
