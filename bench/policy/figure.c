@@ -11,12 +11,10 @@
 // Longer than threads that wait for work keep a processor.
 enum { SETTLE_NS = 50000000 };
 
-void must(bool fine, const char *what)
+void give_up(const char *what)
 {
-    if (!fine) {
-        (void)fprintf(stderr, "bench/policy: %s\n", what);
-        exit(1); // NOLINT(concurrency-mt-unsafe): one thread
-    }
+    (void)fprintf(stderr, "bench/policy: %s\n", what);
+    exit(1); // NOLINT(concurrency-mt-unsafe): one thread
 }
 
 double now_s(void)

@@ -7,7 +7,13 @@
 #include <stddef.h>
 
 // Says what failed and ends the program.
-void must(bool fine, const char *what);
+_Noreturn void give_up(const char *what);
+
+static inline void must(bool fine, const char *what)
+{
+    if (!fine)
+        give_up(what);
+}
 
 double now_s(void);
 
