@@ -8,7 +8,7 @@
 #include "orchestrator/html.h"
 #include "orchestrator/report_train_page.h"
 
-#define FREE NAN // the axis follows the data
+#define FREE (double)NAN // the axis follows the data
 #define OTHERS_MAX 160
 #define NAME_BYTES_MAX 512 // as HTML
 

@@ -317,7 +317,8 @@ static enum assay_status run_all(struct call *call, struct assay_error *err)
     return status;
 }
 
-static void count(struct assay_rewarder_counts *counts, const struct assay_rollout_verdict *v)
+static void count_verdict(
+        struct assay_rewarder_counts *counts, const struct assay_rollout_verdict *v)
 {
     counts->answers++;
     counts->unrun += v->source == ASSAY_ROLLOUT_UNRUN;
@@ -385,7 +386,7 @@ enum assay_status assay_rewarder_grade(struct assay_rewarder *r,
             verdicts[i] = call.executions[call.chosen[i]].verdict;
             verdicts[i].source = source;
         }
-        count(&r->counts, &verdicts[i]);
+        count_verdict(&r->counts, &verdicts[i]);
     }
     for (size_t i = 0; i < call.execution_count && status == ASSAY_OK; i++)
         remember(r, call.executions[i].key, &call.executions[i].verdict);

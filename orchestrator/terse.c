@@ -213,7 +213,7 @@ void assay_terse_edit(struct assay_buf *out, const char *path, struct assay_byte
         const char *text)
 {
     const char *const end = file.data + file.len;
-    const char *at = file.data, *from = file.data, *to = file.data, *first;
+    const char *at = file.data, *from, *to, *first;
     struct line it = {file.data, 0};
 
     for (size_t i = 0; i < line && next_line(&it, &at, end); i++)

@@ -313,9 +313,9 @@ static double surrogate(struct world *w, const double *weights)
         for (size_t k = tokens->row; k < tokens->row + tokens->row_count; k++) {
             const size_t t = (size_t)b->token_rows[k];
             const double *z = w->x + t * w->V;
-            double sum = 0, entropy = 0, l, d;
+            double sum = exp(z[0]), entropy = 0, l, d;
 
-            for (size_t v = 0; v < w->V; v++)
+            for (size_t v = 1; v < w->V; v++)
                 sum += exp(z[v]);
             for (size_t v = 0; v < w->V; v++)
                 entropy -= exp(z[v]) / sum * (z[v] - log(sum));

@@ -259,7 +259,7 @@ static void a_slip_is_one_line_and_no_mutation(void **state)
 static void one_text_a_family_is_one_text(void **state)
 {
     struct assay_repair_table *table = NULL;
-    const char *names[DRAWS];
+    const char *names[DRAWS] = {NULL};
     size_t lines[DRAWS], count = 0;
     const struct fixture *f = *state;
 
