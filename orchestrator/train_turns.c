@@ -396,7 +396,7 @@ enum assay_status training_sample_turns(struct training *t, struct group **out,
 // One that is being played.
 struct showing {
     const struct assay_train_task *task;
-    size_t batch_index, kept_index;
+    size_t kept_index;
     struct assay_buf seen[MESSAGES_MAX]; // owned: behind each message but the last
 };
 
@@ -470,44 +470,62 @@ static enum assay_status keep(struct training *t, const struct showing *s, struc
     return status;
 }
 
+// Draw one; if it is not known yet, it is to be shown. *place: where it is kept.
+static enum assay_status choose(
+        struct showings *all, size_t *place, struct assay_arena *arena, struct assay_error *err)
+{
+    struct training *t = all->t;
+    const uint64_t distinct = t->config->demonstrations;
+    struct assay_train_task *task = assay_arena_array(arena, 1, sizeof(*task));
+    struct showing *showing = &all->items[all->count];
+    struct assay_tokens prompt;
+    enum assay_status status = task ? training_draw(t, task, &prompt, ASSAY_TRAIN_SFT,
+                                              &t->sft_cursor, distinct, room_of(t), arena, err)
+                                    : no_memory(err);
+
+    *place = (size_t)((t->sft_cursor - 1) % distinct);
+    if (status != ASSAY_OK || t->demonstrations[*place].count > 0)
+        return status;
+    assert(task->message_count <= MESSAGES_MAX);
+    *showing = (struct showing){.task = task, .kept_index = *place};
+    for (size_t k = 0; k < MESSAGES_MAX; k++)
+        assay_buf_init(&showing->seen[k], TEXT_BYTES_MAX);
+    all->count++;
+    return ASSAY_OK;
+}
+
+// Play all that were chosen, and keep them.
+static enum assay_status show(
+        struct showings *all, enum assay_status status, struct assay_error *err)
+{
+    if (status == ASSAY_OK && all->count > 0)
+        status = assay_jobs_run(assay_jobs_default_threads(), all->count, show_one, all,
+                assay_context_interrupted(all->t->context), err);
+    for (size_t i = 0; i < all->count; i++) {
+        if (status == ASSAY_OK)
+            status = keep(all->t, &all->items[i], err);
+        for (size_t k = 0; k < MESSAGES_MAX; k++)
+            assay_buf_free(&all->items[i].seen[k]);
+    }
+    return status;
+}
+
 enum assay_status training_demonstrate_turns(struct training *t, struct assay_trajectory *batch,
         size_t count, struct assay_arena *arena, struct assay_error *err)
 {
-    const uint64_t distinct = t->config->demonstrations;
     struct showings all = {
             .t = t, .items = assay_arena_array(arena, count, sizeof(struct showing))};
     size_t *places = assay_arena_array(arena, count, sizeof(*places));
     enum assay_status status = all.items && places ? ASSAY_OK : no_memory(err);
 
     if (status == ASSAY_OK && !t->demonstrations) {
-        t->demonstrations = assay_arena_array(t->arena, distinct, sizeof(*t->demonstrations));
+        t->demonstrations =
+                assay_arena_array(t->arena, t->config->demonstrations, sizeof(*t->demonstrations));
         status = t->demonstrations ? ASSAY_OK : no_memory(err);
     }
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        struct assay_train_task *task = assay_arena_array(arena, 1, sizeof(*task));
-        struct assay_tokens prompt;
-
-        status = task ? training_draw(t, task, &prompt, ASSAY_TRAIN_SFT, &t->sft_cursor, distinct,
-                                room_of(t), arena, err)
-                      : no_memory(err);
-        places[i] = (size_t)((t->sft_cursor - 1) % distinct);
-        if (status != ASSAY_OK || t->demonstrations[places[i]].count > 0)
-            continue;
-        assert(task->message_count <= MESSAGES_MAX);
-        all.items[all.count] = (struct showing){.task = task, .kept_index = places[i]};
-        for (size_t k = 0; k < MESSAGES_MAX; k++)
-            assay_buf_init(&all.items[all.count].seen[k], TEXT_BYTES_MAX);
-        all.count++;
-    }
-    if (status == ASSAY_OK && all.count > 0)
-        status = assay_jobs_run(assay_jobs_default_threads(), all.count, show_one, &all,
-                assay_context_interrupted(t->context), err);
-    for (size_t i = 0; i < all.count; i++) {
-        if (status == ASSAY_OK)
-            status = keep(t, &all.items[i], err);
-        for (size_t k = 0; k < MESSAGES_MAX; k++)
-            assay_buf_free(&all.items[i].seen[k]);
-    }
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        status = choose(&all, &places[i], arena, err);
+    status = show(&all, status, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
         batch[i] = t->demonstrations[places[i]];
     return status;
