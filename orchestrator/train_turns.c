@@ -495,19 +495,23 @@ static enum assay_status choose(
 }
 
 // Play all that were chosen, and keep them.
-static enum assay_status show(
-        struct showings *all, enum assay_status status, struct assay_error *err)
+static enum assay_status show(struct showings *all, struct assay_error *err)
 {
-    if (status == ASSAY_OK && all->count > 0)
+    enum assay_status status = ASSAY_OK;
+
+    if (all->count > 0)
         status = assay_jobs_run(assay_jobs_default_threads(), all->count, show_one, all,
                 assay_context_interrupted(all->t->context), err);
-    for (size_t i = 0; i < all->count; i++) {
-        if (status == ASSAY_OK)
-            status = keep(all->t, &all->items[i], err);
+    for (size_t i = 0; i < all->count && status == ASSAY_OK; i++)
+        status = keep(all->t, &all->items[i], err);
+    return status;
+}
+
+static void forget(struct showings *all)
+{
+    for (size_t i = 0; i < all->count; i++)
         for (size_t k = 0; k < MESSAGES_MAX; k++)
             assay_buf_free(&all->items[i].seen[k]);
-    }
-    return status;
 }
 
 enum assay_status training_demonstrate_turns(struct training *t, struct assay_trajectory *batch,
@@ -525,7 +529,9 @@ enum assay_status training_demonstrate_turns(struct training *t, struct assay_tr
     }
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
         status = choose(&all, &places[i], arena, err);
-    status = show(&all, status, err);
+    if (status == ASSAY_OK)
+        status = show(&all, err);
+    forget(&all);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
         batch[i] = t->demonstrations[places[i]];
     return status;
