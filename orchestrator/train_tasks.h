@@ -59,11 +59,11 @@ enum assay_train_fault {
 
 #define ASSAY_TRAIN_REASON_BYTES 160
 struct assay_train_reward {
+    double reward;
+    const char *cause; // static: "ok", "tests_failed", ...
+    enum assay_train_fault fault;
     bool scored; // false: trouble of ours; there is no reward then
     bool solved;
-    double reward;
-    enum assay_train_fault fault;
-    const char *cause; // static: "ok", "tests_failed", ...
     char reason[ASSAY_TRAIN_REASON_BYTES];
 };
 
