@@ -207,114 +207,18 @@ static int make_tmpfs(uint64_t bytes, uint64_t inodes, const char *mode)
     return fd;
 }
 
-// --- overlays ------------------------------------------------------------------------------------
-
-// Make directory `name` in the box's tmpfs and attach a source there.
-static bool place_source(struct tree *tree, const char *name, const char *step)
-{
-    const int source_fd = tree->sources->fds[tree->source_next++];
-    int fd = -1;
-    bool placed = false;
-
-    if (mkdir(name, 0755) < 0)
-        return assay_fault_set(tree->fault, step);
-    fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return assay_fault_set(tree->fault, step);
-    placed = sys_attach(source_fd, fd) == 0 || assay_fault_set(tree->fault, step);
-    close(fd);
-    return placed;
-}
-
-// What an overlay is made of: layers of plan->from for this target, lowers, and where it writes.
-struct overlay {
-    const char *target;
-    size_t lower_count;
-    const char *host_upper, *host_work; // NULL: in the box's tmpfs
-    char upper[PATH_MAX], work[PATH_MAX];
-    char lowers[256]; // fsconfig takes no longer value; "l10:l11:..." of 32 lowers fits
-};
-
-static bool place_lowers(struct tree *tree, struct overlay *overlay)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < overlay->lower_count; i++) {
-        char name[16];
-
-        (void)snprintf(name, sizeof(name), "l%u", tree->lower_next++);
-        if (!place_source(tree, name, "attach lower"))
-            return false;
-        len += (size_t)snprintf(overlay->lowers + len, sizeof(overlay->lowers) - len, "%s%s",
-                i > 0 ? ":" : "", name);
-        if (len >= sizeof(overlay->lowers))
-            return assay_fault_errno(tree->fault, "overlay names", ENAMETOOLONG);
-    }
-    return true;
-}
-
-// A box with a kept upper has no layers below it, and a directory of the host has its own mode.
-static bool place_upper(struct tree *tree, struct overlay *overlay)
-{
-    char name[16];
-
-    if (overlay->host_upper == NULL) {
-        unsigned mode = 0;
-
-        return (tree_layer_mode(tree, overlay->target, &mode) && mkdir(overlay->upper, mode) == 0 &&
-                       mkdir(overlay->work, 0755) == 0) ||
-                assay_fault_set(tree->fault, "make upper");
-    }
-    (void)snprintf(name, sizeof(name), "f%s", overlay->upper);
-    if (!place_source(tree, name, "attach upper"))
-        return false;
-    (void)snprintf(overlay->upper, sizeof(overlay->upper), "%s%s", name,
-            strrchr(overlay->host_upper, '/'));
-    (void)snprintf(
-            overlay->work, sizeof(overlay->work), "%s%s", name, strrchr(overlay->host_work, '/'));
-    return true;
-}
-
-// An overlay, detached. userxattr: without it deleting a populated lower
-// directory fails with EIO in a user namespace.
-static int make_overlay(struct tree *tree, struct overlay *overlay)
-{
-    int fs_fd = -1;
-    int fd = -1;
-
-    if (!place_lowers(tree, overlay) || !place_upper(tree, overlay))
-        return -1;
-    fs_fd = sys_fsopen("overlay");
-    if (fs_fd < 0) {
-        (void)assay_fault_set(tree->fault, "overlay");
-        return -1;
-    }
-    if (tree_add_lowers(tree, fs_fd, overlay->target, overlay->lowers) &&
-            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "upperdir", overlay->upper) == 0 &&
-            sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "workdir", overlay->work) == 0 &&
-            sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "userxattr", NULL) == 0 &&
-            sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL) == 0 &&
-            sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
-        fd = sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    if (fd < 0) // before Linux 6.7 all layers must be named in 255 bytes
-        (void)assay_fault_set(
-                tree->fault, errno == ENAMETOOLONG ? "too many layers" : "mount overlay");
-    close(fs_fd);
-    return fd;
-}
-
 // --- root and the plan's mounts ------------------------------------------------------------------
 
 static bool mount_root(struct tree *tree)
 {
     const struct assay_box_plan *plan = tree->plan;
-    struct overlay overlay = {.target = "/",
+    struct tree_overlay overlay = {.target = "/",
             .lower_count = plan->root_lower_count,
             .host_upper = plan->root_upper,
             .host_work = plan->root_work,
             .upper = "u0",
             .work = "w0"};
-    const int fd = plan->root_lower_count > 0 ? make_overlay(tree, &overlay)
+    const int fd = plan->root_lower_count > 0 ? tree_make_overlay(tree, &overlay)
                                               : tree_clone(AT_FDCWD, "root", 0);
     int place_fd = -1;
     bool attached = false;
@@ -336,26 +240,26 @@ static bool mount_root(struct tree *tree)
 
 static int make_plan_overlay(struct tree *tree, const struct assay_mount *mount, size_t index)
 {
-    struct overlay overlay = {.target = mount->target,
+    struct tree_overlay overlay = {.target = mount->target,
             .lower_count = mount->lower_count,
             .host_upper = mount->upper,
             .host_work = mount->work};
 
     (void)snprintf(overlay.upper, sizeof(overlay.upper), "u%zu", index + 1);
     (void)snprintf(overlay.work, sizeof(overlay.work), "w%zu", index + 1);
-    return make_overlay(tree, &overlay);
+    return tree_make_overlay(tree, &overlay);
 }
 
 // Below `folder`: over the layers of a snapshot, or empty.
 static int make_folder(
         struct tree *tree, const struct assay_mount *mount, size_t index, const char *folder)
 {
-    struct overlay overlay = {.target = mount->target};
+    struct tree_overlay overlay = {.target = mount->target};
 
     (void)snprintf(overlay.upper, sizeof(overlay.upper), "%st%zu", folder, index + 1);
     (void)snprintf(overlay.work, sizeof(overlay.work), "%sv%zu", folder, index + 1);
     if (tree_has_layers(tree, mount->target))
-        return make_overlay(tree, &overlay);
+        return tree_make_overlay(tree, &overlay);
     if (mkdir(overlay.upper, 0755) < 0)
         return -1;
     return tree_clone(AT_FDCWD, overlay.upper, 0);
@@ -389,14 +293,14 @@ static int make_plan_tmpfs(struct tree *tree, const struct assay_mount *mount, s
 static bool continue_places(struct tree *tree)
 {
     for (size_t i = 0; i < ASSAY_PLACE_COUNT; i++) {
-        struct overlay overlay = {.target = assay_places[i].path};
+        struct tree_overlay overlay = {.target = assay_places[i].path};
         int fd = -1;
 
         if (!tree_has_layers(tree, overlay.target))
             continue;
         (void)snprintf(overlay.upper, sizeof(overlay.upper), "p%zu", i);
         (void)snprintf(overlay.work, sizeof(overlay.work), "q%zu", i);
-        fd = make_overlay(tree, &overlay);
+        fd = tree_make_overlay(tree, &overlay);
         if (fd < 0 || !tree_attach(tree, fd, overlay.target, true, "attach places"))
             return false;
     }

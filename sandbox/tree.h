@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// tree.h - the mount tree while it is being made; for mounts.c and system_mounts.c alone.
+// tree.h - the mount tree while it is being made; for mounts.c, overlay_mounts.c, layer_mounts.c
+// and system_mounts.c alone.
 #ifndef ASSAY_SANDBOX_TREE_H
 #define ASSAY_SANDBOX_TREE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +36,18 @@ bool tree_attach(
 // A detached clone of what is at `path` below dir_fd, with attributes added; -1 with errno.
 int tree_clone(int dir_fd, const char *path, uint64_t attributes);
 bool tree_make_directories(struct tree *tree, const char *path, const char *step);
+
+// overlay_mounts.c
+// What an overlay is made of: layers of plan->from for this target, lowers, and where it writes.
+struct tree_overlay {
+    const char *target;
+    size_t lower_count;
+    const char *host_upper, *host_work; // NULL: in the box's tmpfs
+    char upper[PATH_MAX], work[PATH_MAX];
+    char lowers[256]; // fsconfig takes no longer value; "l10:l11:..." of 32 lowers fits
+};
+// The overlay, detached; -1 is a failure already.
+int tree_make_overlay(struct tree *tree, struct tree_overlay *overlay);
 
 // layer_mounts.c: layers of plan->from. Attach its parts in the tmpfs; then, for an overlay at
 // `target`, its layers and below them `lowers` ("l0:l1", or ""); false with errno.
