@@ -99,12 +99,7 @@ static enum assay_status keep_text(struct assay_bytes *out, struct breaking *b,
     assay_buf_init(&text, PATCH_BYTES_MAX);
     status = assay_edits_text(&text, edits, read, user, b->arena, err);
     if (status == ASSAY_OK)
-        status = assay_buf_check(&text, "patch of a mutant", err);
-    if (status == ASSAY_OK) {
-        *out = (struct assay_bytes){assay_arena_memdup(b->arena, text.data, text.len), text.len};
-        if (!out->data)
-            status = no_memory(err);
-    }
+        status = assay_bytes_keep(out, &text, "patch of a mutant", b->arena, err);
     assay_buf_free(&text);
     return status;
 }

@@ -35,6 +35,7 @@
 struct door {
     struct training_pipeline *pipeline;
     struct assay_task_source source;
+    struct assay_train_turns turns; // of a source that has them
     struct assay_train_counts counts;
     const char *who;
 };
@@ -195,6 +196,7 @@ static enum assay_status door_grade(void *user, struct assay_train_reward *rewar
 
     d->counts.answers += after.answers - before.answers;
     d->counts.executed += after.executed - before.executed;
+    d->counts.remembered += after.remembered - before.remembered;
     d->counts.unscored += after.unscored - before.unscored;
     pthread_mutex_lock(&p->lock);
     p->grading = false;
@@ -219,6 +221,16 @@ static enum assay_status door_patch(void *user, struct assay_bytes *out,
     return inner->patch(inner->user, out, answer, arena, err);
 }
 
+// Episodes of both sides live side by side.
+static enum assay_status door_open(
+        void *user, void **episode, const struct assay_train_task *task, struct assay_error *err)
+{
+    const struct door *d = user;
+    struct assay_task_source *inner = d->pipeline->inner;
+
+    return inner->turns->open(inner->user, episode, task, err);
+}
+
 static void open_door(struct training_pipeline *p, size_t number, const char *who)
 {
     struct door *d = &p->doors[number];
@@ -231,6 +243,11 @@ static void open_door(struct training_pipeline *p, size_t number, const char *wh
     d->source.grade = door_grade;
     d->source.counts = door_counts;
     d->source.patch = p->inner->patch ? door_patch : NULL;
+    if (p->inner->turns) {
+        d->turns = *p->inner->turns;
+        d->turns.open = door_open;
+        d->source.turns = &d->turns;
+    }
     d->source.close = NULL;
 }
 

@@ -10,21 +10,6 @@
 
 #define TEXT_BYTES_MAX ((size_t)1 << 16)
 
-enum assay_status repair_keep(struct assay_bytes *out, struct assay_buf *text,
-        struct assay_arena *arena, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "a task", err);
-    const char *copy = NULL;
-
-    if (status == ASSAY_OK) {
-        copy = assay_arena_memdup(arena, text->data, text->len);
-        *out = (struct assay_bytes){copy, text->len};
-        status = copy ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");
-    }
-    assay_buf_clear(text);
-    return status;
-}
-
 static enum assay_status tell(
         struct assay_train_task *out, struct assay_arena *arena, struct assay_error *err)
 {
@@ -43,7 +28,7 @@ static enum assay_status tell(
     assay_repair_slip_of(&texts[4], &texts[5], task);
     for (size_t i = 0; i < 6; i++) {
         if (status == ASSAY_OK)
-            status = repair_keep(places[i], &texts[i], arena, err);
+            status = assay_bytes_keep(places[i], &texts[i], "a task", arena, err);
         assay_buf_free(&texts[i]);
     }
     return status;

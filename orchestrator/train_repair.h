@@ -20,8 +20,5 @@ extern const struct assay_train_turns repair_turns;
 // Prompt, answer and messages of a task that is worked on in turns.
 ASSAY_MUST_USE enum assay_status repair_tell_turns(
         struct assay_train_task *out, struct assay_arena *arena, struct assay_error *err);
-// Move a text into the arena; it is empty then.
-ASSAY_MUST_USE enum assay_status repair_keep(struct assay_bytes *out, struct assay_buf *text,
-        struct assay_arena *arena, struct assay_error *err);
 
 #endif

@@ -37,11 +37,11 @@ static enum assay_status demonstrate(struct assay_train_task *out,
 
     if (status == ASSAY_OK) {
         assay_buf_addf(text, "view %s\n", task->path);
-        status = repair_keep(&messages[0], text, arena, err);
+        status = assay_bytes_keep(&messages[0], text, "a task", arena, err);
     }
     if (status == ASSAY_OK) {
         assay_terse_edit(text, task->path, task->broken, task->line, task->gold_line);
-        status = repair_keep(&messages[1], text, arena, err);
+        status = assay_bytes_keep(&messages[1], text, "a task", arena, err);
     }
     if (status != ASSAY_OK)
         return status;
@@ -79,12 +79,12 @@ enum assay_status repair_tell_turns(
 
     assay_buf_init(&text, TEXT_BYTES_MAX);
     assay_buf_addf(&text, "%s\n%s%s\n", task->path, task->failing, task->failure);
-    status = repair_keep(&out->prompt, &text, arena, err);
+    status = assay_bytes_keep(&out->prompt, &text, "a task", arena, err);
     if (status == ASSAY_OK)
         status = demonstrate(out, task, &text, arena, err);
     if (status == ASSAY_OK) {
         put_sample(&text, out, task->broken);
-        status = repair_keep(&out->answer, &text, arena, err);
+        status = assay_bytes_keep(&out->answer, &text, "a task", arena, err);
     }
     assay_buf_free(&text);
     return status;

@@ -114,13 +114,9 @@ static enum assay_status decode(
     assay_buf_init(&text, ANSWER_BYTES_MAX);
     status = assay_tokenizer_decode(t->tokenizer, &text, trajectory->ids + r->prompt_count,
             trajectory->count - r->prompt_count - end, false, err);
-    if (status == ASSAY_OK) {
-        const char *copy = assay_arena_memdup(arena, text.data, text.len);
-
-        r->text = (struct assay_bytes){copy, text.len};
-        r->truncated = r->finish != ASSAY_FINISH_STOP_ID;
-        status = copy ? ASSAY_OK : no_memory(err);
-    }
+    r->truncated = r->finish != ASSAY_FINISH_STOP_ID;
+    if (status == ASSAY_OK)
+        status = assay_bytes_keep(&r->text, &text, "an answer", arena, err);
     assay_buf_free(&text);
     return status;
 }

@@ -216,10 +216,8 @@ static enum assay_status decode(struct assay_bytes *out, struct training *t, con
 
     assay_buf_init(&text, TEXT_BYTES_MAX);
     status = assay_tokenizer_decode(t->tokenizer, &text, ids, count, false, err);
-    if (status == ASSAY_OK) {
-        *out = (struct assay_bytes){assay_arena_memdup(arena, text.data, text.len), text.len};
-        status = out->data ? ASSAY_OK : no_memory(err);
-    }
+    if (status == ASSAY_OK)
+        status = assay_bytes_keep(out, &text, "what was said", arena, err);
     assay_buf_free(&text);
     return status;
 }
@@ -324,13 +322,12 @@ static enum assay_status grade(struct wave *w, uint64_t *grade_ms, struct assay_
     for (size_t i = 0; i < w->count && status == ASSAY_OK; i++) {
         struct player *p = &w->players[i];
 
-        p->rollout->patch = (struct assay_bytes){
-                assay_arena_memdup(w->arena, p->answer.data, p->answer.len), p->answer.len};
+        status = assay_bytes_keep(
+                &p->rollout->patch, &p->answer, "an episode's patch", w->arena, err);
         answers[i] = (struct assay_train_answer){p->task, p->rollout->patch};
-        if (!p->rollout->patch.data)
-            return no_memory(err);
-        status = decode(&p->rollout->text, w->t, p->ids + p->rollout->prompt_count,
-                p->rollout->trajectory.count - p->rollout->prompt_count, w->arena, err);
+        if (status == ASSAY_OK)
+            status = decode(&p->rollout->text, w->t, p->ids + p->rollout->prompt_count,
+                    p->rollout->trajectory.count - p->rollout->prompt_count, w->arena, err);
     }
     if (status == ASSAY_OK)
         status = source->grade(source->user, rewards, answers, w->count, err);

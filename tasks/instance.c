@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
 #include "tasks/hosts.h"
 #include "tasks/names.h"
 #include "tasks/outcome.h"
@@ -14,6 +16,20 @@
 #define INSTANCE_ID_BYTES_MAX 200
 #define NAME_BYTES_MAX 100
 #define GLOB_PATH_BYTES_MAX 4096
+
+enum assay_status assay_bytes_keep(struct assay_bytes *out, struct assay_buf *text,
+        const char *what, struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status = assay_buf_check(text, what, err);
+
+    if (status == ASSAY_OK) {
+        *out = (struct assay_bytes){assay_arena_memdup(arena, text->data, text->len), text->len};
+        if (out->data == NULL)
+            status = assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", what);
+    }
+    assay_buf_free(text);
+    return status;
+}
 
 static bool name_char(char c)
 {

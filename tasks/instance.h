@@ -17,6 +17,14 @@ struct assay_bytes {
     size_t len;
 };
 
+struct assay_arena;
+struct assay_buf;
+
+// Move a text into the arena; *text is empty then, whatever came of it. ASSAY_ENOMEM ("<what>
+// ...").
+ASSAY_MUST_USE enum assay_status assay_bytes_keep(struct assay_bytes *out, struct assay_buf *text,
+        const char *what, struct assay_arena *arena, struct assay_error *err);
+
 struct assay_strings {
     const char *const *items;
     size_t count;

@@ -245,20 +245,6 @@ static void write_line(struct assay_buf *out, struct line line)
         assay_buf_addf(out, "    x = x %c %c", line.op, arg);
 }
 
-static enum assay_status keep(struct assay_bytes *out, struct assay_buf *text,
-        struct assay_arena *arena, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "a mini task", err);
-
-    if (status == ASSAY_OK) {
-        *out = (struct assay_bytes){assay_arena_memdup(arena, text->data, text->len), text->len};
-        if (!out->data)
-            status = assay_fail(err, ASSAY_ENOMEM, "a mini task: out of memory");
-    }
-    assay_buf_free(text);
-    return status;
-}
-
 static enum assay_status write_program(struct assay_bytes *out, const struct program *p,
         struct assay_arena *arena, struct assay_error *err)
 {
@@ -271,7 +257,7 @@ static enum assay_status write_program(struct assay_bytes *out, const struct pro
         assay_buf_addc(&text, '\n');
     }
     assay_buf_adds(&text, "    return x\n");
-    return keep(out, &text, arena, err);
+    return assay_bytes_keep(out, &text, "a mini task", arena, err);
 }
 
 static enum assay_status write_tests(struct assay_bytes *out, const struct drawing *d,
@@ -289,7 +275,7 @@ static enum assay_status write_tests(struct assay_bytes *out, const struct drawi
                 ")\n",
                 d->calls[i].of[0], d->calls[i].of[1], d->calls[i].of[2],
                 run(&d->gold, &d->calls[i]));
-    return keep(out, &text, arena, err);
+    return assay_bytes_keep(out, &text, "a mini task", arena, err);
 }
 
 static enum assay_status write_repair(struct assay_repair_task *out, const struct drawing *d,
@@ -379,7 +365,7 @@ static enum assay_status write_prompt(struct assay_bytes *out, const struct draw
     for (size_t i = 0; i < d->broken.count; i++)
         assay_buf_addf(&text, "%c%c%c", PLACES[i], d->broken.lines[i].op, d->broken.lines[i].arg);
     assay_buf_addc(&text, ',');
-    return keep(out, &text, arena, err);
+    return assay_bytes_keep(out, &text, "a mini task", arena, err);
 }
 
 static enum assay_status write_gold(struct assay_mini_task *task, const struct drawing *d,
@@ -391,7 +377,7 @@ static enum assay_status write_gold(struct assay_mini_task *task, const struct d
 
     assay_buf_init(&text, TEXT_BYTES_MAX);
     assay_mini_edits(&text, task, (struct assay_bytes){d->answer, strlen(d->answer)});
-    status = keep(&edits, &text, arena, err);
+    status = assay_bytes_keep(&edits, &text, "a mini task", arena, err);
     task->repair.gold_edits = edits.data;
     return status;
 }

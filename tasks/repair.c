@@ -257,17 +257,6 @@ static void write_tests(struct assay_buf *out, const struct drawing *d)
 
 // --- the task -----------------------------------------------------------------------------------
 
-static enum assay_status keep(struct assay_bytes *out, const struct assay_buf *text,
-        struct assay_arena *arena, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "a repair task", err);
-
-    if (status != ASSAY_OK)
-        return status;
-    *out = (struct assay_bytes){assay_arena_memdup(arena, text->data, text->len), text->len};
-    return out->data ? ASSAY_OK : assay_fail(err, ASSAY_ENOMEM, "out of memory");
-}
-
 static enum assay_status write_program(
         struct assay_bytes *out, const struct drawing *d, bool broken, struct assay_error *err)
 {
@@ -281,7 +270,7 @@ static enum assay_status write_program(
         fill(&text, d, broken && i + 1 == mutant->line ? mutant->text : lines->items[i], false);
         assay_buf_addc(&text, '\n');
     }
-    status = keep(out, &text, d->arena, err);
+    status = assay_bytes_keep(out, &text, "a repair task", d->arena, err);
     assay_buf_free(&text);
     return status;
 }
@@ -295,7 +284,7 @@ static enum assay_status keep_text(
 
     assay_buf_init(&text, FILE_BYTES_MAX);
     fill(&text, d, template, false);
-    status = keep(&kept, &text, d->arena, err);
+    status = assay_bytes_keep(&kept, &text, "a repair task", d->arena, err);
     assay_buf_free(&text);
     *out = kept.data;
     return status;
@@ -313,7 +302,7 @@ static enum assay_status tell_failure(struct assay_repair_task *out, const struc
     assay_buf_init(&text, FILE_BYTES_MAX);
     for (size_t i = first; i <= wrong; i++)
         write_case(&text, d, d->cases[i], "");
-    status = keep(&kept, &text, d->arena, err);
+    status = assay_bytes_keep(&kept, &text, "a repair task", d->arena, err);
     out->failing = kept.data;
     out->expected = d->pair->cell->cases[d->cases[wrong]].value;
     assay_buf_clear(&text);
@@ -323,7 +312,7 @@ static enum assay_status tell_failure(struct assay_repair_task *out, const struc
         assay_buf_addf(&text, "AssertionError: %s != %s", what->got,
                 d->pair->cell->cases[d->cases[wrong]].value);
     if (status == ASSAY_OK)
-        status = keep(&kept, &text, d->arena, err);
+        status = assay_bytes_keep(&kept, &text, "a repair task", d->arena, err);
     out->failure = kept.data;
     assay_buf_free(&text);
     return status;
@@ -413,7 +402,7 @@ static enum assay_status write_task(
     assay_buf_init(&tests, FILE_BYTES_MAX);
     write_tests(&tests, d);
     if (status == ASSAY_OK)
-        status = keep(&out->tests, &tests, d->arena, err);
+        status = assay_bytes_keep(&out->tests, &tests, "a repair task", d->arena, err);
     assay_buf_free(&tests);
     if (status == ASSAY_OK)
         status = list_tests(out, d, err);

@@ -10,20 +10,6 @@
 #define CPU_MS 1000u // a run takes some 10; an endless loop costs as much as a hundred others
 #define MEMORY_BYTES (UINT64_C(512) << 20)
 
-static enum assay_status keep(struct assay_bytes *out, struct assay_buf *text,
-        struct assay_arena *arena, struct assay_error *err)
-{
-    enum assay_status status = assay_buf_check(text, "text of a repair task", err);
-
-    if (status == ASSAY_OK) {
-        *out = (struct assay_bytes){assay_arena_memdup(arena, text->data, text->len), text->len};
-        if (!out->data)
-            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    }
-    assay_buf_free(text);
-    return status;
-}
-
 // A patch that makes the file of tests.
 static enum assay_status make_test_patch(struct assay_bytes *out,
         const struct assay_repair_task *task, struct assay_arena *arena, struct assay_error *err)
@@ -43,7 +29,7 @@ static enum assay_status make_test_patch(struct assay_bytes *out,
         assay_buf_add(&text, line, len);
         at += len;
     }
-    return keep(out, &text, arena, err);
+    return assay_bytes_keep(out, &text, "text of a repair task", arena, err);
 }
 
 static enum assay_status make_gold_patch(struct assay_bytes *out,
@@ -56,7 +42,7 @@ static enum assay_status make_gold_patch(struct assay_bytes *out,
 
     assay_buf_init(&gold, TEXT_BYTES_MAX);
     assay_repair_answer_of(&gold, task);
-    status = keep(&text, &gold, arena, err);
+    status = assay_bytes_keep(&text, &gold, "text of a repair task", arena, err);
     if (status == ASSAY_OK)
         status = assay_answer_read(&answer, task->path, task->broken, text, arena, err);
     if (status == ASSAY_OK && answer.fault != ASSAY_ANSWER_FINE)
@@ -73,7 +59,7 @@ static enum assay_status make_problem(struct assay_bytes *out, const struct assa
     assay_buf_init(&text, TEXT_BYTES_MAX);
     assay_buf_addf(&text, "One line of %s is wrong. A test of it fails:\n\n%s%s\n", task->path,
             task->failing, task->failure);
-    return keep(out, &text, arena, err);
+    return assay_bytes_keep(out, &text, "text of a repair task", arena, err);
 }
 
 enum assay_status assay_repair_instance(struct assay_instance *out,

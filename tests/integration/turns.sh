@@ -46,6 +46,12 @@ run 0 assay train config.yaml --set name=killed
 files_of killed >killed.txt
 cmp whole.txt killed.txt || fail "the killed run differs"
 
+# Sampled ahead, episodes of two batches are open at once.
+run 0 assay train config.yaml --set name=ahead --set rl.staleness=1
+files_of ahead >ahead.txt
+[ "$(grep -c "'phase': 'rl'" ahead.txt)" -eq 3 ] || fail "steps ahead are missing"
+! grep -q "'groups_unscored': [^0]" ahead.txt || fail "an episode ahead had no reward"
+
 run 1 assay train config.yaml --set tasks.demonstrations=0
 has err "each is played in a box once"
 run 1 assay train config.yaml --set tasks.source=file --set tasks.path=x
