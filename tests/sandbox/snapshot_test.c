@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What must hold: a box starts where another ended, any number of them, and none sees what the
-// others do; neither the base nor a snapshot ever changes; and what nobody needs any more is given
-// back.
-#include "sandbox/snapshot.h"
-
+// others do; neither the base nor a snapshot ever changes.
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,73 +11,11 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "sandbox/session.h"
-#include "tests/sandbox/boxes.h"
+#include "tests/sandbox/snapshots.h"
 
 #define CHILDREN 16
-
-static char base[PATH_MAX];
-static const char *const base_lowers[] = {base};
-
-static void make_base(const char *name)
-{
-    char path[PATH_MAX], below[64];
-
-    boxes_directory(base, name);
-    (void)snprintf(below, sizeof(below), "%s/dir", name);
-    boxes_directory(path, below);
-    (void)snprintf(below, sizeof(below), "%s/dir/deep", name);
-    boxes_file(path, below, "base\n");
-    (void)snprintf(below, sizeof(below), "%s/file", name);
-    boxes_file(path, below, "base\n");
-    (void)snprintf(below, sizeof(below), "%s/other", name);
-    boxes_file(path, below, "base\n");
-}
-
-static void plan_over_base(struct boxes_plan *plan, const char *script,
-        const struct assay_snapshot *from, bool snapshot)
-{
-    boxes_plan_init(plan, script);
-    boxes_add_mount(plan, ASSAY_MOUNT_OVERLAY, "/testbed", base_lowers, 1);
-    plan->plan.cwd = "/testbed";
-    plan->plan.from = from;
-    plan->plan.snapshot = snapshot;
-}
-
-// Run the script over `from`; its output must be `text`. The snapshot after it.
-static struct assay_snapshot *step(
-        const struct assay_snapshot *from, const char *script, const char *text)
-{
-    struct boxes_plan plan;
-    struct assay_box_result result;
-    struct assay_snapshot *snapshot = NULL;
-
-    plan_over_base(&plan, script, from, true);
-    boxes_run(&result, &plan);
-    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_text(&result, text);
-    snapshot = result.snapshot;
-    result.snapshot = NULL;
-    assay_box_result_release(&result);
-    assert_non_null(snapshot);
-    return snapshot;
-}
-
-static void look(const struct assay_snapshot *from, const char *script, const char *text)
-{
-    struct boxes_plan plan;
-    struct assay_box_result result;
-
-    plan_over_base(&plan, script, from, false);
-    boxes_run(&result, &plan);
-    boxes_assert(&result, ASSAY_BOX_EXITED, 0);
-    boxes_assert_text(&result, text);
-    assert_null(result.snapshot);
-    assay_box_result_release(&result);
-}
 
 // --- hashes --------------------------------------------------------------------------------------
 
@@ -126,7 +61,7 @@ static void hash_all(struct assay_buf *out, const struct assay_snapshot *snapsho
 {
     static const char *const targets[] = {"/testbed", "/tmp", "/var/tmp", "/home/box"};
     char hex[ASSAY_SHA256_HEX_BYTES];
-    int fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(snapshots_base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     assay_buf_init(out, 1 << 16);
     hash_fd(hex, fd);
@@ -153,24 +88,25 @@ static void a_box_starts_where_another_ended(void **state)
     struct assay_snapshot *two = NULL;
 
     (void)state;
-    make_base("ended");
-    one = step(NULL,
+    snapshots_make_base("ended");
+    one = snapshots_step(NULL,
             "echo one >> file; rm other; mkdir new; echo n > new/n; ln -s file link; echo t > "
             "/tmp/t; mkdir -m 700 /tmp/d; echo v > /var/tmp/v; echo h > /home/box/h; echo s > "
             "/dev/shm/s",
             "");
     assert_int_equal(assay_snapshot_depth(one), 1);
-    two = step(one,
+    two = snapshots_step(one,
             "cat file new/n /tmp/t /var/tmp/v /home/box/h; readlink link; ls; stat -c '%a %U' /tmp "
             "/tmp/d /home/box; ls /dev/shm; echo two >> file; rm -r new; echo back > other; echo t2 "
             ">> /tmp/t",
             "base\none\nn\nt\nv\nh\nfile\ndir\nfile\nlink\nnew\n1777 box\n700 box\n755 box\n");
     assert_int_equal(assay_snapshot_depth(two), 2);
-    look(two, "cat file other /tmp/t; ls", "base\none\ntwo\nback\nt\nt2\ndir\nfile\nlink\nother\n");
+    snapshots_look(two, "cat file other /tmp/t; ls",
+            "base\none\ntwo\nback\nt\nt2\ndir\nfile\nlink\nother\n");
     // The first one is as it was.
-    look(one, "cat file /tmp/t; ls", "base\none\nt\ndir\nfile\nlink\nnew\n");
+    snapshots_look(one, "cat file /tmp/t; ls", "base\none\nt\ndir\nfile\nlink\nnew\n");
     assay_snapshot_release(one);
-    look(two, "cat file", "base\none\ntwo\n"); // it has what it needs
+    snapshots_look(two, "cat file", "base\none\ntwo\n"); // it has what it needs
     assay_snapshot_release(two);
 }
 
@@ -180,9 +116,9 @@ static void the_top_of_a_tree_keeps_its_mode(void **state)
     struct assay_snapshot *snapshot = NULL;
 
     (void)state;
-    make_base("mode");
-    snapshot = step(NULL, "chmod 750 /testbed /home/box", "");
-    look(snapshot, "stat -c %a /testbed /home/box", "750\n750\n");
+    snapshots_make_base("mode");
+    snapshot = snapshots_step(NULL, "chmod 750 /testbed /home/box", "");
+    snapshots_look(snapshot, "stat -c %a /testbed /home/box", "750\n750\n");
     assay_snapshot_release(snapshot);
 }
 
@@ -193,12 +129,15 @@ static void removed_opaque_and_moved_folders_stay_so(void **state)
     struct assay_snapshot *three = NULL;
 
     (void)state;
-    make_base("folders");
-    one = step(NULL, "mkdir dir/more; echo 1 > dir/more/1; mkdir gone; echo g > gone/g", "");
-    two = step(one, "rm -rf dir gone; mkdir dir; echo 2 > dir/2; ls dir", "2\n");
-    three = step(two, "ls dir; mv dir moved; mkdir dir; ls dir moved", "2\ndir:\n\nmoved:\n2\n");
-    look(three, "ls; ls dir moved; cat moved/2", "dir\nfile\nmoved\nother\ndir:\n\nmoved:\n2\n2\n");
-    look(one, "cat dir/deep dir/more/1 gone/g", "base\n1\ng\n");
+    snapshots_make_base("folders");
+    one = snapshots_step(
+            NULL, "mkdir dir/more; echo 1 > dir/more/1; mkdir gone; echo g > gone/g", "");
+    two = snapshots_step(one, "rm -rf dir gone; mkdir dir; echo 2 > dir/2; ls dir", "2\n");
+    three = snapshots_step(
+            two, "ls dir; mv dir moved; mkdir dir; ls dir moved", "2\ndir:\n\nmoved:\n2\n");
+    snapshots_look(three, "ls; ls dir moved; cat moved/2",
+            "dir\nfile\nmoved\nother\ndir:\n\nmoved:\n2\n2\n");
+    snapshots_look(one, "cat dir/deep dir/more/1 gone/g", "base\n1\ng\n");
     assay_snapshot_release(three);
     assay_snapshot_release(two);
     assay_snapshot_release(one);
@@ -209,13 +148,13 @@ static void modes_owners_and_links_are_a_payloads_own(void **state)
     struct assay_snapshot *snapshot = NULL;
 
     (void)state;
-    make_base("owners");
-    snapshot = step(NULL,
+    snapshots_make_base("owners");
+    snapshot = snapshots_step(NULL,
             "echo s > secret; chmod 000 secret; echo x > run; chmod 755 run; ln run again; mkdir "
             "shut; echo i > shut/in; chmod 000 shut",
             "");
     // Its owner, so it may change all of it: also what belongs to another host uid.
-    look(snapshot,
+    snapshots_look(snapshot,
             "stat -c %a secret run shut; test $(stat -c %u secret) = $(id -u) && echo own; chmod 600 secret; cat secret; chmod 700 shut; cat "
             "shut/in; echo more >> run; rm again",
             "0\n755\n0\nown\ns\ni\n");
@@ -232,7 +171,7 @@ static void mounts_of_every_kind_are_kept(void **state)
     (void)state;
     boxes_directory(root, "kinds-root");
     boxes_directory(path, "kinds-root/opt");
-    make_base("kinds");
+    snapshots_make_base("kinds");
     // With the root a tmpfs and with one that has lowers; each three boxes deep.
     for (int with_root = 0; with_root < 2; with_root++) {
         for (int turn = 0; turn < 3; turn++) {
@@ -240,7 +179,7 @@ static void mounts_of_every_kind_are_kept(void **state)
             struct assay_box_result result;
             char wanted[64] = "";
 
-            plan_over_base(&plan,
+            snapshots_plan(&plan,
                     "for d in /small /shared /testbed /tmp $ROOT; do cat $d/f 2>/dev/null; echo -n "
                     "x >> $d/f; done",
                     from, true);
@@ -294,8 +233,9 @@ static void forks_do_not_see_each_other_and_change_nothing_below(void **state)
     char wanted[64];
 
     (void)state;
-    make_base("forks");
-    parent = step(NULL, "echo parent > file; mkdir shared; echo p > shared/p; echo t > /tmp/t", "");
+    snapshots_make_base("forks");
+    parent = snapshots_step(
+            NULL, "echo parent > file; mkdir shared; echo p > shared/p; echo t > /tmp/t", "");
     hash_all(&before, parent);
     for (int i = 0; i < CHILDREN; i++) {
         struct child *child = &children[i];
@@ -305,7 +245,7 @@ static void forks_do_not_see_each_other_and_change_nothing_below(void **state)
                 "echo %d >> file; rm shared/p; echo %d > shared/c%d; echo %d >> /tmp/t; rm -rf dir; "
                 "sleep 0.3; cat file /tmp/t; ls shared",
                 i, i, i, i);
-        plan_over_base(&child->plan, child->script, parent, true);
+        snapshots_plan(&child->plan, child->script, parent, true);
         child->plan.plan.cpu_count = 0; // all at once
         assert_int_equal(pthread_create(&threads[i], NULL, run_child, child), 0);
     }
@@ -321,7 +261,7 @@ static void forks_do_not_see_each_other_and_change_nothing_below(void **state)
     // Each can be gone on from.
     for (int i = 0; i < CHILDREN; i++) {
         (void)snprintf(wanted, sizeof(wanted), "c%d\n", i);
-        look(children[i].result.snapshot, "ls shared", wanted);
+        snapshots_look(children[i].result.snapshot, "ls shared", wanted);
         assay_box_result_release(&children[i].result);
     }
     assay_buf_free(&before);
@@ -338,10 +278,10 @@ static void what_was_not_written_makes_no_layer(void **state)
     size_t count = 0;
 
     (void)state;
-    make_base("unwritten");
-    idle = step(NULL, "cat file > /dev/null", "");
-    one = step(idle, "echo 1 > /tmp/one", "");
-    two = step(one, "cat /tmp/one; chmod 700 /home/box; touch /testbed", "1\n");
+    snapshots_make_base("unwritten");
+    idle = snapshots_step(NULL, "cat file > /dev/null", "");
+    one = snapshots_step(idle, "echo 1 > /tmp/one", "");
+    two = snapshots_step(one, "cat /tmp/one; chmod 700 /home/box; touch /testbed", "1\n");
     for (int i = 0; i < 3; i++) {
         static const char *const targets[] = {"/testbed", "/tmp", "/home/box"};
         static const size_t wanted[] = {0, 1, 1};
@@ -354,7 +294,7 @@ static void what_was_not_written_makes_no_layer(void **state)
     assert_int_equal(assay_snapshot_depth(two), 3);
     assay_snapshot_release(idle);
     assay_snapshot_release(one);
-    look(two, "cat /tmp/one; stat -c %a /home/box; ls", "1\n700\ndir\nfile\nother\n");
+    snapshots_look(two, "cat /tmp/one; stat -c %a /home/box; ls", "1\n700\ndir\nfile\nother\n");
     assay_snapshot_release(two);
 }
 
@@ -367,16 +307,16 @@ static void long_chains_work_and_have_an_end(void **state)
     char script[64], wanted[16];
 
     (void)state;
-    make_base("chain");
+    snapshots_make_base("chain");
     for (size_t i = 0; i < ASSAY_SNAPSHOT_DEPTH_MAX; i++) {
         (void)snprintf(script, sizeof(script), "ls /tmp | wc -l; echo %zu > /tmp/f%zu; rm -f d%zu",
                 i, i, i);
         (void)snprintf(wanted, sizeof(wanted), "%zu\n", i);
-        chain[i] = step(i == 0 ? NULL : chain[i - 1], script, wanted);
+        chain[i] = snapshots_step(i == 0 ? NULL : chain[i - 1], script, wanted);
     }
     // The last can be started from, but not be the parent of one more snapshot.
-    look(chain[ASSAY_SNAPSHOT_DEPTH_MAX - 1], "cat /tmp/f* | wc -l", "64\n");
-    plan_over_base(&plan, "true", chain[ASSAY_SNAPSHOT_DEPTH_MAX - 1], true);
+    snapshots_look(chain[ASSAY_SNAPSHOT_DEPTH_MAX - 1], "cat /tmp/f* | wc -l", "64\n");
+    snapshots_plan(&plan, "true", chain[ASSAY_SNAPSHOT_DEPTH_MAX - 1], true);
     assert_int_equal(assay_box_run(boxes_sandbox, &plan.plan, &result, &err), ASSAY_EINVAL);
     assert_non_null(strstr(err.message, "more than 64 layers for /tmp"));
     for (size_t i = 0; i < ASSAY_SNAPSHOT_DEPTH_MAX; i++)
@@ -392,10 +332,11 @@ static void a_background_writer_is_stopped_first(void **state)
     struct assay_buf before, after;
 
     (void)state;
-    make_base("writer");
-    snapshot = step(NULL, "(while :; do echo x >> log; echo y >> /tmp/log; done) & sleep 0.2", "");
+    snapshots_make_base("writer");
+    snapshot = snapshots_step(
+            NULL, "(while :; do echo x >> log; echo y >> /tmp/log; done) & sleep 0.2", "");
     hash_all(&before, snapshot);
-    look(snapshot,
+    snapshots_look(snapshot,
             "test -s log && sleep 0.2; a=$(wc -c < log); sleep 0.1; test $a = $(wc -c < log)", "");
     hash_all(&after, snapshot);
     assert_string_equal(before.data, after.data);
@@ -410,16 +351,16 @@ static void a_box_that_was_killed_leaves_what_it_wrote(void **state)
     struct assay_box_result result;
 
     (void)state;
-    make_base("killed");
-    plan_over_base(&plan, "echo early > early; sleep 60", NULL, true);
+    snapshots_make_base("killed");
+    snapshots_plan(&plan, "echo early > early; sleep 60", NULL, true);
     plan.plan.limits.wall_ms_max = 300;
     boxes_run(&result, &plan);
     boxes_assert(&result, ASSAY_BOX_WALL_LIMIT, 0);
     assert_non_null(result.snapshot);
-    look(result.snapshot, "cat early", "early\n");
+    snapshots_look(result.snapshot, "cat early", "early\n");
     assay_box_result_release(&result);
 
-    plan_over_base(&plan, "true", NULL, true);
+    snapshots_plan(&plan, "true", NULL, true);
     plan.plan.cwd = "/nowhere";
     boxes_run(&result, &plan); // the command's fault: it is a box like others
     assert_int_equal(result.cause, ASSAY_BOX_EXITED);
@@ -433,8 +374,8 @@ static void a_full_disk_is_the_childs_own(void **state)
     struct assay_box_result result;
 
     (void)state;
-    make_base("full");
-    plan_over_base(&plan, "fill /tmp/x", NULL, true);
+    snapshots_make_base("full");
+    snapshots_plan(&plan, "fill /tmp/x", NULL, true);
     plan.plan.limits.disk_bytes_max = (uint64_t)4 << 20;
     boxes_run(&result, &plan);
     snapshot = result.snapshot;
@@ -443,7 +384,7 @@ static void a_full_disk_is_the_childs_own(void **state)
     assert_non_null(snapshot);
     assert_in_range(assay_snapshot_bytes(snapshot), (uint64_t)3 << 20, (uint64_t)5 << 20);
     // Its own disk is empty again: a megabyte goes in.
-    plan_over_base(
+    snapshots_plan(
             &plan, "head -c 1000000 /dev/zero > /tmp/y && stat -c %s /tmp/y", snapshot, false);
     plan.plan.limits.disk_bytes_max = (uint64_t)4 << 20;
     boxes_run(&result, &plan);
@@ -464,16 +405,16 @@ static void plans_that_cannot_be_are_refused(void **state)
     char folder[PATH_MAX], upper[PATH_MAX], work[PATH_MAX];
 
     (void)state;
-    make_base("refused");
+    snapshots_make_base("refused");
     boxes_directory(folder, "refused-kept");
     boxes_directory(upper, "refused-kept/upper");
     boxes_directory(work, "refused-kept/work");
-    snapshot = step(NULL, "touch new", "");
+    snapshot = snapshots_step(NULL, "touch new", "");
     boxes_plan_init(&plan, "true"); // without /testbed
     plan.plan.from = snapshot;
     assert_int_equal(assay_box_run(boxes_sandbox, &plan.plan, &result, &err), ASSAY_EINVAL);
     assert_non_null(strstr(err.message, "every target"));
-    plan_over_base(&plan, "true", NULL, true);
+    snapshots_plan(&plan, "true", NULL, true);
     plan.mounts[1].upper = upper;
     plan.mounts[1].work = work;
     assert_int_equal(assay_box_run(boxes_sandbox, &plan.plan, &result, &err), ASSAY_EINVAL);
@@ -482,174 +423,6 @@ static void plans_that_cannot_be_are_refused(void **state)
     assert_int_equal(count, 0);
     assay_snapshot_release(snapshot);
     assay_snapshot_release(NULL);
-}
-
-// --- sessions ------------------------------------------------------------------------------------
-
-static void say(struct assay_session *session, bool in_shell, const char *line, const char *text)
-{
-    const struct assay_command command = {
-            .line = line, .wall_ms_max = 20000, .background = ASSAY_BACKGROUND_KEEP};
-    struct assay_command_result result = {0};
-    struct assay_error err = {0};
-
-    if ((in_shell ? assay_session_shell : assay_session_run)(session, &command, &result, &err) !=
-            ASSAY_OK)
-        fail_msg("%s: %s", line, err.message);
-    assert_int_equal(result.cause, ASSAY_BOX_EXITED);
-    assert_string_equal(result.output.data, text);
-    assay_command_result_release(&result);
-}
-
-static void sessions_go_on_where_one_was_frozen(void **state)
-{
-    const struct assay_command nothing = {.line = "true"};
-    struct assay_command_result over;
-    struct assay_session *first = NULL;
-    struct assay_session *forks[2] = {NULL, NULL};
-    struct assay_snapshot *snapshot = NULL;
-    struct assay_snapshot *untouched = NULL;
-    struct assay_snapshot *later = NULL;
-    struct boxes_plan plan;
-    struct assay_error err = {0};
-
-    (void)state;
-    if (assay_sandbox_tier(boxes_sandbox) != ASSAY_TIER_A)
-        skip();
-    make_base("sessions");
-    for (int in_shell = 0; in_shell < 2; in_shell++) {
-        plan_over_base(&plan, NULL, NULL, true);
-        assert_int_equal(assay_session_start(&first, boxes_sandbox, &plan.plan, &err), ASSAY_OK);
-        say(first, in_shell, "cd dir; export MARK='a b'; echo one > /tmp/f; echo two > new", "");
-        say(first, in_shell, "while :; do echo x >> /tmp/noise; done > /dev/null 2>&1 &", "");
-        if (assay_session_snapshot(first, &snapshot, &err) != ASSAY_OK)
-            fail_msg("%s", err.message);
-        assert_int_equal(assay_session_snapshot(first, &untouched, &err), ASSAY_EINVAL);
-        assert_null(untouched);
-        assert_int_equal(assay_session_run(first, &nothing, &over, &err), ASSAY_OK);
-        assert_true(over.session_over);
-        assay_command_result_release(&over);
-        assay_session_stop(first, NULL);
-        for (int i = 0; i < 2; i++)
-            if (assay_session_resume(&forks[i], boxes_sandbox, &plan.plan, snapshot, &err) !=
-                    ASSAY_OK)
-                fail_msg("%s", err.message);
-        for (int i = 0; i < 2; i++) {
-            say(forks[i], in_shell, "pwd; echo \"$MARK\"; cat /tmp/f new deep; ls -A | grep mine",
-                    "/testbed/dir\na b\none\ntwo\nbase\n");
-            say(forks[i], in_shell, "echo > mine; export MARK=c; cd ..", "");
-        }
-        // Of what was frozen with more on top.
-        if (assay_session_snapshot(forks[0], &later, &err) != ASSAY_OK)
-            fail_msg("%s", err.message);
-        assay_session_stop(forks[0], NULL);
-        assay_session_stop(forks[1], NULL);
-        assert_int_equal(
-                assay_session_resume(&first, boxes_sandbox, &plan.plan, later, &err), ASSAY_OK);
-        say(first, in_shell, "pwd; echo $MARK; ls dir", "/testbed\nc\ndeep\nmine\nnew\n");
-        assay_session_stop(first, NULL);
-        assay_snapshot_release(later);
-        // A box without a session can go on from it, too.
-        look(snapshot, "cat dir/new", "two\n");
-        assay_snapshot_release(snapshot);
-    }
-}
-
-// --- nothing is left -----------------------------------------------------------------------------
-
-// Shared memory of the whole host, in bytes: tmpfs is in it, and what other programs have.
-static uint64_t shared_memory(void)
-{
-    char text[8192];
-    const char *at = NULL;
-
-    boxes_read(text, sizeof(text), "/proc/meminfo");
-    at = strstr(text, "Shmem:");
-    assert_non_null(at);
-    return strtoull(at + 6, NULL, 10) * 1024;
-}
-
-static void memory_is_given_back(void **state)
-{
-    const uint64_t before = shared_memory();
-    const uint64_t end_ms = assay_clock_ms() + 30000;
-
-    (void)state;
-    make_base("memory");
-    // 1,200 MB in all.
-    for (int i = 0; i < 20; i++) {
-        struct assay_snapshot *snapshot = step(
-                NULL, "head -c 40000000 /dev/zero > a; head -c 20000000 /dev/zero > /tmp/a", "");
-
-        assert_true(assay_snapshot_bytes(snapshot) >= 60000000);
-        assay_snapshot_release(snapshot);
-    }
-    while (shared_memory() > before + 600000000 && assay_clock_ms() < end_ms)
-        (void)usleep(10000);
-    assert_true(shared_memory() < before + 600000000);
-}
-
-static void wait_for_fds(const char *path, unsigned most)
-{
-    for (int i = 0; i < 500 && boxes_count_fds(path) > most; i++)
-        (void)usleep(10000);
-    assert_true(boxes_count_fds(path) <= most);
-}
-
-// A spawner keeps some groups and descriptors for boxes to come: many more would be a leak.
-static void descriptors_and_groups_are_given_back(void **state)
-{
-    struct assay_snapshot *snapshots[40];
-    char spawner[32];
-    const unsigned groups = boxes_count_groups();
-    unsigned fds = 0, spawner_fds = 0;
-
-    (void)state;
-    make_base("given");
-    (void)snprintf(
-            spawner, sizeof(spawner), "/proc/%d/fd", (int)assay_sandbox_spawner_pid(boxes_sandbox));
-    assay_snapshot_release(step(NULL, "true", "")); // what is made once
-    fds = boxes_count_fds("/proc/self/fd");
-    spawner_fds = boxes_count_fds(spawner);
-    assert_true(spawner_fds > 0);
-    for (int i = 0; i < 40; i++)
-        snapshots[i] = step(i % 8 == 0 ? NULL : snapshots[i - 1], "echo x >> /tmp/x", "");
-    // Their pages are charged to groups that are gone.
-    for (int i = 0; i < 500 && boxes_count_groups() > groups + 20; i++)
-        (void)usleep(10000);
-    assert_true(boxes_count_groups() <= groups + 20);
-    for (int i = 0; i < 40; i++)
-        if (i % 8 != 7)
-            assay_snapshot_release(snapshots[i]);
-    look(snapshots[39], "cat /tmp/x", "x\nx\nx\nx\nx\nx\nx\nx\n"); // it has what it needs
-    for (int i = 7; i < 40; i += 8)
-        assay_snapshot_release(snapshots[i]);
-    assert_int_equal(boxes_count_fds("/proc/self/fd"), fds);
-    wait_for_fds(spawner, spawner_fds + 20);
-}
-
-static void a_snapshot_dies_with_its_spawner(void **state)
-{
-    struct assay_snapshot *snapshot = NULL;
-    struct boxes_plan plan;
-    struct assay_box_result result;
-    struct assay_error err = {0};
-
-    (void)state;
-    make_base("dies");
-    snapshot = step(NULL, "echo x > x", "");
-    assert_int_equal(kill(assay_sandbox_spawner_pid(boxes_sandbox), SIGKILL), 0);
-    assert_int_equal(assay_sandbox_restart(boxes_sandbox, &err), ASSAY_OK);
-    boxes_note_spawner(assay_sandbox_spawner_pid(boxes_sandbox));
-    plan_over_base(&plan, "true", snapshot, false);
-    boxes_run(&result, &plan);
-    boxes_assert(&result, ASSAY_BOX_SETUP_FAILED, 0);
-    assert_string_equal(result.step, "no such snapshot");
-    assay_box_result_release(&result);
-    assay_snapshot_release(snapshot);
-    snapshot = step(NULL, "echo x > x", "");
-    look(snapshot, "cat x", "x\n");
-    assay_snapshot_release(snapshot);
 }
 
 int main(void)
@@ -667,10 +440,6 @@ int main(void)
             cmocka_unit_test(a_box_that_was_killed_leaves_what_it_wrote),
             cmocka_unit_test(a_full_disk_is_the_childs_own),
             cmocka_unit_test(plans_that_cannot_be_are_refused),
-            cmocka_unit_test(sessions_go_on_where_one_was_frozen),
-            cmocka_unit_test(memory_is_given_back),
-            cmocka_unit_test(descriptors_and_groups_are_given_back),
-            cmocka_unit_test(a_snapshot_dies_with_its_spawner),
     };
 
     return boxes_main("snapshot", tests, sizeof(tests) / sizeof(tests[0]));
