@@ -44,9 +44,18 @@ double median(double *values, size_t count)
 
 bool figure_print(const char *bench, const struct figure *f, bool json)
 {
+    const bool compared = f->bound > 0; // without a peer there is no bound
     const bool met = f->at_most ? f->ratio <= f->bound : f->ratio >= f->bound;
 
-    if (json)
+    if (json && !compared)
+        (void)printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.4f,\"unit\":\"%s\","
+                     "\"spread\":%.4f,\"peer\":null,\"peer_value\":null,\"ratio\":null,"
+                     "\"bound\":null,\"met\":null}\n",
+                bench, f->metric, f->value, f->unit, f->spread);
+    else if (!compared)
+        (void)printf("%-26s %10.3f %-9s (+- %.3f)  no peer: not compared\n", f->metric, f->value,
+                f->unit, f->spread);
+    else if (json)
         (void)printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.4f,\"unit\":\"%s\","
                      "\"spread\":%.4f,\"peer\":\"%s\",\"peer_value\":%.4f,\"ratio\":%.3f,"
                      "\"bound\":%.2f,\"met\":%s}\n",
@@ -57,7 +66,7 @@ bool figure_print(const char *bench, const struct figure *f, bool json)
                 f->metric, f->value, f->unit, f->spread, f->peer, f->peer_value, f->ratio,
                 f->at_most ? "<=" : ">=", f->bound, met ? "met" : "NOT met");
     (void)fflush(stdout);
-    return met;
+    return met || !compared;
 }
 
 bool wanted(int argc, char **argv, const char *name)
