@@ -282,7 +282,7 @@ const void *assay_pass_logits(struct assay_pass *pass, const int32_t *rows, size
     memcpy(staging, rows, count * sizeof(*rows));
     pass->model->ops->device.upload(pass->stream, pass->rows, staging, count * sizeof(*rows));
     pass->model->ops->moe_gather_forward(&gather, pass->stream);
-    pass->model->ops->matmul_forward(&head, pass->stream);
+    pass->model->ops->matmul_wide(&head, pass->stream);
     return pass->logits;
 }
 
