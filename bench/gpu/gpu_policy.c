@@ -7,7 +7,7 @@
 // the decoding passes over their time. agree: the sampler's logp against the trainer's for the same
 // weights. Random weights.
 //
-//     gpu_policy [--json] [minimind | hybrid]
+//     gpu_policy [--json | --profile] [minimind | hybrid]
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@
 #include "kernels/gpu.h"
 #include "policy/generate.h"
 #include "policy/trainer.h"
+#include "profile.h"
 
 enum { STEPS = 5, PROMPT = 128 };
 
@@ -42,7 +43,7 @@ struct bench {
     struct assay_arena *arena;
     struct assay_model *model;
     const char *name;
-    bool json;
+    bool json, profile;
 };
 
 static void must(bool good, const char *what)
@@ -145,11 +146,13 @@ static void train(const struct bench *b, size_t sequences, size_t length, size_t
     must(assay_objective_default(&options.objective, "sft"), "sft");
     must(assay_trainer_create(&trainer, b->model, &options, b->stream, &err) == ASSAY_OK,
             err.message);
-    for (int step = 0; step < STEPS + 2; step++) {
+    for (int step = 0; step < (b->profile ? 2 : STEPS + 2); step++) {
         const uint64_t start_us = assay_clock_us();
 
         must(assay_trainer_update(trainer, texts.at, texts.count, &update, &err) == ASSAY_OK,
                 err.message);
+        if (b->profile)
+            profile_print();
         if (step == 0)
             first_loss = update.metrics.loss;
         if (step >= 2)
@@ -292,26 +295,32 @@ int main(int argc, char **argv)
 
     for (int i = 1; i < argc; i++) {
         b.json |= strcmp(argv[i], "--json") == 0;
+        b.profile |= strcmp(argv[i], "--profile") == 0;
         only = argv[i][0] != '-' ? argv[i] : only;
     }
     if (assay_ops_cuda(&b.ops, ASSAY_DTYPE_BF16, &err) != ASSAY_OK) {
         (void)fprintf(stderr, "skipped: %s\n", err.message);
         return 0;
     }
+    if (b.profile)
+        b.ops = profile_of(b.ops);
     must(b.ops->device.stream_create(&b.stream, &options, &err) == ASSAY_OK, err.message);
     if (!only || strcmp(only, "minimind") == 0) {
         b.name = "minimind3";
         open_bench(&b, minimind_json);
-        generate(&b, 1, 400, false);
-        generate(&b, 64, 128, true);
-        generate(&b, 256, 128, false);
+        if (!b.profile) {
+            generate(&b, 1, 400, false);
+            generate(&b, 64, 128, true);
+            generate(&b, 256, 128, false);
+        }
         train(&b, 32, 1024, 32768);
         close_bench(&b);
     }
     if (!only || strcmp(only, "hybrid") == 0) {
         b.name = "hybrid1b";
         open_bench(&b, hybrid_json);
-        generate(&b, 16, 64, true);
+        if (!b.profile)
+            generate(&b, 16, 64, true);
         train(&b, 8, 4096, 32768);
         close_bench(&b);
     }

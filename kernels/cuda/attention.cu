@@ -25,11 +25,15 @@ __device__ static size_t place_of(
     return (row * a.G + g) * a.D;
 }
 
-template <class A, int N> __device__ static float dot(const float *shared, const A *x, size_t count)
+// WIDTH: what the compiler may know of `count`, so that all loads are on their way at once; or 0.
+template <class A, int N, int WIDTH>
+__device__ static float dot(const float *shared, const A *x, size_t count)
 {
+    const size_t end = WIDTH > 0 ? WIDTH : count;
     float sum = 0;
 
-    for (size_t d = 0; d < count; d += N) {
+#pragma unroll
+    for (size_t d = 0; d < end; d += N) {
         const pack<A, N> in = *(const pack<A, N> *)(x + d);
 
 #pragma unroll
@@ -51,34 +55,38 @@ struct partial {
     float top, sum, out[PARTS];
 };
 
-template <class A, int N>
+template <class A, int N, int WIDTH>
 __device__ static void attend(struct partial *p, const struct assay_attention_args &a,
         const struct assay_span *span, const float *q, size_t g, size_t first, size_t step,
         size_t count)
 {
     const unsigned lane = threadIdx.x % 32;
+    constexpr int HERE = WIDTH > 0 ? (WIDTH + 31) / 32 : PARTS;
 
     for (size_t base = first; base < count; base += step) {
         const size_t j = base + lane;
-        const size_t place = j < count ? place_of(a, span, j, g) : 0;
+        const size_t place = place_of(a, span, j < count ? j : base, g);
         const float score =
-                j < count ? (float)a.scale * dot<A, N>(q, (const A *)a.k + place, a.D) : -INFINITY;
+                j < count ? (float)a.scale * dot<A, N, WIDTH>(q, (const A *)a.k + place, a.D) : -INFINITY;
         const float top = fmaxf(p->top, warp_max(score)), keep = expf(p->top - top);
         const float weight = expf(score - top);
-        const unsigned here = (unsigned)(count - base < 32 ? count - base : 32);
 
         p->top = top;
         p->sum = p->sum * keep + warp_sum(weight);
 #pragma unroll
-        for (int i = 0; i < PARTS; i++)
+        for (int i = 0; i < HERE; i++)
             p->out[i] *= keep;
-        for (unsigned l = 0; l < here; l++) {
+        // Lanes beyond the last key have weight 0 and the place of some other.
+#pragma unroll 8
+        for (int l = 0; l < 32; l++) {
             const float w = __shfl_sync(0xffffffffu, weight, l);
             const A *v = (const A *)a.v + __shfl_sync(0xffffffffu, place, l);
 
 #pragma unroll
-            for (int i = 0; i < PARTS; i++)
-                if (lane + 32 * i < a.D)
+            for (int i = 0; i < HERE; i++)
+                if (WIDTH % 32 == 0 && WIDTH > 0)
+                    p->out[i] += w * number(v[lane + 32 * i]);
+                else if (lane + 32 * i < a.D)
                     p->out[i] += w * number(v[lane + 32 * i]);
         }
     }
@@ -115,7 +123,7 @@ __device__ static void join(struct partial *p, float (*tops)[2], float (*outs)[W
         p->out[i] = out[i];
 }
 
-template <class A, int N, int SPLIT>
+template <class A, int N, int SPLIT, int WIDTH>
 static __global__ void attention_kernel(const struct assay_attention_args a)
 {
     __shared__ float qs[WARPS][WIDTH_MAX], outs[SPLIT > 1 ? WARPS : 1][WIDTH_MAX];
@@ -130,7 +138,7 @@ static __global__ void attention_kernel(const struct assay_attention_args a)
     const size_t place = i / a.H, h = i % a.H, at = (span->row + place) * a.H + h;
     fetch(qs[warp], (const A *)a.q + at * a.D, a.D, lane);
     __syncwarp();
-    attend<A, N>(&p, a, span, qs[warp], h / (a.H / a.G), 32 * (warp % SPLIT), 32 * SPLIT,
+    attend<A, N, WIDTH>(&p, a, span, qs[warp], h / (a.H / a.G), 32 * (warp % SPLIT), 32 * SPLIT,
             span->position + place + 1);
     if (SPLIT > 1)
         join<SPLIT>(&p, tops, outs, a.D);
@@ -149,19 +157,32 @@ template <class A> static bool is_wide(const struct assay_attention_args *a)
             cuda_aligned(a->q, 16) && cuda_aligned(a->dout, 16);
 }
 
+// A query for each sequence: with one warp each most of the chip would be idle.
+template <class A, int N, int WIDTH>
+static void one_query(const struct assay_attention_args *args, struct assay_stream *stream)
+{
+    attention_kernel<A, N, WARPS, WIDTH>
+            <<<dim3((unsigned)args->H, (unsigned)args->B), THREADS, 0, stream->queue>>>(*args);
+    cuda_launched(stream, "attention of one query");
+}
+
 template <class A, int N>
 static void forward(const struct assay_attention_args *args, struct assay_stream *stream)
 {
-    const size_t queries = args->rows_max * args->H;
+    const dim3 blocks(cuda_blocks(args->rows_max * args->H, WARPS), (unsigned)args->B);
 
-    // With so few queries one warp each would leave the chip idle.
-    if (args->rows_max == 1)
-        attention_kernel<A, N, WARPS>
-                <<<dim3((unsigned)queries, (unsigned)args->B), THREADS, 0, stream->queue>>>(*args);
-    else
-        attention_kernel<A, N, 1><<<dim3(cuda_blocks(queries, WARPS), (unsigned)args->B), THREADS,
-                0, stream->queue>>>(*args);
-    cuda_launched(stream, "attention_forward");
+    if (args->rows_max > 1) {
+        attention_kernel<A, N, 1, 0><<<blocks, THREADS, 0, stream->queue>>>(*args);
+        cuda_launched(stream, "attention_forward");
+    } else if (args->D == 64) {
+        one_query<A, N, 64>(args, stream);
+    } else if (args->D == 96) {
+        one_query<A, N, 96>(args, stream);
+    } else if (args->D == 128) {
+        one_query<A, N, 128>(args, stream);
+    } else {
+        one_query<A, N, 0>(args, stream);
+    }
 }
 
 CUDA_OP(attention_forward, attention)
@@ -231,10 +252,10 @@ static __global__ void query_back_kernel(const struct assay_attention_args a, co
         float ds = 0;
 
         if (j < count) {
-            const float score = (float)a.scale * dot<A, N>(qs[warp], (const A *)a.k + key, a.D);
+            const float score = (float)a.scale * dot<A, N, 0>(qs[warp], (const A *)a.k + key, a.D);
 
             ds = (float)a.scale * expf(score - lse) *
-                    (dot<A, N>(dos[warp], (const A *)a.v + key, a.D) - delta[at]);
+                    (dot<A, N, 0>(dos[warp], (const A *)a.v + key, a.D) - delta[at]);
         }
         for (unsigned l = 0; l < here; l++) {
             const float w = __shfl_sync(0xffffffffu, ds, l);
@@ -270,10 +291,10 @@ __device__ static void add_queries(struct key_sums *sums, const struct assay_att
         float p = 0, ds = 0;
 
         if (i < count) {
-            p = expf((float)a.scale * dot<A, N>(ks, (const A *)a.q + at * a.D, a.D) -
+            p = expf((float)a.scale * dot<A, N, 0>(ks, (const A *)a.q + at * a.D, a.D) -
                     ((const float *)a.lse)[at]);
             ds = (float)a.scale * p *
-                    (dot<A, N>(vs, (const A *)a.dout + at * a.D, a.D) - delta[at]);
+                    (dot<A, N, 0>(vs, (const A *)a.dout + at * a.D, a.D) - delta[at]);
         }
         for (unsigned l = 0; l < here; l++) {
             const float weight = __shfl_sync(0xffffffffu, p, l);

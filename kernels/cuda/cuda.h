@@ -182,6 +182,7 @@ struct cuda_gemm {
     size_t lda, ldb, ldo;
     enum assay_dtype in, to;
     bool accumulate;
+    bool split; // terms may be summed in pieces: gradients of weights, which follow the batch anyway
 };
 // False: it has no way for this shape or alignment (nothing was queued).
 bool cuda_gemm(const struct cuda_gemm *gemm, struct assay_stream *stream);

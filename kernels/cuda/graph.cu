@@ -25,9 +25,11 @@ struct assay_graphs *cuda_graphs_create(void)
 
 static void forget(struct assay_graphs *graphs)
 {
-    for (size_t i = 0; i < graphs->count; i++)
+    for (size_t i = 0; i < graphs->count; i++) {
         if (graphs->seen[i].exec)
             (void)cudaGraphExecDestroy(graphs->seen[i].exec);
+        graphs->seen[i].exec = NULL;
+    }
     graphs->count = 0;
 }
 

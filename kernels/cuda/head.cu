@@ -286,7 +286,8 @@ static void add_weight(const A *dz, const struct assay_logprob_args *a, const st
             .ldo = a->C,
             .in = cuda_dtype<A>(),
             .to = ASSAY_DTYPE_F32,
-            .accumulate = true};
+            .accumulate = true,
+            .split = true};
     const struct cuda_product plain = {.M = tile.count,
             .N = a->C,
             .K = rows,

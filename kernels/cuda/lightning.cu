@@ -125,7 +125,7 @@ template <class A> static __global__ void scan_kernel(const struct cuda_scan a)
 
 // --- one token ----------------------------------------------------------------------------------
 
-enum { TOKEN_THREADS = 256 };
+enum { TOKEN_THREADS = 256, AT_ONCE = 8 };
 
 // Bound by reading and writing the state, 4 columns a thread; the stored form decays once a block.
 template <class A> static __global__ void token_kernel(const struct cuda_scan a)
@@ -153,22 +153,34 @@ template <class A> static __global__ void token_kernel(const struct cuda_scan a)
         const A *v = row_of<A>(a.v, span.row, h, a.v_row, a.v_head) + e;
         const float v0 = number(v[0]), v1 = number(v[1]), v2 = number(v[2]), v3 = number(v[3]);
 
-#pragma unroll 8
-        for (size_t d = line; d < D; d += lines) {
-            float4 s = S[(d * D + e) / 4];
-            const float k = ks[d], q = qs[d];
+        for (size_t first = line; first < D; first += lines * AT_ONCE) {
+            float4 s[AT_ONCE];
 
-            s.x += k * v0;
-            s.y += k * v1;
-            s.z += k * v2;
-            s.w += k * v3;
-            out.x += q * s.x;
-            out.y += q * s.y;
-            out.z += q * s.z;
-            out.w += q * s.w;
-            if (decays)
-                s = {s.x * undo, s.y * undo, s.z * undo, s.w * undo};
-            S[(d * D + e) / 4] = s;
+            // All reads before the first write: the compiler may not know that they differ.
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++)
+                if (first + i * lines < D)
+                    s[i] = S[((first + i * lines) * D + e) / 4];
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) {
+                const size_t d = first + i * lines;
+
+                if (d >= D)
+                    break;
+                const float k = ks[d], q = qs[d];
+
+                s[i].x += k * v0;
+                s[i].y += k * v1;
+                s[i].z += k * v2;
+                s[i].w += k * v3;
+                out.x += q * s[i].x;
+                out.y += q * s[i].y;
+                out.z += q * s[i].z;
+                out.w += q * s[i].w;
+                if (decays)
+                    s[i] = {s[i].x * undo, s[i].y * undo, s[i].z * undo, s[i].w * undo};
+                S[(d * D + e) / 4] = s[i];
+            }
         }
         *(float4 *)&sums[line * D + e] = out;
     }

@@ -7,24 +7,33 @@
 // shared memory),
 //     out = diag(lambda^(i+1)) Q S + (Q K^T o lambda^(i-j), j <= i) V
 //     S   = lambda^m S + K^T diag(lambda^(m-1-j)) V
-// Two warpgroups have 64 rows of Q each, and 64 rows of S. The next chunk is on its way meanwhile.
-// Exponents are never positive; weights meet scores in float, before they are rounded.
+// Two warpgroups have 64 rows of Q each, and 64 rows of S. A third brings the chunks, two stages of
+// shared memory in turn, and weighs V; it has few registers, the others many. A chunk's products
+// are queued at once: while scores are weighed the tensor cores have Q S and the state to do, and
+// while the new state is rounded the weights times V. One barrier a chunk: the state that Q meets
+// has two places, too. Exponents are never positive; weights meet scores in float, before they are
+// rounded.
 #include <math.h>
 
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/wgmma.h"
 
-enum { CHUNK = 128, THREADS = 256, PANEL_BYTES = CHUNK * PANEL_ROW_BYTES };
+enum { CHUNK = 128, WORKERS = 256, BRINGERS = 128, THREADS = WORKERS + BRINGERS };
+static constexpr int PANEL_BYTES = CHUNK * (int)PANEL_ROW_BYTES;
+static constexpr int WORKER_REGISTERS = 224, BRINGER_REGISTERS = 56;
+enum { BARRIER_WORKERS = 1, BARRIER_BRINGERS = 2 };
 static constexpr float FAR = 100; // exp(-FAR) is nothing beside float rounding
 
-// Shared memory of a block, in panels; a stage is Q, K and V of one chunk.
+// Shared memory of a block, in panels; a stage is what one chunk needs.
 template <int D> struct plan_of {
     enum {
-        PANELS = D / PANEL_COLUMNS,
-        STAGE = (2 * PANELS + 1) * PANEL_BYTES,
+        PANELS = D / (int)PANEL_COLUMNS,
+        STAGE = (2 * PANELS + 2) * PANEL_BYTES, // Q, K, V, and V with its decay
+        VALUES = 2 * PANELS * PANEL_BYTES,      // in a stage
+        WEIGHED = VALUES + PANEL_BYTES,         // in a stage
         STATE = 2 * STAGE,
-        WEIGHED = STATE + D * PANEL_ROW_BYTES, // V with its decay
-        BYTES = WEIGHED + PANEL_BYTES + 1024   // to align
+        STATE_BYTES = D * (int)PANEL_ROW_BYTES, // of one of two
+        BYTES = STATE + 2 * STATE_BYTES + 1024 // to align
     };
 };
 
@@ -42,15 +51,22 @@ struct walk {
     unsigned group, warp, lane; // warpgroup, warp in it, lane
 };
 
-// Rows [0, count) of `from` on to panels of shared memory; rows beyond are zeros.
-template <int PANELS>
-__device__ static void load(uint32_t to, const bf16 *from, long step, size_t count)
+// Some of a block's threads wait for each other.
+template <int NUMBER, int COUNT> __device__ __forceinline__ void meet(void)
 {
-    const unsigned piece = threadIdx.x % 8;
+    asm volatile("bar.sync %0, %1;" ::"n"(NUMBER), "n"(COUNT) : "memory");
+}
+
+// Rows [0, count) of `from` on to panels of shared memory, by COUNT threads; rows beyond are zeros.
+template <int PANELS, int COUNT>
+__device__ static void load(
+        uint32_t to, const bf16 *from, long step, size_t count, unsigned thread)
+{
+    const unsigned piece = thread % 8;
 
 #pragma unroll
-    for (int i = 0; i < CHUNK / 32; i++) {
-        const unsigned row = threadIdx.x / 8 + 32 * i;
+    for (int i = 0; i < 8 * CHUNK / COUNT; i++) {
+        const unsigned row = thread / 8 + COUNT / 8 * i;
         const bool there = row < count;
         const bf16 *at = from + (there ? (long)row * step : 0) + piece * 8;
 
@@ -61,42 +77,26 @@ __device__ static void load(uint32_t to, const bf16 *from, long step, size_t cou
     }
 }
 
-template <int D> __device__ static void load_chunk(const struct walk &w, size_t first, int stage)
-{
-    const uint32_t to = w.memory + stage * plan_of<D>::STAGE;
-    const size_t left = first < w.count ? w.count - first : 0;
-    const size_t at = left > 0 ? first : 0;
-
-    if (left > 0) {
-        load<plan_of<D>::PANELS>(to, w.q + (long)at * w.q_step, w.q_step, left);
-        load<plan_of<D>::PANELS>(
-                to + plan_of<D>::PANELS * PANEL_BYTES, w.k + (long)at * w.k_step, w.k_step, left);
-        load<1>(to + 2 * plan_of<D>::PANELS * PANEL_BYTES, w.v + (long)at * w.v_step, w.v_step,
-                left);
-    }
-    copies_commit(); // an empty group, too: groups are counted
-}
-
 // WEIGHED = V with row r times exp(-slope distance(r)), distance = base + sign r.
-template <int D>
-__device__ static void weigh_values(const struct walk &w, int stage, float base, float sign)
+template <int D, int COUNT>
+__device__ static void weigh_values(
+        const struct walk &w, int stage, float base, float sign, unsigned thread)
 {
-    const unsigned piece = threadIdx.x % 8;
-    const char *from = w.generic + stage * plan_of<D>::STAGE + 2 * plan_of<D>::PANELS * PANEL_BYTES;
-    char *to = w.generic + plan_of<D>::WEIGHED;
+    const unsigned piece = thread % 8;
+    char *values = w.generic + stage * plan_of<D>::STAGE + plan_of<D>::VALUES;
 
 #pragma unroll
-    for (int i = 0; i < CHUNK / 32; i++) {
-        const unsigned row = threadIdx.x / 8 + 32 * i;
+    for (int i = 0; i < 8 * CHUNK / COUNT; i++) {
+        const unsigned row = thread / 8 + COUNT / 8 * i;
         const float distance = base + sign * (float)row;
         // Rows beyond the last are zeros, whatever they are multiplied with, if it is a number.
         const float weight = distance > 0 ? expf(-w.slope * distance) : 1;
-        pack<bf16, 8> v = *(const pack<bf16, 8> *)(from + swizzled(row, piece));
+        pack<bf16, 8> v = *(const pack<bf16, 8> *)(values + swizzled(row, piece));
 
 #pragma unroll
         for (int j = 0; j < 8; j++)
             v.at[j] = rounded<bf16>(number(v.at[j]) * weight);
-        *(pack<bf16, 8> *)(to + swizzled(row, piece)) = v;
+        *(pack<bf16, 8> *)(values + PANEL_BYTES + swizzled(row, piece)) = v;
     }
 }
 
@@ -105,7 +105,7 @@ template <int D> __device__ static void add_state(float (&S)[32], const struct w
 {
     const uint32_t k =
             w.memory + stage * plan_of<D>::STAGE + (plan_of<D>::PANELS + w.group) * PANEL_BYTES;
-    const uint32_t v = w.memory + plan_of<D>::WEIGHED;
+    const uint32_t v = w.memory + stage * plan_of<D>::STAGE + plan_of<D>::WEIGHED;
 
 #pragma unroll
     for (int i = 0; i < CHUNK / 16; i++)
@@ -114,9 +114,10 @@ template <int D> __device__ static void add_state(float (&S)[32], const struct w
 }
 
 // S to shared memory in bf16, for the next chunk's Q S.
-template <int D> __device__ static void publish_state(const float (&S)[32], const struct walk &w)
+template <int D>
+__device__ static void publish_state(const float (&S)[32], const struct walk &w, int stage)
 {
-    char *to = w.generic + plan_of<D>::STATE;
+    char *to = w.generic + plan_of<D>::STATE + stage * plan_of<D>::STATE_BYTES;
     const unsigned row = 64 * w.group + 16 * w.warp + w.lane / 4;
 
 #pragma unroll
@@ -189,9 +190,12 @@ template <int D, int TILES>
 __device__ static void chunk(float (&S)[32], const struct walk &w, int stage, size_t first)
 {
     enum { STEPS = D / 16, PER_PANEL = PANEL_COLUMNS / 16 };
+    // Of a head of 64 the first warpgroup has all of S.
+    constexpr bool HOLDS = TILES == 8 || plan_of<D>::PANELS == 2;
     const uint32_t q = w.memory + stage * plan_of<D>::STAGE + w.group * 64 * PANEL_ROW_BYTES;
     const uint32_t k = w.memory + stage * plan_of<D>::STAGE + plan_of<D>::PANELS * PANEL_BYTES;
-    const uint32_t v = k + plan_of<D>::PANELS * PANEL_BYTES, s = w.memory + plan_of<D>::STATE;
+    const uint32_t v = w.memory + stage * plan_of<D>::STAGE + plan_of<D>::VALUES;
+    const uint32_t s = w.memory + plan_of<D>::STATE + stage * plan_of<D>::STATE_BYTES;
     const float rows = (float)(w.count - first < CHUNK ? w.count - first : CHUNK);
     const float row = (float)(64 * w.group + 16 * w.warp + w.lane / 4);
     const float decay[2] = {expf(-w.slope * (row + 1)), expf(-w.slope * (row + 9))};
@@ -199,6 +203,9 @@ __device__ static void chunk(float (&S)[32], const struct walk &w, int stage, si
     float out[32], p[4 * TILES];
     uint32_t held[2 * TILES];
 
+#pragma unroll
+    for (int i = 0; i < 32; i++)
+        S[i] *= whole;
     wgmma_begin();
 #pragma unroll
     for (int i = 0; i < STEPS; i++) {
@@ -212,36 +219,33 @@ __device__ static void chunk(float (&S)[32], const struct walk &w, int stage, si
     wgmma_commit();
 #pragma unroll
     for (int i = 0; i < STEPS; i++)
-        wgmma_64<ALONG, DOWN>(out, described(q + i / PER_PANEL * PANEL_BYTES + i % PER_PANEL * 32),
+        wgmma_64<ALONG, DOWN>(out,
+                described(q + i / PER_PANEL * PANEL_BYTES + i % PER_PANEL * 32),
                 described(s + i * 16 * PANEL_ROW_BYTES), i > 0);
     wgmma_commit();
-    weigh_values<D>(w, stage, rows - 1, -1);
-    proxy_fence();
-    wgmma_wait<1>();
+    if constexpr (HOLDS)
+        add_state<D>(S, w, stage);
+    wgmma_commit();
+    wgmma_wait<2>();
     wgmma_hold(p);
     weigh_scores<TILES>(held, p, w);
-    wgmma_wait<0>();
+    wgmma_wait<1>();
     wgmma_hold(out);
 #pragma unroll
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 32; i++)
         out[i] *= decay[i / 2 % 2];
-        S[i] *= whole;
-    }
-    __syncthreads(); // WEIGHED is there, and nobody reads the old state
     wgmma_begin();
 #pragma unroll
     for (int i = 0; i < TILES / 2; i++)
         wgmma_64_held<DOWN>(out, held + 4 * i, described(v + i * 16 * PANEL_ROW_BYTES));
     wgmma_commit();
-    // Of a head of 64 the first warpgroup has all of S.
-    if constexpr (TILES == 8 || plan_of<D>::PANELS == 2)
-        add_state<D>(S, w, stage);
-    wgmma_commit();
     wgmma_wait<1>();
+    wgmma_hold(S);
+    if constexpr (HOLDS)
+        publish_state<D>(S, w, 1 - stage);
+    wgmma_wait<0>();
     wgmma_hold(out);
     store_out<D>(out, w, stage, first);
-    wgmma_wait<0>();
-    wgmma_hold(S);
 }
 
 // Rows of another span, which bring S what is left of them at a distance.
@@ -255,16 +259,16 @@ __device__ static void add_rows(
 
         if (w.slope * fminf(from, to) > FAR)
             continue;
-        load<plan_of<D>::PANELS>(w.memory + plan_of<D>::PANELS * PANEL_BYTES,
-                w.k + (long)first * w.k_step, w.k_step, left);
-        load<1>(w.memory + 2 * plan_of<D>::PANELS * PANEL_BYTES, w.v + (long)first * w.v_step,
-                w.v_step, left);
+        load<plan_of<D>::PANELS, WORKERS>(w.memory + plan_of<D>::PANELS * PANEL_BYTES,
+                w.k + (long)first * w.k_step, w.k_step, left, threadIdx.x);
+        load<1, WORKERS>(w.memory + plan_of<D>::VALUES, w.v + (long)first * w.v_step, w.v_step,
+                left, threadIdx.x);
         copies_commit();
         copies_wait<0>();
-        __syncthreads();
-        weigh_values<D>(w, 0, from, sign);
+        meet<BARRIER_WORKERS, WORKERS>();
+        weigh_values<D, WORKERS>(w, 0, from, sign, threadIdx.x);
         proxy_fence();
-        __syncthreads();
+        meet<BARRIER_WORKERS, WORKERS>();
         if (w.group < plan_of<D>::PANELS) {
             wgmma_begin();
             add_state<D>(S, w, 0);
@@ -272,7 +276,7 @@ __device__ static void add_rows(
             wgmma_wait<0>();
             wgmma_hold(S);
         }
-        __syncthreads();
+        meet<BARRIER_WORKERS, WORKERS>();
     }
 }
 
@@ -357,51 +361,138 @@ __device__ static void enter(struct walk *w, const struct cuda_scan &a)
     w->out_step = -w->out_step;
 }
 
+// --- stages in turn -----------------------------------------------------------------------------
+
+// A stage is full when every bringer has arrived, and empty when a lane of every worker's warp has.
+struct turns {
+    uint64_t full[2], empty[2];
+};
+
+__device__ static void barrier_make(uint64_t *barrier, unsigned count)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)),
+                 "r"(count)
+                 : "memory");
+}
+__device__ static void barrier_arrive(uint64_t *barrier)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
+                 : "memory");
+}
+// Wait until the phase of this parity is over.
+__device__ static void barrier_wait(uint64_t *barrier, unsigned parity)
+{
+    uint32_t done;
+
+    do {
+        asm volatile("{\n.reg .pred done;\n"
+                     "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+                     "selp.u32 %0, 1, 0, done;\n}\n"
+                     : "=r"(done)
+                     : "r"(shared_address(barrier)), "r"(parity)
+                     : "memory");
+    } while (!done);
+}
+
+// Chunk c is on its way while the workers have chunk c - 1, and its V is weighed when it is there.
+template <int D>
+__device__ static void bring(const struct walk &w, struct turns *turns)
+{
+    const unsigned thread = threadIdx.x - WORKERS;
+
+    for (size_t first = 0; first < w.count; first += CHUNK) {
+        const size_t c = first / CHUNK, left = w.count - first;
+        const int stage = (int)(c % 2);
+        const uint32_t to = w.memory + stage * plan_of<D>::STAGE;
+
+        if (c >= 2)
+            barrier_wait(&turns->empty[stage], (unsigned)(c / 2 - 1) % 2);
+        load<1, BRINGERS>(to + plan_of<D>::VALUES, w.v + (long)first * w.v_step, w.v_step, left,
+                thread);
+        copies_commit();
+        load<plan_of<D>::PANELS, BRINGERS>(to + plan_of<D>::PANELS * PANEL_BYTES,
+                w.k + (long)first * w.k_step, w.k_step, left, thread);
+        load<plan_of<D>::PANELS, BRINGERS>(
+                to, w.q + (long)first * w.q_step, w.q_step, left, thread);
+        copies_commit();
+        copies_wait<1>();
+        meet<BARRIER_BRINGERS, BRINGERS>(); // V is of all
+        weigh_values<D, BRINGERS>(
+                w, stage, (float)((left < CHUNK ? left : CHUNK) - 1), -1, thread);
+        copies_wait<0>();
+        proxy_fence();
+        barrier_arrive(&turns->full[stage]);
+    }
+}
+
+template <int D>
+__device__ static void work(float (&S)[32], const struct walk &w, struct turns *turns)
+{
+    if (w.group < plan_of<D>::PANELS)
+        publish_state<D>(S, w, 0);
+    for (size_t first = 0; first < w.count; first += CHUNK) {
+        const size_t c = first / CHUNK;
+        const int stage = (int)(c % 2);
+
+        proxy_fence();
+        meet<BARRIER_WORKERS, WORKERS>(); // the state is there
+        barrier_wait(&turns->full[stage], (unsigned)(c / 2) % 2);
+        if (w.group == 0)
+            chunk<D, 8>(S, w, stage, first);
+        else
+            chunk<D, 16>(S, w, stage, first);
+        __syncwarp();
+        if (w.lane == 0)
+            barrier_arrive(&turns->empty[stage]);
+    }
+}
+
 template <int D>
 static __global__ void __launch_bounds__(THREADS, 1) hopper_kernel(const struct cuda_scan a)
 {
     extern __shared__ char memory[];
+    __shared__ struct turns turns;
     char *aligned = memory + (1024 - shared_address(memory) % 1024) % 1024;
     const struct assay_span span = a.spans[blockIdx.z];
     const size_t state = (span.slot * a.H + blockIdx.y) * D * D;
     struct walk w = walk_of<D>(a, aligned);
     const size_t end = (size_t)span.position + span.row_count;
-    const bool holds = w.group < plan_of<D>::PANELS;
-    float S[32] = {};
 
-    if (a.state_in && holds) {
-        const float scale = a.reverse ? stored_scale(w.slope, end) * expf(w.slope)
-                                      : 1 / stored_scale(w.slope, span.position);
+    if (threadIdx.x == 0)
+        for (int i = 0; i < 2; i++) {
+            barrier_make(&turns.full[i], BRINGERS);
+            barrier_make(&turns.empty[i], WORKERS / 32);
+        }
+    if (threadIdx.x >= WORKERS) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"((int)BRINGER_REGISTERS));
+        meet<0, THREADS>(); // the workers are done with the span's kin, and the barriers are made
+        enter(&w, a);
+        bring<D>(w, &turns);
+    } else {
+        asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"((int)WORKER_REGISTERS));
+        const bool holds = w.group < plan_of<D>::PANELS;
+        float S[32] = {};
 
-#pragma unroll
-        for (int i = 0; i < 32; i++)
-            S[i] = a.state_in[state + state_place<D>(w, i, a.turned)] * scale;
-    }
-    add_kin<D>(S, w, a, blockIdx.z);
-    enter(&w, a);
-    load_chunk<D>(w, 0, 0);
-    for (size_t first = 0; first < w.count; first += CHUNK) {
-        const int stage = first / CHUNK % 2;
-
-        load_chunk<D>(w, first + CHUNK, 1 - stage);
-        if (holds)
-            publish_state<D>(S, w);
-        copies_wait<1>();
-        proxy_fence();
-        __syncthreads();
-        if (w.group == 0)
-            chunk<D, 8>(S, w, stage, first);
-        else
-            chunk<D, 16>(S, w, stage, first);
-        __syncthreads(); // the stage is free
-    }
-    if (a.state_out && holds) {
-        const float scale = a.reverse ? expf(-w.slope) / stored_scale(w.slope, span.position)
-                                      : stored_scale(w.slope, end);
+        if (a.state_in && holds) {
+            const float scale = a.reverse ? stored_scale(w.slope, end) * expf(w.slope)
+                                          : 1 / stored_scale(w.slope, span.position);
 
 #pragma unroll
-        for (int i = 0; i < 32; i++)
-            a.state_out[state + state_place<D>(w, i, false)] = S[i] * scale;
+            for (int i = 0; i < 32; i++)
+                S[i] = a.state_in[state + state_place<D>(w, i, a.turned)] * scale;
+        }
+        add_kin<D>(S, w, a, blockIdx.z);
+        meet<0, THREADS>();
+        enter(&w, a);
+        work<D>(S, w, &turns);
+        if (a.state_out && holds) {
+            const float scale = a.reverse ? expf(-w.slope) / stored_scale(w.slope, span.position)
+                                          : stored_scale(w.slope, end);
+
+#pragma unroll
+            for (int i = 0; i < 32; i++)
+                a.state_out[state + state_place<D>(w, i, false)] = S[i] * scale;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // matmul.cu - linear layers: few rows by our own kernel, which reads each weight once; many by
-// cuBLASLt, whose algorithm for a kind of product is asked for once, without split-K, so that it
-// does not change from call to call; odd shapes by matmul_plain.cu.
+// cuBLASLt, whose algorithm for a kind of product is asked for once, so that it does not change from
+// call to call, and without split-K but for gradients of weights; odd shapes by matmul_plain.cu.
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +68,7 @@ enum { PLANS_MAX = 1024, ALIGNED = 16 };
 
 struct plan_key {
     size_t m, n, k, lda, ldb, ldo;
-    int transpose_a, transpose_b, in, to;
+    int transpose_a, transpose_b, in, to, split;
 };
 
 struct plan {
@@ -134,37 +134,32 @@ static void undescribe(struct described *d)
         (void)cublasLtMatmulDescDestroy(d->product);
 }
 
-// The library's first choice that does not split K: sums over pieces of K depend on their count.
-static void ask(struct plan *plan, const struct described *d, struct assay_stream *stream)
+// The library's first choice. Where K must stay whole, only algorithms that reduce nothing are asked
+// for: among those that come first for a tall product there may be none.
+static void ask(struct plan *plan, const struct described *d, bool split, struct assay_stream *stream)
 {
-    enum { CHOICES = 16 };
-    cublasLtMatmulHeuristicResult_t choices[CHOICES];
+    cublasLtMatmulHeuristicResult_t choice;
     cublasLtMatmulPreference_t wish = NULL;
     const size_t workspace = CUDA_WORKSPACE_BYTES;
-    const uint32_t aligned = ALIGNED;
+    const uint32_t aligned = ALIGNED, whole = CUBLASLT_REDUCTION_SCHEME_NONE;
     int count = 0;
 
     if (cublasLtMatmulPreferenceCreate(&wish) != CUBLAS_STATUS_SUCCESS)
         return;
     (void)cublasLtMatmulPreferenceSetAttribute(
             wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof(workspace));
+    if (!split)
+        (void)cublasLtMatmulPreferenceSetAttribute(
+                wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &whole, sizeof(whole));
     static const cublasLtMatmulPreferenceAttributes_t alignments[] = {
             CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
             CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     for (size_t i = 0; i < 4; i++)
         (void)cublasLtMatmulPreferenceSetAttribute(wish, alignments[i], &aligned, sizeof(aligned));
-    if (cublasLtMatmulAlgoGetHeuristic(stream->blas, d->product, d->a, d->b, d->out, d->out, wish,
-                CHOICES, choices, &count) != CUBLAS_STATUS_SUCCESS)
-        count = 0;
-    for (int i = 0; i < count && !plan->found; i++) {
-        int32_t pieces = 1;
-        size_t written = 0;
-
-        (void)cublasLtMatmulAlgoConfigGetAttribute(&choices[i].algo,
-                CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &pieces, sizeof(pieces), &written);
-        if (choices[i].state != CUBLAS_STATUS_SUCCESS || pieces > 1)
-            continue;
-        plan->algo = choices[i].algo;
+    if (cublasLtMatmulAlgoGetHeuristic(stream->blas, d->product, d->a, d->b, d->out, d->out, wish, 1,
+                &choice, &count) == CUBLAS_STATUS_SUCCESS &&
+            count == 1 && choice.state == CUBLAS_STATUS_SUCCESS) {
+        plan->algo = choice.algo;
         plan->found = true;
     }
     (void)cublasLtMatmulPreferenceDestroy(wish);
@@ -188,6 +183,7 @@ static const struct plan *plan_of(
     key.transpose_b = g->transpose_b;
     key.in = g->in;
     key.to = g->to;
+    key.split = g->split;
     for (size_t i = 0; i < plans->count; i++)
         if (memcmp(&plans->at[i].key, &key, sizeof(key)) == 0)
             return &plans->at[i];
@@ -199,7 +195,7 @@ static const struct plan *plan_of(
     }
     memset(plan, 0, sizeof(*plan));
     plan->key = key;
-    ask(plan, d, stream);
+    ask(plan, d, g->split, stream);
     return plan;
 }
 
@@ -326,7 +322,8 @@ CUDA_OP(matmul_backward_weight, matmul)
             .ldo = args->K,
             .in = cuda_dtype<A>(),
             .to = ASSAY_DTYPE_F32,
-            .accumulate = true};
+            .accumulate = true,
+            .split = true};
     const struct cuda_product plain = {.M = args->N,
             .N = args->K,
             .K = args->M,
