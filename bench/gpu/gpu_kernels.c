@@ -287,6 +287,41 @@ static void attention(struct bench *b, size_t B, size_t T, size_t H, size_t G, s
     release_all(b);
 }
 
+// A token for each of B sequences of 512, pages in order.
+static void attention_decode(struct bench *b, size_t B, size_t H, size_t G, size_t D)
+{
+    enum { PAGES = 8 };
+    const size_t elements = B * PAGES * ASSAY_ATTENTION_BLOCK * G * D;
+    struct assay_span spans[256];
+    int32_t pages[256 * PAGES];
+    struct assay_attention_args a = {.pages_per_slot = PAGES,
+            .B = B,
+            .T = B,
+            .rows_max = 1,
+            .H = H,
+            .G = G,
+            .D = D,
+            .scale = 0.1};
+    char name[96];
+    double seconds;
+
+    for (size_t i = 0; i < B; i++)
+        spans[i] = (struct assay_span){
+                .row = (uint32_t)i, .row_count = 1, .position = 511, .slot = (uint32_t)i};
+    for (size_t i = 0; i < B * PAGES; i++)
+        pages[i] = (int32_t)i;
+    a.q = random_bf16(b, B * H * D);
+    a.k = random_bf16(b, elements);
+    a.v = random_bf16(b, elements);
+    a.out = tensor(b, B * H * D * 2);
+    a.pages = uploaded(b, pages, B * PAGES * sizeof(pages[0]));
+    a.spans = uploaded(b, spans, B * sizeof(spans[0]));
+    seconds = time_of(b, attention_once, &a, 100);
+    (void)snprintf(name, sizeof(name), "attention_decode_b%zu_t512_us", B);
+    figure(b, name, seconds * 1e6, "us", 0);
+    release_all(b);
+}
+
 // --- head ---------------------------------------------------------------------------------------
 
 static void head_both(struct bench *b, void *user)
@@ -352,6 +387,8 @@ int main(int argc, char **argv)
     lightning_decode(&b, 256, 64);
     attention(&b, 32, 1024, 8, 4, 96);
     attention(&b, 4, 4096, 16, 16, 128);
+    attention_decode(&b, 1, 8, 4, 96);
+    attention_decode(&b, 256, 8, 4, 96);
     head(&b);
     free(b.numbers);
     b.ops->device.stream_destroy(b.stream);
