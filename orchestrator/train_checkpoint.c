@@ -13,7 +13,7 @@
 #include "orchestrator/train_parts.h"
 #include "policy/checkpoint.h"
 
-#define STATE_BYTES_MAX 4096
+#define STATE_BYTES_MAX ((size_t)1 << 20)
 #define PATH_BYTES 4096
 
 static enum assay_status write_state(
@@ -27,6 +27,7 @@ static enum assay_status write_state(
     assay_json_put_text(&w, "trainer", t->trainer_is_rl ? "rl" : "sft");
     assay_json_put_u64(&w, "sft_cursor", t->sft_cursor);
     assay_json_put_u64(&w, "rl_cursor", t->rl_cursor);
+    assay_curriculum_write(t->curriculum, &w);
     assay_json_end_object(&w);
     return assay_buf_check(out, "a checkpoint's state", err);
 }
@@ -147,6 +148,8 @@ static enum assay_status read_state(
     if (status == ASSAY_OK)
         status = assay_json_read_u64(
                 &t->rl_cursor, json, "rl_cursor", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_curriculum_read(t->curriculum, json, err);
     if (status == ASSAY_OK)
         *rl = strcmp(trainer, "rl") == 0;
     assay_json_free(json);

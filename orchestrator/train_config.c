@@ -146,6 +146,8 @@ static const struct setting settings[] = {
         NUMBER("rl.certain_count_max", certain_count_max, "0", 0, 1e9,
                 "stop after so many certain tokens in a row (M1: 3000); 0: never"),
         RATIONAL("rl.certain_probability", certain_probability, "0.99", 0, 1, "what certain means"),
+        RATIONAL("rl.curriculum", curriculum, "1", 0, 1,
+                "share of the draws that stay of kinds that were all solved or all failed; 1: all"),
         SWITCH("rl.shuffle_rewards", shuffle_rewards, "false",
                 "the control: rewards are dealt anew among a step's rollouts"),
 

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "orchestrator/train.h"
+#include "orchestrator/train_curriculum.h"
 #include "policy/generate.h"
 #include "policy/tokenizer.h"
 
@@ -33,9 +34,11 @@ struct training {
     struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
     const _Atomic bool *stop;           // may be NULL: whoever samples ends early
     // What a checkpoint keeps beside weights and optimizer.
-    uint64_t position;              // steps done
-    uint64_t sft_cursor, rl_cursor; // tasks drawn
-    uint64_t sft_steps, total;      // of the settings
+    uint64_t position;                   // steps done
+    uint64_t sft_cursor, rl_cursor;      // tasks drawn
+    uint64_t sft_steps, total;           // of the settings
+    struct assay_curriculum *curriculum; // as of the last batch; the run's
+    uint64_t passed_over;                // tasks that it did not take, since the process began
     // Of a source with turns: [tasks.demonstrations] as they were played, in the arena; count 0:
     // not yet, more than tokens_max: too long. NULL: none was needed.
     struct assay_trajectory *demonstrations;
@@ -66,7 +69,8 @@ ASSAY_MUST_USE enum assay_status training_encode_prompt(struct training *t,
 ASSAY_MUST_USE enum assay_status training_encode_demonstration(struct training *t,
         struct assay_trajectory *out, const struct assay_train_task *task, bool whole,
         struct assay_arena *arena, struct assay_error *err);
-// Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer.
+// Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer and, of
+// rl, the curriculum takes it.
 ASSAY_MUST_USE enum assay_status training_draw(struct training *t, struct assay_train_task *out,
         struct assay_tokens *prompt, enum assay_train_split split, uint64_t *cursor,
         uint64_t distinct, size_t room, struct assay_arena *arena, struct assay_error *err);

@@ -25,7 +25,7 @@ seed: 3
 tasks: {source: file, path: tasks.jsonl, tokens_max: 32}
 model: {layers: 2, width: 32, heads: 2, kv_heads: 1, head_dim: 16, ffn: 64, vocab: 320}
 sft: {updates: 250, batch: 16, lr: 0.003, warmup: 10}
-rl: {steps: 20, groups: 8, group_size: 8, updates: 4, answer_tokens_max: 4}
+rl: {steps: 20, groups: 8, group_size: 8, updates: 4, answer_tokens_max: 4, curriculum: 0.3}
 optimizer: {lr: 0.0003}
 eval: {every: 10, count: 60}
 checkpoint: {every: 3}
@@ -51,6 +51,7 @@ run 0 assay train config.yaml --set name=whole --json
 files_of whole >whole.txt
 [ "$(grep -c "'phase': 'rl'" whole.txt)" -eq 20 ] && [ "$(grep -c "'phase': 'sft'" whole.txt)" -eq 25 ] ||
     fail "steps are missing"
+grep "'phase': 'rl'" whole.txt | grep -q "'passed_over': [1-9]" || fail "the curriculum took every task"
 ! grep -q "'agree_differing': [^0]" whole.txt || fail "sampler and trainer differ"
 run 0 assay train config.yaml --set name=whole
 has out "finished before; --again starts a new one"
