@@ -28,6 +28,7 @@ static enum assay_status write_state(
     assay_json_put_u64(&w, "sft_cursor", t->sft_cursor);
     assay_json_put_u64(&w, "rl_cursor", t->rl_cursor);
     assay_curriculum_write(t->curriculum, &w);
+    assay_json_put_text(&w, "reference", t->reference_hash);
     assay_json_end_object(&w);
     return assay_buf_check(out, "a checkpoint's state", err);
 }
@@ -131,6 +132,19 @@ enum assay_status training_record(struct training *t, const struct assay_trainin
     return status;
 }
 
+static enum assay_status read_reference(
+        struct training *t, const struct assay_json *state, struct assay_error *err)
+{
+    const char *hash = "";
+    enum assay_status status = assay_json_opt_text(&hash, state, "reference", err);
+
+    if (status == ASSAY_OK && strlen(hash) >= sizeof(t->reference_hash))
+        status = assay_fail(err, ASSAY_EINVAL, "reference: not a hash");
+    if (status == ASSAY_OK)
+        (void)snprintf(t->reference_hash, sizeof(t->reference_hash), "%s", hash);
+    return status;
+}
+
 static enum assay_status read_state(
         struct training *t, bool *rl, const char *text, struct assay_error *err)
 {
@@ -150,6 +164,8 @@ static enum assay_status read_state(
                 &t->rl_cursor, json, "rl_cursor", 0, ASSAY_JSON_INTEGER_MAX, err);
     if (status == ASSAY_OK)
         status = assay_curriculum_read(t->curriculum, json, err);
+    if (status == ASSAY_OK)
+        status = read_reference(t, json, err);
     if (status == ASSAY_OK)
         *rl = strcmp(trainer, "rl") == 0;
     assay_json_free(json);

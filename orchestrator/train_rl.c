@@ -220,6 +220,7 @@ static void add_update(struct rl_step *s, const struct assay_update *u)
     to->grad_mass += from->grad_mass;
     to->rescued_mass += from->rescued_mass;
     to->kl_old_sum += from->kl_old_sum;
+    to->kl_ref_sum += from->kl_ref_sum;
     to->entropy_sum += from->entropy_sum;
     s->grad_norm_sum += u->grad_norm;
     s->grad_norm_max = fmax(s->grad_norm_max, u->grad_norm);
@@ -310,6 +311,8 @@ static void put_updates(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "masked", share(l->masked_count, tokens));
     assay_metrics_put(m, "rescued", share(l->rescued_mass, l->grad_mass));
     assay_metrics_put(m, "kl_old", share(l->kl_old_sum, tokens));
+    if (s->t->config->objective.kl > 0)
+        assay_metrics_put(m, "kl_ref", share(l->kl_ref_sum, tokens));
     if (s->agreement.token_count == 0)
         return;
     assay_metrics_put(m, "agree_tokens", (double)s->agreement.token_count);
@@ -402,6 +405,8 @@ enum assay_status training_rl_train(struct training *t, struct rl_step *s,
     // Weights that have moved on since give other numbers: there is nothing to compare.
     if (status == ASSAY_OK && s->count > 0 && s->version == t->position)
         status = check_agreement(s, err);
+    if (status == ASSAY_OK && s->count > 0)
+        status = training_refer(t, s->trajectories, s->count, s->arena, err);
     if (status == ASSAY_OK && s->count > 0)
         status = train(s, err);
     if (status == ASSAY_OK) {
