@@ -54,6 +54,8 @@ struct assay_device {
     // NULL: the device has no use for it.
     bool (*graph_begin)(struct assay_stream *stream, uint64_t key);
     void (*graph_end)(struct assay_stream *stream);
+    // Memory that recordings of this stream name is about to be released.
+    void (*graph_forget)(struct assay_stream *stream);
 };
 
 #endif

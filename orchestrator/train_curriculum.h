@@ -2,13 +2,14 @@
 // train_curriculum.h - which tasks of rl are worth drawing, by what was measured of their kind.
 //
 // A group whose answers are all right teaches nothing. Of each kind of task (assay_train_task.kind)
-// the share of solved answers is kept, newest half and half with what was known before. A drawn task
-// of a kind with share p above 1/2 is taken with probability
+// the share of solved answers is kept, newest half and half with what was known before. A drawn
+// task of a kind with share p above 1/2 is taken with probability
 //
 //     floor + (1 - floor) * 4 p (1 - p)        floor: rl.curriculum
 //
-// and any other always: what fails each time is passed over by nobody, or it would never be learned. Numbers are whole, and what is drawn follows
-// from seed, cursor and table: a run goes on from a checkpoint with the same bits.
+// and any other always: what fails each time is passed over by nobody, or it would never be
+// learned. Numbers are whole, and what is drawn follows from seed, cursor and table: a run goes on
+// from a checkpoint with the same bits.
 #ifndef ASSAY_ORCHESTRATOR_TRAIN_CURRICULUM_H
 #define ASSAY_ORCHESTRATOR_TRAIN_CURRICULUM_H
 

@@ -61,6 +61,8 @@ void assay_pass_destroy(struct assay_pass *pass)
     if (!pass)
         return;
     (void)pass->model->ops->device.sync(pass->stream, NULL);
+    if (pass->model->ops->device.graph_forget)
+        pass->model->ops->device.graph_forget(pass->stream);
     pass->model->ops->device.release(pass->memory);
     pass->model->ops->device.release(pass->gradients);
     free(pass->x);

@@ -33,8 +33,7 @@ static void add(const char *name, uint64_t us)
 }
 
 #define PROFILE(op, type)                                                                          \
-    static void profile_##op(                                                                      \
-            const struct assay_##type##_args *args, struct assay_stream *stream)                   \
+    static void profile_##op(const struct assay_##type##_args *args, struct assay_stream *stream)  \
     {                                                                                              \
         static const char name[] = #op;                                                            \
         uint64_t start_us;                                                                         \

@@ -66,8 +66,9 @@ __device__ static void attend(struct partial *p, const struct assay_attention_ar
     for (size_t base = first; base < count; base += step) {
         const size_t j = base + lane;
         const size_t place = place_of(a, span, j < count ? j : base, g);
-        const float score =
-                j < count ? (float)a.scale * dot<A, N, WIDTH>(q, (const A *)a.k + place, a.D) : -INFINITY;
+        const float score = j < count
+                ? (float)a.scale * dot<A, N, WIDTH>(q, (const A *)a.k + place, a.D)
+                : -INFINITY;
         const float top = fmaxf(p->top, warp_max(score)), keep = expf(p->top - top);
         const float weight = expf(score - top);
 
@@ -76,7 +77,7 @@ __device__ static void attend(struct partial *p, const struct assay_attention_ar
 #pragma unroll
         for (int i = 0; i < HERE; i++)
             p->out[i] *= keep;
-        // Lanes beyond the last key have weight 0 and the place of some other.
+            // Lanes beyond the last key have weight 0 and the place of some other.
 #pragma unroll 8
         for (int l = 0; l < 32; l++) {
             const float w = __shfl_sync(0xffffffffu, weight, l);

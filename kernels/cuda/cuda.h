@@ -172,7 +172,7 @@ struct cuda_product {
 template <class A, class O>
 void cuda_product_plain(const struct cuda_product *product, struct assay_stream *stream);
 
-// Rows [rows, N] of out = x w^T in float, through cuBLASLt where it can; used by the head.
+// A product through cuBLASLt.
 struct cuda_gemm {
     // Column-major, as the library has it: out [m, n] = a' b', ld each.
     size_t m, n, k;
@@ -182,7 +182,8 @@ struct cuda_gemm {
     size_t lda, ldb, ldo;
     enum assay_dtype in, to;
     bool accumulate;
-    bool split; // terms may be summed in pieces: gradients of weights, which follow the batch anyway
+    bool split; // terms may be summed in pieces: gradients of weights, which follow the batch
+                // anyway
 };
 // False: it has no way for this shape or alignment (nothing was queued).
 bool cuda_gemm(const struct cuda_gemm *gemm, struct assay_stream *stream);

@@ -162,4 +162,5 @@ const struct assay_device cuda_device = {
         .zero = zero,
         .graph_begin = cuda_graph_begin,
         .graph_end = cuda_graph_end,
+        .graph_forget = cuda_graphs_forget,
 };

@@ -60,9 +60,8 @@ __device__ static struct seen look(const float *z, size_t count, float scale, fl
     return out;
 }
 
-// A row's results: the vocabulary's columns [first, first + count) are z's; begin and end say
-// whether they are the first and the last. Between, `logp`, `lse` and `entropy` of the arguments
-// hold what was seen; the target's logit waits in `hit`.
+// The vocabulary's columns [first, first + count) are z's; begin and end say whether they are the
+// first and the last. From tile to tile a row keeps what was seen, and its target's logit in `hit`.
 struct tile {
     const float *z;
     size_t ld, row, first, count; // row: of z's first

@@ -33,7 +33,7 @@ template <int D> struct plan_of {
         WEIGHED = VALUES + PANEL_BYTES,         // in a stage
         STATE = 2 * STAGE,
         STATE_BYTES = D * (int)PANEL_ROW_BYTES, // of one of two
-        BYTES = STATE + 2 * STATE_BYTES + 1024 // to align
+        BYTES = STATE + 2 * STATE_BYTES + 1024  // to align
     };
 };
 
@@ -59,8 +59,7 @@ template <int NUMBER, int COUNT> __device__ __forceinline__ void meet(void)
 
 // Rows [0, count) of `from` on to panels of shared memory, by COUNT threads; rows beyond are zeros.
 template <int PANELS, int COUNT>
-__device__ static void load(
-        uint32_t to, const bf16 *from, long step, size_t count, unsigned thread)
+__device__ static void load(uint32_t to, const bf16 *from, long step, size_t count, unsigned thread)
 {
     const unsigned piece = thread % 8;
 
@@ -219,8 +218,7 @@ __device__ static void chunk(float (&S)[32], const struct walk &w, int stage, si
     wgmma_commit();
 #pragma unroll
     for (int i = 0; i < STEPS; i++)
-        wgmma_64<ALONG, DOWN>(out,
-                described(q + i / PER_PANEL * PANEL_BYTES + i % PER_PANEL * 32),
+        wgmma_64<ALONG, DOWN>(out, described(q + i / PER_PANEL * PANEL_BYTES + i % PER_PANEL * 32),
                 described(s + i * 16 * PANEL_ROW_BYTES), i > 0);
     wgmma_commit();
     if constexpr (HOLDS)
@@ -370,9 +368,9 @@ struct turns {
 
 __device__ static void barrier_make(uint64_t *barrier, unsigned count)
 {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)),
-                 "r"(count)
-                 : "memory");
+    asm volatile(
+            "mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count)
+            : "memory");
 }
 __device__ static void barrier_arrive(uint64_t *barrier)
 {
@@ -395,8 +393,7 @@ __device__ static void barrier_wait(uint64_t *barrier, unsigned parity)
 }
 
 // Chunk c is on its way while the workers have chunk c - 1, and its V is weighed when it is there.
-template <int D>
-__device__ static void bring(const struct walk &w, struct turns *turns)
+template <int D> __device__ static void bring(const struct walk &w, struct turns *turns)
 {
     const unsigned thread = threadIdx.x - WORKERS;
 
@@ -407,8 +404,8 @@ __device__ static void bring(const struct walk &w, struct turns *turns)
 
         if (c >= 2)
             barrier_wait(&turns->empty[stage], (unsigned)(c / 2 - 1) % 2);
-        load<1, BRINGERS>(to + plan_of<D>::VALUES, w.v + (long)first * w.v_step, w.v_step, left,
-                thread);
+        load<1, BRINGERS>(
+                to + plan_of<D>::VALUES, w.v + (long)first * w.v_step, w.v_step, left, thread);
         copies_commit();
         load<plan_of<D>::PANELS, BRINGERS>(to + plan_of<D>::PANELS * PANEL_BYTES,
                 w.k + (long)first * w.k_step, w.k_step, left, thread);
@@ -417,8 +414,7 @@ __device__ static void bring(const struct walk &w, struct turns *turns)
         copies_commit();
         copies_wait<1>();
         meet<BARRIER_BRINGERS, BRINGERS>(); // V is of all
-        weigh_values<D, BRINGERS>(
-                w, stage, (float)((left < CHUNK ? left : CHUNK) - 1), -1, thread);
+        weigh_values<D, BRINGERS>(w, stage, (float)((left < CHUNK ? left : CHUNK) - 1), -1, thread);
         copies_wait<0>();
         proxy_fence();
         barrier_arrive(&turns->full[stage]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // matmul.cu - linear layers: few rows by our own kernel, which reads each weight once; many by
-// cuBLASLt, whose algorithm for a kind of product is asked for once, so that it does not change from
-// call to call, and without split-K but for gradients of weights; odd shapes by matmul_plain.cu.
+// cuBLASLt, whose algorithm for a kind of product is asked for once, so that it does not change
+// from call to call, and without split-K but for gradients of weights; odd shapes by
+// matmul_plain.cu.
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,9 +135,10 @@ static void undescribe(struct described *d)
         (void)cublasLtMatmulDescDestroy(d->product);
 }
 
-// The library's first choice. Where K must stay whole, only algorithms that reduce nothing are asked
-// for: among those that come first for a tall product there may be none.
-static void ask(struct plan *plan, const struct described *d, bool split, struct assay_stream *stream)
+// The library's first choice. Where K must stay whole, only algorithms that reduce nothing are
+// asked for: among those that come first for a tall product there may be none.
+static void ask(
+        struct plan *plan, const struct described *d, bool split, struct assay_stream *stream)
 {
     cublasLtMatmulHeuristicResult_t choice;
     cublasLtMatmulPreference_t wish = NULL;
@@ -156,8 +158,8 @@ static void ask(struct plan *plan, const struct described *d, bool split, struct
             CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     for (size_t i = 0; i < 4; i++)
         (void)cublasLtMatmulPreferenceSetAttribute(wish, alignments[i], &aligned, sizeof(aligned));
-    if (cublasLtMatmulAlgoGetHeuristic(stream->blas, d->product, d->a, d->b, d->out, d->out, wish, 1,
-                &choice, &count) == CUBLAS_STATUS_SUCCESS &&
+    if (cublasLtMatmulAlgoGetHeuristic(stream->blas, d->product, d->a, d->b, d->out, d->out, wish,
+                1, &choice, &count) == CUBLAS_STATUS_SUCCESS &&
             count == 1 && choice.state == CUBLAS_STATUS_SUCCESS) {
         plan->algo = choice.algo;
         plan->found = true;

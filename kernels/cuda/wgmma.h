@@ -55,7 +55,7 @@ __device__ __forceinline__ void wgmma_begin(void)
 {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
-// Wait for all; the sums were written where the compiler could not see it.
+// After a wait: the sums were written where the compiler could not see it.
 template <int N> __device__ __forceinline__ void wgmma_hold(float (&sum)[N])
 {
 #pragma unroll

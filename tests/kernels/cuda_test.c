@@ -84,7 +84,8 @@ static size_t print_table(const char *table, const struct scenario *scenario,
     return bad;
 }
 
-// Names of scenarios to run, of the command line: a checker of races has no time for all. None: all.
+// Names of scenarios to run, of the command line: a checker of races has no time for all. None:
+// all.
 static char **wanted;
 
 static bool is_wanted(const char *name)
