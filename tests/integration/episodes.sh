@@ -107,6 +107,16 @@ for row in swe-agent:traj:swe-agent mini-swe-agent:traj.json:m-1; do
     done
 done
 [ "$(json 'd["turns"], d["cause"]')" = "7 stopped" ] || fail "ours through theirs: $(json d)"
+# One that SWE-agent 0.0.1 recorded (tests/conformance/swe_agent.sh): nothing differs, its own submit is ours.
+swe=$ROOT/tests/integration/fixtures/quick__text-table-1.traj
+run 0 assay episodes import "$swe" --suite quick --grade --json
+[ "$(json 'd["turns"], d["cause"], d["resolved"]')" = "5 submitted True" ] || fail "SWE-agent: $(json d)"
+number=$(json 'd["episode"]')
+run 0 assay episodes replay "$number" --json
+[ "$(json 'd["turns"], d["differing"]')" = "5 0" ] || fail "SWE-agent: replay: $(json d)"
+run 0 assay episodes export "$number" --format swe-agent
+/usr/bin/python3 -c 'import json, sys; assert json.load(open(sys.argv[1])) == json.load(open(sys.argv[2]))' "$WORK/out" "$swe" ||
+    fail "SWE-agent: exported as something else"
 run 0 assay episodes export three --format messages
 /usr/bin/python3 - "$WORK/out" <<'PY'
 import json, sys
