@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// serve_parts.h - what the service's handlers share. Internal to serve_*.c.
+#ifndef ASSAY_ORCHESTRATOR_SERVE_PARTS_H
+#define ASSAY_ORCHESTRATOR_SERVE_PARTS_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "orchestrator/grader.h"
+#include "orchestrator/serve.h"
+#include "orchestrator/serve_events.h"
+#include "orchestrator/serve_suites.h"
+#include "orchestrator/workers.h"
+
+#define ASSAY_SERVE_JSON "application/json"
+#define ASSAY_SERVE_BODY_BYTES_MAX ((size_t)64 << 20)
+#define ASSAY_SERVE_DEPTH_MAX 64
+#define ASSAY_SERVE_REPLY_BYTES_MAX ((size_t)256 << 20)
+#define ASSAY_SERVE_ARENA_BYTES ((size_t)1 << 30)
+
+struct assay_serve {
+    struct assay_serve_options options;
+    struct assay_context *context; // the options' own
+    struct assay_http *http;
+    struct assay_served_suites *suites;
+    struct assay_grader *grader;
+    struct assay_workers *workers; // for handlers that wait
+    struct assay_events *events;
+    uint64_t start_ms;
+    atomic_bool draining;
+};
+
+// --- routes (serve_routes.c) ---------------------------------------------------------------------
+
+#define ASSAY_SERVE_ARGUMENT_BYTES 201
+
+// One request under way: what a handler is given. The request is answered by the handler, or later
+// by whom it hands it to.
+struct assay_serve_call {
+    struct assay_serve *serve;
+    struct assay_http_request *request;
+    const struct assay_serve_route *route;
+    char argument[ASSAY_SERVE_ARGUMENT_BYTES]; // what stands for the path's '*'
+};
+
+struct assay_serve_route {
+    const char *method, *path; // one component may be '*'
+    enum assay_role role;      // that it takes
+    bool waits;                // for a disk or a box: not on the network's thread
+    void (*handle)(struct assay_serve_call *call);
+};
+
+// http.h's callbacks; user is the service.
+void assay_serve_admit(void *user, struct assay_http_request *request);
+void assay_serve_handle(void *user, struct assay_http_request *request);
+
+// --- answers (serve_reply.c)
+// -----------------------------------------------------------------------
+
+// {"error": {"code", "message"}}; 429 and 503 with Retry-After.
+void assay_serve_refuse(
+        struct assay_http_request *request, unsigned status, const char *code, const char *message);
+// The same of an error value.
+void assay_serve_fail(struct assay_http_request *request, enum assay_status status,
+        const struct assay_error *err);
+// `json` is handed over.
+void assay_serve_reply(struct assay_http_request *request, unsigned status, struct assay_buf *json);
+// The request's body, an object. ASSAY_EINVAL. *out is the caller's: assay_json_free().
+ASSAY_MUST_USE enum assay_status assay_serve_read(
+        struct assay_json **out, struct assay_http_request *request, struct assay_error *err);
+
+// --- handlers
+// --------------------------------------------------------------------------------------
+
+void assay_serve_health(struct assay_serve_call *call);
+void assay_serve_ready(struct assay_serve_call *call);
+void assay_serve_version(struct assay_serve_call *call);
+void assay_serve_stream_events(struct assay_serve_call *call);
+void assay_serve_suites(struct assay_serve_call *call);
+void assay_serve_suite(struct assay_serve_call *call);
+void assay_serve_grade(struct assay_serve_call *call);
+void assay_serve_job(struct assay_serve_call *call);
+void assay_serve_verdict(struct assay_serve_call *call);
+
+// grader.h's on_graded; user is the service.
+void assay_serve_tell_graded(void *user, size_t index, const struct assay_graded *graded);
+
+#endif
