@@ -82,6 +82,14 @@ void assay_serve_suite(struct assay_serve_call *call);
 void assay_serve_grade(struct assay_serve_call *call);
 void assay_serve_job(struct assay_serve_call *call);
 void assay_serve_verdict(struct assay_serve_call *call);
+void assay_serve_slime(struct assay_serve_call *call);
+void assay_serve_openrlhf(struct assay_serve_call *call);
+void assay_serve_verl(struct assay_serve_call *call);
+void assay_serve_trl(struct assay_serve_call *call);
+void assay_serve_nemo_verify(struct assay_serve_call *call);
+void assay_serve_nemo_seed(struct assay_serve_call *call);
+void assay_serve_nemo_mode(struct assay_serve_call *call);
+void assay_serve_nemo_metrics(struct assay_serve_call *call);
 
 // grader.h's on_graded; user is the service.
 void assay_serve_tell_graded(void *user, size_t index, const struct assay_graded *graded);

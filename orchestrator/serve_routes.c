@@ -16,6 +16,14 @@ static const struct assay_serve_route routes[] = {
         {"POST", "/v1/grade", ASSAY_ROLE_RUN, true, assay_serve_grade},
         {"GET", "/v1/jobs/*", ASSAY_ROLE_READ, true, assay_serve_job},
         {"GET", "/v1/verdicts/*", ASSAY_ROLE_READ, true, assay_serve_verdict},
+        {"POST", "/v1/reward/slime", ASSAY_ROLE_RUN, true, assay_serve_slime},
+        {"POST", "/v1/reward/openrlhf", ASSAY_ROLE_RUN, true, assay_serve_openrlhf},
+        {"POST", "/v1/reward/verl", ASSAY_ROLE_RUN, true, assay_serve_verl},
+        {"POST", "/v1/reward/trl", ASSAY_ROLE_RUN, true, assay_serve_trl},
+        {"POST", "/seed_session", ASSAY_ROLE_RUN, false, assay_serve_nemo_seed},
+        {"POST", "/verify", ASSAY_ROLE_RUN, true, assay_serve_nemo_verify},
+        {"POST", "/aggregate_metrics", ASSAY_ROLE_RUN, false, assay_serve_nemo_metrics},
+        {"GET", "/reverify_mode", ASSAY_ROLE_READ, false, assay_serve_nemo_mode},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
