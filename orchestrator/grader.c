@@ -15,7 +15,7 @@
 #define LIST_ARENA_BYTES ((size_t)1 << 30)
 #define LOOK_MS 50
 
-// --- the table; the lock is held -----------------------------------------------------------------
+// --- the table; the lock is held ----------------------------------------------------------------
 
 static struct assay_grader_live **bucket_of(struct assay_grader *g, const char *key)
 {
@@ -79,8 +79,7 @@ void assay_grader_enqueue(struct assay_grader *g, struct assay_grader_live *live
     pthread_cond_broadcast(&g->change);
 }
 
-// --- telling; the lock is not held
-// -----------------------------------------------------------------
+// --- telling; the lock is not held --------------------------------------------------------------
 
 static void tell_all(struct assay_grader_waiter *waiters, const struct assay_graded *graded)
 {
@@ -167,7 +166,7 @@ static void *keep_time(void *user)
     return NULL;
 }
 
-// --- grading -------------------------------------------------------------------------------------
+// --- grading ------------------------------------------------------------------------------------
 
 static void count(
         struct assay_grader *g, const struct assay_graded *graded, bool executed, uint64_t start_us)
@@ -241,7 +240,7 @@ static void *grade_jobs(void *user)
     return NULL;
 }
 
-// --- life ----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 // What was accepted before this process began.
 static enum assay_status take_up(struct assay_grader *g, struct assay_error *err)

@@ -11,7 +11,7 @@
 #define SETTINGS_BYTES_MAX 4096
 #define VERDICT_BYTES_MAX ((size_t)256 << 20)
 
-// --- asking --------------------------------------------------------------------------------------
+// --- asking -------------------------------------------------------------------------------------
 
 enum assay_status assay_grader_key(
         char key[65], const struct assay_submission *submission, struct assay_error *err)
@@ -86,7 +86,7 @@ static enum assay_status read_settings(
     return status;
 }
 
-// --- grading -------------------------------------------------------------------------------------
+// --- grading ------------------------------------------------------------------------------------
 
 static enum assay_candidate candidate_of(struct assay_bytes answer)
 {

@@ -9,7 +9,7 @@
 
 #define LIST_ARENA_BYTES ((size_t)4 << 30) // a verdict of each may be told
 
-// --- submitting ----------------------------------------------------------------------------------
+// --- submitting ---------------------------------------------------------------------------------
 
 // One call of assay_grader_submit(): for each submission the job that it came to.
 struct submit {

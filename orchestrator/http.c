@@ -23,7 +23,7 @@
 #define LOOK_MS 250
 #define GOODBYE_MS 2000
 
-// --- connections ---------------------------------------------------------------------------------
+// --- connections --------------------------------------------------------------------------------
 
 static void link_began(struct assay_http *http, struct MHD_Connection *connection, void **context)
 {
@@ -115,7 +115,7 @@ static void *reap(void *user)
     return NULL;
 }
 
-// --- life ----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 static enum assay_status open_socket(
         int *out, const struct assay_http_options *options, struct assay_error *err)

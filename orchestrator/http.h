@@ -59,8 +59,7 @@ struct assay_http_counts {
 };
 struct assay_http_counts assay_http_count(struct assay_http *http);
 
-// --- a request, until it is answered
-// ---------------------------------------------------------------
+// --- a request, until it is answered ------------------------------------------------------------
 
 const char *assay_http_method(const struct assay_http_request *request); // "GET", "POST", ...
 const char *assay_http_path(const struct assay_http_request *request);   // decoded
@@ -73,11 +72,11 @@ const char *assay_http_id(const struct assay_http_request *request);
 // A word of the caller's that is kept with the request, and logged.
 void assay_http_set_who(struct assay_http_request *request, unsigned role, const char *name);
 unsigned assay_http_role(const struct assay_http_request *request);
+const char *assay_http_who(const struct assay_http_request *request);
 // Seconds since the request was whole; milliseconds.
 uint64_t assay_http_age_ms(const struct assay_http_request *request);
 
-// --- answers
-// ---------------------------------------------------------------------------------------
+// --- answers ------------------------------------------------------------------------------------
 
 #define ASSAY_HTTP_HEADERS_MAX 6
 // Before the answer; both are copied, and cut where they are longer than 256 bytes.

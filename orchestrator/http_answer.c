@@ -89,7 +89,7 @@ void assay_http_reply(struct assay_http_request *request, unsigned status, const
     assay_http_answer(request, status, response);
 }
 
-// --- streams -------------------------------------------------------------------------------------
+// --- streams ------------------------------------------------------------------------------------
 
 static void drop_stream(struct assay_http_stream *stream)
 {
@@ -235,8 +235,7 @@ void assay_http_streams_end(struct assay_http *http)
     pthread_mutex_unlock(&http->lock);
 }
 
-// --- another protocol
-// ------------------------------------------------------------------------------
+// --- another protocol ---------------------------------------------------------------------------
 
 struct upgrade {
     assay_http_upgraded upgraded;

@@ -188,8 +188,7 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
     free(r);
 }
 
-// --- what a handler asks
-// ---------------------------------------------------------------------------
+// --- what a handler asks ------------------------------------------------------------------------
 
 const char *assay_http_method(const struct assay_http_request *request)
 {
@@ -230,6 +229,11 @@ void assay_http_set_who(struct assay_http_request *request, unsigned role, const
 unsigned assay_http_role(const struct assay_http_request *request)
 {
     return request->role;
+}
+
+const char *assay_http_who(const struct assay_http_request *request)
+{
+    return request->who;
 }
 
 uint64_t assay_http_age_ms(const struct assay_http_request *request)

@@ -45,6 +45,9 @@ enum assay_status assay_serve_start(struct assay_serve **out,
     if (status == ASSAY_OK)
         status = assay_grader_create(&serve->grader, &grader, err);
     if (status == ASSAY_OK)
+        status = assay_leases_create(
+                &serve->leases, serve->context, options->episodes_max, options->idle_ms_max, err);
+    if (status == ASSAY_OK)
         status = assay_http_start(&serve->http, &serve->options.http, err);
     if (status == ASSAY_OK)
         *out = serve;
@@ -72,6 +75,8 @@ void assay_serve_stop(struct assay_serve *serve)
     if (serve->http != NULL)
         assay_http_quiesce(serve->http);
     // Whoever waits is answered; then nothing but the network is left to wait for.
+    if (serve->leases != NULL)
+        assay_leases_end(serve->leases);
     if (serve->workers != NULL)
         assay_workers_end(serve->workers);
     if (serve->grader != NULL)
@@ -79,6 +84,7 @@ void assay_serve_stop(struct assay_serve *serve)
     if (serve->events != NULL)
         assay_events_end(serve->events);
     assay_http_stop(serve->http);
+    assay_leases_destroy(serve->leases);
     assay_grader_destroy(serve->grader);
     assay_workers_destroy(serve->workers);
     assay_events_destroy(serve->events);
@@ -86,8 +92,7 @@ void assay_serve_stop(struct assay_serve *serve)
     free(serve);
 }
 
-// --- of itself
-// -------------------------------------------------------------------------------------
+// --- of itself ----------------------------------------------------------------------------------
 
 static void say_status(struct assay_http_request *request, unsigned status, const char *word)
 {
@@ -140,8 +145,7 @@ void assay_serve_stream_events(struct assay_serve_call *call)
             call->serve->events, call->request, last != NULL ? strtoull(last, NULL, 10) : 0);
 }
 
-// --- what there is to do
-// ---------------------------------------------------------------------------
+// --- what there is to do ------------------------------------------------------------------------
 
 void assay_serve_suites(struct assay_serve_call *call)
 {

@@ -20,7 +20,7 @@ struct grade_call {
     bool many;
 };
 
-// --- what is asked -------------------------------------------------------------------------------
+// --- what is asked ------------------------------------------------------------------------------
 
 static const char *const item_keys[] = {"suite", "instance_id", "patch", "completion", "answer",
         "format", "mode", "timeout_s", "no_cache", "model", "items", "wait_s"};
@@ -128,7 +128,7 @@ static enum assay_status read_items(struct assay_submission **out, size_t *count
     return status;
 }
 
-// --- what is answered ----------------------------------------------------------------------------
+// --- what is answered ---------------------------------------------------------------------------
 
 static void write_item(
         struct assay_json_writer *w, const char *key, const struct assay_gathered *item)
@@ -249,8 +249,7 @@ static void all_told(void *user, const struct assay_gathered *items, size_t coun
     free(c);
 }
 
-// --- POST /v1/grade
-// --------------------------------------------------------------------------------
+// --- POST /v1/grade -----------------------------------------------------------------------------
 
 static bool wants_stream(struct assay_http_request *request)
 {
@@ -318,8 +317,7 @@ void assay_serve_grade(struct assay_serve_call *call)
     assay_arena_destroy(arena);
 }
 
-// --- what became of it
-// -----------------------------------------------------------------------------
+// --- what became of it --------------------------------------------------------------------------
 
 // A job with its verdict, as the store has them.
 static enum assay_status write_job(struct assay_buf *text, struct assay_serve *serve,

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "orchestrator/grader.h"
+#include "orchestrator/leases.h"
 #include "orchestrator/serve.h"
 #include "orchestrator/serve_events.h"
 #include "orchestrator/serve_suites.h"
@@ -25,13 +26,14 @@ struct assay_serve {
     struct assay_http *http;
     struct assay_served_suites *suites;
     struct assay_grader *grader;
+    struct assay_leases *leases;
     struct assay_workers *workers; // for handlers that wait
     struct assay_events *events;
     uint64_t start_ms;
     atomic_bool draining;
 };
 
-// --- routes (serve_routes.c) ---------------------------------------------------------------------
+// --- routes (serve_routes.c) --------------------------------------------------------------------
 
 #define ASSAY_SERVE_ARGUMENT_BYTES 201
 
@@ -55,8 +57,7 @@ struct assay_serve_route {
 void assay_serve_admit(void *user, struct assay_http_request *request);
 void assay_serve_handle(void *user, struct assay_http_request *request);
 
-// --- answers (serve_reply.c)
-// -----------------------------------------------------------------------
+// --- answers (serve_reply.c) --------------------------------------------------------------------
 
 // {"error": {"code", "message"}}; 429 and 503 with Retry-After.
 void assay_serve_refuse(
@@ -70,8 +71,7 @@ void assay_serve_reply(struct assay_http_request *request, unsigned status, stru
 ASSAY_MUST_USE enum assay_status assay_serve_read(
         struct assay_json **out, struct assay_http_request *request, struct assay_error *err);
 
-// --- handlers
-// --------------------------------------------------------------------------------------
+// --- handlers -----------------------------------------------------------------------------------
 
 void assay_serve_health(struct assay_serve_call *call);
 void assay_serve_ready(struct assay_serve_call *call);
@@ -82,6 +82,15 @@ void assay_serve_suite(struct assay_serve_call *call);
 void assay_serve_grade(struct assay_serve_call *call);
 void assay_serve_job(struct assay_serve_call *call);
 void assay_serve_verdict(struct assay_serve_call *call);
+void assay_serve_open_episode(struct assay_serve_call *call);
+void assay_serve_list_episodes(struct assay_serve_call *call);
+void assay_serve_show_episode(struct assay_serve_call *call);
+void assay_serve_step_episode(struct assay_serve_call *call);
+void assay_serve_grade_episode(struct assay_serve_call *call);
+void assay_serve_fork_episode(struct assay_serve_call *call);
+void assay_serve_patch_episode(struct assay_serve_call *call);
+void assay_serve_close_episode(struct assay_serve_call *call);
+void assay_serve_tools(struct assay_serve_call *call);
 void assay_serve_slime(struct assay_serve_call *call);
 void assay_serve_openrlhf(struct assay_serve_call *call);
 void assay_serve_verl(struct assay_serve_call *call);
@@ -90,6 +99,10 @@ void assay_serve_nemo_verify(struct assay_serve_call *call);
 void assay_serve_nemo_seed(struct assay_serve_call *call);
 void assay_serve_nemo_mode(struct assay_serve_call *call);
 void assay_serve_nemo_metrics(struct assay_serve_call *call);
+
+// May this client act in the episode? If not, *err is as if there were none.
+bool assay_serve_may_touch(struct assay_serve *serve, struct assay_http_request *request,
+        const char *id, struct assay_error *err);
 
 // grader.h's on_graded; user is the service.
 void assay_serve_tell_graded(void *user, size_t index, const struct assay_graded *graded);

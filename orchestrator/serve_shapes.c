@@ -35,8 +35,7 @@ struct shape_call {
     size_t count;
 };
 
-// --- which answer is meant
-// -------------------------------------------------------------------------
+// --- which answer is meant ----------------------------------------------------------------------
 
 // An instance by what a data set's row says of it: its id, or {"instance_id", "suite"}, or either
 // as JSON in a text.
@@ -111,8 +110,7 @@ static void put_details(struct assay_json_writer *w, const struct assay_gathered
     assay_json_put_text(w, "job_id", item->job_id);
 }
 
-// --- slime: {"prompt", "response", "label"} -> the reward
-// -------------------------------------------
+// --- slime: {"prompt", "response", "label"} -> the reward ---------------------------------------
 
 static enum assay_status read_slime(struct shape_call *c, struct assay_error *err)
 {
@@ -141,8 +139,7 @@ static void write_slime(
     assay_json_end_object(w);
 }
 
-// --- OpenRLHF: {"query", "prompts", "labels"} -> {"rewards", "scores", "extra_logs"}
-// -----------------
+// --- OpenRLHF: {"query", "prompts", "labels"} -> {"rewards", "scores", "extra_logs"} ------------
 
 static enum assay_status read_openrlhf(struct shape_call *c, struct assay_error *err)
 {
@@ -201,8 +198,7 @@ static void write_openrlhf(
     assay_json_end_object(w);
 }
 
-// --- verl: compute_score's arguments -> {"score", "reward", ...}
-// -------------------------------------
+// --- verl: compute_score's arguments -> {"score", "reward", ...} --------------------------------
 
 static enum assay_status read_verl(struct shape_call *c, struct assay_error *err)
 {
@@ -228,8 +224,7 @@ static void write_verl(
     assay_json_end_object(w);
 }
 
-// --- TRL: a reward function's arguments -> a list of numbers and nulls
-// -------------------------------
+// --- TRL: a reward function's arguments -> a list of numbers and nulls --------------------------
 
 static enum assay_status read_trl(struct shape_call *c, struct assay_error *err)
 {
@@ -264,8 +259,7 @@ static void write_trl(
     assay_json_end_array(w);
 }
 
-// --- NeMo Gym: a row with its response -> the same, with its reward
-// ----------------------------------
+// --- NeMo Gym: a row with its response -> the same, with its reward -----------------------------
 
 // The texts of the last message of a Responses API answer.
 static struct assay_bytes response_text(
@@ -339,8 +333,7 @@ static void write_nemo(
     assay_json_end_object(w);
 }
 
-// --- one call
-// --------------------------------------------------------------------------------------
+// --- one call -----------------------------------------------------------------------------------
 
 static const struct shape slime = {110, false, read_slime, write_slime};
 static const struct shape openrlhf = {170, false, read_openrlhf, write_openrlhf};
@@ -435,8 +428,7 @@ void assay_serve_nemo_verify(struct assay_serve_call *call)
     answer(call, &nemo);
 }
 
-// --- the rest of NeMo Gym
-// --------------------------------------------------------------------------
+// --- the rest of NeMo Gym -----------------------------------------------------------------------
 
 void assay_serve_nemo_seed(struct assay_serve_call *call)
 {

@@ -32,7 +32,7 @@ static void job_columns(struct assay_job *job, struct assay_query *query, struct
     job->scored = job->finished && assay_column_u64(query, 9) != 0;
 }
 
-// --- accepting -----------------------------------------------------------------------------------
+// --- accepting ----------------------------------------------------------------------------------
 
 struct accept_args {
     const struct assay_job *wanted;
@@ -144,8 +144,7 @@ enum assay_status assay_store_accept_jobs(struct assay_store *store, const struc
     return assay_store_write(store, accept_work, &args, err);
 }
 
-// --- the rest of a job's life
-// ----------------------------------------------------------------------
+// --- the rest of a job's life -------------------------------------------------------------------
 
 struct job_args {
     const char *job_id, *key;
