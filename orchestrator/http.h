@@ -92,8 +92,9 @@ struct assay_http_stream *assay_http_stream(struct assay_http_request *request, 
 bool assay_http_stream_write(struct assay_http_stream *stream, const char *bytes, size_t len);
 void assay_http_stream_end(struct assay_http_stream *stream); // NULL is allowed
 
-// 101: the connection is the callback's from then on, which must not block: a socket, what was read
-// from it already, and the handle that closes it.
+// 101: the connection is the callback's from then on, which must not block: a descriptor, what was
+// read from it already, and the handle that closes it. Called once; with NULL and -1 where the
+// client was gone before.
 struct assay_http_socket;
 typedef void (*assay_http_upgraded)(
         void *user, struct assay_http_socket *socket, int fd, const char *early, size_t early_len);

@@ -237,16 +237,17 @@ void assay_http_streams_end(struct assay_http *http)
 
 // --- another protocol ---------------------------------------------------------------------------
 
-struct upgrade {
+struct assay_http_upgrade {
     assay_http_upgraded upgraded;
     void *user;
+    bool done;
 };
 
 static void on_upgrade(void *user, struct MHD_Connection *connection, void *state,
         const char *early, size_t early_len, MHD_socket fd,
         struct MHD_UpgradeResponseHandle *handle)
 {
-    struct upgrade *u = user;
+    struct assay_http_upgrade *u = user;
     union {
         struct MHD_UpgradeResponseHandle *handle;
         struct assay_http_socket *socket;
@@ -254,25 +255,31 @@ static void on_upgrade(void *user, struct MHD_Connection *connection, void *stat
 
     (void)connection;
     (void)state;
+    u->done = true;
     u->upgraded(u->user, both.socket, fd, early, early_len);
-    free(u);
 }
 
 void assay_http_upgrade(struct assay_http_request *request, const char *protocol,
         assay_http_upgraded upgraded, void *user)
 {
-    struct upgrade *u = malloc(sizeof(*u));
+    struct assay_http_upgrade *u = malloc(sizeof(*u));
     struct MHD_Response *response = NULL;
 
     if (u != NULL) {
-        *u = (struct upgrade){upgraded, user};
+        *u = (struct assay_http_upgrade){upgraded, user, false};
         response = MHD_create_response_for_upgrade(on_upgrade, u);
     }
     if (response != NULL)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, protocol);
-    else
-        free(u);
+    request->upgrade = u;
     assay_http_answer(request, 101, response);
+}
+
+void assay_http_upgrade_over(struct assay_http_upgrade *upgrade)
+{
+    if (!upgrade->done)
+        upgrade->upgraded(upgrade->user, NULL, -1, NULL, 0);
+    free(upgrade);
 }
 
 void assay_http_socket_close(struct assay_http_socket *socket)

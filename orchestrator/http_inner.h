@@ -66,7 +66,8 @@ struct assay_http_request {
     bool handed, suspended;
     struct MHD_Response *response; // owned; NULL: not answered yet
     unsigned status;
-    struct assay_http_stream *stream; // it is answered by; borrowed
+    struct assay_http_stream *stream;   // it is answered by; borrowed
+    struct assay_http_upgrade *upgrade; // likewise; owned
 };
 
 // The callback of libmicrohttpd for all that a client sends.
@@ -79,6 +80,8 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
 // Hand a response in; the request's answer from then on. Adds what every answer has.
 void assay_http_answer(
         struct assay_http_request *request, unsigned status, struct MHD_Response *response);
+// Its request is over: who was to have the connection and never got it hears so. Frees it.
+void assay_http_upgrade_over(struct assay_http_upgrade *upgrade);
 void assay_http_stream_gone(struct assay_http_stream *stream); // its request is over
 void assay_http_streams_end(struct assay_http *http);
 

@@ -171,6 +171,8 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
     tell(r, code);
     if (r->stream != NULL)
         assay_http_stream_gone(r->stream);
+    if (r->upgrade != NULL)
+        assay_http_upgrade_over(r->upgrade);
     pthread_mutex_lock(&http->lock);
     http->open--;
     pthread_cond_broadcast(&http->change);

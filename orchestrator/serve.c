@@ -48,6 +48,9 @@ enum assay_status assay_serve_start(struct assay_serve **out,
         status = assay_leases_create(
                 &serve->leases, serve->context, options->episodes_max, options->idle_ms_max, err);
     if (status == ASSAY_OK)
+        status = assay_sockets_create(&serve->sockets, serve->workers, options->episodes_max * 2,
+                options->idle_ms_max, err);
+    if (status == ASSAY_OK && serve->options.http.address != NULL)
         status = assay_http_start(&serve->http, &serve->options.http, err);
     if (status == ASSAY_OK)
         *out = serve;
@@ -77,13 +80,16 @@ void assay_serve_stop(struct assay_serve *serve)
     // Whoever waits is answered; then nothing but the network is left to wait for.
     if (serve->leases != NULL)
         assay_leases_end(serve->leases);
-    if (serve->workers != NULL)
-        assay_workers_end(serve->workers);
     if (serve->grader != NULL)
         assay_grader_end(serve->grader);
+    if (serve->sockets != NULL)
+        assay_sockets_end(serve->sockets);
+    if (serve->workers != NULL)
+        assay_workers_end(serve->workers);
     if (serve->events != NULL)
         assay_events_end(serve->events);
     assay_http_stop(serve->http);
+    assay_sockets_destroy(serve->sockets);
     assay_leases_destroy(serve->leases);
     assay_grader_destroy(serve->grader);
     assay_workers_destroy(serve->workers);

@@ -21,7 +21,8 @@ struct assay_serve_options {
     struct assay_context *context;
     const char *const *suites; // none: all of the store
     size_t suite_count;
-    struct assay_http_options http;    // admit, handle and user are the service's
+    // admit, handle and user are the service's. Its address NULL: no port is listened at.
+    struct assay_http_options http;
     const struct assay_tokens *tokens; // borrowed; NULL: whoever reaches the port may do all
     const char *const *host_names;     // borrowed: by which it is called, beside loopback
     size_t host_name_count;

@@ -61,18 +61,23 @@ static void reply_view(struct assay_serve_call *call, const char *id, unsigned s
 
 // --- whose it is --------------------------------------------------------------------------------
 
-bool assay_serve_may_touch(struct assay_serve *serve, struct assay_http_request *request,
-        const char *id, struct assay_error *err)
+bool assay_serve_owns(struct assay_serve *serve, unsigned role, const char *who, const char *id,
+        struct assay_error *err)
 {
     struct assay_lease_view view;
 
     if (assay_leases_look(serve->leases, id, &view, err) != ASSAY_OK)
         return false;
-    if (assay_http_role(request) >= ASSAY_ROLE_ADMIN ||
-            strcmp(view.owner, assay_http_who(request)) == 0)
+    if (role >= ASSAY_ROLE_ADMIN || strcmp(view.owner, who) == 0)
         return true;
     (void)assay_fail(err, ASSAY_ENOTFOUND, "no episode %.40s is open here", id); // not for them
     return false;
+}
+
+bool assay_serve_may_touch(struct assay_serve *serve, struct assay_http_request *request,
+        const char *id, struct assay_error *err)
+{
+    return assay_serve_owns(serve, assay_http_role(request), assay_http_who(request), id, err);
 }
 
 static bool may_touch(struct assay_serve_call *call)

@@ -12,6 +12,7 @@
 #include "orchestrator/serve.h"
 #include "orchestrator/serve_events.h"
 #include "orchestrator/serve_suites.h"
+#include "orchestrator/socket.h"
 #include "orchestrator/workers.h"
 
 #define ASSAY_SERVE_JSON "application/json"
@@ -27,6 +28,7 @@ struct assay_serve {
     struct assay_served_suites *suites;
     struct assay_grader *grader;
     struct assay_leases *leases;
+    struct assay_sockets *sockets;
     struct assay_workers *workers; // for handlers that wait
     struct assay_events *events;
     uint64_t start_ms;
@@ -91,6 +93,15 @@ void assay_serve_fork_episode(struct assay_serve_call *call);
 void assay_serve_patch_episode(struct assay_serve_call *call);
 void assay_serve_close_episode(struct assay_serve_call *call);
 void assay_serve_tools(struct assay_serve_call *call);
+void assay_serve_openenv_reset(struct assay_serve_call *call);
+void assay_serve_openenv_step(struct assay_serve_call *call);
+void assay_serve_openenv_state(struct assay_serve_call *call);
+void assay_serve_openenv_health(struct assay_serve_call *call);
+void assay_serve_openenv_metadata(struct assay_serve_call *call);
+void assay_serve_openenv_schema(struct assay_serve_call *call);
+void assay_serve_openenv_socket(struct assay_serve_call *call);
+void assay_serve_mcp(struct assay_serve_call *call);
+void assay_serve_mcp_socket(struct assay_serve_call *call);
 void assay_serve_slime(struct assay_serve_call *call);
 void assay_serve_openrlhf(struct assay_serve_call *call);
 void assay_serve_verl(struct assay_serve_call *call);
@@ -101,6 +112,8 @@ void assay_serve_nemo_mode(struct assay_serve_call *call);
 void assay_serve_nemo_metrics(struct assay_serve_call *call);
 
 // May this client act in the episode? If not, *err is as if there were none.
+bool assay_serve_owns(struct assay_serve *serve, unsigned role, const char *who, const char *id,
+        struct assay_error *err);
 bool assay_serve_may_touch(struct assay_serve *serve, struct assay_http_request *request,
         const char *id, struct assay_error *err);
 

@@ -188,32 +188,41 @@ enum assay_status assay_serve_read_begin(struct assay_lease_begin *out, struct a
     return status;
 }
 
+enum assay_status assay_serve_write_arguments(struct assay_buf *out,
+        const struct assay_json *arguments, const char *without, struct assay_error *err)
+{
+    struct assay_json_writer w;
+
+    assay_json_writer_init(&w, out, 0);
+    assay_json_begin_object(&w, NULL);
+    for (const struct assay_json *at = arguments != NULL ? assay_json_first(arguments) : NULL;
+            at != NULL; at = assay_json_next(at)) {
+        if (without == NULL || strcmp(assay_json_key(at), without) != 0)
+            assay_json_put_copy(&w, assay_json_key(at), at);
+    }
+    assay_json_end_object(&w);
+    return assay_buf_check(out, "arguments", err);
+}
+
+enum assay_status assay_serve_read_arguments(
+        struct assay_buf *out, const struct assay_json *from, struct assay_error *err)
+{
+    const struct assay_json *given = assay_json_get(from, "arguments");
+
+    if (given != NULL && assay_json_type(given) != ASSAY_JSON_OBJECT)
+        return assay_fail(err, ASSAY_EINVAL, "field \"arguments\" must be an object");
+    return assay_serve_write_arguments(out, given, NULL, err);
+}
+
 enum assay_status assay_serve_read_action(struct assay_action *out, struct assay_buf *arguments,
         const struct assay_json *from, struct assay_error *err)
 {
-    const struct assay_json *given = assay_json_get(from, "arguments");
-    struct assay_json_writer w;
     enum assay_status status = assay_json_read_text(&out->tool, from, "tool", err);
 
-    if (status != ASSAY_OK)
-        return status;
-    if (given != NULL && assay_json_type(given) != ASSAY_JSON_OBJECT)
-        return assay_fail(err, ASSAY_EINVAL, "field \"arguments\" must be an object");
-    if (given == NULL) {
-        assay_buf_adds(arguments, "{}");
-    } else {
-        // The writer puts one value into something: an array of one, without its brackets.
-        assay_json_writer_init(&w, arguments, 0);
-        assay_json_begin_array(&w, NULL);
-        assay_json_put_copy(&w, NULL, given);
-        assay_json_end_array(&w);
-        if (!arguments->failed) {
-            memmove(arguments->data, arguments->data + 1, arguments->len - 2);
-            assay_buf_truncate(arguments, arguments->len - 2);
-        }
-    }
+    if (status == ASSAY_OK)
+        status = assay_serve_read_arguments(arguments, from, err);
     out->arguments = arguments->data;
-    return assay_buf_check(arguments, "arguments", err);
+    return status;
 }
 
 // --- what is written ----------------------------------------------------------------------------

@@ -40,6 +40,12 @@ void assay_serve_write_seen(struct assay_json_writer *w, const struct assay_obse
 // "reward": a number, or null.
 void assay_serve_write_reward(
         struct assay_json_writer *w, const char *key, const struct assay_serve_turn *turn);
+// An object of arguments (NULL: none) as JSON text, without one of its members (NULL: with all).
+ASSAY_MUST_USE enum assay_status assay_serve_write_arguments(struct assay_buf *out,
+        const struct assay_json *arguments, const char *without, struct assay_error *err);
+// The member "arguments" of `from`, likewise.
+ASSAY_MUST_USE enum assay_status assay_serve_read_arguments(
+        struct assay_buf *out, const struct assay_json *from, struct assay_error *err);
 // An action of {"tool", "arguments"}: arguments as JSON text in `arguments`, which is the action's.
 ASSAY_MUST_USE enum assay_status assay_serve_read_action(struct assay_action *out,
         struct assay_buf *arguments, const struct assay_json *from, struct assay_error *err);
