@@ -108,26 +108,35 @@ void assay_grader_finish(
     tell_all(waiters, graded);
 }
 
+// Those of a job's waiters whose deadline has come, taken off it. The lock is held.
+static struct assay_grader_waiter *take_due(struct assay_grader_live *live, uint64_t now_ms)
+{
+    struct assay_grader_waiter **at = &live->waiters, *due = NULL;
+
+    while (*at != NULL && live->state != ASSAY_LIVE_ACCEPTING) {
+        struct assay_grader_waiter *waiter = *at;
+
+        if (waiter->deadline_ms > now_ms) {
+            at = &waiter->next;
+            continue;
+        }
+        *at = waiter->next;
+        waiter->next = due;
+        due = waiter;
+    }
+    return due;
+}
+
+// The lock is held, and let go of while somebody is told.
 static void expire(struct assay_grader *g, uint64_t now_ms)
 {
     for (size_t i = 0; i < ASSAY_GRADER_BUCKETS; i++) {
         struct assay_grader_live *live = g->table[i];
 
         while (live != NULL) {
-            struct assay_grader_waiter **at = &live->waiters, *due = NULL;
             struct assay_graded graded = {.state = ASSAY_GRADED_QUEUED, .task = live->task};
+            struct assay_grader_waiter *due = take_due(live, now_ms);
 
-            while (*at != NULL) {
-                struct assay_grader_waiter *waiter = *at;
-
-                if (waiter->deadline_ms > now_ms || live->state == ASSAY_LIVE_ACCEPTING) {
-                    at = &waiter->next;
-                    continue;
-                }
-                *at = waiter->next;
-                waiter->next = due;
-                due = waiter;
-            }
             if (due == NULL) {
                 live = live->chain;
                 continue;
@@ -168,8 +177,7 @@ static void *keep_time(void *user)
 
 // --- grading ------------------------------------------------------------------------------------
 
-static void count(
-        struct assay_grader *g, const struct assay_graded *graded, bool executed, uint64_t start_us)
+static void count(struct assay_grader *g, const struct assay_graded *graded, bool executed)
 {
     pthread_mutex_lock(&g->lock);
     g->counts.running--;
@@ -178,7 +186,7 @@ static void count(
         g->counts.executed += executed;
         g->counts.unscored += !graded->scored;
         g->counts.resolved += graded->resolved;
-        g->counts.wall_us += assay_clock_us() - start_us;
+        g->counts.wall_us += graded->wall_us;
     }
     pthread_mutex_unlock(&g->lock);
 }
@@ -205,7 +213,8 @@ static void grade_one(struct assay_grader *g, struct assay_grader_live *live)
         assay_log(assay_context_log(g->context), ASSAY_LOG_WARN, "service", "job not graded", "job",
                 live->job_id, "reason", err.message, NULL);
     }
-    count(g, &graded, executed, start_us);
+    graded.wall_us = assay_clock_us() - start_us;
+    count(g, &graded, executed);
     if (status == ASSAY_OK && g->options.on_graded != NULL)
         g->options.on_graded(g->options.user, 0, &graded);
     assay_grader_finish(g, live, &graded);

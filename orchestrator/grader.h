@@ -40,6 +40,7 @@ struct assay_graded {
     bool scored, resolved;
     double reward;
     const char *cause, *reason;
+    uint64_t wall_us; // that its grading took now; 0: it was known
 };
 typedef void (*assay_graded_tell)(void *user, size_t index, const struct assay_graded *graded);
 

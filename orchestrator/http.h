@@ -39,6 +39,9 @@ struct assay_http_options {
     // The head is there; the body is not. May answer, and then handle() is not called.
     void (*admit)(void *user, struct assay_http_request *request);
     void (*handle)(void *user, struct assay_http_request *request);
+    // Of each request that is over: what admit() tagged it with, its status, and how long it took
+    // until it was sent. May be NULL.
+    void (*observe)(void *user, unsigned tag, unsigned status, uint64_t us);
     void *user;
 };
 
@@ -71,6 +74,7 @@ const char *assay_http_query(struct assay_http_request *request, const char *nam
 const char *assay_http_id(const struct assay_http_request *request);
 // A word of the caller's that is kept with the request, and logged.
 void assay_http_set_who(struct assay_http_request *request, unsigned role, const char *name);
+void assay_http_set_tag(struct assay_http_request *request, unsigned tag);
 unsigned assay_http_role(const struct assay_http_request *request);
 const char *assay_http_who(const struct assay_http_request *request);
 // Seconds since the request was whole; milliseconds.

@@ -52,7 +52,7 @@ struct assay_http_request {
     char method[16];
     char *path; // owned
     char id[ASSAY_HTTP_ID_BYTES];
-    unsigned role;
+    unsigned role, tag;
     char who[64];
     uint64_t start_us;
     struct assay_buf body;

@@ -169,6 +169,9 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
         return;
     *state = NULL;
     tell(r, code);
+    if (http->options.observe != NULL && r->response != NULL)
+        http->options.observe(
+                http->options.user, r->tag, r->status, assay_clock_us() - r->start_us);
     if (r->stream != NULL)
         assay_http_stream_gone(r->stream);
     if (r->upgrade != NULL)
@@ -226,6 +229,11 @@ void assay_http_set_who(struct assay_http_request *request, unsigned role, const
 {
     request->role = role;
     snprintf(request->who, sizeof(request->who), "%s", name);
+}
+
+void assay_http_set_tag(struct assay_http_request *request, unsigned tag)
+{
+    request->tag = tag;
 }
 
 unsigned assay_http_role(const struct assay_http_request *request)

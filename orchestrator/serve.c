@@ -34,6 +34,7 @@ enum assay_status assay_serve_start(struct assay_serve **out,
     serve->start_ms = assay_clock_ms();
     serve->options.http.admit = assay_serve_admit;
     serve->options.http.handle = assay_serve_handle;
+    serve->options.http.observe = assay_serve_observe;
     serve->options.http.user = serve;
     status = assay_served_open(&serve->suites, assay_context_store(serve->context), options->suites,
             options->suite_count, err);

@@ -402,6 +402,7 @@ void assay_serve_tell_graded(void *user, size_t index, const struct assay_graded
     struct assay_buf text;
 
     (void)index;
+    assay_histogram_add(&serve->graded, graded->wall_us);
     assay_buf_init(&text, ASSAY_EVENT_BYTES_MAX);
     assay_json_writer_init(&w, &text, 0);
     assay_json_begin_object(&w, NULL);

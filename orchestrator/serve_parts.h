@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "orchestrator/grader.h"
+#include "orchestrator/histogram.h"
 #include "orchestrator/leases.h"
 #include "orchestrator/serve.h"
 #include "orchestrator/serve_events.h"
@@ -15,6 +16,8 @@
 #include "orchestrator/socket.h"
 #include "orchestrator/workers.h"
 
+#define ASSAY_SERVE_CLASSES 6
+#define ASSAY_SERVE_ROUTES_MAX 64
 #define ASSAY_SERVE_JSON "application/json"
 #define ASSAY_SERVE_BODY_BYTES_MAX ((size_t)64 << 20)
 #define ASSAY_SERVE_DEPTH_MAX 64
@@ -33,6 +36,10 @@ struct assay_serve {
     struct assay_events *events;
     uint64_t start_ms;
     atomic_bool draining;
+    // What /metrics tells.
+    atomic_uint_fast64_t classes[ASSAY_SERVE_CLASSES];   // of responses: 2xx, ...
+    struct assay_histogram took[ASSAY_SERVE_ROUTES_MAX]; // by route
+    struct assay_histogram graded;
 };
 
 // --- routes (serve_routes.c) --------------------------------------------------------------------
@@ -55,7 +62,11 @@ struct assay_serve_route {
     void (*handle)(struct assay_serve_call *call);
 };
 
+size_t assay_serve_route_count(void);
+const struct assay_serve_route *assay_serve_route_at(size_t index);
+
 // http.h's callbacks; user is the service.
+void assay_serve_observe(void *user, unsigned tag, unsigned status, uint64_t us);
 void assay_serve_admit(void *user, struct assay_http_request *request);
 void assay_serve_handle(void *user, struct assay_http_request *request);
 
@@ -78,6 +89,7 @@ ASSAY_MUST_USE enum assay_status assay_serve_read(
 void assay_serve_health(struct assay_serve_call *call);
 void assay_serve_ready(struct assay_serve_call *call);
 void assay_serve_version(struct assay_serve_call *call);
+void assay_serve_metrics(struct assay_serve_call *call);
 void assay_serve_stream_events(struct assay_serve_call *call);
 void assay_serve_suites(struct assay_serve_call *call);
 void assay_serve_suite(struct assay_serve_call *call);

@@ -9,6 +9,7 @@
 static const struct assay_serve_route routes[] = {
         {"GET", "/healthz", ASSAY_ROLE_NONE, false, assay_serve_health},
         {"GET", "/readyz", ASSAY_ROLE_NONE, false, assay_serve_ready},
+        {"GET", "/metrics", ASSAY_ROLE_READ, false, assay_serve_metrics},
         {"GET", "/v1/version", ASSAY_ROLE_READ, false, assay_serve_version},
         {"GET", "/v1/events", ASSAY_ROLE_READ, false, assay_serve_stream_events},
         {"GET", "/v1/suites", ASSAY_ROLE_READ, false, assay_serve_suites},
@@ -46,6 +47,17 @@ static const struct assay_serve_route routes[] = {
         {"GET", "/reverify_mode", ASSAY_ROLE_READ, false, assay_serve_nemo_mode},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+_Static_assert(ROUTE_COUNT <= ASSAY_SERVE_ROUTES_MAX, "each route has its histogram");
+
+size_t assay_serve_route_count(void)
+{
+    return ROUTE_COUNT;
+}
+
+const struct assay_serve_route *assay_serve_route_at(size_t index)
+{
+    return &routes[index];
+}
 
 // Does the path match? *argument is what stands for the '*'.
 static bool matches(const char *pattern, const char *path, const char **argument, size_t *len)
@@ -121,6 +133,8 @@ void assay_serve_admit(void *user, struct assay_http_request *request)
     assay_http_set_who(request, role, who);
     route = find(assay_http_method(request), assay_http_path(request), allowed, sizeof(allowed),
             &argument, &len);
+    if (route != NULL)
+        assay_http_set_tag(request, (unsigned)(route - routes) + 1);
     if (route == NULL && allowed[0] != '\0') {
         assay_http_add_header(request, "Allow", allowed);
         assay_serve_refuse(request, 405, "method", "another method, perhaps");

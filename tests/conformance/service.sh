@@ -24,4 +24,18 @@ for client in openenv mcp; do
     }
     echo "$result" | tail -n 1 >>"$table"
 done
+# What Prometheus says of its text, and of the rules that ship.
+metrics=ok
+PYTHONPATH=tests/integration "$python" - <<'PY' || metrics=bad
+import subprocess
+from serve_lib import ONE, Service, gold
+service = Service("quick")
+service.post("/v1/grade", {"instance_id": ONE, "patch": gold(ONE)})
+text = service.get("/metrics").body
+service.stop()
+subprocess.run(["promtool", "check", "metrics"], input=text, check=True)
+subprocess.run(["promtool", "check", "rules", "docs/service/alerts.yaml"], check=True, stdout=subprocess.DEVNULL)
+PY
+[ "$metrics" = ok ] || code=1
+echo "| \`/metrics\` and the alert rules, checked by promtool $(promtool --version 2>&1 | sed -n '1s/.*version \([^ ]*\).*/\1/p') | $metrics | ok |" >>"$table"
 exit "$code"

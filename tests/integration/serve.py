@@ -149,6 +149,34 @@ def one_answer_one_run():
     service.stop()
 
 
+def metrics_add_up():
+    service = Service("quick")
+    for _ in range(3):
+        service.post("/v1/grade", {"instance_id": ONE, "patch": "metrics"})
+    service.get("/nosuch")
+    reply = service.get("/metrics")
+    check(reply.headers["Content-Type"].startswith("text/plain; version=0.0.4"), reply.headers)
+    types, values = {}, {}
+    for line in reply.body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            name, kind = line[7:].split()
+            check(name not in types, "twice:", name)
+            types[name] = kind
+        elif not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            check(name not in values, "twice:", name)
+            values[name] = float(value)
+            base = name.split("{")[0]
+            check(base in types or base.rsplit("_", 1)[0] in types, "without a type:", name)
+    check(values["assay_jobs_accepted_total"] == 1 and values["assay_jobs_remembered_total"] == 2, values)
+    check(values['assay_gradings_total{outcome="unresolved"}'] == values["assay_grading_seconds_count{}"] == 1, values)
+    check(values['assay_http_responses_total{class="4xx"}'] == 1, values)
+    route = 'assay_http_request_seconds_bucket{method="POST",route="/v1/grade",le="%s"}'
+    buckets = [v for k, v in values.items() if k.startswith(route.split("le=")[0])]
+    check(buckets == sorted(buckets) and values[route % "+Inf"] == 3, buckets)
+    service.stop()
+
+
 def watchers_hear():
     service = Service("quick")
     seen = []
@@ -259,5 +287,5 @@ def a_stop_keeps_what_is_left():
 
 
 if __name__ == "__main__":
-    tests(the_gate, bad_input, one_answer_one_run, watchers_hear, a_full_queue_says_so,
+    tests(the_gate, bad_input, one_answer_one_run, metrics_add_up, watchers_hear, a_full_queue_says_so,
           slow_clients_are_cut, a_kill_loses_nothing, a_stop_keeps_what_is_left)

@@ -39,13 +39,13 @@ class Reply:
 class Service:
     """One `assay serve`; its log goes to $WORK/serve.log."""
 
-    def __init__(self, *options, token=None, env=None):
+    def __init__(self, *options, listen="127.0.0.1:0", token=None, env=None):
         self.token = token
         # Under a sanitizer freed memory is kept for a while: less of it, so that a bound means something.
         sanitizer = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=16"}
         self.log = open(os.path.join(os.environ["WORK"], "serve.log"), "ab")
         self.process = subprocess.Popen(
-            [ASSAY, "serve", "--listen", "127.0.0.1:0", *options],
+            [ASSAY, "serve", "--listen", listen, *options],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, **sanitizer, **(env or {})})
         line = self.process.stdout.readline().strip()
         check(line.startswith("http"), "the service says where it is:", line)
