@@ -168,7 +168,7 @@ static void serve_on(struct serve_command *c, struct assay_serve *serve)
     if (!assay_serve_drain(serve, assay_clock_ms() + c->drain_s * 1000))
         assay_log(&c->invocation->log, ASSAY_LOG_WARN, "service", "jobs left for the next service",
                 NULL);
-    c->cancel = true;
+    __atomic_store_n(&c->cancel, true, __ATOMIC_RELAXED);
 }
 
 static enum assay_status run(struct serve_command *c, struct assay_error *err)

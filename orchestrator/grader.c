@@ -177,7 +177,7 @@ static void *keep_time(void *user)
 
 // --- grading ------------------------------------------------------------------------------------
 
-static void count(struct assay_grader *g, const struct assay_graded *graded, bool executed)
+static void note(struct assay_grader *g, const struct assay_graded *graded, bool executed)
 {
     pthread_mutex_lock(&g->lock);
     g->counts.running--;
@@ -214,7 +214,7 @@ static void grade_one(struct assay_grader *g, struct assay_grader_live *live)
                 live->job_id, "reason", err.message, NULL);
     }
     graded.wall_us = assay_clock_us() - start_us;
-    count(g, &graded, executed);
+    note(g, &graded, executed);
     if (status == ASSAY_OK && g->options.on_graded != NULL)
         g->options.on_graded(g->options.user, 0, &graded);
     assay_grader_finish(g, live, &graded);

@@ -16,9 +16,9 @@
 
 #define HEAD_MS 20000
 #define BODY_MS 120000
-#define SILENCE_S 75                  // between two requests of a connection
-#define AGAIN_MS 90000                // likewise, with the next one's head
-#define LINK_BYTES ((size_t)32 << 10) // a head's bound
+#define SILENCE_S 75                 // between two requests of a connection
+#define AGAIN_MS 90000               // likewise, with the next one's head
+#define LINK_BYTES ((size_t)8 << 10) // a head's bound, and what an open connection holds
 #define BACKLOG 4096
 #define LOOK_MS 250
 #define GOODBYE_MS 2000

@@ -64,9 +64,10 @@ struct assay_http_counts assay_http_count(struct assay_http *http);
 
 // --- a request, until it is answered ------------------------------------------------------------
 
-const char *assay_http_method(const struct assay_http_request *request); // "GET", "POST", ...
-const char *assay_http_path(const struct assay_http_request *request);   // decoded
-struct assay_buf *assay_http_body(struct assay_http_request *request);   // empty in admit()
+struct assay_http *assay_http_of(const struct assay_http_request *request); // its server
+const char *assay_http_method(const struct assay_http_request *request);    // "GET", "POST", ...
+const char *assay_http_path(const struct assay_http_request *request);      // decoded
+struct assay_buf *assay_http_body(struct assay_http_request *request);      // empty in admit()
 // A header or a query's parameter; NULL: none. Borrowed.
 const char *assay_http_header(struct assay_http_request *request, const char *name);
 const char *assay_http_query(struct assay_http_request *request, const char *name);

@@ -27,7 +27,9 @@ void assay_http_add_header(struct assay_http_request *request, const char *name,
 {
     const size_t i = request->header_count;
 
-    if (i == ASSAY_HTTP_HEADERS_MAX)
+    if (request->headers == NULL)
+        request->headers = calloc(ASSAY_HTTP_HEADERS_MAX, sizeof(*request->headers));
+    if (i == ASSAY_HTTP_HEADERS_MAX || request->headers == NULL)
         return;
     snprintf(request->headers[i].name, sizeof(request->headers[i].name), "%s", name);
     snprintf(request->headers[i].value, sizeof(request->headers[i].value), "%s", value);
@@ -249,6 +251,7 @@ static void on_upgrade(void *user, struct MHD_Connection *connection, void *stat
 {
     struct assay_http_upgrade *u = user;
     union {
+        // cppcheck-suppress unusedStructMember
         struct MHD_UpgradeResponseHandle *handle;
         struct assay_http_socket *socket;
     } both = {.handle = handle}; // one thing; who has it need not know whose it is
@@ -286,6 +289,7 @@ void assay_http_socket_close(struct assay_http_socket *socket)
 {
     union {
         struct MHD_UpgradeResponseHandle *handle;
+        // cppcheck-suppress unusedStructMember
         struct assay_http_socket *socket;
     } both = {.socket = socket};
 

@@ -58,9 +58,9 @@ struct assay_http_request {
     struct assay_buf body;
     bool over_limit;  // more came than may
     size_t forgotten; // of it
-    struct {
+    struct assay_http_pair {
         char name[32], value[ASSAY_HTTP_HEADER_BYTES_MAX];
-    } headers[ASSAY_HTTP_HEADERS_MAX];
+    } * headers; // [ASSAY_HTTP_HEADERS_MAX], owned; NULL: none yet, as thousands of watchers have
     size_t header_count;
     pthread_mutex_t lock; // around what follows
     bool handed, suspended;

@@ -189,11 +189,17 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
         MHD_destroy_response(r->response);
     pthread_mutex_destroy(&r->lock);
     assay_buf_free(&r->body);
+    free(r->headers);
     free(r->path);
     free(r);
 }
 
 // --- what a handler asks ------------------------------------------------------------------------
+
+struct assay_http *assay_http_of(const struct assay_http_request *request)
+{
+    return request->http;
+}
 
 const char *assay_http_method(const struct assay_http_request *request)
 {

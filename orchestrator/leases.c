@@ -27,6 +27,12 @@ static enum assay_status no_lease(const char *id, struct assay_error *err)
     return assay_fail(err, ASSAY_ENOTFOUND, "no episode %.40s is open here", id);
 }
 
+// What it does is to stop. Sandboxes look at it from other threads.
+static void cut_off(struct assay_lease *lease)
+{
+    __atomic_store_n(&lease->cancel, true, __ATOMIC_RELAXED);
+}
+
 // It is the caller's alone until give_back().
 static enum assay_status take(struct assay_lease **out, struct assay_leases *leases, const char *id,
         struct assay_error *err)
@@ -280,7 +286,8 @@ enum assay_status assay_leases_close(
     if (lease != NULL) {
         ours = !lease->busy;
         lease->closing = lease->busy = true;
-        lease->cancel = !ours;
+        if (!ours)
+            cut_off(lease);
     }
     pthread_mutex_unlock(&leases->lock);
     if (lease == NULL)
@@ -421,7 +428,7 @@ void assay_leases_end(struct assay_leases *leases)
     pthread_mutex_lock(&leases->lock);
     leases->ending = true;
     for (struct assay_lease *lease = leases->first; lease != NULL; lease = lease->next)
-        lease->cancel = true;
+        cut_off(lease);
     pthread_mutex_unlock(&leases->lock);
     if (leases->has_reaper)
         pthread_join(leases->reaper, NULL);

@@ -30,9 +30,9 @@ static void gauge(struct assay_buf *out, const char *name, double value, const c
     assay_buf_addf(out, "%s %.10g\n", name, value);
 }
 
-static void write_http(struct assay_buf *out, struct assay_serve *serve)
+static void write_http(struct assay_buf *out, struct assay_serve *serve, struct assay_http *http)
 {
-    const struct assay_http_counts c = assay_http_count(serve->http);
+    const struct assay_http_counts c = assay_http_count(http);
     char labels[160];
 
     gauge(out, "assay_http_connections", (double)c.connections, "Connections that are open.");
@@ -145,7 +145,8 @@ void assay_serve_metrics(struct assay_serve_call *call)
 
     assay_buf_init(&text, TEXT_BYTES_MAX);
     write_process(&text, call->serve);
-    write_http(&text, call->serve);
+    // The first request may be here before the service knows its server.
+    write_http(&text, call->serve, assay_http_of(call->request));
     write_jobs(&text, call->serve);
     write_episodes(&text, call->serve);
     assay_http_reply(call->request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);

@@ -419,7 +419,7 @@ static void leave_episode(struct player *p)
     p->episode[0] = '\0';
 }
 
-static void reset(struct player *p, struct assay_socket *ticket, const struct assay_json *data)
+static void play_reset(struct player *p, struct assay_socket *ticket, const struct assay_json *data)
 {
     struct assay_lease_begin begin;
     struct assay_lease_view view;
@@ -458,7 +458,7 @@ static void told_player(void *user, const struct assay_serve_turn *turn)
     send_message(p->ticket, &w, &text);
 }
 
-static void step(struct player *p, struct assay_socket *ticket, const struct assay_json *data)
+static void play_step(struct player *p, struct assay_socket *ticket, const struct assay_json *data)
 {
     struct assay_error err = {0};
     struct assay_json_writer w;
@@ -486,7 +486,7 @@ static void step(struct player *p, struct assay_socket *ticket, const struct ass
     action_free(&action);
 }
 
-static void state(struct player *p, struct assay_socket *ticket)
+static void tell_state(struct player *p, struct assay_socket *ticket)
 {
     struct assay_lease_view view;
     struct assay_json_writer w;
@@ -537,11 +537,11 @@ static void on_player_message(void *user, struct assay_socket *ticket, const cha
     type = assay_json_text(assay_json_get(json, "type"));
     data = assay_json_get(json, "data");
     if (type != NULL && strcmp(type, "reset") == 0) {
-        reset(p, ticket, data);
+        play_reset(p, ticket, data);
     } else if (type != NULL && strcmp(type, "step") == 0 && data != NULL) {
-        step(p, ticket, data);
+        play_step(p, ticket, data);
     } else if (type != NULL && strcmp(type, "state") == 0) {
-        state(p, ticket);
+        tell_state(p, ticket);
     } else if (type != NULL && strcmp(type, "mcp") == 0 && data != NULL) {
         mcp(p, ticket, data);
     } else if (type != NULL && strcmp(type, "close") == 0) {

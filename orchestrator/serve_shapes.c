@@ -376,7 +376,7 @@ static void all_told(void *user, const struct assay_gathered *items, size_t coun
     release(c);
 }
 
-static void answer(struct assay_serve_call *call, const struct shape *shape)
+static void answer_call(struct assay_serve_call *call, const struct shape *shape)
 {
     struct assay_http_request *request = call->request;
     struct shape_call *c = calloc(1, sizeof(*c));
@@ -405,27 +405,27 @@ static void answer(struct assay_serve_call *call, const struct shape *shape)
 
 void assay_serve_slime(struct assay_serve_call *call)
 {
-    answer(call, &slime);
+    answer_call(call, &slime);
 }
 
 void assay_serve_openrlhf(struct assay_serve_call *call)
 {
-    answer(call, &openrlhf);
+    answer_call(call, &openrlhf);
 }
 
 void assay_serve_verl(struct assay_serve_call *call)
 {
-    answer(call, &verl);
+    answer_call(call, &verl);
 }
 
 void assay_serve_trl(struct assay_serve_call *call)
 {
-    answer(call, &trl);
+    answer_call(call, &trl);
 }
 
 void assay_serve_nemo_verify(struct assay_serve_call *call)
 {
-    answer(call, &nemo);
+    answer_call(call, &nemo);
 }
 
 // --- the rest of NeMo Gym -----------------------------------------------------------------------

@@ -48,7 +48,7 @@ static void a_key_is_one_job(void **state)
     struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
     const struct assay_job wanted[] = {job("j1", 0), job("j2", 1), job("j3", 0)};
-    struct assay_job out[3], found;
+    struct assay_job out[3] = {{.job_id = NULL}}, found;
     bool fresh[3];
 
     assert_int_equal(assay_store_accept_jobs(store, wanted, 3, arena, out, fresh, NULL), ASSAY_OK);
@@ -70,7 +70,7 @@ static void what_came_to_no_verdict_is_tried_again(void **state)
     struct assay_store *store = open_store(state);
     struct assay_arena *arena = make_arena();
     const struct assay_job wanted = job("j1", 0);
-    struct assay_job out, *queued = NULL;
+    struct assay_job out = {.job_id = NULL}, *queued = NULL;
     struct assay_run run;
     size_t count = 9;
     bool fresh;
@@ -105,7 +105,7 @@ static void all_or_none(void **state)
     struct assay_arena *arena = make_arena();
     const struct assay_job wanted[] = {job("j1", 0), job("theirs", 1)};
     struct assay_run run = {.run_id = "theirs", .suite = "demo", .identity = "other"}, opened;
-    struct assay_job out[2];
+    struct assay_job out[2] = {{.job_id = NULL}};
     bool fresh[2], resumed;
     size_t count = 9;
     struct assay_job *queued = NULL;
