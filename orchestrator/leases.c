@@ -107,6 +107,7 @@ static void fill_view(struct assay_lease_view *out, const struct assay_lease *le
     out->workdir = lease->recipe->workdir;
     out->cause = lease->shown.cause;
     out->turns = lease->shown.turns;
+    out->busy = lease->busy;
     out->age_ms = now_ms - lease->opened_ms;
     out->idle_ms = lease->busy ? 0 : now_ms - lease->touched_ms;
     out->idle_ms_max = lease->idle_ms_max;
@@ -204,6 +205,7 @@ enum assay_status assay_leases_step(struct assay_leases *leases, const char *id,
     pthread_mutex_lock(&leases->lock);
     show(lease);
     fill_view(view, lease);
+    view->busy = false; // not any more when it is told
     leases->counts.turns += status == ASSAY_OK;
     pthread_mutex_unlock(&leases->lock);
     give_back(leases, lease);

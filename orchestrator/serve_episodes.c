@@ -25,6 +25,7 @@ static void write_view(struct assay_json_writer *w, const struct assay_lease_vie
     if (view->reason[0] != '\0')
         assay_json_put_text(w, "reason", view->reason);
     assay_json_put_u64(w, "turns", view->turns);
+    assay_json_put_bool(w, "busy", view->busy);
     assay_json_put_u64(w, "age_ms", view->age_ms);
     assay_json_put_u64(w, "idle_ms", view->idle_ms);
     assay_json_put_u64(w, "idle_ms_max", view->idle_ms_max);

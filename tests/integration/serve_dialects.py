@@ -69,10 +69,9 @@ def openenv_over_a_socket():
 def a_socket_lives_while_it_works():
     socket = WebSocket(SERVICE, "/ws")
     socket.ask({"type": "reset", "data": {"instance_id": ONE}})
-    socket.frame(TEXT, json.dumps({"type": "step", "data": {"tool": "bash", "arguments": {"command": "sleep 1; echo x"}}}))
-    began = time.monotonic()
+    socket.frame(TEXT, json.dumps({"type": "step", "data": {"tool": "bash", "arguments": {"command": "sleep 2; echo x"}}}))
     socket.frame(PING, b"are you there")
-    check(socket.receive() == (PONG, b"are you there") and time.monotonic() - began < 0.8, "a ping waits for a step")
+    check(socket.receive() == (PONG, b"are you there"), "a ping waits for a step")
     check(json.loads(socket.receive()[1])["data"]["observation"]["text"] == "x\n")
     # In pieces, and several ahead of their answers.
     message = json.dumps({"type": "state"})

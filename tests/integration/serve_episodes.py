@@ -21,6 +21,14 @@ def step(service, episode, tool, **arguments):
     return service.post(f"/v1/episodes/{episode}/step", {"tool": tool, "arguments": arguments})
 
 
+def wait_until_busy(service, episode):
+    for _ in range(1000):
+        if service.get(f"/v1/episodes/{episode}").json["busy"]:
+            return
+        time.sleep(0.01)
+    check(False, "no step is under way")
+
+
 def from_reset_to_reward():
     service = Service("quick")
     reply = service.post("/v1/episodes", {"instance_id": ONE, "seed": 7})
@@ -74,7 +82,7 @@ def forks_and_patches():
 
 
 def limits_and_leases():
-    service = Service("quick", "--episodes", "3", "--idle", "2", "-j", "2")
+    service = Service("quick", "--episodes", "3", "--idle", "4", "-j", "2")
     one = begin(service, turns=1)
     last = step(service, one, "bash", command="true").json
     check(last["truncated"] and last["cause"] == "turn_limit" and last["reward"] == 0, last)
@@ -82,13 +90,13 @@ def limits_and_leases():
     full = service.post("/v1/episodes", {"instance_id": ONE})
     check(full.status == 429 and full.headers["Retry-After"], full)
     slow = []
-    thread = threading.Thread(target=lambda: slow.append(step(service, two, "bash", command="sleep 3; echo done")))
+    thread = threading.Thread(target=lambda: slow.append(step(service, two, "bash", command="sleep 6; echo done")))
     thread.start()
-    time.sleep(0.5)
+    wait_until_busy(service, two)
     check(step(service, two, "bash", command="true").status == 409, "one step at a time")
     thread.join()
     check("done" in slow[0].json["observation"]["text"], "work is no idleness")
-    for _ in range(100):
+    for _ in range(300):
         if service.get("/v1/episodes").json["open"] == 0:
             break
         time.sleep(0.1)
@@ -99,10 +107,10 @@ def limits_and_leases():
     thread = threading.Thread(target=lambda: slow.append(step(service, four, "bash", command="sleep 60")))
     began = time.monotonic()
     thread.start()
-    time.sleep(0.5)
+    wait_until_busy(service, four)
     check(service.post(f"/v1/episodes/{four}/close", None).status == 200)
     thread.join()
-    check(time.monotonic() - began < 20 and slow[1].status == 503, slow[1])
+    check(time.monotonic() - began < 55 and slow[1].status == 503, slow[1])
     for body in ({"instance_id": "no"}, {"suite": "no"}, {"instance_id": ONE, "turns": 0}, {"instance_id": ONE, "x": 1},
                  {"instance_id": ONE, "shell": "zsh"}, {"seed": -1}):
         check(service.post("/v1/episodes", body).status in (400, 404), body)
