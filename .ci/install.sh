@@ -13,10 +13,10 @@ set -euo pipefail
 
 build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev libxxhash-dev libsqlite3-dev
     libgit2-dev libarchive-dev libpcre2-dev libutf8proc-dev libexpat1-dev libseccomp-dev libcurl4-openssl-dev
-    zlib1g-dev libzstd-dev libyaml-dev libcmocka-dev)
+    libmicrohttpd-dev libwslay-dev zlib1g-dev libzstd-dev libyaml-dev libcmocka-dev)
 # What the tests, and the suites that ship, run besides our own programs.
-test=(git patch python3 python3-pytest util-linux perl procps findutils tar gzip libfaketime)
-conformance=(python3-pip python3-venv gcovr golang-go cargo nodejs ruby ruby-minitest)
+test=(git patch python3 python3-pytest util-linux perl procps findutils tar gzip libfaketime curl)
+conformance=(prometheus python3-pip python3-venv gcovr golang-go cargo nodejs ruby ruby-minitest)
 bench=(bubblewrap git libopenblas-dev)
 check=(clang libclang-rt-dev clang-format-14 clang-tidy-14 cppcheck gcovr)
 

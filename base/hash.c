@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { SHA256_BYTES = 32, READ_BYTES = 32 * 1024 };
+enum { SHA1_BYTES = 20, SHA256_BYTES = 32, READ_BYTES = 32 * 1024 };
 
 struct assay_sha256 {
     EVP_MD_CTX *context;
@@ -135,6 +135,18 @@ enum assay_status assay_sha256_fd(char hex[ASSAY_SHA256_HEX_BYTES], int fd, stru
 out:
     assay_sha256_destroy(sha);
     return status;
+}
+
+enum assay_status assay_sha1_base64(
+        char out[ASSAY_SHA1_BASE64_BYTES], const void *bytes, size_t size, struct assay_error *err)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+
+    if (EVP_Digest(bytes, size, hash, &len, EVP_sha1(), NULL) != 1 || len != SHA1_BYTES)
+        return assay_fail(err, ASSAY_ENOTFOUND, "OpenSSL offers no SHA-1");
+    (void)EVP_EncodeBlock((unsigned char *)out, hash, (int)len);
+    return ASSAY_OK;
 }
 
 uint64_t assay_hash64(const void *bytes, size_t size)

@@ -28,6 +28,11 @@ ASSAY_MUST_USE enum assay_status assay_sha256_bytes(
 ASSAY_MUST_USE enum assay_status assay_sha256_fd(
         char hex[ASSAY_SHA256_HEX_BYTES], int fd, struct assay_error *err);
 
+// SHA-1 in base 64: what a WebSocket's handshake asks for, and nothing else does.
+#define ASSAY_SHA1_BASE64_BYTES 29
+ASSAY_MUST_USE enum assay_status assay_sha1_base64(
+        char out[ASSAY_SHA1_BASE64_BYTES], const void *bytes, size_t size, struct assay_error *err);
+
 uint64_t assay_hash64(const void *bytes, size_t size); // XXH3; in-memory tables only
 
 #endif

@@ -127,6 +127,11 @@ void assay_episode_close(struct assay_episode *e)
     free(e);
 }
 
+void assay_episode_set_cancel(struct assay_episode *episode, const volatile bool *cancel)
+{
+    episode->place.cancel = cancel;
+}
+
 uint32_t assay_episode_turns(const struct assay_episode *episode)
 {
     return episode->turns;

@@ -90,6 +90,9 @@ ASSAY_MUST_USE enum assay_status assay_episode_reset(struct assay_episode **out,
 ASSAY_MUST_USE enum assay_status assay_episode_step(struct assay_episode *episode,
         const struct assay_action *action, struct assay_observation *out, struct assay_error *err);
 
+// From here on this cuts it off (NULL: nothing does); a fork begins with its parent's.
+void assay_episode_set_cancel(struct assay_episode *episode, const volatile bool *cancel);
+
 uint32_t assay_episode_turns(const struct assay_episode *episode); // so far
 enum assay_episode_cause assay_episode_cause(const struct assay_episode *episode);
 // What `submit` was told beside the tree; NULL: nothing. Borrowed.

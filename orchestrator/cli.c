@@ -418,6 +418,7 @@ static void hold_standard_descriptors(void)
 
 struct interrupt {
     volatile bool set;
+    unsigned stop_s;
     bool has_thread;
     pthread_t thread;
 };
@@ -439,8 +440,9 @@ static void stop_signals(sigset_t *set)
 // the process: their spawner sees its socket close; nothing recorded is lost.
 static void *take_signals(void *user)
 {
-    const struct timespec patience = {.tv_sec = STOP_SECONDS};
     struct interrupt *interrupt = user;
+    const struct timespec patience = {
+            .tv_sec = interrupt->stop_s > 0 ? interrupt->stop_s : STOP_SECONDS};
     sigset_t set;
     int taken;
 
@@ -503,7 +505,7 @@ static enum assay_exit run_command(
     struct assay_given *given = calloc(GIVEN_MAX, sizeof(*given));
     struct parse_state *state = calloc(1, sizeof(*state));
     struct assay_invocation invocation = {.command = command, .command_line = command_line};
-    struct interrupt interrupt = {.set = false};
+    struct interrupt interrupt = {.set = false, .stop_s = command->stop_s};
     enum assay_exit code = ASSAY_EXIT_FAILED;
 
     if (!given || !state) {
@@ -526,7 +528,7 @@ static enum assay_exit run_command(
     start_signal_thread(&interrupt);
     code = command->run(&invocation);
     stop_signal_thread(&interrupt);
-    if (interrupt.set)
+    if (interrupt.set && command->stop_s == 0)
         code = ASSAY_EXIT_INTERRUPTED;
 
 out:

@@ -41,6 +41,9 @@ struct assay_command {
     size_t argument_min, argument_max;
     enum assay_exit (*run)(struct assay_invocation *invocation);
     bool options_first; // options end at the first argument: the rest is another command's line
+    // How long it may take after the first signal (0: 5 s). A command that says so ends what it has
+    // in hand, and its own exit status stands.
+    unsigned stop_s;
 };
 
 // A parsed command line. Borrows argv.

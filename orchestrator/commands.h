@@ -29,6 +29,8 @@ extern const struct assay_option assay_model_convert_options[];
 extern const struct assay_option assay_model_check_options[];
 extern const struct assay_option assay_model_generate_options[];
 extern const struct assay_option assay_model_tokenizer_options[];
+extern const struct assay_option assay_mcp_options[];
+extern const struct assay_option assay_serve_command_options[];
 extern const struct assay_option assay_store_prune_options[];
 extern const struct assay_option assay_train_options[];
 extern const struct assay_option assay_demo_options[];
@@ -37,6 +39,8 @@ extern const struct assay_option assay_selftest_attacks_options[];
 
 enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_mcp(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_serve(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_store_prune(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);

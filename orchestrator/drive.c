@@ -40,13 +40,26 @@ static bool interrupted(const struct drive *d)
 }
 
 // Why it is over, where the first word counts.
-static void note_reason(struct drive *d, const char *reason)
+static void note_reason(struct assay_drive_result *out, const char *reason)
 {
-    if (d->out->reason[0] == '\0')
-        snprintf(d->out->reason, sizeof(d->out->reason), "%s", reason);
+    if (out->reason[0] == '\0')
+        snprintf(out->reason, sizeof(out->reason), "%s", reason);
 }
 
-// --- turns ---------------------------------------------------------------------------------------
+// --- turns --------------------------------------------------------------------------------------
+
+void assay_drive_tell_turn(
+        struct assay_turn *turn, const struct assay_observation *observation, uint64_t start_us)
+{
+    turn->observation = (struct assay_bytes){observation->text.data, observation->text.len};
+    turn->failed = observation->failed;
+    turn->cause = observation->ran ? assay_box_cause_name(observation->box_cause) : NULL;
+    turn->exit_code = observation->exit_code;
+    turn->wall_us = observation->wall_us;
+    turn->cpu_us = observation->cpu_us;
+    turn->queue_us = observation->queue_us;
+    turn->step_us = assay_clock_us() - start_us;
+}
 
 static enum assay_status record(struct drive *d, const struct assay_turn *turn,
         const struct assay_observation *observation, uint64_t start_us, struct assay_error *err)
@@ -54,14 +67,7 @@ static enum assay_status record(struct drive *d, const struct assay_turn *turn,
     struct assay_turn told = *turn;
 
     told.turn = d->out->turn_count;
-    told.observation = (struct assay_bytes){observation->text.data, observation->text.len};
-    told.failed = observation->failed;
-    told.cause = observation->ran ? assay_box_cause_name(observation->box_cause) : NULL;
-    told.exit_code = observation->exit_code;
-    told.wall_us = observation->wall_us;
-    told.cpu_us = observation->cpu_us;
-    told.queue_us = observation->queue_us;
-    told.step_us = assay_clock_us() - start_us;
+    assay_drive_tell_turn(&told, observation, start_us);
     if (d->request->on_turn != NULL)
         d->request->on_turn(d->request->user, &told);
     if (d->request->handle == NULL)
@@ -82,7 +88,7 @@ static enum assay_status take_turn(struct drive *d, const struct assay_turn *tur
     if (status == ASSAY_EINTERRUPTED || (status != ASSAY_OK && interrupted(d)))
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (status != ASSAY_OK) {
-        note_reason(d, trouble.message);
+        note_reason(d->out, trouble.message);
         return status;
     }
     d->out->turn_count++;
@@ -132,14 +138,14 @@ static enum assay_status take_message(struct drive *d, const struct assay_actor_
     return ASSAY_OK;
 }
 
-// --- the actor -----------------------------------------------------------------------------------
+// --- the actor ----------------------------------------------------------------------------------
 
 static enum assay_status actor_failed(struct drive *d, enum assay_status status,
         const struct assay_error *trouble, struct assay_error *err)
 {
     if (status == ASSAY_EINTERRUPTED || interrupted(d))
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
-    note_reason(d, trouble->message);
+    note_reason(d->out, trouble->message);
     assay_episode_end(d->episode,
             assay_clock_left_ms(d->task.deadline_ms) == 0 ? ASSAY_EPISODE_WALL_LIMIT
                                                           : ASSAY_EPISODE_ACTOR_FAILED);
@@ -222,33 +228,35 @@ static enum assay_status run_history(struct drive *d, struct assay_error *err)
     return status;
 }
 
-// --- the whole -----------------------------------------------------------------------------------
+// --- the whole ----------------------------------------------------------------------------------
 
-static enum assay_status take_answer(struct drive *d, struct assay_error *err)
+enum assay_status assay_drive_take_answer(struct assay_drive_result *out,
+        struct assay_episode *episode, const struct assay_instance *instance,
+        struct assay_error *err)
 {
-    const char *answer = assay_episode_answer(d->episode);
+    const char *answer = assay_episode_answer(episode);
     struct assay_tree_patch_report report;
     struct assay_arena *arena = NULL;
     struct assay_error trouble = {0};
     enum assay_status status = ASSAY_OK;
 
-    if (d->request->instance->task == ASSAY_TASK_LOCALIZE) {
-        assay_buf_adds(&d->out->answer, answer != NULL ? answer : "");
-        return assay_buf_check(&d->out->answer, "answer", err);
+    if (instance->task == ASSAY_TASK_LOCALIZE) {
+        assay_buf_adds(&out->answer, answer != NULL ? answer : "");
+        return assay_buf_check(&out->answer, "answer", err);
     }
     status = assay_arena_create(&arena, PATCH_ARENA_BYTES, err);
     if (status != ASSAY_OK)
         return status;
-    status = assay_episode_patch(d->episode, &d->out->answer, &report, arena, &trouble);
+    status = assay_episode_patch(episode, &out->answer, &report, arena, &trouble);
     assay_arena_destroy(arena);
     if (status == ASSAY_OK)
         return ASSAY_OK;
-    note_reason(d, trouble.message);
+    note_reason(out, trouble.message);
     // More than a patch may hold is what the actor made; anything else is ours.
     if (status == ASSAY_EREFUSED || status == ASSAY_ENOMEM)
-        assay_buf_clear(&d->out->answer);
+        assay_buf_clear(&out->answer);
     else
-        d->out->cause = ASSAY_EPISODE_INFRA_ERROR;
+        out->cause = ASSAY_EPISODE_INFRA_ERROR;
     return ASSAY_OK;
 }
 
@@ -292,7 +300,7 @@ static enum assay_status drive(struct drive *d, struct assay_error *err)
     if (status != ASSAY_OK && interrupted(d))
         return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (status != ASSAY_OK) {
-        note_reason(d, trouble.message);
+        note_reason(d->out, trouble.message);
         d->out->cause = ASSAY_EPISODE_INFRA_ERROR;
         return ASSAY_OK;
     }
@@ -302,7 +310,9 @@ static enum assay_status drive(struct drive *d, struct assay_error *err)
     if (status != ASSAY_OK)
         return status;
     d->out->cause = assay_episode_cause(d->episode);
-    return d->out->cause == ASSAY_EPISODE_INFRA_ERROR ? ASSAY_OK : take_answer(d, err);
+    return d->out->cause == ASSAY_EPISODE_INFRA_ERROR
+            ? ASSAY_OK
+            : assay_drive_take_answer(d->out, d->episode, d->request->instance, err);
 }
 
 enum assay_status assay_drive(struct assay_drive_result *out, struct assay_context *context,
@@ -311,8 +321,7 @@ enum assay_status assay_drive(struct assay_drive_result *out, struct assay_conte
     struct drive d = {.context = context, .request = request, .out = out};
     enum assay_status status;
 
-    memset(out, 0, sizeof(*out));
-    assay_buf_init(&out->answer, ANSWER_BYTES_MAX);
+    assay_drive_result_init(out);
     status = drive(&d, err);
     forget_seen(&d);
     if (d.opened)
@@ -322,6 +331,12 @@ enum assay_status assay_drive(struct assay_drive_result *out, struct assay_conte
     if (status != ASSAY_OK)
         assay_drive_release(out);
     return status;
+}
+
+void assay_drive_result_init(struct assay_drive_result *out)
+{
+    memset(out, 0, sizeof(*out));
+    assay_buf_init(&out->answer, ANSWER_BYTES_MAX);
 }
 
 void assay_drive_release(struct assay_drive_result *result)

@@ -42,4 +42,16 @@ ASSAY_MUST_USE enum assay_status assay_drive(struct assay_drive_result *out,
         struct assay_error *err);
 void assay_drive_release(struct assay_drive_result *result);
 
+// --- for whoever drives an episode otherwise (leases.h) -----------------------------------------
+
+void assay_drive_result_init(struct assay_drive_result *out);
+// What a turn showed, into its record: the observation is borrowed. It began at start_us.
+void assay_drive_tell_turn(
+        struct assay_turn *turn, const struct assay_observation *observation, uint64_t start_us);
+// What an episode that is over leaves, appended to out->answer; out->cause and reason are set where
+// it cannot be had. *out was initialised.
+ASSAY_MUST_USE enum assay_status assay_drive_take_answer(struct assay_drive_result *out,
+        struct assay_episode *episode, const struct assay_instance *instance,
+        struct assay_error *err);
+
 #endif

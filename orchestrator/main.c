@@ -105,6 +105,14 @@ static const struct assay_command commands[] = {
                 "assay demo cispo\n"
                 "assay demo cispo --seeds 5 --minutes 15 --json",
                 assay_demo_options, 0, 0, assay_cmd_demo_cispo, false},
+        {"serve", "[SUITE...]",
+                "Serve environments and rewards to others' trainers over HTTP (docs/service.md)",
+                "assay serve\n"
+                "assay serve quick --listen 0.0.0.0:8080 --tokens tokens --host-name grader.example",
+                assay_serve_command_options, 0, SIZE_MAX, assay_cmd_serve, .stop_s = 700},
+        {"mcp", "[SUITE...]",
+                "Offer tasks, episodes and verdicts as tools of the Model Context Protocol (stdio)",
+                "assay mcp quick", assay_mcp_options, 0, SIZE_MAX, assay_cmd_mcp, false},
         {"top", "[RUN]", "Watch what is running (or one run): steps, rates, time left",
                 "assay top\n"
                 "assay top --once --json",

@@ -24,7 +24,7 @@
 #define TEND_MS 1             // between two looks at what is to die
 #define ORDERS_WAITING_MAX 64 // that are heard at once
 
-// --- what a command used -------------------------------------------------------------------------
+// --- what a command used ------------------------------------------------------------------------
 
 static uint64_t time_us(const struct timeval *time)
 {
@@ -59,7 +59,7 @@ static void begin_count(const struct assay_serve *serve, struct assay_serve_comm
     read_cpu(serve, command->pid, &command->cpu_user_us, &command->cpu_system_us);
 }
 
-// --- starting ------------------------------------------------------------------------------------
+// --- starting -----------------------------------------------------------------------------------
 
 // What EXEC brings; the texts point into `bytes`.
 struct words {
@@ -264,7 +264,7 @@ static void exec_command(struct assay_serve *serve, const struct assay_order *or
     }
 }
 
-// --- ending --------------------------------------------------------------------------------------
+// --- ending -------------------------------------------------------------------------------------
 
 static void tell(struct assay_serve *serve, struct assay_serve_command *command, uint32_t kind)
 {
@@ -342,7 +342,7 @@ static void note_death(struct assay_serve *serve, pid_t pid, int wait_status)
     }
 }
 
-// --- orders --------------------------------------------------------------------------------------
+// --- orders -------------------------------------------------------------------------------------
 
 static void steer(struct assay_serve *serve, const struct assay_order *order)
 {

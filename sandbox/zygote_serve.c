@@ -36,7 +36,7 @@ static struct assay_zygote_setup setup;
 // As lines of /proc/self/maps: some 30 bytes for each of a thousand ranges.
 static char pages[PAGES_BYTES_MAX];
 
-// --- the payload, waiting ------------------------------------------------------------------------
+// --- the payload, waiting -----------------------------------------------------------------------
 
 // All descriptors but these two, of which the first may be -1, and the second is the higher.
 static void close_all_but(unsigned first, int low, int high)
@@ -141,7 +141,7 @@ static int await_wake(int wake_fd)
     return settle(&payload);
 }
 
-// --- the run's init ------------------------------------------------------------------------------
+// --- the run's init -----------------------------------------------------------------------------
 
 static _Noreturn void fail(int control_fd, const struct assay_fault *fault)
 {
@@ -205,7 +205,7 @@ static int live_as_run(const struct assay_wire_serve *order, bool network_new, i
     assay_init_run(&init);
 }
 
-// --- the zygote ----------------------------------------------------------------------------------
+// --- the zygote ---------------------------------------------------------------------------------
 
 static bool receive_setup(bool *fresh_network)
 {

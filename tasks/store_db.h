@@ -87,6 +87,10 @@ struct assay_training_record;
 ASSAY_MUST_USE enum assay_status assay_store_put_rollouts(sqlite3 *db, const char *run_id,
         const struct assay_training_record *record, struct assay_error *err);
 
+// Likewise: a new run with its evaluations. ASSAY_ECONFLICT: there is one of that id.
+ASSAY_MUST_USE enum assay_status assay_store_insert_run(sqlite3 *db, const struct assay_run *wanted,
+        const char *run_id, const char *const *instance_ids, size_t count, struct assay_error *err);
+
 // --- opening (store_open.c) ----------------------------------------------------------------------
 
 // A connection as every part uses it: WAL, foreign keys, FULL, busy timeout.

@@ -137,6 +137,15 @@ static enum assay_status insert_evaluations(
     return assay_query_end(&query, "open run", err);
 }
 
+enum assay_status assay_store_insert_run(sqlite3 *db, const struct assay_run *wanted,
+        const char *run_id, const char *const *instance_ids, size_t count, struct assay_error *err)
+{
+    const struct open_args args = {.wanted = wanted, .instance_ids = instance_ids, .count = count};
+    const enum assay_status status = insert_run(db, &args, run_id, err);
+
+    return status == ASSAY_OK ? insert_evaluations(db, &args, err) : status;
+}
+
 static enum assay_status open_work(sqlite3 *db, void *user, struct assay_error *err)
 {
     struct open_args *args = user;

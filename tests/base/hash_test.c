@@ -140,10 +140,22 @@ static void the_table_hash_is_xxh3(void **state)
     assert_true(assay_hash64("a", 1) != assay_hash64("b", 1));
 }
 
+// RFC 6455 has this handshake as its example.
+static void a_handshake_is_answered(void **state)
+{
+    static const char key[] = "dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    char out[ASSAY_SHA1_BASE64_BYTES];
+
+    (void)state;
+    assert_int_equal(assay_sha1_base64(out, key, sizeof(key) - 1, NULL), ASSAY_OK);
+    assert_string_equal(out, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test(known_answers_come_out),
+            cmocka_unit_test(a_handshake_is_answered),
             cmocka_unit_test(pieces_hash_like_the_whole),
             cmocka_unit_test(fields_cannot_run_together),
             cmocka_unit_test(a_field_is_its_length_and_its_bytes),

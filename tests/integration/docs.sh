@@ -6,7 +6,7 @@
 
 cd "$ROOT"
 /usr/bin/python3 - "$ASSAY" "$WORK" <<'PY'
-import glob, os, re, shlex, subprocess, sys
+import atexit, glob, os, re, shlex, subprocess, sys
 assay, work = sys.argv[1:]
 pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"]
 pages += sorted(glob.glob("*/README.md") + glob.glob("docs/*.md") + glob.glob("tasks/data/*/README.md")
@@ -30,6 +30,13 @@ def known(words, where):
     for word in words[n:]:
         if word.startswith("--") and not re.search(rf"{re.escape(word.split('=')[0])}\b", help_of[name]):
             sys.exit(f"{where}: assay {name} has no {word}")
+served = {}
+def serve(words):
+    """As written, but at a port that is free; until the end of this test."""
+    words = [w for w in words if w != "&"] + ["--listen", "127.0.0.1:0"]
+    process = subprocess.Popen([assay, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    atexit.register(lambda: (process.terminate(), process.wait()))
+    served["at"] = process.stdout.readline().strip().removeprefix("http://")
 ran = checked = 0
 for page in pages:
     fenced, lines = False, open(page).read().splitlines()
@@ -49,12 +56,21 @@ for page in pages:
             command = line.split(" #")[0].strip()
             words = shlex.split(command)[1:]
             known(words, where)
-            if page == "README.md" or "tasks/data/quick" in command or words[0] in ("doctor", "version"):
+            if page == "README.md" and words[0] == "serve":
+                serve(words)
+                ran += 1
+            elif page == "README.md" or "tasks/data/quick" in command or words[0] in ("doctor", "version"):
                 p = subprocess.run(["sh", "-c", command.replace("report.html", f"{work}/report.html")], env=env,
                                    capture_output=True, text=True, stdin=subprocess.DEVNULL)
                 if p.returncode:
                     sys.exit(f"{where}: exit {p.returncode}: {command}\n{p.stdout}{p.stderr}")
                 ran += 1
+        elif fenced and page == "README.md" and line.startswith("curl "):
+            command = line.replace("localhost:8080", served["at"])
+            p = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            if p.returncode or '"reward":' not in p.stdout:
+                sys.exit(f"{where}: exit {p.returncode}: {command}\n{p.stdout}{p.stderr}")
+            ran += 1
         elif not fenced:
             for inline in re.findall(r"`assay ([^`]+)`", line):
                 words = [w for w in re.split(r"[\s,]+", inline.split("#")[0]) if w]

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// serve_routes.c - who may ask, and which function answers: the gate, and one table.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "orchestrator/serve_parts.h"
+
+static const struct assay_serve_route routes[] = {
+        {"GET", "/healthz", ASSAY_ROLE_NONE, false, assay_serve_health},
+        {"GET", "/readyz", ASSAY_ROLE_NONE, false, assay_serve_ready},
+        {"GET", "/metrics", ASSAY_ROLE_READ, false, assay_serve_metrics},
+        {"GET", "/v1/version", ASSAY_ROLE_READ, false, assay_serve_version},
+        {"GET", "/v1/events", ASSAY_ROLE_READ, false, assay_serve_stream_events},
+        {"GET", "/v1/suites", ASSAY_ROLE_READ, false, assay_serve_suites},
+        {"GET", "/v1/suites/*", ASSAY_ROLE_READ, true, assay_serve_suite},
+        {"POST", "/v1/grade", ASSAY_ROLE_RUN, true, assay_serve_grade},
+        {"GET", "/v1/jobs/*", ASSAY_ROLE_READ, true, assay_serve_job},
+        {"GET", "/v1/verdicts/*", ASSAY_ROLE_READ, true, assay_serve_verdict},
+        {"GET", "/v1/tools", ASSAY_ROLE_READ, false, assay_serve_tools},
+        {"POST", "/v1/episodes", ASSAY_ROLE_RUN, true, assay_serve_open_episode},
+        {"GET", "/v1/episodes", ASSAY_ROLE_READ, false, assay_serve_list_episodes},
+        {"GET", "/v1/episodes/*", ASSAY_ROLE_READ, false, assay_serve_show_episode},
+        {"DELETE", "/v1/episodes/*", ASSAY_ROLE_RUN, true, assay_serve_close_episode},
+        {"POST", "/v1/episodes/*/step", ASSAY_ROLE_RUN, true, assay_serve_step_episode},
+        {"POST", "/v1/episodes/*/grade", ASSAY_ROLE_RUN, true, assay_serve_grade_episode},
+        {"POST", "/v1/episodes/*/fork", ASSAY_ROLE_RUN, true, assay_serve_fork_episode},
+        {"POST", "/v1/episodes/*/patch", ASSAY_ROLE_RUN, true, assay_serve_patch_episode},
+        {"POST", "/v1/episodes/*/close", ASSAY_ROLE_RUN, true, assay_serve_close_episode},
+        {"POST", "/reset", ASSAY_ROLE_RUN, true, assay_serve_openenv_reset},
+        {"POST", "/step", ASSAY_ROLE_RUN, true, assay_serve_openenv_step},
+        {"GET", "/state", ASSAY_ROLE_READ, false, assay_serve_openenv_state},
+        {"GET", "/health", ASSAY_ROLE_NONE, false, assay_serve_openenv_health},
+        {"GET", "/metadata", ASSAY_ROLE_NONE, false, assay_serve_openenv_metadata},
+        {"GET", "/schema", ASSAY_ROLE_NONE, false, assay_serve_openenv_schema},
+        {"GET", "/ws", ASSAY_ROLE_RUN, false, assay_serve_openenv_socket},
+        {"GET", "/mcp", ASSAY_ROLE_RUN, false, assay_serve_mcp_socket},
+        {"POST", "/mcp", ASSAY_ROLE_READ, true, assay_serve_mcp},
+        {"POST", "/mcp/*", ASSAY_ROLE_READ, true, assay_serve_mcp},
+        {"POST", "/v1/reward/slime", ASSAY_ROLE_RUN, true, assay_serve_slime},
+        {"POST", "/v1/reward/openrlhf", ASSAY_ROLE_RUN, true, assay_serve_openrlhf},
+        {"POST", "/v1/reward/verl", ASSAY_ROLE_RUN, true, assay_serve_verl},
+        {"POST", "/v1/reward/trl", ASSAY_ROLE_RUN, true, assay_serve_trl},
+        {"POST", "/seed_session", ASSAY_ROLE_RUN, false, assay_serve_nemo_seed},
+        {"POST", "/verify", ASSAY_ROLE_RUN, true, assay_serve_nemo_verify},
+        {"POST", "/aggregate_metrics", ASSAY_ROLE_RUN, false, assay_serve_nemo_metrics},
+        {"GET", "/reverify_mode", ASSAY_ROLE_READ, false, assay_serve_nemo_mode},
+};
+#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+_Static_assert(ROUTE_COUNT <= ASSAY_SERVE_ROUTES_MAX, "each route has its histogram");
+
+size_t assay_serve_route_count(void)
+{
+    return ROUTE_COUNT;
+}
+
+const struct assay_serve_route *assay_serve_route_at(size_t index)
+{
+    return &routes[index];
+}
+
+// Does the path match? *argument is what stands for the '*'.
+static bool matches(const char *pattern, const char *path, const char **argument, size_t *len)
+{
+    *argument = "";
+    *len = 0;
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern != '*') {
+            if (*pattern != *path++)
+                return false;
+            continue;
+        }
+        *argument = path;
+        *len = strcspn(path, "/");
+        if (*len == 0 || *len >= ASSAY_SERVE_ARGUMENT_BYTES)
+            return false;
+        path += *len;
+    }
+    return *path == '\0';
+}
+
+// The route; NULL: there is none, and `allowed` tells the methods that there are for the path.
+static const struct assay_serve_route *find(const char *method, const char *path, char *allowed,
+        size_t allowed_max, const char **argument, size_t *len)
+{
+    const struct assay_serve_route *found = NULL;
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    size_t used = 0;
+
+    allowed[0] = '\0';
+    for (size_t i = 0; i < ROUTE_COUNT && found == NULL; i++) {
+        if (!matches(routes[i].path, path, argument, len))
+            continue;
+        if (strcmp(routes[i].method, wanted) == 0)
+            found = &routes[i];
+        else if (used < allowed_max)
+            used += (size_t)snprintf(allowed + used, allowed_max - used, "%s%s",
+                    used > 0 ? ", " : "", routes[i].method);
+    }
+    return found;
+}
+
+// A browser sends where a page came from: another site's may not speak for its reader.
+static bool is_foreign(struct assay_serve *serve, struct assay_http_request *request)
+{
+    const char *origin = assay_http_header(request, "Origin");
+    const char *host = origin != NULL ? strstr(origin, "://") : NULL;
+
+    if (origin == NULL)
+        return false;
+    return host == NULL ||
+            !assay_host_is_ours(
+                    host + 3, serve->options.host_names, serve->options.host_name_count);
+}
+
+void assay_serve_admit(void *user, struct assay_http_request *request)
+{
+    struct assay_serve *serve = user;
+    const struct assay_serve_options *o = &serve->options;
+    const struct assay_serve_route *route;
+    const char *argument;
+    char who[ASSAY_WHO_BYTES], allowed[64];
+    size_t len;
+    enum assay_role role;
+
+    if (!assay_host_is_ours(
+                assay_http_header(request, "Host"), o->host_names, o->host_name_count) ||
+            is_foreign(serve, request)) {
+        assay_serve_refuse(request, 403, "host", "this is not a name of this server (--host-name)");
+        return;
+    }
+    role = assay_tokens_role(o->tokens, assay_http_header(request, "Authorization"), who);
+    assay_http_set_who(request, role, who);
+    route = find(assay_http_method(request), assay_http_path(request), allowed, sizeof(allowed),
+            &argument, &len);
+    if (route != NULL)
+        assay_http_set_tag(request, (unsigned)(route - routes) + 1);
+    if (route == NULL && allowed[0] != '\0') {
+        assay_http_add_header(request, "Allow", allowed);
+        assay_serve_refuse(request, 405, "method", "another method, perhaps");
+    } else if (route == NULL) {
+        assay_serve_refuse(request, 404, "route", "there is nothing here: docs/service.md");
+    } else if (role < route->role && role == ASSAY_ROLE_NONE) {
+        assay_http_add_header(request, "WWW-Authenticate", "Bearer");
+        assay_serve_refuse(request, 401, "token", "a token is wanted: Authorization: Bearer TOKEN");
+    } else if (role < route->role) {
+        assay_serve_refuse(request, 403, "role", "the token is not for this");
+    }
+}
+
+static void work(void *user)
+{
+    struct assay_serve_call *call = user;
+
+    call->route->handle(call);
+    free(call);
+}
+
+void assay_serve_handle(void *user, struct assay_http_request *request)
+{
+    struct assay_serve *serve = user;
+    struct assay_serve_call *call = calloc(1, sizeof(*call));
+    const char *argument = "";
+    char allowed[64];
+    size_t len = 0;
+
+    if (call == NULL) {
+        assay_serve_refuse(request, 500, "memory", "out of memory");
+        return;
+    }
+    call->serve = serve;
+    call->request = request;
+    call->route = find(assay_http_method(request), assay_http_path(request), allowed,
+            sizeof(allowed), &argument, &len);
+    memcpy(call->argument, argument, len);
+    if (!call->route->waits) {
+        work(call);
+    } else if (!assay_workers_add(serve->workers, work, call)) {
+        const bool draining = atomic_load(&serve->draining);
+
+        assay_serve_refuse(request, draining ? 503 : 429, draining ? "draining" : "busy",
+                draining ? "the service is about to stop" : "too many requests wait");
+        free(call);
+    }
+}
