@@ -9,6 +9,7 @@
 extern const struct assay_option assay_doctor_options[];
 extern const struct assay_option assay_suite_add_options[];
 extern const struct assay_option assay_suite_list_options[];
+extern const struct assay_option assay_suite_export_options[];
 extern const struct assay_option assay_suite_certify_options[];
 extern const struct assay_option assay_suite_mutants_options[];
 extern const struct assay_option assay_suite_mutate_options[];
@@ -41,6 +42,7 @@ enum assay_exit assay_cmd_store_prune(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_export(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_certify(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_mutants(struct assay_invocation *invocation);

@@ -11,14 +11,21 @@ static const struct assay_command commands[] = {
         {"doctor", "",
                 "Show what this host permits, the isolation tier, and how to mend what is missing",
                 "assay doctor", assay_doctor_options, 0, 0, assay_cmd_doctor, false},
-        {"suite add", "PATH", "Add a suite: a native folder, SWE-bench rows, or package releases",
+        {"suite add", "PATH",
+                "Add a suite: a folder of tasks, rows of SWE-bench or a relative, package releases",
                 "assay suite add tasks/data/quick\n"
-                "assay suite add rows.jsonl --repos ~/repos --name mine",
+                "assay suite add rows.jsonl.zst --repos ~/repos --name mine\n"
+                "assay suite add terminal-bench/tasks --name terminal",
                 assay_suite_add_options, 1, 1, assay_cmd_suite_add, false},
         {"suite list", "", "List the suites and how many of their instances are certified",
                 "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list, false},
         {"suite show", "SUITE", "Show the instances of a suite", "assay suite show quick",
                 assay_suite_list_options, 1, 1, assay_cmd_suite_show, false},
+        {"suite export", "SUITE PATH",
+                "Write a suite as a native folder, as SWE-bench rows, or as Harbor folders",
+                "assay suite export quick quick.jsonl\n"
+                "assay suite export quick ~/quick --format native",
+                assay_suite_export_options, 2, 2, assay_cmd_suite_export, false},
         {"suite remove", "SUITE", "Remove a suite; its runs and verdicts stay",
                 "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove, false},
         {"suite certify", "SUITE",

@@ -142,9 +142,11 @@ static void a_malformed_instance_is_refused_with_file_line_and_field(void **stat
             {"\"demo/a\"", "null", "4: repo: null is not allowed"},
             {"{\"dir\": \"base\"}", "\"base\"", "5: base: expected an object"},
             {"{\"dir\": \"base\"}", "{}",
-                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"} or {\"dir\"}"},
+                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"}, "
+                    "{\"dir\"} or {\"empty\": true}"},
             {"{\"dir\": \"base\"}", "{\"dir\": \"base\", \"commit\": \"x\"}",
-                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"} or {\"dir\"}"},
+                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"}, "
+                    "{\"dir\"} or {\"empty\": true}"},
             {"{\"dir\": \"base\"}", "{\"folder\": \"base\"}", "5: base.folder: unknown key"},
             {"{\"dir\": \"base\"}", "{\"git\": \"base\", \"commit\": \"HEAD\"}",
                     "5: base.commit: expected 40 or 64 lower-case hex digits"},
