@@ -8,6 +8,7 @@
 
 extern const struct assay_option assay_doctor_options[];
 extern const struct assay_option assay_suite_add_options[];
+extern const struct assay_option assay_image_import_options[];
 extern const struct assay_option assay_suite_list_options[];
 extern const struct assay_option assay_suite_export_options[];
 extern const struct assay_option assay_suite_certify_options[];
@@ -39,6 +40,7 @@ extern const struct assay_option assay_selftest_attacks_options[];
 enum assay_exit assay_cmd_box_run(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_store_prune(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_image_import(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_list(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation);

@@ -45,6 +45,11 @@ static const struct assay_command commands[] = {
         {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
                 "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
                 SIZE_MAX, assay_cmd_suite_mutants, false},
+        {"image import", "PATH",
+                "Import a container image (an OCI layout, or what docker save writes) for recipes",
+                "assay image import python-3.11.tar --name python-3.11\n"
+                "assay image import layout --ref stable",
+                assay_image_import_options, 1, 1, assay_cmd_image_import, false},
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",

@@ -246,6 +246,8 @@ static bool read_copy(struct reading *r, const char *at)
     if (r->wrong != NULL || count < 2 || count == WORDS_MAX)
         return refuse(r, "COPY: expected what, and where to");
     len = strlen(words[count - 1]);
+    if (len == 0)
+        return refuse(r, "COPY: expected what, and where to");
     into = words[count - 1][len - 1] == '/' || strcmp(words[count - 1], ".") == 0 || count > 2;
     to = is_fixed(r, words[count - 1]) ? absolute(r, words[count - 1]) : NULL;
     for (size_t i = 0; to != NULL && i + 1 < count; i++)

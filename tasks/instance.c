@@ -219,8 +219,10 @@ bool assay_recipe_fault(struct assay_fault *out, const struct assay_recipe *reci
     if (!assay_name_valid(recipe->name))
         return fault(out, "", "a recipe's name is 1 to 100 of [A-Za-z0-9_.-]");
     if (strcmp(recipe->base, "host") != 0 && strncmp(recipe->base, "oci:/", 5) != 0 &&
-            strncmp(recipe->base, "dir:/", 5) != 0)
-        return fault(out, "base", "expected \"host\", \"oci:PATH\" or \"dir:PATH\"");
+            strncmp(recipe->base, "dir:/", 5) != 0 &&
+            (strncmp(recipe->base, "image:", 6) != 0 || !assay_name_valid(recipe->base + 6)))
+        return fault(
+                out, "base", "expected \"host\", \"image:NAME\", \"oci:PATH\" or \"dir:PATH\"");
     if (recipe->workdir[0] != '/' || strstr(recipe->workdir, "/..") != NULL)
         return fault(out, "workdir", "must be an absolute path without \"..\"");
     return env_fault(out, &recipe->env) || hosts_fault(out, &recipe->hosts);

@@ -100,7 +100,7 @@ struct assay_instance {
 
 struct assay_recipe {
     const char *name;
-    const char *base;           // "host", "oci:PATH", "dir:PATH"
+    const char *base;           // "host", "image:NAME", "oci:PATH", "dir:PATH"
     struct assay_strings setup; // shell commands, run in order, once
     struct assay_strings env;   // "NAME=value"
     const char *workdir;        // absolute path in the box, "/testbed"

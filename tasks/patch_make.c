@@ -228,13 +228,24 @@ static const char *reverse_line(struct reversing *r, const struct line *line)
 
 const char *assay_patch_reverse(struct assay_buf *out, struct assay_bytes patch)
 {
-    struct reversing r = {.out = out, .at = patch.data, .end = patch.data + patch.len};
+    struct reversing r = {.out = out};
     const char *wrong = NULL;
+    struct assay_buf whole;
     struct line line;
 
-    assay_buf_init(&r.added, patch.len + 1);
+    // Lines change places: each of them must end.
+    assay_buf_init(&whole, patch.len + 2);
+    assay_buf_add(&whole, patch.data, patch.len);
+    if (patch.len > 0 && patch.data[patch.len - 1] != '\n')
+        assay_buf_addc(&whole, '\n');
+    r.at = whole.data;
+    r.end = whole.data + whole.len;
+    if (whole.failed || whole.len == 0)
+        wrong = "it is empty, or there is no memory for it";
+    assay_buf_init(&r.added, whole.len + 1);
     while (wrong == NULL && next_line(&r, &line))
         wrong = reverse_line(&r, &line);
     assay_buf_free(&r.added);
+    assay_buf_free(&whole);
     return wrong;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// unpack.h - the bytes of a file, whether it is plain, gzip or zstd. Internal to tasks/.
+// unpack.h - the bytes of a file, whether it is plain, gzip or zstd.
 //
 // What it is, its first bytes say, not its name. Memory is one window, whatever the file.
 #ifndef ASSAY_TASKS_UNPACK_H

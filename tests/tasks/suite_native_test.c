@@ -216,7 +216,7 @@ static void a_malformed_suite_json_is_refused(void **state)
             {"\"version\": \"1.2\",", "", "1: version: missing"},
             {"\"version\"", "\"author\": 1, \"version\"", "4: author: unknown key"},
             {"\"host\"", "\"docker:x\"",
-                    "6: recipes.plain.base: expected \"host\", \"oci:PATH\" or \"dir:PATH\""},
+                    "6: recipes.plain.base: expected \"host\", \"image:NAME\", \"oci:PATH\" or \"dir:PATH\""},
             {"\"setup\"", "\"steps\"", "6: recipes.plain.steps: unknown key"},
             {"[\"true\"]", "\"true\"", "6: recipes.plain.setup: expected a list of strings"},
             {"{\"LANG\": \"C\"}", "{\"LANG\": 1}", "7: recipes.plain.env.LANG: expected a string"},
