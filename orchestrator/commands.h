@@ -9,6 +9,7 @@
 extern const struct assay_option assay_doctor_options[];
 extern const struct assay_option assay_suite_add_options[];
 extern const struct assay_option assay_image_import_options[];
+extern const struct assay_option assay_suite_mine_options[];
 extern const struct assay_option assay_suite_list_options[];
 extern const struct assay_option assay_suite_export_options[];
 extern const struct assay_option assay_suite_certify_options[];
@@ -47,6 +48,7 @@ enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_export(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_certify(struct assay_invocation *invocation);
+enum assay_exit assay_cmd_suite_mine(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_mutants(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_mutate(struct assay_invocation *invocation);
 enum assay_exit assay_cmd_suite_make_repair(struct assay_invocation *invocation);

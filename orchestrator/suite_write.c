@@ -131,6 +131,21 @@ enum assay_status assay_suite_writer_open(struct assay_suite_writer *out, const 
     return ASSAY_OK;
 }
 
+enum assay_status assay_suite_writer_reopen(
+        struct assay_suite_writer *out, const char *dir, struct assay_error *err)
+{
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "open %.150s", dir);
+    if (faccessat(fd, "suite.json", R_OK, 0) != 0) {
+        close(fd);
+        return assay_fail(err, ASSAY_ENOTFOUND, "%.150s has no suite.json", dir);
+    }
+    out->dir_fd = fd;
+    return ASSAY_OK;
+}
+
 void assay_suite_writer_close(struct assay_suite_writer *writer)
 {
     if (writer->dir_fd >= 0)
