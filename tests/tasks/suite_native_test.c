@@ -180,7 +180,8 @@ static void a_malformed_instance_is_refused_with_file_line_and_field(void **stat
             {"500", "0.5", "16: limits.cpu_ms: expected a whole number"},
             {"\"memory_bytes\"", "\"memory\"", "16: limits.memory: unknown key"},
             {"\"tags\": [", "\"rules\": \"mine\", \"tags\": [",
-                    "17: rules: expected \"native\" or \"swebench\""},
+                    "17: rules: expected \"native\", \"swebench\", \"all_passed\", "
+                    "\"whole_map\" or \"three_stage\""},
     };
 
     write_suite(state);
