@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -18,7 +17,6 @@
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define ATTRIBUTES_MAX 32
-#define ATTRIBUTE_BYTES_MAX ((size_t)4096)
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"
 #define MODE_BITS 07777
@@ -80,8 +78,8 @@ static enum assay_status read_attributes(struct layer *layer, struct archive_ent
         if (strncmp(name, "user.overlay.", 13) == 0)
             return assay_fail(err, ASSAY_EINVAL, "an attribute of overlayfs: %.60s", name);
         if (items == NULL)
-            items = assay_arena_array(arena, 2 * ATTRIBUTES_MAX, sizeof(*items));
-        if (count == ATTRIBUTES_MAX || size > ATTRIBUTE_BYTES_MAX)
+            items = assay_arena_array(arena, ATTRIBUTES_MAX, 2 * sizeof(*items));
+        if (count == ATTRIBUTES_MAX || size > ASSAY_IMAGE_ATTRIBUTE_BYTES_MAX)
             return assay_fail(err, ASSAY_EINVAL, "too many or too large attributes");
         hex = assay_arena_alloc(arena, 2 * size + 1);
         if (items == NULL || hex == NULL)
@@ -138,25 +136,6 @@ static enum assay_status spool(struct layer *layer, struct archive *archive, int
     return status;
 }
 
-static enum assay_status set_attributes(
-        int fd, const struct assay_strings *attributes, struct assay_error *err)
-{
-    for (size_t i = 0; i < attributes->count; i += 2) {
-        unsigned char value[ATTRIBUTE_BYTES_MAX];
-        const size_t size = strlen(attributes->items[i + 1]) / 2;
-
-        for (size_t j = 0; j < size; j++) {
-            unsigned byte = 0;
-
-            (void)sscanf(attributes->items[i + 1] + 2 * j, "%2x", &byte);
-            value[j] = (unsigned char)byte;
-        }
-        if (fsetxattr(fd, attributes->items[i], value, size, 0) != 0)
-            return assay_fail_errno(err, errno, "attribute %.60s", attributes->items[i]);
-    }
-    return ASSAY_OK;
-}
-
 // Owner, mode, attributes and time: all that names of one inode share.
 static enum assay_status finish_blob(const struct layer *layer, int fd,
         const struct assay_image_node *node, struct assay_error *err)
@@ -165,7 +144,7 @@ static enum assay_status finish_blob(const struct layer *layer, int fd,
     enum assay_status status = assay_depot_own(layer->store->depot, fd, 0600, err);
 
     if (status == ASSAY_OK)
-        status = set_attributes(fd, &node->attributes, err);
+        status = assay_image_set_attributes(fd, &node->attributes, err);
     if (status == ASSAY_OK && (fchmod(fd, node->mode) != 0 || futimens(fd, times) != 0))
         status = assay_fail_errno(err, errno, "mode and time of a file");
     return status;

@@ -20,6 +20,27 @@ struct layout {
     char path[PATH_MAX]; // of the folder being filled; "" is the root
 };
 
+static unsigned char hex_value(char c)
+{
+    return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+enum assay_status assay_image_set_attributes(
+        int fd, const struct assay_strings *attributes, struct assay_error *err)
+{
+    for (size_t i = 0; i + 1 < attributes->count; i += 2) {
+        unsigned char value[ASSAY_IMAGE_ATTRIBUTE_BYTES_MAX];
+        const char *hex = attributes->items[i + 1];
+        const size_t size = strlen(hex) / 2;
+
+        for (size_t j = 0; j < size; j++)
+            value[j] = (unsigned char)(hex_value(hex[2 * j]) << 4 | hex_value(hex[2 * j + 1]));
+        if (fsetxattr(fd, attributes->items[i], value, size, 0) != 0)
+            return assay_fail_errno(err, errno, "attribute %.60s", attributes->items[i]);
+    }
+    return ASSAY_OK;
+}
+
 static enum assay_status too_long(const struct layout *l, struct assay_error *err)
 {
     return assay_fail(err, ASSAY_EINVAL, "too long a path: ...%.100s",
@@ -100,24 +121,11 @@ static enum assay_status finish_dir(
     const struct timespec times[2] = {{.tv_sec = node->time}, {.tv_sec = node->time}};
     const int fd = openat(l->dir_fd, l->path[0] == '\0' ? "." : l->path,
             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    enum assay_status status = ASSAY_OK;
+    enum assay_status status;
 
     if (fd < 0)
         return assay_fail_errno(err, errno, "open %.150s", l->path);
-    for (size_t i = 0; i < node->attributes.count && status == ASSAY_OK; i += 2) {
-        unsigned char value[4096];
-        const char *hex = node->attributes.items[i + 1];
-        const size_t size = strlen(hex) / 2;
-
-        for (size_t j = 0; j < size && j < sizeof(value); j++) {
-            unsigned byte = 0;
-
-            (void)sscanf(hex + 2 * j, "%2x", &byte);
-            value[j] = (unsigned char)byte;
-        }
-        if (fsetxattr(fd, node->attributes.items[i], value, size, 0) != 0)
-            status = assay_fail_errno(err, errno, "attribute of %.150s", l->path);
-    }
+    status = assay_image_set_attributes(fd, &node->attributes, err);
     if (status == ASSAY_OK && (fchmod(fd, node->mode) != 0 || futimens(fd, times) != 0))
         status = assay_fail_errno(err, errno, "mode of %.150s", l->path);
     close(fd);

@@ -95,6 +95,10 @@ ASSAY_MUST_USE enum assay_status assay_image_read_layer(struct assay_image_tree 
 
 // --- lay-out (image_layout.c) --------------------------------------------------------------------
 
+// user.* of a node, name and value in lower-case hex, onto an open file or folder.
+#define ASSAY_IMAGE_ATTRIBUTE_BYTES_MAX ((size_t)4096)
+ASSAY_MUST_USE enum assay_status assay_image_set_attributes(
+        int fd, const struct assay_strings *attributes, struct assay_error *err);
 // The tree into the empty directory dir_fd.
 ASSAY_MUST_USE enum assay_status assay_image_lay_out(const struct assay_image_tree *tree,
         const struct assay_image_store *store, int dir_fd, struct assay_error *err);

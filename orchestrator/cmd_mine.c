@@ -9,6 +9,7 @@
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/mine.h"
+#include "orchestrator/mine_pypi.h"
 #include "orchestrator/pool.h"
 #include "rewards/framework.h"
 
@@ -17,6 +18,7 @@
 #define COMMITS_DEFAULT 1000
 #define COMMITS_MAX 1000000
 #define WALL_SECONDS_DEFAULT 300
+#define RELEASES_DEFAULT 6
 
 const struct assay_option assay_suite_mine_options[] = {
         {"test-cmd", 0, "COMMAND", "how the tests are run: a shell command", false},
@@ -24,9 +26,11 @@ const struct assay_option assay_suite_mine_options[] = {
         {"setup", 0, "COMMAND", "set-up command of the recipe, run once", true},
         {"env", 0, "NAME=VALUE", "variable of the recipe", true},
         {"base", 0, "BASE", "of the recipe: host, or image:NAME (host)", false},
+        {"releases", 0, "pypi:NAME",
+                "instead of REPO: plan the neighbouring releases of a package, for `suite add`", true},
         {"from", 0, "REF", "where the walk begins (HEAD)", false},
         {"commits", 0, "N", "commits to look at, newest first (1000)", false},
-        {"count", 0, "N", "tasks to keep, at most (no bound)", false},
+        {"count", 0, "N", "tasks to keep, at most (no bound); releases of each package (6)", false},
         {"runs", 0, "N", "runs before and after each commit (2)", false},
         {"wall", 0, "SECONDS", "for one run of the tests (300)", false},
         {"name", 0, "NAME", "of the suite (the repository's)", false},
@@ -166,6 +170,52 @@ static void print_result(const struct assay_mine_result *result, const char *dir
             result->kept, result->kept_now, (double)result->wall_ms / 1000, dir);
 }
 
+// --- releases
+
+static enum assay_status read_packages(struct assay_strings *out, const struct assay_invocation *in,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    static const char pypi[] = "pypi:";
+    enum assay_status status = values_of(out, in, "releases", arena, err);
+
+    for (size_t i = 0; i < out->count && status == ASSAY_OK; i++) {
+        const char *value = out->items[i];
+
+        if (strncmp(value, pypi, strlen(pypi)) != 0 ||
+                !assay_instance_id_valid(value + strlen(pypi)) || value[strlen(pypi)] == '-')
+            status = assay_fail(err, ASSAY_EUSAGE, "--releases: '%.60s' is not pypi:NAME", value);
+        else
+            ((const char **)(uintptr_t)out->items)[i] = value + strlen(pypi);
+    }
+    return status;
+}
+
+static enum assay_status plan_releases(struct assay_context *context,
+        const struct assay_invocation *in, const struct assay_mine_options *mine,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_mine_pypi_options options = {.dir = in->arguments[0],
+            .name = assay_cli_value(in, "name") ? assay_cli_value(in, "name") : "releases",
+            .limits = mine->limits,
+            .releases_max = mine->keep_max == SIZE_MAX ? RELEASES_DEFAULT : mine->keep_max,
+            .threads = mine->threads};
+    struct assay_mine_package *packages = NULL;
+    size_t pairs = 0;
+    enum assay_status status = read_packages(&options.packages, in, arena, err);
+
+    if (status == ASSAY_OK)
+        status = assay_mine_pypi(&packages, context, &options, arena, err);
+    for (size_t i = 0; i < options.packages.count && status == ASSAY_OK; i++) {
+        printf("%-32s %3zu releases, %3zu pairs  %s\n", packages[i].name, packages[i].releases,
+                packages[i].pairs, packages[i].reason);
+        pairs += packages[i].pairs;
+    }
+    if (status == ASSAY_OK)
+        printf("%zu pairs planned in %s: `assay suite add` it measures and certifies them\n", pairs,
+                options.dir);
+    return status;
+}
+
 enum assay_exit assay_cmd_suite_mine(struct assay_invocation *invocation)
 {
     struct assay_mine_options options = {.runs = 0};
@@ -173,17 +223,23 @@ enum assay_exit assay_cmd_suite_mine(struct assay_invocation *invocation)
     struct assay_context *context = NULL;
     struct assay_arena *arena = NULL;
     struct assay_error err = {0};
+    const bool releases = assay_cli_value(invocation, "releases") != NULL;
     enum assay_status status = assay_arena_create(&arena, ARENA_BYTES, &err);
 
+    if (status == ASSAY_OK && releases == (invocation->argument_count == 2))
+        status = assay_fail(&err, ASSAY_EUSAGE, "REPO and DIR, or --releases and DIR alone");
     if (status == ASSAY_OK)
-        status = read_options(&options, invocation, arena, &err);
+        status = releases ? read_numbers(&options, invocation, &err)
+                          : read_options(&options, invocation, arena, &err);
     if (status == ASSAY_OK)
         status = assay_context_open(&context, invocation, true, &err);
-    if (status == ASSAY_OK)
-        status = assay_mine(&result, context, &options, arena, &err);
-    if (status == ASSAY_OK && assay_cli_flag(invocation, "json"))
-        status = print_json(&result, &err);
+    if (status == ASSAY_OK && releases)
+        status = plan_releases(context, invocation, &options, arena, &err);
     else if (status == ASSAY_OK)
+        status = assay_mine(&result, context, &options, arena, &err);
+    if (status == ASSAY_OK && !releases && assay_cli_flag(invocation, "json"))
+        status = print_json(&result, &err);
+    else if (status == ASSAY_OK && !releases)
         print_result(&result, options.dir);
     assay_context_close(context);
     assay_arena_destroy(arena);

@@ -33,11 +33,12 @@ static const struct assay_command commands[] = {
                 "assay suite certify quick\n"
                 "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
                 assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
-        {"suite mine", "REPO DIR",
+        {"suite mine", "[REPO] DIR",
                 "Walk a repository's history for commits whose tests tell, and write the tasks",
                 "assay suite mine ~/src/toolz mined --framework pytest --test-cmd 'python3 -m pytest -q'\n"
-                "assay suite add mined && assay suite certify mined",
-                assay_suite_mine_options, 2, 2, assay_cmd_suite_mine, false},
+                "assay suite add mined && assay suite certify mined\n"
+                "assay suite mine --releases pypi:toolz --releases pypi:boltons plan && assay suite add plan",
+                assay_suite_mine_options, 1, 2, assay_cmd_suite_mine, false},
         {"suite mutate", "SUITE DIR",
                 "Break the fixed trees of a suite where their tests tell, and write the tasks",
                 "assay suite mutate quick mutants --count 4 --seed 7\n"

@@ -29,14 +29,15 @@ static void skip_comment(struct assay_toml_scan *scan)
 // "\n" or "\r\n".
 static bool take_line_end(struct assay_toml_scan *scan)
 {
-    const size_t left = (size_t)(scan->end - scan->at);
-    const size_t len = left > 0 && scan->at[0] == '\n'               ? 1
-            : left > 1 && scan->at[0] == '\r' && scan->at[1] == '\n' ? 2
-                                                                     : 0;
+    const char *at = scan->at;
 
-    scan->at += len;
-    scan->line += len > 0;
-    return len > 0;
+    if (at < scan->end && *at == '\r')
+        at++;
+    if (at == scan->end || *at != '\n')
+        return false;
+    scan->at = at + 1;
+    scan->line++;
+    return true;
 }
 
 void assay_toml_scan_lines(struct assay_toml_scan *scan)
