@@ -274,14 +274,16 @@ static bool clear(struct assay_image_tree *tree, size_t dir, size_t layer, unsig
     for (size_t i = tree->nodes[dir].child; i != 0; i = tree->nodes[i].next) {
         struct assay_image_node *node = &tree->nodes[i];
 
-        if (node->dead)
-            continue;
-        if (node->kind == 'd' && depth < DEPTH_MAX * 2 && !clear(tree, i, layer, depth + 1))
-            empty = false;
-        else if (node->layer < layer)
-            node->dead = true;
-        else
-            empty = false;
+        bool gone = node->dead;
+
+        if (!gone) {
+            const bool has_newer =
+                    node->kind == 'd' && depth < DEPTH_MAX * 2 && !clear(tree, i, layer, depth + 1);
+
+            gone = node->layer < layer && !has_newer;
+        }
+        node->dead = gone;
+        empty = empty && gone;
     }
     return empty;
 }

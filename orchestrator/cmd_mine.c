@@ -18,6 +18,7 @@
 #define COMMITS_DEFAULT 1000
 #define COMMITS_MAX 1000000
 #define WALL_SECONDS_DEFAULT 300
+#define WALL_SECONDS_MAX 604800
 #define RELEASES_DEFAULT 6
 
 const struct assay_option assay_suite_mine_options[] = {
@@ -27,7 +28,8 @@ const struct assay_option assay_suite_mine_options[] = {
         {"env", 0, "NAME=VALUE", "variable of the recipe", true},
         {"base", 0, "BASE", "of the recipe: host, or image:NAME (host)", false},
         {"releases", 0, "pypi:NAME",
-                "instead of REPO: plan the neighbouring releases of a package, for `suite add`", true},
+                "instead of REPO: plan the neighbouring releases of a package, for `suite add`",
+                true},
         {"from", 0, "REF", "where the walk begins (HEAD)", false},
         {"commits", 0, "N", "commits to look at, newest first (1000)", false},
         {"count", 0, "N", "tasks to keep, at most (no bound); releases of each package (6)", false},
@@ -70,7 +72,7 @@ static enum assay_status read_numbers(
     if (status == ASSAY_OK)
         status = assay_cli_number(&runs, in, "runs", 1, 20, err);
     if (status == ASSAY_OK)
-        status = assay_cli_number(&wall, in, "wall", 1, 7 * 24 * 3600, err);
+        status = assay_cli_number(&wall, in, "wall", 1, WALL_SECONDS_MAX, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&threads, in, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
     out->commits_max = (size_t)commits;
@@ -176,17 +178,22 @@ static enum assay_status read_packages(struct assay_strings *out, const struct a
         struct assay_arena *arena, struct assay_error *err)
 {
     static const char pypi[] = "pypi:";
-    enum assay_status status = values_of(out, in, "releases", arena, err);
+    const char **items = assay_arena_array(arena, in->given_count + 1, sizeof(*items));
+    struct assay_strings given = {NULL, 0};
+    enum assay_status status = values_of(&given, in, "releases", arena, err);
 
-    for (size_t i = 0; i < out->count && status == ASSAY_OK; i++) {
-        const char *value = out->items[i];
+    if (status == ASSAY_OK && items == NULL)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < given.count && status == ASSAY_OK; i++) {
+        const char *value = given.items[i];
 
         if (strncmp(value, pypi, strlen(pypi)) != 0 ||
                 !assay_instance_id_valid(value + strlen(pypi)) || value[strlen(pypi)] == '-')
             status = assay_fail(err, ASSAY_EUSAGE, "--releases: '%.60s' is not pypi:NAME", value);
         else
-            ((const char **)(uintptr_t)out->items)[i] = value + strlen(pypi);
+            items[i] = value + strlen(pypi);
     }
+    *out = (struct assay_strings){items, given.count};
     return status;
 }
 

@@ -64,7 +64,8 @@ static enum assay_status no_memory(struct assay_error *err)
     return assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }
 
-// --- asking pip -----------------------------------------------------------------------------------
+// --- asking pip
+// -----------------------------------------------------------------------------------
 
 static enum assay_status read_plan(
         struct assay_json **out, const char *path, struct assay_error *err)
@@ -124,10 +125,11 @@ static enum assay_status plan_one(void *user, size_t index, struct assay_error *
     return ASSAY_OK;
 }
 
-// --- writing the plan -----------------------------------------------------------------------------
+// --- writing the plan
+// -----------------------------------------------------------------------------
 
-static void put_list(struct assay_json_writer *w, const char *key, const char *const *items,
-        size_t count)
+static void put_list(
+        struct assay_json_writer *w, const char *key, const char *const *items, size_t count)
 {
     assay_json_begin_array(w, key);
     for (size_t i = 0; i < count; i++)
@@ -299,8 +301,8 @@ enum assay_status assay_mine_pypi(struct assay_mine_package **out, struct assay_
     status = assay_progress_start(&p.progress, "plan", "packages", count, 0, 0, err);
     if (status == ASSAY_OK) {
         assay_context_log_around(context, assay_progress_around, p.progress);
-        status = assay_jobs_run(options->threads, count, plan_one, &p,
-                assay_context_interrupted(context), err);
+        status = assay_jobs_run(
+                options->threads, count, plan_one, &p, assay_context_interrupted(context), err);
         assay_context_log_around(context, NULL, NULL);
         assay_progress_stop(p.progress);
     }

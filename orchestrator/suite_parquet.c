@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,7 @@
 #include <unistd.h>
 
 #define NO_PYARROW 42
-
-extern char **environ;
+#define WORDS 5
 
 // Numbers, texts, lists and objects are JSON's; times and the like as text.
 static const char script[] =
@@ -57,13 +55,20 @@ static enum assay_status run_python(
 {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables once the program runs
     const char *python = getenv("ASSAY_PYTHON");
-    const char *const words[] = {
-            python == NULL ? "python3" : python, "-c", script, path, file, NULL};
+    const char *const words[WORDS] = {
+            python == NULL ? "python3" : python, "-c", script, path, file};
+    char *argv[WORDS + 1] = {NULL}; // copies: a program may write to its own
     pid_t pid = 0;
-    int status = 0;
-    const int failed =
-            posix_spawnp(&pid, words[0], NULL, NULL, (char *const *)(uintptr_t)words, environ);
+    int status = 0, failed = 0;
 
+    for (size_t i = 0; i < WORDS && failed == 0; i++) {
+        argv[i] = strdup(words[i]);
+        failed = argv[i] == NULL ? ENOMEM : 0;
+    }
+    if (failed == 0)
+        failed = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+    for (size_t i = 0; i < WORDS; i++)
+        free(argv[i]);
     if (failed != 0)
         return assay_fail_errno(err, failed, "start %.60s, which reads Parquet", words[0]);
     while (waitpid(pid, &status, 0) < 0)

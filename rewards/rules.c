@@ -20,7 +20,10 @@ const char *assay_rules_map_name(struct assay_arena *arena, const char *id)
     for (const char *from = name; *from != '\0'; to++) {
         const bool joint = from[0] == ':' && from[1] == ':';
 
-        *to = joint ? '.' : *from;
+        if (joint)
+            *to = '.';
+        else
+            *to = *from;
         from += joint ? 2 : 1;
     }
     *to = '\0';

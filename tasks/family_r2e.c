@@ -243,6 +243,7 @@ static enum assay_status read_map(
     } lists[] = {{"PASSED", &instance->pass_to_pass}, {"FAILED", &instance->fail_to_fail},
             {"ERROR", &instance->error_to_error}};
     struct assay_arena *arena = fields->source->arena;
+    const char **items[COUNT(lists)] = {NULL};
     const char *key = "expected_output_json";
     struct assay_json *document = NULL;
     const struct assay_json *map = NULL;
@@ -251,11 +252,10 @@ static enum assay_status read_map(
     if (status == ASSAY_OK && map == NULL)
         status = assay_fields_fail(fields, key, err, "missing");
     for (size_t l = 0; l < COUNT(lists) && status == ASSAY_OK; l++) {
-        const char **items = assay_arena_array(arena, assay_json_count(map) + 1, sizeof(items[0]));
-
-        if (items == NULL)
+        items[l] = assay_arena_array(arena, assay_json_count(map) + 1, sizeof(char *));
+        if (items[l] == NULL)
             status = assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", fields->source->file);
-        *lists[l].list = (struct assay_strings){items, 0};
+        *lists[l].list = (struct assay_strings){items[l], 0};
     }
     for (const struct assay_json *test = status == ASSAY_OK ? assay_json_first(map) : NULL;
             test != NULL && status == ASSAY_OK; test = assay_json_next(test)) {
@@ -271,7 +271,7 @@ static enum assay_status read_map(
         else if (name == NULL)
             status = assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", fields->source->file);
         else
-            ((const char **)(uintptr_t)lists[l].list->items)[lists[l].list->count++] = name;
+            items[l][lists[l].list->count++] = name;
     }
     assay_json_free(document);
     return status;

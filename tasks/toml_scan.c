@@ -305,7 +305,7 @@ static bool read_based(double *out, const char *word)
 // Decimal integers and floats.
 static bool read_decimal(struct assay_toml_word *out, const char *word)
 {
-    char digits[WORD_BYTES_MAX + 8];
+    char digits[WORD_BYTES_MAX + 8] = "";
     const char *at = word;
     size_t len = 0, start;
     bool whole = true;

@@ -102,6 +102,7 @@ static enum assay_status step_gzip(struct assay_unpack *unpack, unsigned char *b
     return assay_fail(err, ASSAY_EINVAL, "broken gzip: %s", z->msg != NULL ? z->msg : "no reason");
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): zstd writes there
 static enum assay_status step_zstd(struct assay_unpack *unpack, unsigned char *bytes, size_t size,
         size_t *made, struct assay_error *err)
 {
