@@ -228,6 +228,10 @@ enum assay_status assay_depot_open(
     if (depot == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "depot");
     depot->home_fd = depot->blobs_fd = depot->trees_fd = depot->tmp_fd = depot->lock_fd = -1;
+    if (pthread_mutex_init(&depot->scratch.lock, NULL) != 0) {
+        free(depot);
+        return assay_fail(err, ASSAY_ENOMEM, "depot");
+    }
     depot->uid = uid;
     depot->gid = gid;
     depot->bounds.entries_max = ENTRIES_MAX;
@@ -267,6 +271,7 @@ void assay_depot_close(struct assay_depot *depot)
     if (depot->home_fd >= 0)
         close(depot->home_fd);
     git_libgit2_shutdown();
+    pthread_mutex_destroy(&depot->scratch.lock);
     free(depot);
 }
 

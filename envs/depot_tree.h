@@ -14,6 +14,7 @@
 #define ASSAY_ENVS_DEPOT_TREE_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,8 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "envs/depot.h"
+
+#define ASSAY_SCRATCH_MAX 16 // directories that wait to be used again
 
 // What an import may hold. Tests lower them.
 struct assay_depot_bounds {
@@ -41,6 +44,11 @@ struct assay_depot {
     uid_t uid;
     gid_t gid;
     atomic_uint_fast64_t tmp_next; // names inside the scratch
+    struct {
+        pthread_mutex_t lock;
+        uint64_t names[ASSAY_SCRATCH_MAX]; // given back
+        size_t count;
+    } scratch;
     struct assay_depot_bounds bounds;
     const volatile bool *cancel; // NULL: never
 };
@@ -60,6 +68,11 @@ ASSAY_MUST_USE enum assay_status assay_depot_own(
 // mkdir below dir_fd, owned by the store. An existing directory is ASSAY_ECONFLICT.
 ASSAY_MUST_USE enum assay_status assay_depot_mkdir(
         const struct assay_depot *depot, int dir_fd, const char *path, struct assay_error *err);
+// A directory as assay_depot_tmp() makes it, or one that was given back: with folders in it, which
+// are empty. Given back it keeps its folders and nothing else; there must be folders alone in it.
+ASSAY_MUST_USE enum assay_status assay_depot_take_scratch(
+        struct assay_depot *depot, char path[PATH_MAX], struct assay_error *err);
+void assay_depot_give_scratch(struct assay_depot *depot, const char *path);
 // "<a>/<b>" into out; ASSAY_EINVAL when it is too long.
 ASSAY_MUST_USE enum assay_status assay_depot_path(
         char out[PATH_MAX], const char *a, const char *b, struct assay_error *err);

@@ -109,7 +109,7 @@ static void push_lower(struct assay_workspace *workspace)
     workspace->lower_count++;
 }
 
-// `dir`/<name>, made, with the edits in overlay form.
+// `dir`/<name>, with the edits in overlay form; made, or empty where the scratch was used before.
 static enum assay_status write_layer(struct assay_depot *depot, const struct assay_edits *edits,
         const char *dir, const char *name, char path[PATH_MAX], struct assay_error *err)
 {
@@ -118,7 +118,9 @@ static enum assay_status write_layer(struct assay_depot *depot, const struct ass
     int fd = -1;
     enum assay_status status = assay_depot_path(path, dir, name, err);
 
-    if (status == ASSAY_OK)
+    const bool used = status == ASSAY_OK && access(path, F_OK) == 0;
+
+    if (status == ASSAY_OK && !used)
         status = assay_depot_mkdir(depot, AT_FDCWD, path, err);
     if (status != ASSAY_OK)
         return status;
@@ -126,7 +128,9 @@ static enum assay_status write_layer(struct assay_depot *depot, const struct ass
     if (fd < 0)
         return assay_fail_errno(err, errno, "open %.150s", path);
     assay_depot_ids(depot, &uid, &gid);
-    status = assay_edits_write_layer(edits, fd, uid, gid, err);
+    status = used ? assay_depot_own(depot, fd, 0755, err) : ASSAY_OK;
+    if (status == ASSAY_OK)
+        status = assay_edits_write_layer(edits, fd, uid, gid, err);
     close(fd);
     return status;
 }
@@ -288,7 +292,7 @@ static enum assay_status work_out_model(
 static enum assay_status add_model(struct making *making, struct assay_error *err)
 {
     struct assay_workspace *workspace = making->workspace;
-    enum assay_status status = assay_depot_tmp(making->depot, workspace->scratch, err);
+    enum assay_status status = assay_depot_take_scratch(making->depot, workspace->scratch, err);
 
     if (status == ASSAY_OK)
         status = write_layer(making->depot, workspace->model_edits, workspace->scratch, "model",
@@ -498,7 +502,7 @@ enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
     enum assay_status status = ASSAY_OK;
 
     if (workspace->scratch[0] == '\0')
-        status = assay_depot_tmp(depot, workspace->scratch, err);
+        status = assay_depot_take_scratch(depot, workspace->scratch, err);
     if (status != ASSAY_OK)
         return status;
     status = write_model_anew(workspace, depot, number, err);
@@ -521,7 +525,7 @@ enum assay_status assay_workspace_plant(struct assay_workspace *workspace,
 void assay_workspace_release(struct assay_workspace *workspace, struct assay_depot *depot)
 {
     if (workspace->scratch[0] != '\0')
-        assay_depot_drop_tmp(depot, workspace->scratch);
+        assay_depot_give_scratch(depot, workspace->scratch);
     workspace->scratch[0] = '\0';
     workspace->lower_count = 0;
 }

@@ -38,7 +38,7 @@ const struct assay_option assay_suite_mutate_options[] = {
 const struct assay_option assay_suite_make_repair_options[] = {
         {"count", 0, "N", "how many tasks (64)", false},
         {"seed", 0, "N", "of the draw (0)", false},
-        {"split", 0, "NAME", "sft, rl, unseen-seeds or unseen-families (rl)", false},
+        {"split", 0, "NAME", "sft, rl, unseen-seeds, unseen-faults or unseen-families (rl)", false},
         {"name", 0, "NAME", "of the suite (repair)", false},
         {NULL, 0, NULL, NULL, false},
 };
@@ -184,7 +184,8 @@ static enum assay_status read_draw(
     *out = (struct repair_draw){ASSAY_REPAIR_RL, 0, TASKS_DEFAULT};
     if (split && !assay_repair_split_find(&out->split, split))
         return assay_fail(err, ASSAY_EUSAGE,
-                "--split: '%s' is not sft, rl, unseen-seeds or unseen-families", split);
+                "--split: '%s' is not sft, rl, unseen-seeds, unseen-faults or unseen-families",
+                split);
     status = assay_cli_number(&out->count, in, "count", 1, TASKS_MAX, err);
     return status == ASSAY_OK ? assay_cli_number(&out->seed, in, "seed", 0, UINT64_MAX, err)
                               : status;

@@ -119,6 +119,10 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
     enum assay_status status;
 
     t->ops = assay_ops_cpu(NULL);
+    t->curriculum = assay_arena_array(t->arena, 1, sizeof(*t->curriculum));
+    if (!t->curriculum)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    t->curriculum->count = 0;
     t->sft_steps = (c->sft_updates + ASSAY_SFT_STEP_UPDATES - 1) / ASSAY_SFT_STEP_UPDATES;
     t->total = t->sft_steps + c->steps;
     status = t->ops->device.stream_create(&t->stream, &stream, err);
@@ -143,6 +147,7 @@ static void release(struct training *t)
     training_pipeline_stop(t);
     training_forget_rollouts(t);
     assay_train_log_close(t->log);
+    training_drop_reference(t);
     assay_generator_destroy(t->generator);
     assay_trainer_destroy(t->trainer);
     assay_model_destroy(t->model);
@@ -164,8 +169,8 @@ static void tell(struct training *t, const char *phase, const struct assay_metri
             "ratio_max", "rescued", "grad_norm", "agree_gap_max", "sample_ms", "grade_ms",
             "train_ms", NULL};
     static const char *const eval[] = {"seeds_rate", "seeds_low", "families_rate", "families_low",
-            "sft_rate", "rl_rate", "seeds_fault_form", "seeds_fault_place", "seeds_fault_text",
-            "seeds_pass_1", "seeds_pass_16", NULL};
+            "sft_rate", "rl_rate", "variants_rate", "seeds_fault_form", "seeds_fault_place",
+            "seeds_fault_text", "seeds_pass_1", "seeds_pass_16", NULL};
     const char *const *names = strcmp(phase, "sft") == 0 ? sft
             : strcmp(phase, "rl") == 0                   ? rl
                                                          : eval;

@@ -13,7 +13,7 @@
 #include "orchestrator/train_parts.h"
 #include "policy/checkpoint.h"
 
-#define STATE_BYTES_MAX 4096
+#define STATE_BYTES_MAX ((size_t)1 << 20)
 #define PATH_BYTES 4096
 
 static enum assay_status write_state(
@@ -27,6 +27,8 @@ static enum assay_status write_state(
     assay_json_put_text(&w, "trainer", t->trainer_is_rl ? "rl" : "sft");
     assay_json_put_u64(&w, "sft_cursor", t->sft_cursor);
     assay_json_put_u64(&w, "rl_cursor", t->rl_cursor);
+    assay_curriculum_write(t->curriculum, &w);
+    assay_json_put_text(&w, "reference", t->reference_hash);
     assay_json_end_object(&w);
     return assay_buf_check(out, "a checkpoint's state", err);
 }
@@ -130,6 +132,19 @@ enum assay_status training_record(struct training *t, const struct assay_trainin
     return status;
 }
 
+static enum assay_status read_reference(
+        struct training *t, const struct assay_json *state, struct assay_error *err)
+{
+    const char *hash = "";
+    enum assay_status status = assay_json_opt_text(&hash, state, "reference", err);
+
+    if (status == ASSAY_OK && strlen(hash) >= sizeof(t->reference_hash))
+        status = assay_fail(err, ASSAY_EINVAL, "reference: not a hash");
+    if (status == ASSAY_OK)
+        (void)snprintf(t->reference_hash, sizeof(t->reference_hash), "%s", hash);
+    return status;
+}
+
 static enum assay_status read_state(
         struct training *t, bool *rl, const char *text, struct assay_error *err)
 {
@@ -147,6 +162,10 @@ static enum assay_status read_state(
     if (status == ASSAY_OK)
         status = assay_json_read_u64(
                 &t->rl_cursor, json, "rl_cursor", 0, ASSAY_JSON_INTEGER_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_curriculum_read(t->curriculum, json, err);
+    if (status == ASSAY_OK)
+        status = read_reference(t, json, err);
     if (status == ASSAY_OK)
         *rl = strcmp(trainer, "rl") == 0;
     assay_json_free(json);

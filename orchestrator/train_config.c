@@ -146,6 +146,8 @@ static const struct setting settings[] = {
         NUMBER("rl.certain_count_max", certain_count_max, "0", 0, 1e9,
                 "stop after so many certain tokens in a row (M1: 3000); 0: never"),
         RATIONAL("rl.certain_probability", certain_probability, "0.99", 0, 1, "what certain means"),
+        RATIONAL("rl.curriculum", curriculum, "1", 0, 1,
+                "share of the draws that stay of kinds of task that were all solved; 1: all"),
         SWITCH("rl.shuffle_rewards", shuffle_rewards, "false",
                 "the control: rewards are dealt anew among a step's rollouts"),
 
@@ -439,9 +441,6 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
                 DEMONSTRATIONS_MAX);
     if (c->updates > c->groups * c->group_size)
         return assay_fail(err, ASSAY_EINVAL, "rl.updates: more parts than rollouts");
-    if (c->objective.kl > 0)
-        return assay_fail(err, ASSAY_EINVAL,
-                "loss.kl: a training run keeps no reference model; only 0 is possible");
     if (c->sft_updates == 0 && c->steps == 0)
         return assay_fail(err, ASSAY_EINVAL, "nothing to do: sft.updates and rl.steps are 0");
     return check_shape(c, err);

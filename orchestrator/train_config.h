@@ -50,7 +50,7 @@ struct assay_train_config {
     uint64_t turns_max, seen_bytes_max; // 0: a task is one answer
     enum assay_truncated truncated;
     enum assay_cut cut;
-    double temperature, certain_probability;
+    double temperature, certain_probability, curriculum;
     uint64_t staleness;
     double wait_s_max;
     bool dynamic;

@@ -198,8 +198,8 @@ enum assay_status training_evaluate(
     const size_t sampled = end ? (size_t)c->eval_pass_count : 0, size = (size_t)c->eval_pass_size;
     const struct eval_part parts[] = {{ASSAY_TRAIN_SEEDS, 0, count, 1},
             {ASSAY_TRAIN_FAMILIES, 0, count, 1}, {ASSAY_TRAIN_SFT, FRESH, seen, 1},
-            {ASSAY_TRAIN_RL, FRESH, seen, 1}, {ASSAY_TRAIN_SEEDS, 0, sampled, size},
-            {ASSAY_TRAIN_FAMILIES, 0, sampled, size}};
+            {ASSAY_TRAIN_RL, FRESH, seen, 1}, {ASSAY_TRAIN_VARIANTS, 0, seen, 1},
+            {ASSAY_TRAIN_SEEDS, 0, sampled, size}, {ASSAY_TRAIN_FAMILIES, 0, sampled, size}};
     uint64_t ms[2] = {0, 0};
     uint32_t place = 0;
     enum assay_status status = ASSAY_OK;

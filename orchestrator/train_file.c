@@ -18,7 +18,7 @@ struct task_file {
     struct assay_train_counts counts;
 };
 
-static const char *const split_names[] = {"sft", "rl", "seeds", "families"};
+static const char *const split_names[] = {"sft", "rl", "variants", "seeds", "families"};
 
 const char *assay_train_split_name(enum assay_train_split split)
 {
@@ -36,8 +36,8 @@ static enum assay_status read_split(
     for (*out = 0; *out < ASSAY_TRAIN_SPLITS; ++*out)
         if (strcmp(split_names[*out], text) == 0)
             return ASSAY_OK;
-    return assay_fail(
-            err, ASSAY_EINVAL, "split \"%.40s\" is none of sft, rl, seeds, families", text);
+    return assay_fail(err, ASSAY_EINVAL,
+            "split \"%.40s\" is none of sft, rl, variants, seeds, families", text);
 }
 
 static bool copy_text(struct assay_bytes *out, const char *text, struct assay_arena *arena)

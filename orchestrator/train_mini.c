@@ -18,13 +18,16 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
         enum assay_train_split split, uint64_t index, struct assay_arena *arena,
         struct assay_error *err)
 {
-    static const enum assay_mini_split splits[] = {ASSAY_MINI_SFT, ASSAY_MINI_RL, ASSAY_MINI_HELD};
+    static const enum assay_mini_split splits[] = {[ASSAY_TRAIN_SFT] = ASSAY_MINI_SFT,
+            [ASSAY_TRAIN_RL] = ASSAY_MINI_RL,
+            [ASSAY_TRAIN_SEEDS] = ASSAY_MINI_HELD};
     const struct mini *m = user;
     struct assay_mini_task *task;
     enum assay_status status;
 
-    if (split == ASSAY_TRAIN_FAMILIES)
-        return assay_fail(err, ASSAY_ENOTFOUND, "mini has no families that are not shown");
+    if (split == ASSAY_TRAIN_FAMILIES || split == ASSAY_TRAIN_VARIANTS)
+        return assay_fail(
+                err, ASSAY_ENOTFOUND, "mini has no families or faults that are not shown");
     task = assay_arena_array(arena, 1, sizeof(*task));
     if (!task)
         return assay_fail(err, ASSAY_ENOMEM, "a task: out of memory");

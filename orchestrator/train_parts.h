@@ -3,14 +3,17 @@
 #ifndef ASSAY_ORCHESTRATOR_TRAIN_PARTS_H
 #define ASSAY_ORCHESTRATOR_TRAIN_PARTS_H
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "orchestrator/train.h"
+#include "orchestrator/train_curriculum.h"
 #include "policy/generate.h"
 #include "policy/tokenizer.h"
 
 #define ASSAY_STEP_ARENA_BYTES ((size_t)8 << 30)
 
 struct training_pipeline;
+struct training_reference;
 
 struct training {
     struct assay_context *context;
@@ -33,9 +36,13 @@ struct training {
     struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
     const _Atomic bool *stop;           // may be NULL: whoever samples ends early
     // What a checkpoint keeps beside weights and optimizer.
-    uint64_t position;              // steps done
-    uint64_t sft_cursor, rl_cursor; // tasks drawn
-    uint64_t sft_steps, total;      // of the settings
+    uint64_t position;                    // steps done
+    uint64_t sft_cursor, rl_cursor;       // tasks drawn
+    uint64_t sft_steps, total;            // of the settings
+    struct assay_curriculum *curriculum;  // as of the last batch; the run's
+    uint64_t passed_over;                 // tasks that it did not take, since the process began
+    struct training_reference *reference; // loss.kl > 0, once rl has begun
+    char reference_hash[ASSAY_SHA256_HEX_BYTES]; // of its weights; empty: rl has not begun
     // Of a source with turns: [tasks.demonstrations] as they were played, in the arena; count 0:
     // not yet, more than tokens_max: too long. NULL: none was needed.
     struct assay_trajectory *demonstrations;
@@ -66,7 +73,8 @@ ASSAY_MUST_USE enum assay_status training_encode_prompt(struct training *t,
 ASSAY_MUST_USE enum assay_status training_encode_demonstration(struct training *t,
         struct assay_trajectory *out, const struct assay_train_task *task, bool whole,
         struct assay_arena *arena, struct assay_error *err);
-// Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer.
+// Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer and, of
+// rl, the curriculum takes it.
 ASSAY_MUST_USE enum assay_status training_draw(struct training *t, struct assay_train_task *out,
         struct assay_tokens *prompt, enum assay_train_split split, uint64_t *cursor,
         uint64_t distinct, size_t room, struct assay_arena *arena, struct assay_error *err);
@@ -134,6 +142,15 @@ ASSAY_MUST_USE enum assay_status training_cut(struct training_parts *out,
         const struct assay_trajectory *rollouts, size_t count,
         const struct assay_train_config *config, struct assay_rng *rng, struct assay_arena *arena,
         struct assay_error *err);
+
+// --- the reference (train_reference.c) -----------------------------------------------------------
+// With loss.kl > 0: logp_ref of each trajectory, in the arena. The reference is the policy as it is
+// at the first call of a run, or what the checkpoint names. Errors: ASSAY_EINVAL (its file is
+// another one), ASSAY_EIO, ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status training_refer(struct training *t,
+        struct assay_trajectory *trajectories, size_t count, struct assay_arena *arena,
+        struct assay_error *err);
+void training_drop_reference(struct training *t);
 
 // --- phases --------------------------------------------------------------------------------------
 // The trainer of a phase, fresh.

@@ -337,6 +337,10 @@ static enum assay_status make_sampler(
     s->trainer = NULL;
     s->stop = &p->stop;
     s->source = &p->doors[1].source;
+    s->curriculum = assay_arena_array(t->arena, 1, sizeof(*s->curriculum));
+    if (!s->curriculum)
+        return assay_fail(err, ASSAY_ENOMEM, "pipeline: out of memory");
+    *s->curriculum = *t->curriculum;
     status = t->ops->device.stream_create(&s->stream, &stream, err);
     if (status == ASSAY_OK)
         status = assay_model_create(&s->model, &t->model->config, t->ops, s->stream, err);

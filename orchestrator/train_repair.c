@@ -39,7 +39,7 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
         struct assay_error *err)
 {
     static const enum assay_repair_split splits[] = {ASSAY_REPAIR_SFT, ASSAY_REPAIR_RL,
-            ASSAY_REPAIR_UNSEEN_SEEDS, ASSAY_REPAIR_UNSEEN_FAMILIES};
+            ASSAY_REPAIR_UNSEEN_FAULTS, ASSAY_REPAIR_UNSEEN_SEEDS, ASSAY_REPAIR_UNSEEN_FAMILIES};
     const struct repair *r = user;
     struct assay_repair_task *task = assay_arena_alloc(arena, sizeof(*task));
     enum assay_status status = task
@@ -48,7 +48,8 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
 
     if (status != ASSAY_OK)
         return status;
-    *out = (struct assay_train_task){.id = task->id, .family = task->family, .detail = task};
+    *out = (struct assay_train_task){
+            .id = task->id, .family = task->family, .kind = task->kind, .detail = task};
     return r->options.turns_max > 0 ? repair_tell_turns(out, arena, err) : tell(out, arena, err);
 }
 

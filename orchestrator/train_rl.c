@@ -24,6 +24,8 @@ struct rl_step {
     double reward_sum;
     uint64_t sample_ms, grade_ms, agree_ms, train_ms, executed, remembered;
     uint64_t version; // of the weights that sampled: steps that they had learned from
+    const struct assay_curriculum *curriculum; // behind this batch
+    uint64_t passed_over;
     struct assay_agreement agreement;
     struct assay_loss_metrics metrics; // of all updates
     double grad_norm_sum, grad_norm_max, advantage_max, lr;
@@ -88,6 +90,18 @@ static enum assay_status judge_group(struct rl_step *s, struct group *g, struct 
     return ASSAY_OK;
 }
 
+// What is learned from is what is measured, the control's dealt rewards among them.
+static void measure_kind(struct rl_step *s, const struct group *g)
+{
+    const char *kind = g->task.kind ? g->task.kind : g->task.family;
+    size_t solved = 0;
+
+    for (size_t i = 0; i < g->size; i++)
+        solved += g->rollouts[i].reward > 0.5;
+    if (!g->unscored)
+        assay_curriculum_add(s->t->curriculum, kind, solved, g->size);
+}
+
 static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct assay_error *err)
 {
     const struct assay_train_config *c = s->t->config;
@@ -108,6 +122,8 @@ static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct a
     for (size_t g = 0; g < wanted && status == ASSAY_OK; g++) {
         s->seen[s->seen_count++] = &groups[g];
         status = judge_group(s, &groups[g], err);
+        if (status == ASSAY_OK)
+            measure_kind(s, &groups[g]);
         if (status == ASSAY_OK && !groups[g].unscored &&
                 (!c->dynamic || groups[g].state == ASSAY_GROUP_LIVE))
             s->kept[s->kept_count++] = &groups[g];
@@ -204,6 +220,7 @@ static void add_update(struct rl_step *s, const struct assay_update *u)
     to->grad_mass += from->grad_mass;
     to->rescued_mass += from->rescued_mass;
     to->kl_old_sum += from->kl_old_sum;
+    to->kl_ref_sum += from->kl_ref_sum;
     to->entropy_sum += from->entropy_sum;
     s->grad_norm_sum += u->grad_norm;
     s->grad_norm_max = fmax(s->grad_norm_max, u->grad_norm);
@@ -294,6 +311,8 @@ static void put_updates(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "masked", share(l->masked_count, tokens));
     assay_metrics_put(m, "rescued", share(l->rescued_mass, l->grad_mass));
     assay_metrics_put(m, "kl_old", share(l->kl_old_sum, tokens));
+    if (s->t->config->objective.kl > 0)
+        assay_metrics_put(m, "kl_ref", share(l->kl_ref_sum, tokens));
     if (s->agreement.token_count == 0)
         return;
     assay_metrics_put(m, "agree_tokens", (double)s->agreement.token_count);
@@ -323,6 +342,18 @@ static void put_times(const struct rl_step *s, struct assay_metrics *m)
 
 // --- a step, in two halves -----------------------------------------------------------------------
 
+// Whoever samples may be batches ahead of whoever records.
+static enum assay_status keep_curriculum(struct rl_step *s, struct assay_error *err)
+{
+    struct assay_curriculum *copy = assay_arena_array(s->arena, 1, sizeof(*copy));
+
+    if (!copy)
+        return no_memory(err);
+    *copy = *s->t->curriculum;
+    s->curriculum = copy;
+    return ASSAY_OK;
+}
+
 enum assay_status training_rl_sample(
         struct training *t, struct rl_step **out, uint64_t position, struct assay_error *err)
 {
@@ -338,10 +369,14 @@ enum assay_status training_rl_sample(
         s->t = t;
         s->arena = arena;
         s->version = t->position;
+        s->passed_over = t->passed_over;
         assay_rng_seed(&s->rng, t->config->seed, position + 1);
         status = sample_groups(s, err);
         s->executed = t->source->counts(t->source->user).executed - before.executed;
         s->remembered = t->source->counts(t->source->user).remembered - before.remembered;
+        s->passed_over = t->passed_over - s->passed_over;
+        if (status == ASSAY_OK)
+            status = keep_curriculum(s, err);
     } else {
         status = no_memory(err);
     }
@@ -371,10 +406,14 @@ enum assay_status training_rl_train(struct training *t, struct rl_step *s,
     if (status == ASSAY_OK && s->count > 0 && s->version == t->position)
         status = check_agreement(s, err);
     if (status == ASSAY_OK && s->count > 0)
+        status = training_refer(t, s->trajectories, s->count, s->arena, err);
+    if (status == ASSAY_OK && s->count > 0)
         status = train(s, err);
     if (status == ASSAY_OK) {
         put_rollouts(s, metrics);
         assay_metrics_put(metrics, "groups_kept", (double)s->kept_count);
+        if (t->config->curriculum < 1)
+            assay_metrics_put(metrics, "passed_over", (double)s->passed_over);
         if (s->updates > 0)
             put_updates(s, metrics);
         put_times(s, metrics);
@@ -417,6 +456,7 @@ enum assay_status training_rl_step(
     }
     if (status == ASSAY_OK && t->pipeline) {
         t->rl_cursor = lead.rl_cursor;
+        *t->curriculum = *s->curriculum;
         status = training_pipeline_publish(t, t->position + 1, err);
     }
     training_rl_drop(s);

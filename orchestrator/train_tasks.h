@@ -23,14 +23,16 @@ struct assay_rollout;
 enum assay_train_split {
     ASSAY_TRAIN_SFT, // demonstrations
     ASSAY_TRAIN_RL,
-    ASSAY_TRAIN_SEEDS,    // held out: kinds of task that were seen, other tasks
+    ASSAY_TRAIN_VARIANTS, // held out: kinds that were seen, with faults that were not
+    ASSAY_TRAIN_SEEDS,    // held out: kinds and faults of rl, in other tasks
     ASSAY_TRAIN_FAMILIES, // held out: kinds that were not
     ASSAY_TRAIN_SPLITS,
 };
-const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl", "seeds", ...
+const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl", "variants", ...
 
 struct assay_train_task {
     const char *id, *family;
+    const char *kind; // of tasks that are solved alike, for the curriculum; NULL: the family
     struct assay_bytes prompt, answer; // answer: the demonstration
     struct assay_bytes reading;        // text to know before any task; empty: prompt and answer
     struct assay_bytes drill, drilled; // an easier exercise and its answer; empty: none

@@ -241,17 +241,38 @@ enum assay_status training_encode_demonstration(struct training *t, struct assay
     return status;
 }
 
+// So many in a row, and the next one is taken whatever its kind.
+#define PASSED_OVER_MAX 64
+
+static bool is_passed_over(struct training *t, const struct assay_train_task *task,
+        enum assay_train_split split, uint64_t cursor, size_t *in_a_row)
+{
+    const char *kind = task->kind ? task->kind : task->family;
+
+    if (split != ASSAY_TRAIN_RL || t->config->curriculum >= 1 || *in_a_row == PASSED_OVER_MAX ||
+            assay_curriculum_takes(
+                    t->curriculum, kind, t->config->curriculum, t->config->seed, cursor))
+        return false;
+    t->passed_over++;
+    ++*in_a_row;
+    return true;
+}
+
 enum assay_status training_draw(struct training *t, struct assay_train_task *out,
         struct assay_tokens *prompt, enum assay_train_split split, uint64_t *cursor,
         uint64_t distinct, size_t room, struct assay_arena *arena, struct assay_error *err)
 {
+    size_t passed_over = 0;
     enum assay_status status = ASSAY_OK;
 
-    for (size_t tries = 0; tries < DRAWS_MAX && status == ASSAY_OK; tries++) {
+    for (size_t tries = 0; tries < DRAWS_MAX && status == ASSAY_OK;) {
         const uint64_t index = distinct ? *cursor % distinct : *cursor;
 
         ++*cursor;
         status = t->source->draw(t->source->user, out, split, index, arena, err);
+        if (status == ASSAY_OK && is_passed_over(t, out, split, *cursor, &passed_over))
+            continue;
+        tries++;
         if (status == ASSAY_OK)
             status = training_encode_prompt(t, prompt, out, room, arena, err);
         if (status == ASSAY_OK && prompt->count + room <= t->config->tokens_max)

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,6 +54,15 @@ bool assay_caps_bound(struct assay_fault *fault)
     if (bound < 0)
         return assay_fault_set(fault, "drop bounding set");
     return bound == 0 || drop_bounding_set(fault);
+}
+
+bool assay_caps_keep_networks(struct assay_fault *fault)
+{
+    const uint32_t kept = (uint32_t)1 << CAP_SYS_ADMIN | (uint32_t)1 << CAP_NET_ADMIN;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct data[2] = {{.effective = kept, .permitted = kept}, {0}};
+
+    return syscall(SYS_capset, &header, data) == 0 || assay_fault_set(fault, "drop capabilities");
 }
 
 bool assay_caps_drop(struct assay_fault *fault)

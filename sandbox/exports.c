@@ -243,3 +243,56 @@ bool assay_exports_take(struct assay_exports *exports, const char *cwd, const ch
     assay_buf_free(&entries);
     return taken;
 }
+
+// --- lines that leave both alone -----------------------------------------------------------------
+
+// Letters that no shell takes for anything but themselves, wherever they stand in a word.
+static bool is_plain(char c)
+{
+    return isalnum((unsigned char)c) || (c != '\0' && strchr("_./-+:,@", c) != NULL);
+}
+
+// bash's own and those of its syntax; what other shells have besides changes nothing that stays.
+static bool is_shells_own(const char *word, size_t len)
+{
+    static const char *const names[] = {".", ":", "alias", "bg", "bind", "break", "builtin",
+            "caller", "case", "cd", "command", "compgen", "complete", "compopt", "continue",
+            "coproc", "declare", "dirs", "disown", "do", "done", "echo", "elif", "else", "enable",
+            "esac", "eval", "exec", "exit", "export", "false", "fc", "fg", "fi", "for", "function",
+            "getopts", "hash", "help", "history", "if", "in", "jobs", "kill", "let", "local",
+            "logout", "mapfile", "popd", "printf", "pushd", "pwd", "read", "readarray", "readonly",
+            "return", "select", "set", "shift", "shopt", "source", "suspend", "test", "then",
+            "time", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias",
+            "unset", "until", "wait", "while"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strlen(names[i]) == len && memcmp(names[i], word, len) == 0)
+            return true;
+    return false;
+}
+
+// Functions that are handed on, and files that a shell reads first, may be anything.
+static bool prepares_shells(const char *entry)
+{
+    return strncmp(entry, "BASH_", 5) == 0 || strncmp(entry, "ENV=", 4) == 0 ||
+            strncmp(entry, "SHELLOPTS=", 10) == 0 || strncmp(entry, "BASHOPTS=", 9) == 0;
+}
+
+bool assay_exports_outlive(const struct assay_exports *exports, const char *line)
+{
+    const char *const word = line + strspn(line, " \t");
+    size_t len = 0;
+
+    while (is_plain(word[len]))
+        len++;
+    if (len == 0 || is_shells_own(word, len) || (word[len] != '\0' && !strchr(" \t", word[len])))
+        return false;
+    // Behind the command an equals sign is a letter like others; before it, an assignment.
+    for (const char *at = word + len; *at != '\0'; at++)
+        if (!is_plain(*at) && strchr(" \t=", *at) == NULL)
+            return false;
+    for (size_t i = 0; i < exports->count; i++)
+        if (prepares_shells(exports->env[i]))
+            return false;
+    return true;
+}

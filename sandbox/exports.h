@@ -30,4 +30,8 @@ ASSAY_MUST_USE enum assay_status assay_exports_set(struct assay_exports *out, co
 // malformed, or too much.
 bool assay_exports_take(struct assay_exports *exports, const char *cwd, const char *text);
 
+// Is this line of a shell one program and its arguments, so that it can change neither? True only
+// where nothing in the line or the environment makes it anything else to any shell.
+bool assay_exports_outlive(const struct assay_exports *exports, const char *line);
+
 #endif

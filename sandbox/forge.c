@@ -321,6 +321,8 @@ static bool hear_order(struct forge *forge)
         return false;
     if (order.kind == ASSAY_FORGE_MAKE)
         make(forge, &order);
+    else if (order.kind == ASSAY_FORGE_REMOVE)
+        assay_groups_remove(&forge->groups, order.group);
     else
         discard(forge, &order);
     return true;

@@ -11,6 +11,7 @@
 //   MAKE   control group made and joined, network namespace, clone3, uid map, GO
 //          -> MADE: the init prepares itself and waits for its request; or the fault
 //   BURY   the box is dead: its mount namespace goes, its group and network are used again
+//   REMOVE a group is nobody's, and the forge did not make it
 //
 // It holds each box's mount namespace, so that an init's death does not have to take it down.
 // When it dies the spawner starts another; what it was making is asked for again.
@@ -28,7 +29,7 @@
 
 struct spawner;
 
-enum assay_forge_kind { ASSAY_FORGE_MAKE = 1, ASSAY_FORGE_BURY };
+enum assay_forge_kind { ASSAY_FORGE_MAKE = 1, ASSAY_FORGE_BURY, ASSAY_FORGE_REMOVE };
 
 struct assay_forge_order {
     uint32_t kind;                  // enum assay_forge_kind

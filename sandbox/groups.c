@@ -126,7 +126,10 @@ void assay_groups_retry(struct assay_groups *groups)
 static void discard(struct assay_groups *groups, struct assay_group *group)
 {
     assay_cgroup_close(&group->dirs);
-    assay_groups_remove(groups, group->number);
+    if (groups->remove != NULL)
+        groups->remove(groups->user, group->number);
+    else
+        assay_groups_remove(groups, group->number);
 }
 
 void assay_groups_close(struct assay_groups *groups)

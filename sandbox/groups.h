@@ -14,7 +14,7 @@
 //
 // So a box that ever had more than two processes leaves its group to nobody. Two living boxes
 // never share, and a box cannot see its group. Without orders the forge soon removes those it
-// keeps.
+// keeps; a zygote keeps those of its runs as long as it serves.
 #ifndef ASSAY_SANDBOX_GROUPS_H
 #define ASSAY_SANDBOX_GROUPS_H
 
@@ -29,7 +29,10 @@ struct assay_group {
 };
 
 struct assay_groups {
-    const struct assay_cgroups *cgroups;            // borrowed
+    const struct assay_cgroups *cgroups; // borrowed
+    // What is not kept goes this way; NULL: assay_groups_remove().
+    void (*remove)(void *user, uint64_t number);
+    void *user;
     uint64_t ahead_bytes;                           // what may stay charged
     struct assay_group idle[ASSAY_GROUPS_IDLE_MAX]; // oldest first; not yet checked
     size_t idle_count;

@@ -130,8 +130,8 @@ static bool prepare(struct life *life, struct assay_fault *fault)
     // Not by clone3, which would root the namespace at the spawner's group.
     if (unshare(CLONE_NEWCGROUP) < 0)
         return assay_fault_set(fault, "cgroup namespace");
-    // A zygote's run is in a new network namespace; a forge's init is in one that is complete.
-    if (init->waiting_pid > 0 && init->shape != ASSAY_SHAPE_HOST_NETWORK &&
+    // A forge's init is in a network namespace that is complete.
+    if (init->network_new && init->shape != ASSAY_SHAPE_HOST_NETWORK &&
             !assay_loopback_raise(fault))
         return false;
     if (sethostname("box", 3) < 0)
@@ -226,6 +226,10 @@ static bool wake_payload(struct life *life, int error_fd, struct assay_fault *fa
 
     fds[count++] = error_fd;
     life->payload_pid = init->waiting_pid;
+    // While it waits it is moved at no cost; what fails here fails there.
+    if (CPU_COUNT(&life->request.plan.cpus) > 0)
+        (void)sched_setaffinity(
+                init->waiting_pid, sizeof(life->request.plan.cpus), &life->request.plan.cpus);
     if (assay_wire_send(init->waiting_fd, &record, sizeof(record), fds, count) < 0)
         return assay_fault_set(fault, "wake payload");
     close(init->waiting_fd);

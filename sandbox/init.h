@@ -27,6 +27,7 @@ struct assay_init {
     // waits for WAKE on this socket. 0: the payload is to be forked.
     pid_t waiting_pid;
     int waiting_fd;
+    bool network_new; // likewise: nobody has raised its loopback
 };
 
 // Runs in the fresh child of clone3; never returns and never execs.

@@ -25,7 +25,7 @@ static const struct {
 
 // --- one namespace -------------------------------------------------------------------------------
 
-static void drop(const struct assay_net *net)
+void assay_nets_drop(const struct assay_net *net)
 {
     for (size_t i = 0; i < ASSAY_NET_FILES; i++)
         if (net->files[i] >= 0)
@@ -118,14 +118,14 @@ bool assay_nets_open(struct assay_nets *out, bool fresh, struct assay_fault *fau
         if (home.files[i] >= 0 && read_text(text, home.files[i]))
             out->unused[i] = strdup(text);
     }
-    drop(&home);
+    assay_nets_drop(&home);
     return true;
 }
 
 void assay_nets_close(struct assay_nets *nets)
 {
     for (size_t i = 0; i < nets->idle_count; i++)
-        drop(&nets->idle[i]);
+        assay_nets_drop(&nets->idle[i]);
     nets->idle_count = 0;
     for (size_t i = 0; i < ASSAY_NET_FILES; i++)
         free(nets->unused[i]);
@@ -152,18 +152,18 @@ bool assay_nets_enter(struct assay_nets *nets, struct assay_net *out, struct ass
             if (++net.checks < CHECKS_MAX)
                 nets->idle[nets->idle_count++] = net;
             else
-                drop(&net);
+                assay_nets_drop(&net);
             continue;
         }
         if (setns(net.ns_fd, CLONE_NEWNET) == 0) {
             *out = net;
             return true;
         }
-        drop(&net);
+        assay_nets_drop(&net);
     }
     if (make(out, !nets->fresh, fault))
         return true;
-    drop(out);
+    assay_nets_drop(out);
     out->ns_fd = -1;
     return false;
 }
@@ -178,7 +178,7 @@ void assay_nets_return(struct assay_nets *nets, struct assay_net *net)
     if (net->ns_fd < 0)
         return;
     if (nets->fresh || nets->idle_count == ASSAY_NETS_IDLE_MAX) {
-        drop(net);
+        assay_nets_drop(net);
     } else {
         net->checks = 0;
         nets->idle[nets->idle_count++] = *net;

@@ -11,7 +11,7 @@
 // A box has no capability over its network namespace, which belongs to the forge's user
 // namespace: it cannot have changed an address, a route or a setting.
 //
-// The calling process moves between namespaces: for the forge alone.
+// The calling process moves between namespaces: for the forge and for zygotes (zygote_nets.h).
 #ifndef ASSAY_SANDBOX_NETS_H
 #define ASSAY_SANDBOX_NETS_H
 
@@ -46,5 +46,7 @@ bool assay_nets_enter(struct assay_nets *nets, struct assay_net *out, struct ass
 bool assay_nets_leave(struct assay_nets *nets, struct assay_fault *fault);
 // The box that had it is dead.
 void assay_nets_return(struct assay_nets *nets, struct assay_net *net);
+// Nobody knows when its box will be dead: it is not used again.
+void assay_nets_drop(const struct assay_net *net);
 
 #endif

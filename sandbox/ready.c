@@ -173,7 +173,7 @@ static void fill_pool(struct spawner *spawner)
         assay_spawn_release(spawner, box);
 }
 
-void assay_ready_bury(struct spawner *spawner, const struct box *box)
+static void add_grave(struct spawner *spawner, uint32_t slot, uint64_t group)
 {
     if (spawner->grave_count == spawner->grave_cap) {
         const size_t cap = spawner->grave_cap * 2 + 64;
@@ -184,8 +184,17 @@ void assay_ready_bury(struct spawner *spawner, const struct box *box)
         spawner->graves = grown;
         spawner->grave_cap = cap;
     }
-    spawner->graves[spawner->grave_count++] =
-            (struct assay_grave){.slot = box->slot, .group = box->group_number};
+    spawner->graves[spawner->grave_count++] = (struct assay_grave){slot, group};
+}
+
+void assay_ready_bury(struct spawner *spawner, const struct box *box)
+{
+    add_grave(spawner, box->slot, box->group_number);
+}
+
+void assay_ready_remove_group(struct spawner *spawner, uint64_t group)
+{
+    add_grave(spawner, ASSAY_NO_SLOT, group);
 }
 
 // Before any order: a slot may be taken again only when the forge knows of its last box's end.
@@ -194,8 +203,10 @@ static bool send_graves(struct spawner *spawner)
     size_t sent = 0;
 
     while (sent < spawner->grave_count) {
-        const struct assay_forge_order record = {.kind = ASSAY_FORGE_BURY,
-                .slot = spawner->graves[sent].slot,
+        const uint32_t slot = spawner->graves[sent].slot;
+        const struct assay_forge_order record = {
+                .kind = slot == ASSAY_NO_SLOT ? ASSAY_FORGE_REMOVE : ASSAY_FORGE_BURY,
+                .slot = slot == ASSAY_NO_SLOT ? 0 : slot,
                 .group = spawner->graves[sent].group};
 
         if (assay_wire_send(spawner->forge_fd, &record, sizeof(record), NULL, 0) < 0)

@@ -14,9 +14,11 @@
 // How often one request is given an init before it fails: inits and the forge may be killed.
 #define ASSAY_ATTEMPTS_MAX 3
 
-// A dead box of which the forge holds something.
+#define ASSAY_NO_SLOT UINT32_MAX
+
+// A dead box of which the forge holds something, or a group alone.
 struct assay_grave {
-    uint32_t slot;
+    uint32_t slot; // ASSAY_NO_SLOT: there is no box
     uint64_t group;
 };
 
@@ -32,6 +34,8 @@ void assay_ready_hear(struct spawner *spawner);
 bool assay_ready_tend(struct spawner *spawner);
 // The box is gone; what the forge keeps for it is to go too.
 void assay_ready_bury(struct spawner *spawner, const struct box *box);
+// The group is nobody's any more.
+void assay_ready_remove_group(struct spawner *spawner, uint64_t group);
 // Every box is gone: wait for the forge's end.
 void assay_ready_stop(struct spawner *spawner);
 

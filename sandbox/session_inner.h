@@ -72,6 +72,7 @@ struct assay_watch {
     const struct assay_command *command; // borrowed
     struct assay_lease lease;
     bool placed; // the lease is held
+    bool plain;  // a line that has nothing to tell of directory and environment
     uint32_t id;
     int report_fd, state_fd; // reading ends; -1: none, or at their end
     struct assay_keep output;

@@ -389,7 +389,7 @@ static enum assay_status hand_over(struct handed *handed, struct assay_watch *wa
     }
     if (command->report_fd != 0)
         status = hand_pipe(handed, ASSAY_ORDER_REPORT, &watch->report_fd, err);
-    if (status == ASSAY_OK && command->line != NULL)
+    if (status == ASSAY_OK && command->line != NULL && !watch->plain)
         status = hand_pipe(handed, ASSAY_ORDER_STATE, &watch->state_fd, err);
     return status;
 }
@@ -435,6 +435,13 @@ static enum assay_status run(struct assay_watch *watch, bool *state_taken, struc
     const char *line_argv[] = {NULL, "-c", program, NULL, command->line, NULL};
     enum assay_status status = ASSAY_OK;
 
+    // A shell becomes its last program where nothing is left to do behind it, which spares a fork.
+    watch->plain =
+            command->line != NULL && assay_exports_outlive(&watch->session->state, command->line);
+    if (watch->plain) {
+        line_argv[2] = command->line;
+        line_argv[4] = NULL;
+    }
     if (command->line != NULL) {
         (void)snprintf(program, sizeof(program), line_program, state_number, state_number);
         line_argv[0] = assay_session_shell_path(watch->session);
@@ -451,7 +458,7 @@ static enum assay_status run(struct assay_watch *watch, bool *state_taken, struc
     }
     drain_all(watch, DRAIN_ROUNDS_LAST);
     *state_taken = command->line != NULL && watch->answered && !watch->killed &&
-            take_state(watch->session, &watch->state);
+            (watch->plain || take_state(watch->session, &watch->state));
     return ASSAY_OK;
 }
 

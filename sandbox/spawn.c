@@ -332,13 +332,18 @@ static void open_cpu(
             : 0;
 }
 
-// The init was made behind everything else (forge.c) and becomes as others before it wakes; and it
-// wakes where its payload will run, rather than that being moved later. Both are as well not done.
+void assay_spawn_move(const struct box *box, const struct assay_box_plan *plan)
+{
+    if (CPU_COUNT(&plan->cpus) > 0)
+        (void)sched_setaffinity(box->pid, sizeof(plan->cpus), &plan->cpus);
+}
+
+// The init was made behind everything else (forge.c) and becomes as others before it wakes.
 static void hasten(const struct box *box, const struct assay_box_plan *plan, bool session)
 {
     (void)sys_schedule(box->pid, SCHED_OTHER, 0);
-    if (!session && !plan->serves && CPU_COUNT(&plan->cpus) > 0)
-        (void)sched_setaffinity(box->pid, sizeof(plan->cpus), &plan->cpus);
+    if (!session && !plan->serves)
+        assay_spawn_move(box, plan);
 }
 
 void assay_spawn_deliver(struct spawner *spawner, struct box *box)

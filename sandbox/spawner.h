@@ -119,6 +119,8 @@ struct box *assay_spawn_make_own(struct spawner *spawner, enum assay_shape shape
 // The box has its init: send it its request.
 void assay_spawn_deliver(struct spawner *spawner, struct box *box);
 void assay_spawn_forget_request(struct box *box);
+// An init wakes where its payload will run, rather than that being moved later. It may as well not.
+void assay_spawn_move(const struct box *box, const struct assay_box_plan *plan);
 // The init died without having read its request: another gets it. False: not any more.
 bool assay_spawn_replace(struct spawner *spawner, struct box *dead);
 // A step of ours failed: kill what there is of it; its caller is told when it is dead.

@@ -117,6 +117,7 @@ struct assay_wire_serve {
     uint32_t kind, version;
     uint32_t number;                                 // FORK: comes back in FORKED
     uint32_t shape, limit_memory, limit_pids, meter; // FORK: as in struct assay_init
+    uint32_t fresh_network;                          // SERVE: no run gets one that another had
 };
 
 // Zygote -> spawner. READY once; FORKED with a pidfd, or with an errno.

@@ -22,6 +22,7 @@
 #include "sandbox/sys.h"
 #include "sandbox/wire.h"
 #include "sandbox/zygote.h"
+#include "sandbox/zygote_nets.h"
 #include "sandbox/zygote_setup.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -150,18 +151,6 @@ static _Noreturn void fail(int control_fd, const struct assay_fault *fault)
     _exit(1);
 }
 
-// By itself, which needs no right in the zygote's namespace: the same uid and gid.
-static bool map_ids(struct assay_fault *fault)
-{
-    char map[48];
-
-    (void)snprintf(map, sizeof(map), "%u %u 1", ASSAY_BOX_UID, ASSAY_BOX_UID);
-    return (assay_procfile_write(-1, "/proc/self/setgroups", "deny") &&
-                   assay_procfile_write(-1, "/proc/self/uid_map", map) &&
-                   assay_procfile_write(-1, "/proc/self/gid_map", map)) ||
-            assay_fault_set(fault, "uid map");
-}
-
 static bool await_go(int control_fd)
 {
     uint32_t kind = 0;
@@ -174,7 +163,7 @@ static bool await_go(int control_fd)
 }
 
 // Returns in the payload alone.
-static int live_as_run(const struct assay_wire_serve *order, int control_fd)
+static int live_as_run(const struct assay_wire_serve *order, bool network_new, int control_fd)
 {
     struct assay_init init = {.profiles = &setup.profiles,
             .skeleton = &setup.skeleton,
@@ -185,13 +174,14 @@ static int live_as_run(const struct assay_wire_serve *order, int control_fd)
             .meter = order->meter != 0,
             .tier = ASSAY_TIER_A,
             .shares_uid = true,
+            .network_new = network_new,
             .uid = ASSAY_BOX_UID,
             .gid = ASSAY_BOX_UID};
     struct assay_fault fault = {{0}, 0};
     int pair[2];
 
     close_all_but(0, -1, control_fd);
-    if (!map_ids(&fault))
+    if (!assay_zygote_map_ids(&fault))
         fail(control_fd, &fault);
     if (!await_go(control_fd))
         _exit(1);
@@ -217,7 +207,7 @@ static int live_as_run(const struct assay_wire_serve *order, int control_fd)
 
 // --- the zygote ----------------------------------------------------------------------------------
 
-static bool receive_setup(void)
+static bool receive_setup(bool *fresh_network)
 {
     struct assay_wire_serve record;
     int fds[ASSAY_WIRE_FDS_MAX];
@@ -227,49 +217,68 @@ static bool receive_setup(void)
     if (got != (long)sizeof(record) || record.kind != ASSAY_WIRE_SERVE ||
             record.version != ASSAY_WIRE_VERSION || count != 1)
         return false;
+    *fresh_network = record.fresh_network != 0;
     return assay_zygote_setup_read(&setup, fds[0]) && close(fds[0]) == 0;
 }
 
 // CLONE_PARENT: the zygote's own init reaps it. 0 in the run's init; -1 with errno.
 // NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes it
-static pid_t clone_run(int *pid_fd)
+static pid_t clone_run(bool network_new, int *pid_fd)
 {
     struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
-                    CLONE_NEWUTS | CLONE_NEWNET | CLONE_PARENT | CLONE_PIDFD,
+                    CLONE_NEWUTS | CLONE_PARENT | CLONE_PIDFD,
             .pidfd = (uint64_t)(uintptr_t)pid_fd};
 
+    if (network_new)
+        args.flags |= CLONE_NEWNET;
     return sys_clone3(&args);
+}
+
+// The next run. True in it alone, as its init.
+static bool fork_run(struct assay_zygote_nets *nets, const struct assay_wire_serve *order,
+        int control_fd, bool *network_new)
+{
+    struct assay_wire_forked answer = {.kind = ASSAY_WIRE_FORKED, .number = order->number};
+    int pid_fd = -1;
+    pid_t pid = -1;
+
+    *network_new = !assay_zygote_nets_enter(nets);
+    pid = clone_run(*network_new, &pid_fd);
+    if (pid == 0)
+        return true;
+    answer.sys_errno = pid < 0 ? errno : 0;
+    assay_zygote_nets_leave(nets, pid < 0 ? -1 : pid_fd);
+    close(control_fd);
+    if (assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), &pid_fd, pid < 0 ? 0 : 1) < 0)
+        _exit(1);
+    if (pid > 0)
+        close(pid_fd);
+    return false;
 }
 
 int assay_zygote_serve(void)
 {
-    struct assay_wire_forked answer = {.kind = ASSAY_WIRE_READY};
+    const struct assay_wire_forked ready = {.kind = ASSAY_WIRE_READY};
+    struct assay_zygote_nets nets;
+    bool fresh_network = false;
 
     (void)assay_procfile_read(AT_FDCWD, ASSAY_ZYGOTE_PAGES, pages, sizeof(pages));
-    if (!receive_setup() || assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), NULL, 0) < 0)
+    if (!receive_setup(&fresh_network))
+        _exit(1);
+    assay_zygote_nets_open(&nets, fresh_network);
+    if (assay_wire_send(ASSAY_ZYGOTE_FD, &ready, sizeof(ready), NULL, 0) < 0)
         _exit(1);
     for (;;) {
         struct assay_wire_serve order;
         int fds[ASSAY_WIRE_FDS_MAX];
         size_t count = 0;
-        int pid_fd = -1;
+        bool network_new = false;
 
         if (assay_wire_receive(ASSAY_ZYGOTE_FD, &order, sizeof(order), fds, &count, 0) !=
                         (long)sizeof(order) ||
                 order.kind != ASSAY_WIRE_FORK || count != 1)
             _exit(0);
-
-        const pid_t pid = clone_run(&pid_fd);
-
-        if (pid == 0)
-            return live_as_run(&order, fds[0]);
-        answer = (struct assay_wire_forked){.kind = ASSAY_WIRE_FORKED,
-                .number = order.number,
-                .sys_errno = pid < 0 ? errno : 0};
-        close(fds[0]);
-        if (assay_wire_send(ASSAY_ZYGOTE_FD, &answer, sizeof(answer), &pid_fd, pid < 0 ? 0 : 1) < 0)
-            _exit(1);
-        if (pid > 0)
-            close(pid_fd);
+        if (fork_run(&nets, &order, fds[0], &network_new))
+            return live_as_run(&order, network_new, fds[0]);
     }
 }

@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "sandbox/ids.h"
+#include "sandbox/procfile.h"
 
 #define TEXT_BYTES_MAX ((size_t)1 << 20)
 
@@ -61,4 +65,15 @@ bool assay_zygote_setup_read(struct assay_zygote_setup *out, int fd)
         if (!take_text(fd, &out->skeleton.entries[i]))
             return false;
     return true;
+}
+
+bool assay_zygote_map_ids(struct assay_fault *fault)
+{
+    char map[48];
+
+    (void)snprintf(map, sizeof(map), "%u %u 1", ASSAY_BOX_UID, ASSAY_BOX_UID);
+    return (assay_procfile_write(-1, "/proc/self/setgroups", "deny") &&
+                   assay_procfile_write(-1, "/proc/self/uid_map", map) &&
+                   assay_procfile_write(-1, "/proc/self/gid_map", map)) ||
+            assay_fault_set(fault, "uid map");
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "sandbox/fault.h"
 #include "sandbox/profile.h"
 #include "sandbox/skeleton.h"
 
@@ -17,5 +18,9 @@ struct assay_zygote_setup {
 int assay_zygote_setup_write(
         const struct assay_profiles *profiles, const struct assay_skeleton *skeleton);
 bool assay_zygote_setup_read(struct assay_zygote_setup *out, int fd);
+
+// The calling process's ids in a new user namespace: those that it has. By itself, which needs no
+// right in the namespace above.
+bool assay_zygote_map_ids(struct assay_fault *fault);
 
 #endif

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/groups.h"
 #include "sandbox/procfile.h"
+#include "sandbox/ready.h"
 #include "sandbox/sys.h"
 #include "sandbox/zygote_setup.h"
 
@@ -21,7 +23,8 @@ struct zygote {
     int serve_fd;
     unsigned shape; // enum assay_shape of its runs
     bool ready;
-    struct box *spare; // NULL: none; no caller has it yet
+    struct box *spare;          // NULL: none; no caller has it yet
+    struct assay_groups groups; // of runs that are over
 };
 
 static void tell_failure(const struct box *box)
@@ -51,6 +54,32 @@ static bool send_fork(struct spawner *spawner, const struct box *box, int contro
     return assay_wire_send(zygote->serve_fd, &record, sizeof(record), &control_fd, 1) == 0;
 }
 
+// One that is as new, or a new one.
+static bool give_group(struct spawner *spawner, struct box *box)
+{
+    struct assay_group used;
+
+    if (assay_groups_take(&box->parent->zygote->groups, &used)) {
+        box->group = used.dirs;
+        box->group_number = used.number;
+        return true;
+    }
+    box->group_number = spawner->cgroups.next++;
+    return assay_cgroup_create(&box->group, &spawner->cgroups, box->group_number, &box->fault);
+}
+
+// Its process is gone, and there is nobody else in its group: the next run's, if it is as new.
+static void keep_group(struct box *box)
+{
+    struct assay_group used = {box->group, box->group_number};
+
+    if (box->parent == NULL || !box->parent->zygote->ready || box->pid <= 0)
+        return;
+    assay_groups_return(&box->parent->zygote->groups, &used);
+    assay_cgroup_init(&box->group);
+    box->ordered = false;
+}
+
 // A box that has all but its process.
 static struct box *ask(struct spawner *spawner, struct box *parent, struct assay_fault *fault)
 {
@@ -67,13 +96,12 @@ static struct box *ask(struct spawner *spawner, struct box *parent, struct assay
     box->uid = parent->uid;
     box->shape = (enum assay_shape)parent->zygote->shape;
     box->state = BOX_SETUP;
-    box->group_number = spawner->cgroups.next++;
     box->ordered = true; // its group is the forge's to remove
     box->check_us = NEVER;
     box->fork_number = ++spawner->fork_count;
     if (box->fork_number == 0)
         box->fork_number = ++spawner->fork_count;
-    if (assay_cgroup_create(&box->group, &spawner->cgroups, box->group_number, &box->fault)) {
+    if (give_group(spawner, box)) {
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
             box->control_fd = pair[0];
             asked = assay_spawner_watch(spawner, pair[0], WATCH_CONTROL, box->slot) &&
@@ -129,6 +157,7 @@ struct box *assay_zygotes_take(struct spawner *spawner, uint64_t id, struct assa
 bool assay_zygotes_request(struct spawner *spawner, struct box *box, struct assay_request *request)
 {
     if (box->fork_number == 0) {
+        assay_spawn_move(box, &request->plan);
         if (!assay_request_send(request, box->control_fd, &box->fault))
             return false;
     } else {
@@ -252,10 +281,16 @@ void assay_zygotes_hear(struct spawner *spawner, struct box *box)
 
 // --- life ----------------------------------------------------------------------------------------
 
+static void remove_group(void *user, uint64_t number)
+{
+    assay_ready_remove_group(user, number);
+}
+
 bool assay_zygotes_add(struct spawner *spawner, struct box *box, int *serve_fd, unsigned shape)
 {
-    const struct assay_wire_serve record = {
-            .kind = ASSAY_WIRE_SERVE, .version = ASSAY_WIRE_VERSION};
+    const struct assay_wire_serve record = {.kind = ASSAY_WIRE_SERVE,
+            .version = ASSAY_WIRE_VERSION,
+            .fresh_network = spawner->fresh_network};
     int setup_fd = -1;
     bool sent = false;
 
@@ -267,6 +302,9 @@ bool assay_zygotes_add(struct spawner *spawner, struct box *box, int *serve_fd, 
     box->zygote->id = (uint64_t)++spawner->zygote_count * ASSAY_BOXES_MAX + box->slot;
     box->zygote->serve_fd = *serve_fd;
     box->zygote->shape = shape;
+    assay_groups_open(&box->zygote->groups, &spawner->cgroups);
+    box->zygote->groups.remove = remove_group;
+    box->zygote->groups.user = spawner;
     *serve_fd = -1;
     setup_fd = assay_zygote_setup_write(&spawner->profiles, &spawner->skeleton);
     sent = setup_fd >= 0 &&
@@ -299,6 +337,8 @@ void assay_zygotes_forget(struct spawner *spawner, struct box *box)
 {
     if (box->parent != NULL && box->parent->zygote->spare == box)
         box->parent->zygote->spare = NULL;
+    if (box->forked_here)
+        keep_group(box);
     if (box->pending != NULL)
         assay_request_release(box->pending);
     free(box->pending);
@@ -308,6 +348,7 @@ void assay_zygotes_forget(struct spawner *spawner, struct box *box)
     abandon_asked(spawner, box);
     (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, box->zygote->serve_fd, NULL);
     close(box->zygote->serve_fd);
+    assay_groups_close(&box->zygote->groups);
     free(box->zygote);
     box->zygote = NULL;
 }

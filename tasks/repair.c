@@ -14,8 +14,12 @@
 #define FILE_BYTES_MAX ((size_t)64 << 10)
 #define CASES_MAX 4 // of a task: as many tests have copies among the canaries
 
+// Of sixteen drawings of a pair for trying, so many are held out.
+#define DRAWINGS_HELD_OUT 2
+#define TRIES_MAX 1000 // for a drawing of the split; one in eight will do
+
 static const char *const split_names[ASSAY_REPAIR_SPLITS] = {
-        "sft", "rl", "unseen-seeds", "unseen-families"};
+        "sft", "rl", "unseen-faults", "unseen-seeds", "unseen-families"};
 
 const char *assay_repair_split_name(enum assay_repair_split split)
 {
@@ -46,6 +50,12 @@ static void shuffle(size_t *items, size_t count, struct assay_rng *rng)
     }
 }
 
+// Where a split's pairs come from: what is held out of rl by the drawing has rl's pairs.
+static enum assay_repair_split pairs_of(enum assay_repair_split split)
+{
+    return split == ASSAY_REPAIR_UNSEEN_SEEDS ? ASSAY_REPAIR_RL : split;
+}
+
 // Every family of the split comes once a round; each round has an order of its own. NULL: no family
 // has any pair of it.
 static const struct repair_family *choose_family(const struct assay_repair_table *table,
@@ -56,7 +66,7 @@ static const struct repair_family *choose_family(const struct assay_repair_table
     struct assay_rng rng;
 
     for (size_t i = 0; i < table->family_count; i++)
-        if (table->families[i].split_counts[split] > 0)
+        if (table->families[i].split_counts[pairs_of(split)] > 0)
             order[count++] = i;
     if (count == 0)
         return NULL;
@@ -68,11 +78,12 @@ static const struct repair_family *choose_family(const struct assay_repair_table
 static const struct repair_pair *choose_pair(
         const struct repair_family *family, enum assay_repair_split split, struct assay_rng *rng)
 {
-    size_t left = (size_t)assay_rng_below(rng, family->split_counts[split]) + 1;
+    const enum assay_repair_split pairs = pairs_of(split);
+    size_t left = (size_t)assay_rng_below(rng, family->split_counts[pairs]) + 1;
     size_t i = 0;
 
     for (;; i++)
-        if (family->pairs[i].split == split && --left == 0)
+        if (family->pairs[i].split == pairs && --left == 0)
             return &family->pairs[i];
 }
 
@@ -154,9 +165,8 @@ static void choose_names(struct drawing *d)
     d->klass = modules[module][1];
 }
 
-static void choose(struct drawing *d)
+static void choose_tests(struct drawing *d)
 {
-    choose_names(d);
     d->shape = (enum shape)assay_rng_below(&d->rng, SHAPES);
     d->words = assay_rng_below(&d->rng, 2) == 0;
     d->before = "";
@@ -391,14 +401,12 @@ static enum assay_status write_slip(
     return status;
 }
 
-static enum assay_status write_task(
-        struct assay_repair_task *out, const struct drawing *d, struct assay_error *err)
+static enum assay_status write_task(struct assay_repair_task *out, const struct drawing *d,
+        const struct repair_family *family, struct assay_error *err)
 {
     struct assay_buf tests;
-    enum assay_status status = write_program(&out->broken, d, true, err);
+    enum assay_status status = write_program(&out->gold, d, false, err);
 
-    if (status == ASSAY_OK)
-        status = write_program(&out->gold, d, false, err);
     assay_buf_init(&tests, FILE_BYTES_MAX);
     write_tests(&tests, d);
     if (status == ASSAY_OK)
@@ -409,13 +417,41 @@ static enum assay_status write_task(
     if (status == ASSAY_OK)
         status = keep_text(
                 &out->gold_line, d, d->pair->program->lines.items[d->pair->mutant->line - 1], err);
+    out->kind = assay_arena_printf(d->arena, "%s/%zu/%zu", family->name,
+            (size_t)(d->pair->program - family->programs),
+            (size_t)(d->pair->mutant - d->pair->program->mutants));
     out->line = d->pair->mutant->line;
     out->operator_name = d->pair->mutant->operator_name;
     out->path = assay_arena_printf(d->arena, "%s.py", d->module);
     out->test_path = assay_arena_printf(d->arena, "test_%s.py", d->module);
-    if (status == ASSAY_OK && (!out->path || !out->test_path))
+    if (status == ASSAY_OK && (!out->kind || !out->path || !out->test_path))
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     return status;
+}
+
+// Held out is a file as it is shown, names and numbers included, whatever its tests.
+static bool is_of_split(enum assay_repair_split split, struct assay_bytes broken)
+{
+    const bool held = assay_hash64(broken.data, broken.len) % 16 < DRAWINGS_HELD_OUT;
+
+    return split == ASSAY_REPAIR_UNSEEN_SEEDS ? held : split != ASSAY_REPAIR_RL || !held;
+}
+
+static enum assay_status draw_file(struct assay_repair_task *out, struct drawing *d,
+        const struct repair_family *family, enum assay_repair_split split, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (int i = 0; i < TRIES_MAX && status == ASSAY_OK; i++) {
+        d->pair = choose_pair(family, split, &d->rng);
+        choose_names(d);
+        status = write_program(&out->broken, d, true, err);
+        if (status == ASSAY_OK && is_of_split(split, out->broken))
+            return ASSAY_OK;
+    }
+    return status != ASSAY_OK ? status
+                              : assay_fail(err, ASSAY_ENOTFOUND, "%s has no drawing for %s",
+                                        family->name, split_names[split]);
 }
 
 enum assay_status assay_repair_draw(struct assay_repair_task *out,
@@ -431,13 +467,15 @@ enum assay_status assay_repair_draw(struct assay_repair_task *out,
         return assay_fail(err, ASSAY_ENOTFOUND, "the table has nothing for %s", split_names[split]);
     task.family = family->name;
     assay_rng_seed(&d.rng, seed, (index << 3) + split);
-    d.pair = choose_pair(family, split, &d.rng);
-    choose(&d);
+    status = draw_file(&task, &d, family, split, err);
+    if (status != ASSAY_OK)
+        return status;
+    choose_tests(&d);
     task.id = assay_arena_printf(arena, "repair__%s-%s-%" PRIu64 "-%" PRIu64, family->name,
             split_names[split], seed, index);
     if (!task.id || !d.before)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    status = write_task(&task, &d, err);
+    status = write_task(&task, &d, family, err);
     if (status == ASSAY_OK)
         status = write_slip(&task, &d, err);
     if (status == ASSAY_OK)

@@ -7,8 +7,10 @@
 // names, the shape of its tests and a mutation. Nothing is run here, so a draw takes microseconds;
 // that a task holds is shown by its tests in a box like any other. docs/repair.md.
 //
-// The same table, split, seed and index give the same task. Splits never share a pair of program
-// and mutation, whatever the names: each pair belongs to one split by a hash of its text.
+// The same table, split, seed and index give the same task. A pair of program and mutation belongs
+// to one of SFT, RL, UNSEEN_FAULTS and UNSEEN_FAMILIES by a hash of its text, whatever the names.
+// Of RL's pairs one file in eight, as names and numbers make it, belongs to UNSEEN_SEEDS, by a hash
+// of that file. So no two splits share a broken file.
 // A table is not changed by draws: one serves all threads.
 #ifndef ASSAY_TASKS_REPAIR_H
 #define ASSAY_TASKS_REPAIR_H
@@ -25,17 +27,19 @@
 enum assay_repair_split {
     ASSAY_REPAIR_SFT,             // demonstrations
     ASSAY_REPAIR_RL,              // to learn from by trying
-    ASSAY_REPAIR_UNSEEN_SEEDS,    // families of the two above, other programs and mutations
+    ASSAY_REPAIR_UNSEEN_FAULTS,   // families of the two above, other mutations
+    ASSAY_REPAIR_UNSEEN_SEEDS,    // mutations of RL, in files that it never draws
     ASSAY_REPAIR_UNSEEN_FAMILIES, // families that none of the above draws from
     ASSAY_REPAIR_SPLITS,
 };
-// "sft", "rl", "unseen-seeds", "unseen-families".
+// "sft", "rl", "unseen-faults", "unseen-seeds", "unseen-families".
 const char *assay_repair_split_name(enum assay_repair_split split);
 bool assay_repair_split_find(enum assay_repair_split *out, const char *name);
 
 struct assay_repair_task {
     const char *id;            // an instance id: family, split, seed, index
     const char *family;        // "binary_search"
+    const char *kind;          // family, program and mutation: "clamp/0/12"; NULL: not of the table
     const char *operator_name; // of the mutation, as in rewards/mutants.h
     const char *path;          // "ledger.py"; always at the top
     const char *test_path;

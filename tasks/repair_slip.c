@@ -154,6 +154,32 @@ static void slip(struct assay_buf *out, const struct pieces *p, size_t index, st
     assay_buf_add(out, file + end, line.to - end);
 }
 
+// The line with every other piece exchanged for its like: nothing of it can be relied upon.
+static void garble(
+        struct assay_buf *out, const struct pieces *p, size_t index, struct assay_rng *rng)
+{
+    const struct line line = line_of(p, &p->items[index]);
+    size_t at = line.from;
+    char number[32];
+
+    for (size_t i = 0; i < p->count; i++) {
+        const struct piece *piece = &p->items[i];
+
+        if (piece->at < line.from || piece->at >= line.to)
+            continue;
+        assay_buf_add(out, p->file.data + at, piece->at - at);
+        at = piece->at + piece->len;
+        if (i == index || assay_rng_below(rng, 2) == 0) {
+            const struct assay_bytes other = other_text(p, piece, number, rng);
+
+            assay_buf_add(out, other.data, other.len);
+        } else {
+            assay_buf_add(out, p->file.data + piece->at, piece->len);
+        }
+    }
+    assay_buf_add(out, p->file.data + at, line.to - at);
+}
+
 static enum assay_status put(struct repair_slip *out, const struct pieces *p,
         const struct piece *piece, const struct assay_buf *text, struct assay_arena *arena,
         struct assay_error *err)
@@ -195,7 +221,10 @@ enum assay_status repair_slip_make(struct repair_slip *out, struct assay_bytes f
         const struct line line = line_of(p, &p->items[index]);
 
         assay_buf_clear(&text);
-        slip(&text, p, index, rng);
+        if (assay_rng_below(rng, 2) == 0)
+            garble(&text, p, index, rng);
+        else
+            slip(&text, p, index, rng);
         status = assay_buf_check(&text, "a slip", err);
         if (status != ASSAY_OK)
             break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// repair_slip.h - a slip of the pen: one word, number or sign of a line that is not as it was. For
-// tasks/repair*.c.
+// repair_slip.h - a slip of the pen: words, numbers or signs of a line that are not as they were.
+// For tasks/repair*.c.
 #ifndef ASSAY_TASKS_REPAIR_SLIP_H
 #define ASSAY_TASKS_REPAIR_SLIP_H
 
@@ -19,7 +19,8 @@ struct repair_slip {
 };
 
 // One line of `file` (LF, with a last line feed) gets a slip that the rng draws: something of it is
-// exchanged for its like from the file, left out, or changes places; or the line becomes `pass`.
+// exchanged for its like from the file, left out, or changes places; or the line becomes `pass`; or
+// much of it is exchanged, so that what stood there must be known rather than copied.
 // ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status repair_slip_make(struct repair_slip *out, struct assay_bytes file,
         struct assay_rng *rng, repair_slip_allowed *allowed, void *user, struct assay_arena *arena,

@@ -234,7 +234,7 @@ static enum assay_status split_of(enum assay_repair_split *out, const struct rep
     share = strtoul(hex, NULL, 16);
     *out = share < SHARE_SFT               ? ASSAY_REPAIR_SFT
             : share < SHARE_SFT + SHARE_RL ? ASSAY_REPAIR_RL
-                                           : ASSAY_REPAIR_UNSEEN_SEEDS;
+                                           : ASSAY_REPAIR_UNSEEN_FAULTS;
     return ASSAY_OK;
 }
 

@@ -75,7 +75,7 @@ struct repair_family {
     size_t program_count;
     struct repair_pair *pairs;
     size_t pair_count;
-    size_t split_counts[ASSAY_REPAIR_SPLITS];
+    size_t split_counts[ASSAY_REPAIR_SPLITS]; // pairs; UNSEEN_SEEDS has none of its own
 };
 
 struct assay_repair_table {

@@ -129,8 +129,8 @@ static void layers_lie_in_order_and_writes_stay_in_the_box(void **state)
     fixture_import(scene.f, "src", scene.instance.tree);
     scene_free(&scene);
     fixture_shell(scene.f,
-            "test \"$(ls home/layers | wc -l)\" = 1; test -z \"$(ls home/tmp/*/ | grep -v "
-            "lock | grep .)\"");
+            "test \"$(ls home/layers | wc -l)\" = 1; test -z \"$(find home/tmp ! -type d | "
+            "grep -v lock)\"");
 }
 
 static void without_a_model_patch_or_tests_there_are_fewer_layers(void **state)

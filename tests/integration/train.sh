@@ -25,7 +25,7 @@ seed: 3
 tasks: {source: file, path: tasks.jsonl, tokens_max: 32}
 model: {layers: 2, width: 32, heads: 2, kv_heads: 1, head_dim: 16, ffn: 64, vocab: 320}
 sft: {updates: 250, batch: 16, lr: 0.003, warmup: 10}
-rl: {steps: 20, groups: 8, group_size: 8, updates: 4, answer_tokens_max: 4}
+rl: {steps: 20, groups: 8, group_size: 8, updates: 4, answer_tokens_max: 4, curriculum: 0.3}
 optimizer: {lr: 0.0003}
 eval: {every: 10, count: 60}
 checkpoint: {every: 3}
@@ -51,6 +51,7 @@ run 0 assay train config.yaml --set name=whole --json
 files_of whole >whole.txt
 [ "$(grep -c "'phase': 'rl'" whole.txt)" -eq 20 ] && [ "$(grep -c "'phase': 'sft'" whole.txt)" -eq 25 ] ||
     fail "steps are missing"
+grep "'phase': 'rl'" whole.txt | grep -q "'passed_over': [1-9]" || fail "the curriculum took every task"
 ! grep -q "'agree_differing': [^0]" whole.txt || fail "sampler and trainer differ"
 run 0 assay train config.yaml --set name=whole
 has out "finished before; --again starts a new one"
@@ -168,6 +169,41 @@ kill_often() {
 }
 kill_often killed whole.txt rl.staleness=0
 kill_often killed-ahead ahead.txt rl.staleness=2
+
+# --- held close to the policy that rl began with ----------------------------------------------------
+run 0 assay train config.yaml --set name=close --set loss.kl=1 --set loss.kl_estimator=k3
+files_of close >close.txt
+/usr/bin/python3 - "$ASSAY_HOME/runs/close/metrics.jsonl" "$ASSAY_HOME/runs/whole/metrics.jsonl" <<'PY'
+import json, sys
+close, free = ([json.loads(line) for line in open(path)] for path in sys.argv[1:])
+kl = [row["kl_ref"] for row in close if row["phase"] == "rl" and "kl_ref" in row]
+assert len(kl) > 10 and max(kl) > 1e-6, kl
+assert all("kl_ref" not in row for row in free)
+PY
+cmp -s "$ASSAY_HOME/runs/close/final/model.safetensors" "$ASSAY_HOME/runs/whole/final/model.safetensors" &&
+    fail "loss.kl changes nothing"
+often=$kills
+kills=2
+sed -i 's/^seed: 3$/seed: 3\nloss: {kl: 1, kl_estimator: k3}/' config.yaml
+kill_often killed-close close.txt rl.staleness=0
+kills=$often
+# its file is another one: said by name
+"$ASSAY" train config.yaml --set name=torn >"$WORK/out" 2>"$WORK/torn.err" &
+pid=$!
+tries=0
+until grep -qs "train rl at=30/" "$WORK/torn.err"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 600 ] || fail "torn does not get far: $(cat "$WORK/torn.err")"
+    sleep 0.05
+done
+kill -9 "$pid" 2>/dev/null || true
+wait "$pid" 2>/dev/null || true
+if [ ! -e "$ASSAY_HOME/runs/torn/final" ]; then
+    printf x >>"$ASSAY_HOME/runs/torn/reference/model.safetensors"
+    run 1 assay train config.yaml --set name=torn
+    has err "reference/model.safetensors: not the file that was written"
+fi
+sed -i '/^loss:/d' config.yaml
 
 # --- interrupted by the user, and at it twice ------------------------------------------------------
 # begin NAME SEED: in the background, with more to do than it will ever do; returns once it measures.

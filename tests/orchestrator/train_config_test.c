@@ -111,7 +111,6 @@ static void what_is_wrong_is_named_with_its_place(void **state)
             {"rl: {steps: 1}\nloss: {clip_high: 0.28}\n", NULL, "loss.clip_high: \"0.28\" is not"},
             {"rl: {steps: 1}\nloss: {is_floor: 9}\n", NULL, "loss: is_floor: 9 is not in [0"},
             {"rl: {steps: 1}\nloss: {is_cap: nan}\n", NULL, "\"nan\" is not a number"},
-            {"rl: {steps: 1}\nloss: {kl: 0.1}\n", NULL, "loss.kl: a training run keeps no"},
             {"rl: {steps: 0}\n", NULL, "nothing to do"},
             {"rl: {steps: 1}\ntasks: {source: disk}\n", NULL, "none of repair, mini, file"},
             {"rl: {steps: 1}\ntasks: {source: file}\n", NULL, "tasks.path goes with"},

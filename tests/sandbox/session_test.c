@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sandbox/exports.h"
 #include "tests/sandbox/sessions.h"
 
 // --- one process per command ---------------------------------------------------------------------
@@ -124,6 +125,50 @@ static void directory_and_exports_of_a_line_are_kept(void **state)
     (void)sessions_line(PROCESS, session, "cd /tmp; mkdir $'a\\nb \"c'; cd $'a\\nb \"c'", 0, "");
     assert_string_equal(assay_session_cwd(session), "/tmp/a\nb \"c");
     (void)sessions_line(PROCESS, session, "pwd", 0, "/tmp/a\nb \"c\n");
+    sessions_stop(session);
+}
+
+// A program and its arguments change neither, and nothing else passes for that.
+static void only_a_plain_program_leaves_both_alone(void **state)
+{
+    static const char *const plain[] = {"/bin/true", "  ls\t-la src/a.c ", "make CC=gcc -j2",
+            "python3 -m pytest tests/test_a.py::test_b", "./run", "echoes", "-x"};
+    static const char *const others[] = {"", "  ", "cd", "cd /usr", "A=1", "A=1 ls", ". ./x",
+            "export A=1", "ls; cd /", "ls\ncd /", "f()", "ls > x", "ls $A", "ls *", "ls ~", "a 'b'",
+            "!", "[ -d x ]", "time ls", "ls \\", "%1", "ls #", "{ ls", "ls &", "`ls`", "l?"};
+    static const char *const fine[] = {"PATH=/bin", "A=1", NULL};
+    static const char *const functions[] = {"BASH_FUNC_ls%%=() {  cd /\n}", NULL};
+    struct assay_exports exports = {0};
+
+    (void)state;
+    assert_int_equal(assay_exports_set(&exports, "/", fine, NULL), ASSAY_OK);
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        assert_true(assay_exports_outlive(&exports, plain[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        print_message("%s\n", others[i]);
+        assert_false(assay_exports_outlive(&exports, others[i]));
+    }
+    assert_int_equal(assay_exports_set(&exports, "/", functions, NULL), ASSAY_OK);
+    assert_false(assay_exports_outlive(&exports, "ls"));
+    assay_exports_free(&exports);
+}
+
+// As a shell has it: its words of what it does not find, what a function does that it was handed.
+static void a_plain_program_is_run_as_any_line(void **state)
+{
+    static const char *const with_function[] = {
+            "PATH=/usr/bin:/bin", "BASH_FUNC_leave%%=() { cd /tmp; }", NULL};
+    struct assay_session *session = sessions_start();
+
+    (void)state;
+    (void)sessions_line(PROCESS, session, "cd /usr; export X=1", 0, "");
+    assert_true(sessions_line(PROCESS, session, "env -u A pwd", 0, "/usr\n").state_taken);
+    (void)sessions_line(PROCESS, session, "printenv X", 0, "1\n");
+    (void)sessions_line(
+            PROCESS, session, "no-such", 127, "bash: line 1: no-such: command not found\n");
+    assert_int_equal(assay_session_set_env(session, with_function, NULL), ASSAY_OK);
+    (void)sessions_line(PROCESS, session, "leave", 0, "");
+    (void)sessions_line(PROCESS, session, "pwd", 0, "/tmp\n");
     sessions_stop(session);
 }
 
@@ -509,6 +554,8 @@ int main(void)
             cmocka_unit_test(stdin_and_the_report_pipe_are_the_commands_own),
             cmocka_unit_test(a_command_has_no_descriptor_of_ours),
             cmocka_unit_test(directory_and_exports_of_a_line_are_kept),
+            cmocka_unit_test(only_a_plain_program_leaves_both_alone),
+            cmocka_unit_test(a_plain_program_is_run_as_any_line),
             cmocka_unit_test(what_a_session_begins_with_can_be_set),
             cmocka_unit_test(a_hostile_state_is_not_taken),
             cmocka_unit_test(a_directory_that_is_gone_does_not_end_the_session),

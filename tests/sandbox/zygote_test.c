@@ -257,6 +257,47 @@ static void nothing_is_left_to_the_next_run(void **state)
             "['not set'] False False False 1 [] [] [] True 0o22 /\n['1', '2']\n");
 }
 
+// In turns: whatever one run used, the next in its group has only its own told.
+static void usage_is_the_runs_own(void **state)
+{
+    struct assay_box_result result;
+
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        run_program(&result, "x = bytearray(96 << 20); sum(range(3000000))");
+        boxes_assert(&result, ASSAY_BOX_EXITED, 0);
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us > 30000);
+        assay_box_result_release(&result);
+        run_program(&result, "pass");
+        boxes_assert(&result, ASSAY_BOX_EXITED, 0);
+        assert_true(result.usage.cpu_user_us + result.usage.cpu_system_us < 30000);
+        assert_true(result.usage.memory_bytes_peak < (uint64_t)64 << 20);
+        assert_true(result.usage.pids_peak <= 1);
+        assay_box_result_release(&result);
+    }
+}
+
+// Whether one that another run had or not, and whatever that did with it.
+static void each_run_has_a_network_as_new(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        expect("import fcntl, socket, struct\n"
+               "lo = [line.split() for line in open('/proc/net/dev') if 'lo:' in line]\n"
+               "print(len(lo), set(lo[0][1:]))\n"
+               "snmp = [line.split() for line in open('/proc/net/snmp')]\n"
+               "print([word for line in snmp if line[0] in ('Udp:', 'Icmp:') for word in line[1:]\n"
+               "       if word.isdigit() and word != '0'])\n"
+               "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+               "try: fcntl.ioctl(s, 0x8914, struct.pack('16sh14x', b'lo', 0))\n" // SIOCSIFFLAGS
+               "except PermissionError: print('no right')\n"
+               "s.bind(('127.0.0.1', 4001)); s.sendto(b'x', ('127.0.0.1', 4001)); print(s.recv(1))\n",
+                "1 {'0'}\n[]\nno right\nb'x'\n");
+    for (int i = 0; i < 6; i++)
+        expect("print(set([line.split() for line in open('/proc/net/dev') if 'lo:' in line][0][1:]))",
+                "{'0'}\n");
+}
+
 static void randomness_is_each_runs_own(void **state)
 {
     struct assay_box_result one;
@@ -450,6 +491,8 @@ int main(void)
             cmocka_unit_test(a_run_is_a_box_like_any_other),
             cmocka_unit_test(the_zygote_is_out_of_reach),
             cmocka_unit_test(nothing_is_left_to_the_next_run),
+            cmocka_unit_test(usage_is_the_runs_own),
+            cmocka_unit_test(each_run_has_a_network_as_new),
             cmocka_unit_test(randomness_is_each_runs_own),
             cmocka_unit_test(limits_hold_in_a_run),
             cmocka_unit_test(a_fork_bomb_stays_in_its_run),

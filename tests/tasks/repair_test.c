@@ -217,7 +217,7 @@ static void splits_share_no_program(void **state)
         draw(f, i % 2 ? ASSAY_REPAIR_SFT : ASSAY_REPAIR_RL, i, i / 2, &task);
         known[count++] = task.broken.data;
     }
-    for (unsigned split = ASSAY_REPAIR_UNSEEN_SEEDS; split < ASSAY_REPAIR_SPLITS; split++) {
+    for (unsigned split = ASSAY_REPAIR_UNSEEN_FAULTS; split < ASSAY_REPAIR_SPLITS; split++) {
         for (uint64_t i = 0; i < DRAWS; i++) {
             struct assay_repair_task task;
 
