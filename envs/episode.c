@@ -206,7 +206,10 @@ static enum assay_status keep_deed(
         deed->tool = assay_arena_strdup(e->arena, action->tool);
     if (action->arguments != NULL)
         deed->arguments = assay_arena_strdup(e->arena, action->arguments);
-    if ((action->tool != NULL && deed->tool == NULL) ||
+    if (action->reply != NULL)
+        deed->reply = assay_arena_strdup(e->arena, action->reply);
+    if ((action->reply != NULL && deed->reply == NULL) ||
+            (action->tool != NULL && deed->tool == NULL) ||
             (action->arguments != NULL && deed->arguments == NULL))
         return assay_fail(err, ASSAY_ENOMEM, "the actions of an episode take more than 1 GiB");
     return ASSAY_OK;
@@ -307,7 +310,7 @@ static enum assay_status fork_snapshot(
         const struct assay_deed *deed = &from->deeds[to->turns];
 
         status = keep_deed(
-                to, &(struct assay_action){.tool = deed->tool, .arguments = deed->arguments}, err);
+                to, &(struct assay_action){deed->tool, deed->arguments, deed->reply}, err);
         if (status != ASSAY_OK)
             return status;
         to->deeds[to->turns].seen = deed->seen; // `from` may end first, and its arena with it
@@ -325,7 +328,7 @@ static enum assay_status fork_again(struct assay_episode *to, const struct assay
 
     while (status == ASSAY_OK && to->turns < turn && to->cause == ASSAY_EPISODE_RUNNING) {
         const struct assay_deed *deed = &from->deeds[to->turns];
-        const struct assay_action action = {.tool = deed->tool, .arguments = deed->arguments};
+        const struct assay_action action = {deed->tool, deed->arguments, deed->reply};
         struct assay_observation seen;
 
         status = assay_episode_step(to, &action, &seen, err);

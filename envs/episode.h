@@ -61,6 +61,7 @@ struct assay_episode_options {
 struct assay_action {
     const char *tool;      // NULL: none was named
     const char *arguments; // JSON object; NULL: none
+    const char *reply;     // what naming none shows; NULL: which tools there are
 };
 
 // What one action showed.

@@ -25,8 +25,8 @@ struct assay_edit_undos {
 
 // An action that was done, for forks.
 struct assay_deed {
-    const char *tool, *arguments; // in the arena; either may be NULL
-    struct assay_bytes seen;      // what it showed, in the arena
+    const char *tool, *arguments, *reply; // in the arena; any may be NULL
+    struct assay_bytes seen;              // what it showed, in the arena
 };
 
 struct assay_episode {

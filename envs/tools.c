@@ -185,11 +185,17 @@ enum assay_status assay_observation_refuse(struct assay_observation *out, const 
     return ASSAY_OK;
 }
 
-static void refuse_tool(struct assay_observation *out, const char *name)
+static void refuse_tool(struct assay_observation *out, const struct assay_action *action)
 {
+    const char *name = action->tool;
     char names[256] = "";
     size_t len = 0;
 
+    if (name == NULL && action->reply != NULL) {
+        assay_buf_adds(&out->text, action->reply);
+        out->failed = true;
+        return;
+    }
     for (size_t i = 0; i < TOOL_COUNT; i++)
         len += (size_t)snprintf(
                 names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", tools[i].name);
@@ -337,7 +343,7 @@ enum assay_status assay_tools_call(struct assay_episode *episode, const struct a
     enum assay_status status = ASSAY_OK;
 
     if (tool == NULL) {
-        refuse_tool(out, action->tool);
+        refuse_tool(out, action);
         return ASSAY_OK;
     }
     status = assay_json_parse(&arguments, text[0] != '\0' ? text : "{}",

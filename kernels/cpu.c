@@ -37,6 +37,7 @@ const struct assay_ops CPU(ops) = {
         CPU_ROW(rmsnorm_forward),
         CPU_ROW(rmsnorm_backward),
         CPU_ROW(matmul_forward),
+        .matmul_wide = CPU(matmul_forward),
         CPU_ROW(matmul_backward_input),
         CPU_ROW(matmul_backward_weight),
         CPU_ROW(matmul_grouped_forward),

@@ -3,7 +3,9 @@
 #ifndef ASSAY_KERNELS_DEVICE_H
 #define ASSAY_KERNELS_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -45,6 +47,15 @@ struct assay_device {
     void (*download)(struct assay_stream *stream, void *host, const void *from, size_t bytes);
     void (*copy)(struct assay_stream *stream, void *to, const void *from, size_t bytes);
     void (*zero)(struct assay_stream *stream, void *memory, size_t bytes);
+
+    // Work that comes again: between begin and end the caller queues operations (no upload, no
+    // download) that for one key are the same each time, pointers and shapes included; what memory
+    // holds may differ. False: they were queued from a recording, queue nothing and do not end.
+    // NULL: the device has no use for it.
+    bool (*graph_begin)(struct assay_stream *stream, uint64_t key);
+    void (*graph_end)(struct assay_stream *stream);
+    // Memory that recordings of this stream name is about to be released.
+    void (*graph_forget)(struct assay_stream *stream);
 };
 
 #endif

@@ -27,7 +27,9 @@
 // it, or one token at a time), not on the number of threads: bit for bit. Gradients of weights sum
 // over rows in row order, so they depend on the batch, but not on threads. Two fillings differ by
 // rounding. (cpu: the AVX2 and AVX-512 paths keep one order and agree bit for bit; the plain path
-// has no fused multiply-add and does not.)
+// has no fused multiply-add and does not. cuda: the same call gives the same bits, but few rows and
+// many take different kernels, and lengths of calls may show: a row's result depends on them to
+// rounding.)
 //
 // One-letter dimensions: B sequences, T rows (tokens of all sequences, one after another), C width,
 // H heads, G key-value heads, D head width, V vocabulary, E experts, K experts a token, N x M as
@@ -88,9 +90,9 @@ struct assay_rmsnorm_args {
 };
 
 // y = x w^T, the linear layer: M rows, K inputs, N outputs.  accumulate: y += (forward), dx +=
-// (backward_input)
+// (backward_input). matmul_wide is the forward whose y is S: logits are not rounded to A.
 struct assay_matmul_args {
-    void *y;       // [M, N] A
+    void *y;       // [M, N] A; S of matmul_wide
     const void *x; // [M, K] A
     const void *w; // [N, K] W
     size_t M, N, K;
@@ -293,16 +295,16 @@ struct assay_moe_route_args {
 // probability 0).
 //     logp[t] = z[target] - lse,   entropy[t] = -sum_v p log p
 // target < 0: the row is passed over and costs nothing; logp, entropy, lse and dx are 0.
-// logprob_forward / _backward work from x and w; logprob_of_logits from logits that matmul_forward
-// made (a sampler has them): the same bits. backward: dz[v] = dlogp (1[v = target] - p[v]) -
-// dentropy p[v] (log p[v] + entropy)
+// logprob_forward / _backward work from x and w; logprob_of_logits from logits that matmul_wide
+// made (a sampler has them): the same bits (cuda: to rounding). backward: dz[v] = dlogp (1[v =
+// target] - p[v]) - dentropy p[v] (log p[v] + entropy)
 struct assay_logprob_args {
     void *logp;              // [T] S out
     void *entropy;           // [T] S out, or NULL
     void *lse;               // [T] S out
     const void *x;           // [T, C] A
     const void *w;           // [V, C] W
-    const void *logits;      // [T, V] A (of_logits)
+    const void *logits;      // [T, V] S (of_logits)
     const int32_t *target;   // [T]
     size_t T, C, V, V_valid; // V_valid <= V
     double logit_scale;
@@ -320,7 +322,7 @@ struct assay_draw_args {
     int32_t *id;          // [T] out
     void *logp;           // [T] S out
     void *lse;            // [T] S out
-    const void *logits;   // [T, V] A
+    const void *logits;   // [T, V] S
     const double *unit;   // [T], in [0, 1)
     size_t T, V, V_valid; // V_valid <= V
     double logit_scale;
@@ -358,7 +360,7 @@ struct assay_adamw_args {
 // NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member
 #define ASSAY_OP(name, type) void (*name)(const struct assay_##type##_args *, struct assay_stream *)
 struct assay_ops {
-    const char *name; // "ref32", "ref64", "cpu-avx512", "cpu-avx2", "cpu-plain", "cuda"
+    const char *name; // "ref32", "ref64", "cpu-avx512", "cpu-avx2", "cpu-plain", "cuda", "cuda-f32"
     enum assay_dtype activation, weight, sum;
     struct assay_device device;
 
@@ -367,6 +369,7 @@ struct assay_ops {
     ASSAY_OP(rmsnorm_forward, rmsnorm);
     ASSAY_OP(rmsnorm_backward, rmsnorm);
     ASSAY_OP(matmul_forward, matmul);
+    ASSAY_OP(matmul_wide, matmul);
     ASSAY_OP(matmul_backward_input, matmul);
     ASSAY_OP(matmul_backward_weight, matmul);
     ASSAY_OP(matmul_grouped_forward, matmul_grouped);

@@ -36,6 +36,7 @@ const struct assay_ops REF(ops) = {
         REF_ROW(rmsnorm_forward),
         REF_ROW(rmsnorm_backward),
         REF_ROW(matmul_forward),
+        .matmul_wide = REF(matmul_forward),
         REF_ROW(matmul_backward_input),
         REF_ROW(matmul_backward_weight),
         REF_ROW(matmul_grouped_forward),

@@ -45,6 +45,7 @@ struct assay_actor_call {
     const char *id;        // the actor's own name of it; NULL: none
     const char *tool;      // NULL: the message asks for none
     const char *arguments; // JSON, perhaps not valid; NULL: none
+    const char *reply;     // what asking for none shows; NULL: which tools there are
 };
 
 // What an actor says next. All of it lies in `arena`.

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MIT
 // actor_embedded.c - a model of the policy room as an actor: no server, and every token is known.
 //
-// Weights and tokenizer are read once and shared; answers are made one after the other, under a
-// lock. What is kept of an answer are the ids that the model read and those that it sampled, with
-// their log-probabilities: whoever trains on it need not make tokens of texts again.
+// Weights and tokenizer are read once and shared; answers that episodes wait for at the same time
+// are made together (policy/shared_generator.h). What is kept of an answer are the ids that the
+// model read and those that it sampled, with their log-probabilities: whoever trains on it need not
+// make tokens of texts again.
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "envs/tools.h"
 #include "kernels/ops.h"
 #include "orchestrator/actor.h"
 #include "policy/chat.h"
-#include "policy/generate.h"
+#include "policy/shared_generator.h"
 
 #define CHAT_ARENA_BYTES ((size_t)1 << 30)
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
 #define TOKENS_MAX 1000000
-#define ROWS_MAX 256 // of a pass
+#define ROWS_MAX 256                    // of a pass
+#define ANSWERS_MAX 32                  // at once
+#define STATE_BYTES ((uint64_t)4 << 30) // keys, values and states of all answers at once
 #define STOP_IDS_MAX 4
 #define VERSION_DIGITS 16
 #define CALL_DEPTH_MAX 32
@@ -37,10 +38,9 @@ struct embedded {
     uint64_t tokens_max; // of an answer
     int32_t stop_ids[STOP_IDS_MAX];
     size_t stop_id_count;
-    char version[VERSION_DIGITS + 1]; // of the weights
-    char *digest;                     // owned
-    pthread_mutex_t lock;             // around the stream
-    bool locked;                      // the lock is made
+    char version[VERSION_DIGITS + 1];         // of the weights
+    char *digest;                             // owned
+    struct assay_shared_generator *generator; // owned
 };
 
 struct pupil {
@@ -56,12 +56,11 @@ static void release(void *config)
 
     if (e == NULL)
         return;
+    assay_shared_generator_destroy(e->generator);
     assay_model_destroy(e->model);
     if (e->stream != NULL)
         e->ops->device.stream_destroy(e->stream);
     assay_tokenizer_destroy(e->tokenizer);
-    if (e->locked)
-        pthread_mutex_destroy(&e->lock);
     free(e->digest);
     free(e);
 }
@@ -96,6 +95,8 @@ static enum assay_status open_model(
         struct embedded *e, const char *path, const char *template, struct assay_error *err)
 {
     const struct assay_stream_options options = {0};
+    const struct assay_shared_options shared = {
+            .answers_max = ANSWERS_MAX, .rows_max = ROWS_MAX, .bytes_max = STATE_BYTES};
     const struct assay_model_dialect dialect = {0};
     enum assay_status status = assay_tokenizer_open(&e->tokenizer, path, NULL, err);
 
@@ -104,6 +105,8 @@ static enum assay_status open_model(
         status = e->ops->device.stream_create(&e->stream, &options, err);
     if (status == ASSAY_OK)
         status = assay_model_open(&e->model, path, NULL, &dialect, e->ops, e->stream, err);
+    if (status == ASSAY_OK)
+        status = assay_shared_generator_create(&e->generator, e->model, &shared, e->stream, err);
     if (status != ASSAY_OK)
         return status;
     status = template != NULL ? assay_chat_family_find(&e->family, template, err)
@@ -139,11 +142,7 @@ static enum assay_status configure(void **config, const char *rest,
     if (e == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     *e = (struct embedded){.sampling = ASSAY_SAMPLING_PLAIN, .tokens_max = 1024};
-    e->locked = pthread_mutex_init(&e->lock, NULL) == 0;
-    if (!e->locked)
-        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    if (status == ASSAY_OK)
-        status = read_options(e, invocation, err);
+    status = read_options(e, invocation, err);
     if (status == ASSAY_OK)
         status = open_model(e, rest, assay_cli_value(invocation, "template"), err);
     if (status == ASSAY_OK &&
@@ -176,7 +175,7 @@ static enum assay_status open_pupil(void **state, const void *config,
         // cppcheck-suppress unusedStructMember
         const void *from;
         void *to;
-    } shared = {.from = config}; // its stream is used under its lock
+    } shared = {.from = config}; // its generator is everybody's
 
     if (p == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "embedded: out of memory");
@@ -259,10 +258,7 @@ static bool on_token(void *user, const struct assay_generated *token)
 static enum assay_status generate(const struct pupil *p, const struct assay_ids *prompt,
         uint64_t draw, struct sampled *s, struct assay_error *err)
 {
-    struct embedded *e = p->e;
-    const struct assay_generator_options options = {.sequences_max = 2,
-            .rows_max = ROWS_MAX,
-            .positions_max = prompt->count + (size_t)e->tokens_max};
+    const struct embedded *e = p->e;
     const struct assay_generation request = {.prompt = prompt->items,
             .prompt_count = prompt->count,
             .sample_count = 1,
@@ -273,23 +269,9 @@ static enum assay_status generate(const struct pupil *p, const struct assay_ids 
             .stop_id_count = e->stop_id_count,
             .on_token = on_token,
             .user = s};
-    struct assay_generator *generator = NULL;
-    size_t left = 1;
-    enum assay_status status =
-            assay_generator_create(&generator, e->model, &options, e->stream, err);
+    const struct assay_shared_limits limits = {p->task->cancel, p->task->deadline_ms};
 
-    if (status == ASSAY_OK)
-        status = assay_generator_add(generator, &request, err);
-    while (status == ASSAY_OK && left > 0) {
-        if (*p->task->cancel)
-            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
-        else if (assay_clock_left_ms(p->task->deadline_ms) == 0)
-            status = assay_fail(err, ASSAY_ETIMEOUT, "the episode's time is over");
-        else
-            status = assay_generator_step(generator, &left, err);
-    }
-    assay_generator_destroy(generator);
-    return status;
+    return assay_shared_generator_ask(e->generator, &request, &limits, err);
 }
 
 // --- an answer -----------------------------------------------------------------------------------
@@ -409,11 +391,8 @@ static enum assay_status ask(void *state, const struct assay_actor_question *que
     enum assay_status status = encode(p, question, &prompt, err);
 
     assay_buf_init(&s.text, TEXT_BYTES_MAX);
-    if (status == ASSAY_OK) {
-        pthread_mutex_lock(&p->e->lock);
+    if (status == ASSAY_OK)
         status = generate(p, &prompt, question->draw, &s, err);
-        pthread_mutex_unlock(&p->e->lock);
-    }
     if (status == ASSAY_OK && (s.failed || s.text.failed))
         status = assay_fail(err, ASSAY_ENOMEM, "answer: out of memory");
     if (status == ASSAY_OK)

@@ -131,8 +131,10 @@ static enum assay_status recorded_next(void *state, const struct assay_actor_see
             out->call_count < ASSAY_ACTOR_CALLS_MAX) {
         const struct assay_turn *turn = &turns[s->at++];
 
-        out->calls[out->call_count++] = (struct assay_actor_call){
-                .id = turn->call_id, .tool = turn->tool, .arguments = turn->arguments};
+        out->calls[out->call_count++] = (struct assay_actor_call){.id = turn->call_id,
+                .tool = turn->tool,
+                .arguments = turn->arguments,
+                .reply = turn->tool == NULL ? turn->observation.data : NULL};
     }
     return ASSAY_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "kernels/gpu.h"
 #include "orchestrator/commands.h"
 #include "sandbox/probe.h"
 
@@ -79,6 +80,42 @@ static void print_text(const struct assay_probes *probes)
                 failed, failed == 1 ? "" : "s", assay_tier_name(probes->tier));
 }
 
+static void print_gpus(void)
+{
+    const int count = assay_gpu_count();
+
+    if (count == 0)
+        fputs("no GPU that this program can use (docs/gpu.md)\n", stdout);
+    for (int i = 0; i < count; i++) {
+        struct assay_gpu gpu;
+
+        if (assay_gpu_describe(&gpu, i, NULL) == ASSAY_OK)
+            printf("GPU %d: %s, compute capability %d.%d, %d multiprocessors, %.0f GB%s\n", i,
+                    gpu.name, gpu.major, gpu.minor, gpu.multiprocessor_count,
+                    (double)gpu.memory_bytes / 1e9,
+                    gpu.major < 8 ? ": too old, 8.0 is the least" : "");
+    }
+}
+
+static void put_gpus(struct assay_json_writer *w)
+{
+    assay_json_begin_array(w, "gpus");
+    for (int i = 0; i < assay_gpu_count(); i++) {
+        struct assay_gpu gpu;
+
+        if (assay_gpu_describe(&gpu, i, NULL) != ASSAY_OK)
+            continue;
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "name", gpu.name);
+        assay_json_put_i64(w, "major", gpu.major);
+        assay_json_put_i64(w, "minor", gpu.minor);
+        assay_json_put_i64(w, "multiprocessors", gpu.multiprocessor_count);
+        assay_json_put_u64(w, "memory_bytes", gpu.memory_bytes);
+        assay_json_end_object(w);
+    }
+    assay_json_end_array(w);
+}
+
 static enum assay_status print_json(const struct assay_probes *probes, struct assay_error *err)
 {
     struct assay_json_writer w;
@@ -114,6 +151,7 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
         assay_json_end_object(&w);
     }
     assay_json_end_array(&w);
+    put_gpus(&w);
     assay_json_end_object(&w);
     return assay_cli_print(&text, err);
 }
@@ -131,6 +169,8 @@ enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)
         status = print_json(&probes, &err);
     else if (status == ASSAY_OK)
         print_text(&probes);
+    if (status == ASSAY_OK && !assay_cli_flag(invocation, "json"))
+        print_gpus();
     if (status != ASSAY_OK)
         return assay_cli_fail(&err);
     return probes.tier > ASSAY_TIER_C ? ASSAY_EXIT_FAILED : ASSAY_EXIT_OK;

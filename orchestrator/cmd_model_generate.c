@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "kernels/ops.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/device.h"
 #include "policy/chat.h"
 #include "policy/generate.h"
 #include "policy/text_stream.h"
@@ -44,6 +45,7 @@ const struct assay_option assay_model_generate_options[] = {
         {"samples", 'g', "N", "answers to the prompt; it is read once (1)", false},
         {"pattern", 0, "NAME", "split text by gpt2, qwen2 or o200k, whatever the file says", false},
         {"config", 0, "FILE", "config.json of a weight file that has none beside it", false},
+        {"device", 0, "NAME", "that computes: " ASSAY_DEVICE_NAMES " (cpu)", false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
 };
@@ -319,7 +321,8 @@ static enum assay_status prepare(struct run *r, const struct assay_invocation *i
         status = assay_text_stream_init(&r->answers[i].stream, r->stops, r->stop_count, err);
     }
     r->live = r->sample_count == 1 && !assay_cli_flag(invocation, "json");
-    r->ops = assay_ops_cpu(NULL);
+    if (status == ASSAY_OK)
+        status = assay_device_find(&r->ops, assay_cli_value(invocation, "device"), err);
     if (status == ASSAY_OK)
         status = read_dialogue(&d, invocation, err);
     if (status == ASSAY_OK)

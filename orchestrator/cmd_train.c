@@ -7,11 +7,13 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/device.h"
 #include "orchestrator/report.h"
 #include "orchestrator/train.h"
 
 const struct assay_option assay_train_options[] = {
         {"set", 's', "NAME=VALUE", "in place of the config's value", true},
+        {"device", 0, "NAME", "in place of the config's: " ASSAY_DEVICE_NAMES, false},
         {"again", 0, NULL, "start a new run although this one is finished", false},
         {"dry-run", 0, NULL, "print every setting with its origin, and what the run would take",
                 false},
@@ -38,7 +40,8 @@ struct train {
 
 static enum assay_status read_settings(struct train *t, struct assay_error *err)
 {
-    const char *path = t->invocation->arguments[0], *sets[SETS_MAX];
+    const char *path = t->invocation->arguments[0], *sets[SETS_MAX + 1];
+    const char *device = assay_cli_value(t->invocation, "device");
     struct assay_buf text;
     size_t count = 0;
     enum assay_status status;
@@ -47,6 +50,11 @@ static enum assay_status read_settings(struct train *t, struct assay_error *err)
         if (count == SETS_MAX)
             return assay_fail(err, ASSAY_EUSAGE, "--set: more than %d", SETS_MAX);
         sets[count] = set;
+    }
+    if (device) {
+        sets[count] = assay_arena_printf(t->arena, "device=%s", device);
+        if (!sets[count++])
+            return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     }
     assay_buf_init(&text, ASSAY_TRAIN_CONFIG_BYTES_MAX);
     status = assay_fs_read_file(&text, path, err);

@@ -71,9 +71,10 @@ static enum assay_status record(struct drive *d, const struct assay_turn *turn,
 
 // One call. *out is the caller's, when the status is ASSAY_OK.
 static enum assay_status take_turn(struct drive *d, const struct assay_turn *turn,
-        struct assay_observation *out, struct assay_error *err)
+        const char *reply, struct assay_observation *out, struct assay_error *err)
 {
-    const struct assay_action action = {.tool = turn->tool, .arguments = turn->arguments};
+    const struct assay_action action = {
+            .tool = turn->tool, .arguments = turn->arguments, .reply = reply};
     const uint64_t start_us = assay_clock_us();
     struct assay_error trouble = {0};
     enum assay_status status = assay_episode_step(d->episode, &action, out, &trouble);
@@ -112,7 +113,7 @@ static enum assay_status take_message(struct drive *d, const struct assay_actor_
                 .answer_tokens = i == 0 ? message->answer_tokens : 0,
                 .sampled = i == 0 ? message->sampled : NULL};
         struct assay_observation *observation = &d->observations[i];
-        const enum assay_status status = take_turn(d, &turn, observation, err);
+        const enum assay_status status = take_turn(d, &turn, call->reply, observation, err);
 
         if (assay_episode_cause(d->episode) == ASSAY_EPISODE_INFRA_ERROR)
             return ASSAY_OK;
@@ -202,7 +203,8 @@ static enum assay_status run_history(struct drive *d, struct assay_error *err)
 
         if (assay_episode_cause(d->episode) != ASSAY_EPISODE_RUNNING)
             return ASSAY_OK;
-        status = take_turn(d, &r->history[i], &seen, err);
+        status = take_turn(d, &r->history[i],
+                r->history[i].tool == NULL ? r->history[i].observation.data : NULL, &seen, err);
         if (assay_episode_cause(d->episode) == ASSAY_EPISODE_INFRA_ERROR)
             return ASSAY_OK;
         if (status != ASSAY_OK)

@@ -124,21 +124,7 @@ static void tell_seen(struct agent *a, const struct assay_actor_seen *seen, size
     a->first_number += a->call_count;
 }
 
-static void tell_seen_in_blocks(struct agent *a, const struct assay_actor_seen *seen)
-{
-    struct assay_buf text;
-
-    if (a->block_count == 1) {
-        assay_chat_add(&a->messages, "user", seen->text.data, seen->text.len);
-        return;
-    }
-    assay_buf_init(&text, sizeof(one_block_text) + 16);
-    assay_buf_addf(&text, one_block_text, a->block_count == 0 ? "no" : "more than one");
-    assay_chat_add(&a->messages, "user", text.data, text.len);
-    assay_buf_free(&text);
-}
-
-// The one block of the message becomes its call.
+// The one block of the message becomes its call; no block, or several, are told so.
 static enum assay_status take_block(
         struct agent *a, struct assay_actor_message *out, struct assay_error *err)
 {
@@ -151,8 +137,14 @@ static enum assay_status take_block(
     while (a->block_count < 2 &&
             assay_scaffold_fence(a->block_count == 0 ? &block : &other, &at, shell_marks))
         a->block_count++;
-    if (a->block_count != 1)
-        return ASSAY_OK;
+    if (a->block_count != 1) {
+        out->calls[0] =
+                (struct assay_actor_call){.reply = assay_arena_printf(out->arena, one_block_text,
+                                                  a->block_count == 0 ? "no" : "more than one")};
+        out->call_count = 1;
+        return out->calls[0].reply != NULL ? ASSAY_OK
+                                           : assay_fail(err, ASSAY_ENOMEM, "answer: out of memory");
+    }
     line = assay_arena_memdup(out->arena, block.data, block.len);
     return line != NULL && assay_scaffold_shell(out, line)
             ? ASSAY_OK
@@ -193,7 +185,7 @@ static enum assay_status next(void *state, const struct assay_actor_seen *seen, 
     if (in_blocks && seen_count > 0) {
         if (submits(a, &seen[0]))
             return submit(a, &seen[0], out, err);
-        tell_seen_in_blocks(a, &seen[0]);
+        assay_chat_add(&a->messages, "user", seen[0].text.data, seen[0].text.len);
     } else if (!in_blocks) {
         tell_seen(a, seen, seen_count);
     }

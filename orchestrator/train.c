@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "orchestrator/device.h"
 #include "orchestrator/train_parts.h"
 #include "policy/save.h"
 
@@ -118,14 +119,15 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
     const struct assay_stream_options stream = {.thread_count = (size_t)c->threads};
     enum assay_status status;
 
-    t->ops = assay_ops_cpu(NULL);
     t->curriculum = assay_arena_array(t->arena, 1, sizeof(*t->curriculum));
     if (!t->curriculum)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     t->curriculum->count = 0;
     t->sft_steps = (c->sft_updates + ASSAY_SFT_STEP_UPDATES - 1) / ASSAY_SFT_STEP_UPDATES;
     t->total = t->sft_steps + c->steps;
-    status = t->ops->device.stream_create(&t->stream, &stream, err);
+    status = assay_device_find(&t->ops, c->device, err);
+    if (status == ASSAY_OK)
+        status = t->ops->device.stream_create(&t->stream, &stream, err);
     if (status == ASSAY_OK)
         status = training_make_tokenizer(t, err);
     if (status == ASSAY_OK)

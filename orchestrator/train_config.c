@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "orchestrator/device.h"
 #include "orchestrator/nearest.h"
 #include "tasks/store_train.h"
 #include "tasks/yaml_flat.h"
@@ -72,6 +73,7 @@ static int cut_find(const char *name)
 static const struct setting settings[] = {
         WORD("name", name, "", false, "of the run; empty: one is made up"),
         NUMBER("seed", seed, "0", 0, 1e15, "of weights, draws and samples"),
+        WORD("device", device, "cpu", true, "that computes: " ASSAY_DEVICE_NAMES),
         QUIET("threads", threads, "0", 0, 1024, "that compute; 0: the CPUs; no bit depends on it"),
 
         WORD("tasks.source", source, "repair", true, "repair, mini, or file"),

@@ -31,6 +31,7 @@ enum assay_cut {        // of a step's rollouts into rl.updates parts, after shu
 struct assay_train_config {
     const char *name; // of the run; "": the store names it
     uint64_t seed, threads;
+    const char *device; // as assay_device_find() has it
 
     const char *source, *path; // of tasks
     uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max;

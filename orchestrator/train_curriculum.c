@@ -66,7 +66,9 @@ bool assay_curriculum_takes(const struct assay_curriculum *c, const char *kind, 
         return true;
     share = (double)known->share / ASSAY_CURRICULUM_ONE;
     assay_rng_seed(&rng, seed + 2, cursor);
-    return share <= 0.5 || assay_rng_unit(&rng) < floor + (1 - floor) * 4 * share * (1 - share);
+    if (share < 0.5 && floor < ASSAY_CURRICULUM_FAILED)
+        floor = ASSAY_CURRICULUM_FAILED;
+    return assay_rng_unit(&rng) < floor + (1 - floor) * 4 * share * (1 - share);
 }
 
 void assay_curriculum_write(const struct assay_curriculum *c, struct assay_json_writer *w)

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // train_curriculum.h - which tasks of rl are worth drawing, by what was measured of their kind.
 //
-// A group whose answers are all right teaches nothing. Of each kind of task (assay_train_task.kind)
-// the share of solved answers is kept, newest half and half with what was known before. A drawn task
-// of a kind with share p above 1/2 is taken with probability
+// A group whose answers are all right, or all wrong, teaches nothing. Of each kind of task
+// (assay_train_task.kind) the share of solved answers is kept, newest half and half with what was
+// known before. A drawn task of a kind with share p is taken with probability
 //
-//     floor + (1 - floor) * 4 p (1 - p)        floor: rl.curriculum
+//     f + (1 - f) * 4 p (1 - p)
 //
-// and any other always: what fails each time is passed over by nobody, or it would never be learned. Numbers are whole, and what is drawn follows
+// where f is rl.curriculum for p above 1/2, and ASSAY_CURRICULUM_FAILED (or that, if it is more)
+// below: what fails each time must be tried more often than what is known, or it is never learned.
+// A kind that nothing is known of is always taken. Numbers are whole, and what is drawn follows
 // from seed, cursor and table: a run goes on from a checkpoint with the same bits.
 #ifndef ASSAY_ORCHESTRATOR_TRAIN_CURRICULUM_H
 #define ASSAY_ORCHESTRATOR_TRAIN_CURRICULUM_H
@@ -21,6 +23,7 @@
 
 #define ASSAY_CURRICULUM_KINDS_MAX 4096 // what comes when it is full is always taken
 #define ASSAY_CURRICULUM_ONE 65536      // a share of 1
+#define ASSAY_CURRICULUM_FAILED 0.3
 
 struct assay_curriculum {
     size_t count;

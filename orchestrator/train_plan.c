@@ -2,6 +2,7 @@
 // train_plan.c - what a run would take, before it begins.
 #include <inttypes.h>
 
+#include "orchestrator/device.h"
 #include "orchestrator/train_parts.h"
 #include "policy/pass.h"
 
@@ -9,7 +10,7 @@ enum assay_status assay_train_plan(
         const struct assay_train_settings *settings, struct assay_buf *out, struct assay_error *err)
 {
     const struct assay_train_config *c = &settings->config;
-    const struct assay_ops *ops = assay_ops_cpu(NULL);
+    const struct assay_ops *ops = NULL;
     const struct assay_pass_options train = {.rows_max = (size_t)c->rows_max,
             .sequences_max = 2 * (size_t)c->sequences_max, // spans: trainer.c
             .training = true};
@@ -18,7 +19,10 @@ enum assay_status assay_train_plan(
     struct assay_model_config config;
     struct assay_params params = {0};
     struct assay_arena *arena = NULL;
-    enum assay_status status = assay_arena_create(&arena, (size_t)64 << 20, err);
+    enum assay_status status = assay_device_find(&ops, c->device, err);
+
+    if (status == ASSAY_OK)
+        status = assay_arena_create(&arena, (size_t)64 << 20, err);
 
     if (status == ASSAY_OK && *c->model_path)
         status = assay_model_config_load(&config, c->model_path, NULL, arena, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "orchestrator/device.h"
 #include "orchestrator/train_parts.h"
 
 // One step under way; everything is in its arena.
@@ -195,8 +196,7 @@ static enum assay_status check_agreement(struct rl_step *s, struct assay_error *
             assay_trainer_agree(&s->agreement, s->t->trainer, s->trajectories, s->count, err);
 
     s->agree_ms += assay_clock_ms() - began;
-    if (status == ASSAY_OK && s->agreement.differing_count > 0 &&
-            strcmp(s->t->ops->name, "cuda") != 0)
+    if (status == ASSAY_OK && s->agreement.differing_count > 0 && assay_device_is_exact(s->t->ops))
         status = assay_fail(err, ASSAY_EINVAL,
                 "sampler and trainer disagree on %llu of %llu tokens, by up to %g nats: r is not 1 "
                 "before the first update",

@@ -73,6 +73,27 @@ void assay_trajectory_observation(
 
 // --- SWE-agent -----------------------------------------------------------------------------------
 
+// Its own command to submit is a function of its shell that no other box has.
+static bool is_submit(const char *action)
+{
+    static const char word[] = "submit";
+    const char *at = action + strspn(action, " \t\r\n");
+    const size_t len = sizeof(word) - 1;
+
+    return strncmp(at, word, len) == 0 && at[len + strspn(at + len, " \t\r\n")] == '\0';
+}
+
+static void read_action(
+        struct assay_trajectory_reader *r, struct assay_turn *turn, const char *action)
+{
+    if (is_submit(action)) {
+        turn->tool = "submit";
+        turn->arguments = "{}";
+    } else if (action[strspn(action, " \t\r\n")] != '\0') {
+        assay_trajectory_command(r, turn, action, strlen(action), false);
+    }
+}
+
 static enum assay_status read_swe_agent(
         struct assay_trajectory_reader *r, const struct assay_json *steps, struct assay_error *err)
 {
@@ -92,8 +113,7 @@ static enum assay_status read_swe_agent(
         if (turn == NULL)
             return ASSAY_OK; // out of memory: told at the end
         turn->text = assay_trajectory_copy(r, assay_json_text(assay_json_get(step, "response")));
-        if (action[strspn(action, " \t\r\n")] != '\0')
-            assay_trajectory_command(r, turn, action, strlen(action), false);
+        read_action(r, turn, action);
         assay_trajectory_observation(r, turn, observation);
     }
     return ASSAY_OK;
@@ -118,8 +138,8 @@ static void read_history(struct assay_trajectory_reader *r, const struct assay_j
             if (last == NULL)
                 return; // out of memory: told at the end
             last->text = assay_trajectory_copy(r, content);
-            if (action != NULL && action[strspn(action, " \t\r\n")] != '\0')
-                assay_trajectory_command(r, last, action, strlen(action), false);
+            if (action != NULL)
+                read_action(r, last, action);
         } else if (last != NULL) {
             assay_trajectory_observation(r, last, content);
             last = NULL;

@@ -26,10 +26,11 @@ struct part {
     void *data;
     uint64_t bytes;
 };
-enum { FIRST, SECOND, NORMS, COUNTS, PART_COUNT };
+enum { FIRST, SECOND, NORMS, COUNTS, MASTER, PART_COUNT };
 
 struct parts {
     struct part part[PART_COUNT];
+    size_t count;       // of them; MASTER only where weights are rounded
     uint64_t counts[3]; // updates, applied, skipped
 };
 
@@ -46,7 +47,12 @@ static enum assay_status make_parts(struct parts *p, const struct assay_model *m
     p->part[NORMS] = (struct part){"norms", ASSAY_WEIGHT_F64, ASSAY_NORM_WINDOW,
             assay_trainer_counts(trainer)->norms, sizeof(assay_trainer_counts(trainer)->norms)};
     p->part[COUNTS] = (struct part){"counts", ASSAY_WEIGHT_I64, 3, p->counts, sizeof(p->counts)};
-    if (!p->part[FIRST].data || !p->part[SECOND].data)
+    p->count = MASTER;
+    if (assay_trainer_master(trainer))
+        p->part[p->count++] =
+                (struct part){"master_weights", type, count, malloc(count * s), count * s};
+    if (!p->part[FIRST].data || !p->part[SECOND].data ||
+            (p->count > MASTER && !p->part[MASTER].data))
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     return ASSAY_OK;
 }
@@ -55,6 +61,7 @@ static void free_parts(struct parts *p)
 {
     free(p->part[FIRST].data);
     free(p->part[SECOND].data);
+    free(p->part[MASTER].data);
 }
 
 static enum assay_status join(
@@ -74,7 +81,7 @@ static void put_header(struct assay_buf *text, const struct parts *p)
 
     assay_json_writer_init(&w, text, 0);
     assay_json_begin_object(&w, NULL);
-    for (size_t i = 0; i < PART_COUNT; i++) {
+    for (size_t i = 0; i < p->count; i++) {
         assay_json_begin_object(&w, p->part[i].name);
         assay_json_put_text(&w, "dtype", assay_weight_type_name(p->part[i].type));
         assay_json_begin_array(&w, "shape");
@@ -107,7 +114,7 @@ static enum assay_status write_parts(int fd, const struct parts *p, struct assay
         status = assay_fs_write_all(fd, length, sizeof(length), err);
     if (status == ASSAY_OK)
         status = assay_fs_write_all(fd, header.data, header.len, err);
-    for (size_t i = 0; i < PART_COUNT && status == ASSAY_OK; i++)
+    for (size_t i = 0; i < p->count && status == ASSAY_OK; i++)
         status = assay_fs_write_all(fd, p->part[i].data, (size_t)p->part[i].bytes, err);
     if (status == ASSAY_OK && fsync(fd) != 0)
         status = assay_fail_errno(err, errno, "fsync");
@@ -185,6 +192,9 @@ enum assay_status assay_checkpoint_write(struct assay_checkpoint *out,
             stream, p.part[FIRST].data, assay_trainer_first_moment(trainer), p.part[FIRST].bytes);
     device->download(stream, p.part[SECOND].data, assay_trainer_second_moment(trainer),
             p.part[SECOND].bytes);
+    if (p.count > MASTER)
+        device->download(
+                stream, p.part[MASTER].data, assay_trainer_master(trainer), p.part[MASTER].bytes);
     status = device->sync(stream, err);
     if (status == ASSAY_OK)
         status = write_optimizer(optimizer, &p, err);
@@ -251,7 +261,7 @@ static enum assay_status read_optimizer(struct assay_model *model, struct assay_
 
     if (status == ASSAY_OK)
         status = make_parts(&p, model, trainer, err);
-    for (size_t i = 0; i < PART_COUNT && status == ASSAY_OK; i++)
+    for (size_t i = 0; i < p.count && status == ASSAY_OK; i++)
         status = read_part(file, &p.part[i], path, err);
     if (status == ASSAY_OK) {
         counts->updates = p.counts[0];
@@ -261,6 +271,9 @@ static enum assay_status read_optimizer(struct assay_model *model, struct assay_
                 p.part[FIRST].bytes);
         device->upload(stream, assay_trainer_second_moment(trainer), p.part[SECOND].data,
                 p.part[SECOND].bytes);
+        if (p.count > MASTER)
+            device->upload(stream, assay_trainer_master(trainer), p.part[MASTER].data,
+                    p.part[MASTER].bytes);
         status = device->sync(stream, err);
     }
     free_parts(&p);

@@ -115,7 +115,7 @@ static void *at(void *base, size_t index, size_t bytes)
 static const void *row_at(const struct assay_chooser *c, const void *logits, size_t row)
 {
     return (const char *)logits +
-            row * c->model->config.vocab_size * assay_dtype_bytes(c->model->ops->activation);
+            row * c->model->config.vocab_size * assay_dtype_bytes(c->model->ops->sum);
 }
 
 static void draw(struct assay_chooser *c, const void *logits, const struct assay_choice *choices,
@@ -152,12 +152,11 @@ static enum assay_status pick(struct assay_chooser *c, const void *logits,
             .logit_scale = temperature > 0 ? 1 / temperature : 1};
     enum assay_status status;
 
-    ops->device.download(
-            c->stream, c->raw, args.logits, vocab * assay_dtype_bytes(ops->activation));
+    ops->device.download(c->stream, c->raw, args.logits, vocab * assay_dtype_bytes(ops->sum));
     status = ops->device.sync(c->stream, err);
     if (status != ASSAY_OK)
         return status;
-    assay_convert_to_double(c->logits, c->raw, ops->activation, vocab);
+    assay_convert_to_double(c->logits, c->raw, ops->sum, vocab);
     c->host_ids[index] = assay_sampler_choose(c->sampler, c->logits, (uint32_t)args.V_valid,
             choice->sampling, choice->seen, choice->seen_count, choice->unit);
     ops->device.upload(

@@ -61,6 +61,8 @@ void assay_pass_destroy(struct assay_pass *pass)
     if (!pass)
         return;
     (void)pass->model->ops->device.sync(pass->stream, NULL);
+    if (pass->model->ops->device.graph_forget)
+        pass->model->ops->device.graph_forget(pass->stream);
     pass->model->ops->device.release(pass->memory);
     pass->model->ops->device.release(pass->gradients);
     free(pass->x);
@@ -188,9 +190,17 @@ static enum assay_status take_batch(struct assay_pass *p, const int32_t *ids, si
 
 static void upload_batch(struct assay_pass *p)
 {
-    const struct assay_model_config *c = &p->model->config;
     const struct assay_device *device = &p->model->ops->device;
     const size_t bytes = p->row_count * sizeof(int32_t);
+
+    device->upload(p->stream, p->ids, p->host_ids, bytes);
+    device->upload(p->stream, p->positions, p->host_ids + p->options.rows_max, bytes);
+    device->upload(p->stream, p->spans, p->host_spans, p->span_count * sizeof(*p->spans));
+}
+
+static void begin_rows(struct assay_pass *p)
+{
+    const struct assay_model_config *c = &p->model->config;
     const struct assay_embedding_args embedding = {.out = p->x[0],
             .table = assay_model_weight(p->model, ASSAY_TENSOR_EMBEDDING, ASSAY_TENSOR_NO_LAYER),
             .ids = p->ids,
@@ -205,9 +215,6 @@ static void upload_batch(struct assay_pass *p)
             .R = c->rotary_dim,
             .scale = p->model->rope_scale};
 
-    device->upload(p->stream, p->ids, p->host_ids, bytes);
-    device->upload(p->stream, p->positions, p->host_ids + p->options.rows_max, bytes);
-    device->upload(p->stream, p->spans, p->host_spans, p->span_count * sizeof(*p->spans));
     p->model->ops->embedding_forward(&embedding, p->stream);
     p->model->ops->rope_table(&rope, p->stream);
 }
@@ -226,6 +233,37 @@ static void reset_aux(struct assay_pass *p)
     p->model->ops->device.zero(p->stream, p->scratch.aux_grad, bytes);
 }
 
+static void queue_layers(struct assay_pass *p)
+{
+    begin_rows(p);
+    reset_aux(p);
+    for (uint32_t i = 0; i < p->model->config.layer_count; i++)
+        layer_forward(p, i);
+    const struct assay_layer_run run = assay_pass_run(p, ASSAY_TENSOR_NO_LAYER);
+    norm_forward(&run, ASSAY_TENSOR_FINAL_NORM, p->hidden, p->x[p->model->config.layer_count],
+            p->rstd_hidden);
+}
+
+// A token for each sequence is the same work every time, but for what was uploaded.
+static void run_layers(struct assay_pass *p)
+{
+    const struct assay_device *device = &p->model->ops->device;
+    // Passes, states and row counts that may share a stream differ in one of these.
+    const uint64_t key = ((uint64_t)(uintptr_t)p->memory * 31 +
+                                 (p->state ? (uint64_t)(uintptr_t)p->state->page_table : 0)) *
+                    65537 +
+            p->row_count;
+
+    if (!device->graph_begin || !p->state || p->span_rows_max != 1) {
+        queue_layers(p);
+        return;
+    }
+    if (!device->graph_begin(p->stream, key))
+        return;
+    queue_layers(p);
+    device->graph_end(p->stream);
+}
+
 enum assay_status assay_pass_forward(struct assay_pass *pass, const int32_t *ids, size_t row_count,
         const struct assay_span *spans, size_t span_count, const struct assay_pass_state *state,
         struct assay_error *err)
@@ -242,12 +280,7 @@ enum assay_status assay_pass_forward(struct assay_pass *pass, const int32_t *ids
     if (status != ASSAY_OK)
         return status;
     upload_batch(p);
-    reset_aux(p);
-    for (uint32_t i = 0; i < p->model->config.layer_count; i++)
-        layer_forward(p, i);
-    const struct assay_layer_run run = assay_pass_run(p, ASSAY_TENSOR_NO_LAYER);
-    norm_forward(&run, ASSAY_TENSOR_FINAL_NORM, p->hidden, p->x[p->model->config.layer_count],
-            p->rstd_hidden);
+    run_layers(p);
     return ASSAY_OK;
 }
 
@@ -282,7 +315,7 @@ const void *assay_pass_logits(struct assay_pass *pass, const int32_t *rows, size
     memcpy(staging, rows, count * sizeof(*rows));
     pass->model->ops->device.upload(pass->stream, pass->rows, staging, count * sizeof(*rows));
     pass->model->ops->moe_gather_forward(&gather, pass->stream);
-    pass->model->ops->matmul_forward(&head, pass->stream);
+    pass->model->ops->matmul_wide(&head, pass->stream);
     return pass->logits;
 }
 

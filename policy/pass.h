@@ -46,7 +46,7 @@ ASSAY_MUST_USE enum assay_status assay_pass_forward(struct assay_pass *pass, con
         size_t row_count, const struct assay_span *spans, size_t span_count,
         const struct assay_pass_state *state, struct assay_error *err);
 
-// After forward: final states [T, C] A, and logits [count, V] A of `rows` (host, indices), in
+// After forward: final states [T, C] A, and logits [count, V] S of `rows` (host, indices), in
 // device memory of the pass until the next forward.
 const void *assay_pass_hidden(const struct assay_pass *pass);
 const void *assay_pass_logits(struct assay_pass *pass, const int32_t *rows, size_t count);

@@ -145,5 +145,5 @@ void assay_pass_take(struct assay_pass *p, struct assay_workspace *ws,
     if (training)
         return;
     p->picked = assay_workspace_take(ws, sequences * c->hidden_size, A);
-    p->logits = assay_workspace_take(ws, sequences * c->vocab_size, A);
+    p->logits = assay_workspace_take(ws, sequences * c->vocab_size, S);
 }

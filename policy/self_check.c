@@ -93,8 +93,7 @@ static void judge_logits(struct assay_self_check *out, struct checking *c)
     double smallest = HUGE_VAL, largest = -HUGE_VAL;
     bool finite = true;
 
-    assay_convert_to_double(
-            c->logits, c->whole, c->model->ops->activation, c->model->config.vocab_size);
+    assay_convert_to_double(c->logits, c->whole, c->model->ops->sum, c->model->config.vocab_size);
     for (uint32_t i = 0; i < valid; i++) {
         finite = finite && isfinite(c->logits[i]);
         smallest = fmin(smallest, c->logits[i]);
@@ -140,7 +139,7 @@ enum assay_status assay_model_self_check(struct assay_self_check out[ASSAY_SELF_
     const uint32_t vocab = model->config.vocab_size;
     struct checking c = {.model = model,
             .stream = stream,
-            .logit_bytes = vocab * assay_dtype_bytes(model->ops->activation)};
+            .logit_bytes = vocab * assay_dtype_bytes(model->ops->sum)};
     struct assay_rng rng;
     enum assay_status status = assay_pass_create(&c.pass, model, &room, stream, err);
 

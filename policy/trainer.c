@@ -10,6 +10,8 @@
 #include "policy/convert.h"
 #include "policy/pass.h"
 
+#define MASTER_CHUNK ((uint64_t)1 << 20)
+
 struct assay_trainer {
     struct assay_model *model;
     struct assay_trainer_options options;
@@ -25,6 +27,7 @@ struct assay_trainer {
     void *raw;    // the same in the device's type
     // Device memory.
     void *first, *second;                         // moments, [element_count] S
+    void *master;                                 // the weights in S, where W is not S, or NULL
     void *logp_old, *logp_ref, *advantage, *norm; // [rows_max] x 2, [sequences_max] x 2, S
     void *dlogp, *dentropy;                       // [rows_max] S
     int32_t *token_rows;                          // [rows_max]
@@ -47,6 +50,7 @@ static enum assay_status allocate(struct assay_trainer *t, struct assay_error *e
     const size_t s = assay_dtype_bytes(t->model->ops->sum), rows = t->options.rows_max;
     const size_t sequences = t->options.sequences_max;
     const size_t moments = (size_t)t->model->params.element_count * s;
+    const bool rounded = t->model->ops->weight != t->model->ops->sum;
     void *token_rows = NULL, *token_spans = NULL, *metrics = NULL, *sumsq = NULL;
     const struct {
         void **at;
@@ -61,6 +65,8 @@ static enum assay_status allocate(struct assay_trainer *t, struct assay_error *e
 
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]) && status == ASSAY_OK; i++)
         status = device->alloc(wanted[i].at, wanted[i].bytes, err);
+    if (status == ASSAY_OK && rounded)
+        status = device->alloc(&t->master, moments, err);
     t->token_rows = token_rows;
     t->token_spans = token_spans;
     t->metrics = metrics;
@@ -72,7 +78,7 @@ static enum assay_status allocate(struct assay_trainer *t, struct assay_error *e
     return status;
 }
 
-static enum assay_status check_options(const struct assay_model *model,
+static enum assay_status check_options(
         const struct assay_trainer_options *options, struct assay_error *err)
 {
     enum assay_status status = assay_objective_check(&options->objective, err);
@@ -82,9 +88,39 @@ static enum assay_status check_options(const struct assay_model *model,
     if (status == ASSAY_OK && !(options->temperature > 0 && isfinite(options->temperature)))
         status = assay_fail(
                 err, ASSAY_EINVAL, "temperature: %g is not above 0", options->temperature);
-    if (status == ASSAY_OK && model->ops->weight != model->ops->sum)
-        status = assay_fail(err, ASSAY_EINVAL, "%s keeps weights in fewer bits than their sums",
-                model->ops->name);
+    return status;
+}
+
+// What AdamW adds to begins as the rounded weights are.
+static enum assay_status fill_master(struct assay_trainer *t, struct assay_error *err)
+{
+    const struct assay_params *params = &t->model->params;
+    const struct assay_ops *ops = t->model->ops;
+    const size_t s = assay_dtype_bytes(ops->sum);
+    double *values = malloc(MASTER_CHUNK * sizeof(*values));
+    void *raw = malloc(MASTER_CHUNK * s);
+    enum assay_status status = ASSAY_OK;
+
+    if (!values || !raw)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < params->count; i++) {
+        const uint64_t count = assay_tensor_elements(&params->specs[i]);
+
+        for (uint64_t at = 0; at < count && status == ASSAY_OK; at += MASTER_CHUNK) {
+            const uint64_t part = count - at < MASTER_CHUNK ? count - at : MASTER_CHUNK;
+
+            status = assay_params_read(
+                    params, t->stream, params->weights, ops->weight, i, at, values, part, err);
+            if (status != ASSAY_OK)
+                break;
+            assay_convert_from_double(raw, ops->sum, values, part);
+            ops->device.upload(
+                    t->stream, (char *)t->master + (params->offsets[i] + at) * s, raw, part * s);
+            status = ops->device.sync(t->stream, err);
+        }
+    }
+    free(values);
+    free(raw);
     return status;
 }
 
@@ -95,7 +131,7 @@ enum assay_status assay_trainer_create(struct assay_trainer **out, struct assay_
     const struct assay_pass_options pass = {.rows_max = options->rows_max,
             .sequences_max = 2 * options->sequences_max, // spans of the batch
             .training = true};
-    enum assay_status status = check_options(model, options, err);
+    enum assay_status status = check_options(options, err);
     struct assay_trainer *t = NULL;
 
     if (status != ASSAY_OK)
@@ -107,6 +143,8 @@ enum assay_status assay_trainer_create(struct assay_trainer **out, struct assay_
     t->options = *options;
     t->stream = stream;
     status = allocate(t, err);
+    if (status == ASSAY_OK && t->master)
+        status = fill_master(t, err);
     if (status == ASSAY_OK)
         status = assay_batch_create(&t->batch, options->rows_max, options->sequences_max, err);
     if (status == ASSAY_OK)
@@ -127,9 +165,9 @@ void assay_trainer_destroy(struct assay_trainer *trainer)
         return;
     device = &t->model->ops->device;
     (void)device->sync(t->stream, NULL);
-    void *const memory[] = {t->first, t->second, t->logp_old, t->logp_ref, t->advantage, t->norm,
-            t->dlogp, t->dentropy, t->token_rows, t->token_spans, t->metrics, t->sumsq, t->scale,
-            t->grad_norm};
+    void *const memory[] = {t->first, t->second, t->master, t->logp_old, t->logp_ref, t->advantage,
+            t->norm, t->dlogp, t->dentropy, t->token_rows, t->token_spans, t->metrics, t->sumsq,
+            t->scale, t->grad_norm};
 
     for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++)
         device->release(memory[i]);
@@ -149,6 +187,10 @@ void *assay_trainer_first_moment(struct assay_trainer *trainer)
 void *assay_trainer_second_moment(struct assay_trainer *trainer)
 {
     return trainer->second;
+}
+void *assay_trainer_master(struct assay_trainer *trainer)
+{
+    return trainer->master;
 }
 struct assay_trainer_counts *assay_trainer_counts(struct assay_trainer *trainer)
 {
@@ -463,13 +505,14 @@ static void apply(struct assay_trainer *t, double lr)
     const struct assay_ops *ops = t->model->ops;
     const struct assay_params *params = &t->model->params;
     const struct assay_optimizer *o = &t->options.optimizer;
-    const size_t s = assay_dtype_bytes(ops->sum);
+    const size_t s = assay_dtype_bytes(ops->sum), w = assay_dtype_bytes(ops->weight);
     char *const weights = params->weights, *const gradients = assay_pass_gradients(t->pass);
 
     t->counts.applied++;
     for (size_t i = 0; i < params->count; i++) {
         const size_t at = (size_t)params->offsets[i] * s;
-        const struct assay_adamw_args args = {.param = weights + at,
+        const struct assay_adamw_args args = {.param = weights + (size_t)params->offsets[i] * w,
+                .master = t->master ? (char *)t->master + at : NULL,
                 .m = (char *)t->first + at,
                 .v = (char *)t->second + at,
                 .grad = gradients + at,

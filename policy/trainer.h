@@ -48,8 +48,8 @@ struct assay_trainer_counts {
 
 struct assay_trainer;
 
-// The model is borrowed. Errors: ASSAY_EINVAL (options, a table whose weights are not its sum
-// type), ASSAY_ENOMEM.
+// The model is borrowed, and has its weights: where W is not S the trainer keeps them in S, too.
+// Errors: ASSAY_EINVAL (options), ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_trainer_create(struct assay_trainer **out,
         struct assay_model *model, const struct assay_trainer_options *options,
         struct assay_stream *stream, struct assay_error *err);
@@ -94,6 +94,8 @@ ASSAY_MUST_USE enum assay_status assay_trainer_update(struct assay_trainer *trai
 // model's weights, and the counts; both may be written to between updates.
 void *assay_trainer_first_moment(struct assay_trainer *trainer);
 void *assay_trainer_second_moment(struct assay_trainer *trainer);
+// The weights before they were rounded to W, likewise; NULL where W is S.
+void *assay_trainer_master(struct assay_trainer *trainer);
 struct assay_trainer_counts *assay_trainer_counts(struct assay_trainer *trainer);
 
 #endif

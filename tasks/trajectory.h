@@ -39,7 +39,7 @@ struct assay_turn {
     uint32_t message;    // from 1: which of the actor's messages it belongs to
     const char *text;    // what the actor said beside it; NULL: nothing, or an earlier turn has it
     const char *call_id; // the actor's own name of the call; NULL: none
-    const char *tool;    // NULL: the message asked for no tool, and the observation says so
+    const char *tool;    // NULL: the message asked for no tool; the observation is what it was told
     const char *arguments; // JSON, as the actor gave it; it need not be valid. NULL: no tool
     struct assay_bytes observation;
     bool failed;                        // the tool refused it

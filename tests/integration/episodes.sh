@@ -94,8 +94,9 @@ for row in swe-agent:traj:swe-agent mini-swe-agent:traj.json:m-1; do
     run 0 assay episodes show "$number" --json
     [ "$(json 'd["episode"]["actor"], d["turns"][1]["arguments"], d["turns"][2]["tool"]')" = "${row##*:} {\"command\":\"echo here\"$apart} None" ] ||
         fail "what was read: $(json d)"
+    # What a message without a call was told is no action, and nothing to do again.
     run 1 assay episodes replay "$number" --json
-    [ "$(json 'd["turns"], d["differing"], d["first_differing"]')" = "3 2 2" ] || fail "replay: $(json d)"
+    [ "$(json 'd["turns"], d["differing"], d["first_differing"]')" = "3 1 2" ] || fail "replay: $(json d)"
     run 0 assay episodes export "$number" --format $format
     /usr/bin/python3 -c 'import json,sys; a, b = [json.load(open(f)) for f in sys.argv[1:]]; assert a == b' "$file" "$WORK/out" ||
         fail "exported otherwise"
@@ -106,6 +107,16 @@ for row in swe-agent:traj:swe-agent mini-swe-agent:traj.json:m-1; do
     done
 done
 [ "$(json 'd["turns"], d["cause"]')" = "7 stopped" ] || fail "ours through theirs: $(json d)"
+# One that SWE-agent 0.0.1 recorded (tests/conformance/swe_agent.sh): nothing differs, its own submit is ours.
+swe=$ROOT/tests/integration/fixtures/quick__text-table-1.traj
+run 0 assay episodes import "$swe" --suite quick --grade --json
+[ "$(json 'd["turns"], d["cause"], d["resolved"]')" = "5 submitted True" ] || fail "SWE-agent: $(json d)"
+number=$(json 'd["episode"]')
+run 0 assay episodes replay "$number" --json
+[ "$(json 'd["turns"], d["differing"]')" = "5 0" ] || fail "SWE-agent: replay: $(json d)"
+run 0 assay episodes export "$number" --format swe-agent
+/usr/bin/python3 -c 'import json, sys; assert json.load(open(sys.argv[1])) == json.load(open(sys.argv[2]))' "$WORK/out" "$swe" ||
+    fail "SWE-agent: exported as something else"
 run 0 assay episodes export three --format messages
 /usr/bin/python3 - "$WORK/out" <<'PY'
 import json, sys

@@ -29,6 +29,10 @@ run 0 assay episodes show 1 --json
 [ "$(json 'd["turns"][3]["observation"]')" = "/testbed
 []
 [exit code 1]" ] || fail "bash: a process of its own each: $(json 'd["turns"][3]')"
+# What is kept of a message without one block is what the model was told, and a replay tells it the same.
+[ "$(json '[t["observation"].partition(".")[0] for t in d["turns"][1:3]]')" = \
+    "['Your message has no block of shell', 'Your message has more than one block of shell']" ] || fail "bash: $(json 'd["turns"][1:3]')"
+run 0 assay episodes replay 1
 
 # A task that asks for places is answered below that line.
 run 0 assay suite add "$ROOT/tasks/data/kinds"

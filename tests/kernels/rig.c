@@ -33,7 +33,64 @@ void *rig_bytes(struct rig *rig, size_t bytes)
     return memory;
 }
 
+static float from_bf16(uint16_t bits)
+{
+    const uint32_t wide = (uint32_t)bits << 16;
+    float value;
+
+    memcpy(&value, &wide, sizeof(value));
+    return value;
+}
+
+// To nearest, on a tie to even; no NaN comes here.
+static uint16_t to_bf16(float value)
+{
+    uint32_t wide;
+
+    memcpy(&wide, &value, sizeof(wide));
+    return (uint16_t)((wide + 0x7fff + (wide >> 16 & 1)) >> 16);
+}
+
+double rig_number(const void *tensor, enum assay_dtype dtype, size_t i)
+{
+    switch (dtype) {
+    case ASSAY_DTYPE_F32:
+        return (double)((const float *)tensor)[i];
+    case ASSAY_DTYPE_F64:
+        return ((const double *)tensor)[i];
+    case ASSAY_DTYPE_BF16:
+        return (double)from_bf16(((const uint16_t *)tensor)[i]);
+    }
+    return 0;
+}
+
+static void put(void *tensor, enum assay_dtype dtype, size_t i, double value)
+{
+    switch (dtype) {
+    case ASSAY_DTYPE_F32:
+        ((float *)tensor)[i] = (float)value;
+        break;
+    case ASSAY_DTYPE_F64:
+        ((double *)tensor)[i] = value;
+        break;
+    case ASSAY_DTYPE_BF16:
+        ((uint16_t *)tensor)[i] = to_bf16((float)value);
+        break;
+    }
+}
+
+// Through float: rigs of all types then hold the same numbers.
+static float draw(struct rig *rig, double low, double high)
+{
+    return (float)(low + (high - low) * assay_rng_unit(&rig->rng));
+}
+
 void *rig_zeros(struct rig *rig, size_t count)
+{
+    return rig_bytes(rig, count * assay_dtype_bytes(rig->ops->activation));
+}
+
+void *rig_zeros_sums(struct rig *rig, size_t count)
 {
     return rig_bytes(rig, count * assay_dtype_bytes(rig->ops->sum));
 }
@@ -42,9 +99,21 @@ void *rig_uniform(struct rig *rig, size_t count, double low, double high)
 {
     void *tensor = rig_zeros(rig, count);
 
-    // Through float: rigs of both types then hold the same numbers.
+    for (size_t i = 0; i < count; i++) {
+        const float value = draw(rig, low, high);
+
+        put(tensor, rig->ops->activation, i,
+                (double)(rig->bf16 ? from_bf16(to_bf16(value)) : value));
+    }
+    return tensor;
+}
+
+void *rig_uniform_sums(struct rig *rig, size_t count, double low, double high)
+{
+    void *tensor = rig_zeros_sums(rig, count);
+
     for (size_t i = 0; i < count; i++)
-        rig_set(rig, tensor, i, (double)(float)(low + (high - low) * assay_rng_unit(&rig->rng)));
+        put(tensor, rig->ops->sum, i, (double)draw(rig, low, high));
     return tensor;
 }
 
@@ -94,17 +163,12 @@ struct assay_span *rig_tree(
 
 double rig_get(const struct rig *rig, const void *tensor, size_t i)
 {
-    if (rig->ops->sum == ASSAY_DTYPE_F64)
-        return ((const double *)tensor)[i];
-    return (double)((const float *)tensor)[i];
+    return rig_number(tensor, rig->ops->sum, i);
 }
 
 void rig_set(const struct rig *rig, void *tensor, size_t i, double value)
 {
-    if (rig->ops->sum == ASSAY_DTYPE_F64)
-        ((double *)tensor)[i] = value;
-    else
-        ((float *)tensor)[i] = (float)value;
+    put(tensor, rig->ops->sum, i, value);
 }
 
 const struct assay_ops *const *rig_cpu_paths(void)

@@ -16,6 +16,7 @@ struct rig {
     const struct assay_ops *ops;
     struct assay_stream *stream;
     struct assay_rng rng;
+    bool bf16; // numbers of A are drawn so that bf16 has them
     void *tensors[RIG_TENSOR_COUNT_MAX];
     size_t tensor_count;
 };
@@ -24,9 +25,11 @@ struct rig {
 void rig_open(struct rig *rig, const struct assay_ops *ops, size_t thread_count);
 void rig_close(struct rig *rig); // asserts that no operation failed
 
-// All of the table's element type (float or double); owned by the rig.
+// Of the table's A (and W); _sums: of its S. Owned by the rig.
 void *rig_zeros(struct rig *rig, size_t count);
 void *rig_uniform(struct rig *rig, size_t count, double low, double high);
+void *rig_zeros_sums(struct rig *rig, size_t count);
+void *rig_uniform_sums(struct rig *rig, size_t count, double low, double high);
 void *rig_from(struct rig *rig, const double *values, size_t count);
 int32_t *rig_ints(struct rig *rig, size_t count, int32_t low, int32_t end);
 void *rig_bytes(struct rig *rig, size_t bytes);
@@ -35,6 +38,8 @@ struct assay_span *rig_spans(struct rig *rig, const uint32_t *row_counts, size_t
 struct assay_span *rig_tree(
         struct rig *rig, const uint32_t *row_counts, const uint32_t *ups, size_t count);
 
+double rig_number(const void *tensor, enum assay_dtype dtype, size_t i);
+// Of tensors whose type is the table's S.
 double rig_get(const struct rig *rig, const void *tensor, size_t i);
 void rig_set(const struct rig *rig, void *tensor, size_t i, double value);
 

@@ -10,6 +10,8 @@ enum { SCENARIO_OUTPUT_COUNT_MAX = 256 };
 struct outputs {
     const char *name[SCENARIO_OUTPUT_COUNT_MAX];
     const void *tensor[SCENARIO_OUTPUT_COUNT_MAX]; // of the rig
+    enum assay_dtype dtype[SCENARIO_OUTPUT_COUNT_MAX];
+    bool sums[SCENARIO_OUTPUT_COUNT_MAX]; // S, else A or W
     size_t size[SCENARIO_OUTPUT_COUNT_MAX], count;
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/gpu.h"
 #include "policy/formula.h"
 #include "policy/pass.h"
 #include "policy/weight_file.h"
@@ -172,7 +173,7 @@ static void compare_logits(const struct assay_ops *ops)
             const int32_t row =
                     (int32_t)((int64_t)((g.sequences - 1) * g.length) + integer(&g, "rows", i));
 
-            fetch(&g, ours, assay_pass_logits(g.pass, &row, 1), ops->activation, vocab);
+            fetch(&g, ours, assay_pass_logits(g.pass, &row, 1), ops->sum, vocab);
             compare_row(ours, &g, i, (uint32_t)vocab, largest);
         }
         free(ours);
@@ -295,6 +296,28 @@ static void gradients_of_the_fast_filling_are_transformers(void **state)
 {
     (void)state;
     compare_gradients(assay_ops_cpu(NULL));
+}
+
+static const struct assay_ops *gpu_or_skip(void)
+{
+    struct assay_error err = {0};
+    const struct assay_ops *ops = NULL;
+
+    if (assay_ops_cuda(&ops, ASSAY_DTYPE_F32, &err) != ASSAY_OK)
+        ASSAY_SKIP(err.message);
+    return ops;
+}
+
+static void logits_of_the_gpu_are_transformers(void **state)
+{
+    (void)state;
+    compare_logits(gpu_or_skip());
+}
+
+static void gradients_of_the_gpu_are_transformers(void **state)
+{
+    (void)state;
+    compare_gradients(gpu_or_skip());
 }
 
 // --- planted mistakes ---------------------------------------------------------------------------
@@ -430,7 +453,7 @@ static double distance(const char *name, enum mistake mistake)
         const int32_t row =
                 (int32_t)((int64_t)((g.sequences - 1) * g.length) + integer(&g, "rows", i));
 
-        fetch(&g, ours, assay_pass_logits(g.pass, &row, 1), ops->activation, vocab);
+        fetch(&g, ours, assay_pass_logits(g.pass, &row, 1), ops->sum, vocab);
         for (size_t v = 0; v < vocab; v++) {
             const double theirs = number(&g, "logits", i * vocab + v);
 
@@ -475,6 +498,8 @@ int main(void)
             cmocka_unit_test(gradients_of_the_reference_are_transformers),
             cmocka_unit_test(logits_of_the_fast_filling_are_transformers),
             cmocka_unit_test(gradients_of_the_fast_filling_are_transformers),
+            cmocka_unit_test(logits_of_the_gpu_are_transformers),
+            cmocka_unit_test(gradients_of_the_gpu_are_transformers),
             cmocka_unit_test(planted_mistakes_are_seen),
     };
 
