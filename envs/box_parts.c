@@ -94,6 +94,23 @@ static void set_mounts(struct assay_box_plan *plan, struct assay_box_parts *part
     plan->mounts = parts->mounts;
 }
 
+// Tests that lie elsewhere may be written to, as a folder of a container's could be.
+static void add_elsewhere(struct assay_box_plan *plan, struct assay_box_parts *parts,
+        const struct assay_instance *instance)
+{
+    if (instance->tests_at == NULL)
+        return;
+    parts->mounts[plan->mount_count++] =
+            (struct assay_mount){.kind = ASSAY_MOUNT_TMPFS, .target = ASSAY_BOX_LOGS_TARGET};
+    if (parts->workspace->tests_path[0] == '\0')
+        return;
+    parts->tests_lowers[0] = parts->workspace->tests_path;
+    parts->mounts[plan->mount_count++] = (struct assay_mount){.kind = ASSAY_MOUNT_OVERLAY,
+            .target = instance->tests_at,
+            .lowers = parts->tests_lowers,
+            .lower_count = 1};
+}
+
 void assay_box_parts_lay(struct assay_box_plan *plan, struct assay_box_parts *parts,
         const struct assay_instance *instance)
 {
@@ -103,4 +120,5 @@ void assay_box_parts_lay(struct assay_box_plan *plan, struct assay_box_parts *pa
     plan->cwd = parts->recipe->workdir;
     set_limits(&plan->limits, &instance->limits);
     set_mounts(plan, parts);
+    add_elsewhere(plan, parts, instance);
 }

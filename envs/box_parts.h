@@ -11,6 +11,8 @@
 
 #define ASSAY_BOX_TRUSTED_TARGET "/assay"
 #define ASSAY_BOX_TRUSTED_BIN "/assay/bin"
+// Where instances whose tests lie elsewhere (instance->tests_at) may write what they tell.
+#define ASSAY_BOX_LOGS_TARGET "/logs"
 
 // What a box is laid out from, and the room that its plan points into: it lives as long as the
 // plan. Zero-initialise it, then fill in the first block; all of it is borrowed.
@@ -23,7 +25,8 @@ struct assay_box_parts {
     char name[48];
     const char *root_lowers[2];
     const char *trusted_lowers[1];
-    struct assay_mount mounts[2];
+    const char *tests_lowers[1];
+    struct assay_mount mounts[4];
 };
 
 // Name, root, mounts, working directory and limits of a plan that assay_box_plan_default() made.

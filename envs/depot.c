@@ -428,6 +428,7 @@ enum assay_status assay_depot_add_base(struct assay_depot *depot, const struct a
         char hash[65], struct assay_error *err)
 {
     static const struct assay_strings none = {NULL, 0};
+    const char *where = base->where;
     enum assay_status status = ASSAY_EINVAL;
 
     switch (base->kind) {
@@ -440,10 +441,16 @@ enum assay_status assay_depot_add_base(struct assay_depot *depot, const struct a
     case ASSAY_BASE_DIR:
         status = assay_depot_add_dir(depot, base->where, &none, hash, err);
         break;
+    case ASSAY_BASE_EMPTY:
+        where = "of no file";
+        status = assay_depot_add_files(depot, NULL, 0, hash, err);
+        break;
     default:
         return assay_fail(err, ASSAY_EINVAL, "unknown kind of base");
     }
+    if (status == ASSAY_OK && base->patch.data != NULL)
+        status = assay_depot_patch_tree(depot, hash, base->patch, hash, err);
     if (status != ASSAY_OK)
-        (void)assay_wrap(err, "base %s", base->where);
+        (void)assay_wrap(err, "base %s", where);
     return status;
 }

@@ -72,7 +72,11 @@ ASSAY_MUST_USE enum assay_status assay_depot_add_git(struct assay_depot *depot, 
 ASSAY_MUST_USE enum assay_status assay_depot_add_archive(struct assay_depot *depot,
         const char *file, const char *sha256, const struct assay_strings *ignore, char hash[65],
         struct assay_error *err);
-// Whatever `base` says.
+// The tree `hash` with a patch, which applies as git would, as another tree. patched may be hash.
+// ASSAY_EPATCH when it does not apply.
+ASSAY_MUST_USE enum assay_status assay_depot_patch_tree(struct assay_depot *depot, const char *hash,
+        struct assay_bytes patch, char patched[65], struct assay_error *err);
+// Whatever `base` says, its patch applied.
 ASSAY_MUST_USE enum assay_status assay_depot_add_base(struct assay_depot *depot,
         const struct assay_base *base, char hash[65], struct assay_error *err);
 

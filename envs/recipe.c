@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "envs/depot_tree.h"
 #include "envs/host.h"
+#include "envs/image.h"
 #include "envs/registry.h"
 #include "envs/setup.h"
 
@@ -40,10 +41,10 @@ struct building {
 
 // --- what it is made of -------------------------------------------------------------------------
 
-// "host", or "dir:" / "oci:" and the absolute path of an unpacked root (or of a bundle that has
-// one).
-static enum assay_status find_base(const struct assay_recipe *recipe, struct assay_environment *out,
-        char digest[ASSAY_SHA256_HEX_BYTES], struct assay_error *err)
+// "host", "image:" and the name of an imported one, or "dir:" / "oci:" and the absolute path of an
+// unpacked root (or of a bundle that has one).
+static enum assay_status find_base(struct assay_depot *depot, const struct assay_recipe *recipe,
+        struct assay_environment *out, char digest[ASSAY_SHA256_HEX_BYTES], struct assay_error *err)
 {
     const char *path = NULL;
     char inner[PATH_MAX];
@@ -54,11 +55,13 @@ static enum assay_status find_base(const struct assay_recipe *recipe, struct ass
         out->host_usr = true;
         return assay_host_digest(digest, err);
     }
+    if (strncmp(recipe->base, "image:", 6) == 0)
+        return assay_image_find(depot, recipe->base + 6, out->image, digest, err);
     if (strncmp(recipe->base, "dir:", 4) == 0 || strncmp(recipe->base, "oci:", 4) == 0)
         path = recipe->base + 4;
     if (path == NULL || path[0] != '/')
         return assay_fail(err, ASSAY_EINVAL,
-                "base is neither host, dir:/PATH nor oci:/PATH: %.120s", recipe->base);
+                "base is neither host, image:NAME, dir:/PATH nor oci:/PATH: %.110s", recipe->base);
     status = assay_depot_path(inner, path, "rootfs", err);
     if (status != ASSAY_OK)
         return status;
@@ -363,7 +366,7 @@ enum assay_status assay_recipe_prepare(struct assay_depot *depot, struct assay_s
     struct building building = {
             .depot = depot, .sandbox = sandbox, .recipe = recipe, .access = access, .log_fd = -1};
     char name[96];
-    enum assay_status status = find_base(recipe, &environment, building.base_digest, err);
+    enum assay_status status = find_base(depot, recipe, &environment, building.base_digest, err);
 
     building.image = environment.image;
     if (status == ASSAY_OK)

@@ -83,7 +83,8 @@ static bool is_protected(void *user, const char *path)
 
     if (is_bytecode(path) || (making->options->wanted && !making->options->wanted(path)))
         return true;
-    if (!(making->options->with_test_patch && is_touched(making->test_patch, path)) &&
+    if (!(making->options->with_test_patch && making->instance->tests_at == NULL &&
+                is_touched(making->test_patch, path)) &&
             !matches_any(&making->options->protected_globs, path) &&
             (!matches_any(&making->options->test_globs, path) ||
                     is_among(&making->options->test_exempt, path)))
@@ -146,9 +147,10 @@ static enum assay_status trusted_key(
     if (status != ASSAY_OK)
         return status;
     assay_sha256_field_text(sha, "assay test layer 1");
-    assay_sha256_field_text(sha, making->instance->tree);
+    assay_sha256_field_text(
+            sha, making->instance->tests_at == NULL ? making->instance->tree : "elsewhere");
     assay_sha256_field(sha, making->instance->test_patch.data, making->instance->test_patch.len);
-    for (size_t i = 0; edits != NULL && i < edits->count; i++)
+    for (size_t i = 0; edits != NULL && making->instance->tests_at == NULL && i < edits->count; i++)
         if (is_touched(making->test_patch, edits->items[i].path))
             assay_sha256_field_text(sha, edits->items[i].path);
     assay_sha256_hex(sha, key);
@@ -156,18 +158,32 @@ static enum assay_status trusted_key(
     return ASSAY_OK;
 }
 
+// What is laid elsewhere is laid over nothing.
+static enum assay_status read_nothing(void *user, const char *path, struct assay_arena *arena,
+        struct assay_file *out, struct assay_error *err)
+{
+    (void)user;
+    (void)path;
+    (void)arena;
+    (void)err;
+    *out = (struct assay_file){.kind = ASSAY_FILE_NONE};
+    return ASSAY_OK;
+}
+
 static enum assay_status build_trusted(
         struct making *making, const char *target, struct assay_error *err)
 {
+    const bool elsewhere = making->instance->tests_at != NULL;
     const struct assay_apply_options options = {.mode = ASSAY_APPLY_EXACT,
-            .skip = is_edited_by_model,
+            .skip = elsewhere ? NULL : is_edited_by_model,
             .user = making,
-            .list = assay_dir_list_dir};
+            .list = elsewhere ? NULL : assay_dir_list_dir};
     struct assay_edits *edits = NULL;
     char scratch[PATH_MAX], path[PATH_MAX];
     bool moved = false;
-    enum assay_status status = assay_patch_apply(&edits, making->test_patch, assay_file_read_dir,
-            &making->tree_fd, &options, making->test_arena, err);
+    enum assay_status status = assay_patch_apply(&edits, making->test_patch,
+            elsewhere ? read_nothing : assay_file_read_dir, &making->tree_fd, &options,
+            making->test_arena, err);
 
     if (status != ASSAY_OK) {
         (void)assay_wrap(err, "test patch");
@@ -187,8 +203,9 @@ static enum assay_status build_trusted(
 static enum assay_status add_trusted(struct making *making, struct assay_error *err)
 {
     struct assay_workspace *workspace = making->workspace;
+    const bool elsewhere = making->instance->tests_at != NULL;
     char key[ASSAY_SHA256_HEX_BYTES], target[80], name[96];
-    char *path = workspace->paths[workspace->lower_count];
+    char *path = elsewhere ? workspace->tests_path : workspace->paths[workspace->lower_count];
     enum assay_status status = trusted_key(making, key, err);
 
     if (status != ASSAY_OK)
@@ -198,7 +215,7 @@ static enum assay_status add_trusted(struct making *making, struct assay_error *
     status = assay_depot_path(path, assay_depot_home(making->depot), name, err);
     if (status == ASSAY_OK && access(path, F_OK) != 0)
         status = build_trusted(making, target, err);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && !elsewhere)
         push_lower(workspace);
     return status;
 }

@@ -20,6 +20,7 @@ struct assay_workspace {
     char scratch[PATH_MAX];          // owned: removed by release
     unsigned planted_count;          // how often it was tried to plant something
     char *model_path;                // of `paths`, the model's layer; NULL: none
+    char tests_path[PATH_MAX];       // instance->tests_at: what is laid there; "": nothing
     struct assay_edits *model_edits; // what the model patch became; NULL without one; in the arena
 };
 

@@ -69,3 +69,132 @@ enum assay_exit assay_cmd_store_prune(struct assay_invocation *invocation)
     assay_context_close(context);
     return code;
 }
+
+// --- check and backup
+
+const struct assay_option assay_store_check_options[] = {
+        {"json", 0, NULL, "print one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+#define ARENA_BYTES ((size_t)1 << 30)
+#define CHECK_JSON_BYTES_MAX ((size_t)16 << 20)
+#define PROBLEMS_MAX 10000
+
+struct checking {
+    struct assay_context *context;
+    struct assay_arena *arena;
+    const char **problems;
+    size_t problem_count, tree_count;
+};
+
+static enum assay_status add_problem(
+        struct checking *c, const char *sentence, struct assay_error *err)
+{
+    if (sentence == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (c->problem_count < PROBLEMS_MAX)
+        c->problems[c->problem_count++] = sentence;
+    return ASSAY_OK;
+}
+
+static enum assay_status check_suite(struct checking *c, const char *name, struct assay_error *err)
+{
+    struct assay_suite *suite = NULL;
+    enum assay_status status =
+            assay_store_load_suite(assay_context_store(c->context), name, &suite, err);
+
+    for (size_t i = 0; status == ASSAY_OK && i < suite->instance_count; i++) {
+        struct assay_error why = {0};
+
+        c->tree_count++;
+        if (assay_depot_check_tree(
+                    assay_context_depot(c->context), suite->instances[i].tree, &why) != ASSAY_OK)
+            status = add_problem(c,
+                    assay_arena_printf(c->arena, "suite %s: %s: %s", name,
+                            suite->instances[i].instance_id, why.message),
+                    err);
+    }
+    assay_suite_free(suite);
+    return status;
+}
+
+static enum assay_status check_all(struct checking *c, struct assay_error *err)
+{
+    struct assay_store *store = assay_context_store(c->context);
+    struct assay_strings broken = {NULL, 0};
+    struct assay_suite_row *rows = NULL;
+    size_t count = 0;
+    enum assay_status status = assay_store_check(store, c->arena, &broken, err);
+
+    c->problems = assay_arena_array(c->arena, PROBLEMS_MAX, sizeof(*c->problems));
+    if (c->problems == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < broken.count && status == ASSAY_OK; i++)
+        status = add_problem(c, assay_arena_printf(c->arena, "database: %s", broken.items[i]), err);
+    if (status == ASSAY_OK)
+        status = assay_store_list_suites(store, c->arena, &rows, &count, err);
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        status = check_suite(c, rows[i].name, err);
+    return status;
+}
+
+static enum assay_status print_check(
+        const struct assay_invocation *in, const struct checking *c, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    if (!assay_cli_flag(in, "json")) {
+        for (size_t i = 0; i < c->problem_count; i++)
+            printf("%s\n", c->problems[i]);
+        printf("database and %zu base trees looked at, %zu problem%s\n", c->tree_count,
+                c->problem_count, c->problem_count == 1 ? "" : "s");
+        return ASSAY_OK;
+    }
+    assay_buf_init(&text, CHECK_JSON_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 2);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_u64(&w, "trees", c->tree_count);
+    assay_json_begin_array(&w, "problems");
+    for (size_t i = 0; i < c->problem_count; i++)
+        assay_json_put_text(&w, NULL, c->problems[i]);
+    assay_json_end_array(&w);
+    assay_json_end_object(&w);
+    return assay_cli_print(&text, err);
+}
+
+enum assay_exit assay_cmd_store_check(struct assay_invocation *invocation)
+{
+    struct checking c = {.context = NULL};
+    struct assay_error err = {0};
+    enum assay_status status = assay_arena_create(&c.arena, ARENA_BYTES, &err);
+
+    if (status == ASSAY_OK)
+        status = assay_context_open(&c.context, invocation, false, &err);
+    if (status == ASSAY_OK)
+        status = check_all(&c, &err);
+    if (status == ASSAY_OK)
+        status = print_check(invocation, &c, &err);
+    assay_context_close(c.context);
+    assay_arena_destroy(c.arena);
+    if (status != ASSAY_OK)
+        return assay_cli_fail(&err);
+    return c.problem_count == 0 ? ASSAY_EXIT_OK : ASSAY_EXIT_FAILED;
+}
+
+enum assay_exit assay_cmd_store_backup(struct assay_invocation *invocation)
+{
+    struct assay_context *context = NULL;
+    struct assay_error err = {0};
+    enum assay_status status = assay_context_open(&context, invocation, false, &err);
+
+    if (status == ASSAY_OK)
+        status = assay_store_backup(assay_context_store(context), invocation->arguments[0], &err);
+    if (status == ASSAY_OK)
+        printf("the database is in %s; base trees and images come back by adding them again\n",
+                invocation->arguments[0]);
+    assay_context_close(context);
+    return status == ASSAY_OK ? ASSAY_EXIT_OK : assay_cli_fail(&err);
+}

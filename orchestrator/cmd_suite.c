@@ -9,6 +9,7 @@
 #include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/suite_add.h"
+#include "orchestrator/suite_export.h"
 
 #define SUITE_ARENA_BYTES ((size_t)4 << 30)
 #define JSON_BYTES_MAX ((size_t)256 << 20)
@@ -16,9 +17,13 @@
 const struct assay_option assay_suite_add_options[] = {
         {"name", 0, "NAME", "name of the suite (its own, or the file's)", false},
         {"replace", 0, NULL, "replace a suite of that name", false},
+        {"format", 0, "NAME",
+                "auto, native, releases, sweb, harbor, or rows of " ASSAY_FAMILY_NAMES " (auto)",
+                false},
         {"repos", 0, "DIR|URL", "where SWE-bench rows find their repositories", false},
         {"test-cmd", 0, "COMMAND", "test command of rows that bring none", false},
         {"framework", 0, "NAME", "test framework of rows that bring none", false},
+        {"scripts", 0, "DIR", "SWE-bench Pro: where ID/run_script.sh and ID/parser.py lie", false},
         {"runs", 0, "N", "releases: runs that measure and certify each pair (3)", false},
         {"no-zygote", 0, NULL, "releases: start every interpreter anew", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
@@ -128,6 +133,24 @@ static enum assay_status print_added_json(
     return assay_cli_print(&text, err);
 }
 
+static enum assay_status read_format(
+        struct assay_suite_add_options *options, const char *format, struct assay_error *err)
+{
+    static const char *const others[] = {"native", "releases", "sweb", "harbor"};
+
+    if (!format || strcmp(format, "auto") == 0)
+        return ASSAY_OK;
+    options->format = format;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(format, others[i]) == 0)
+            return ASSAY_OK;
+    if (assay_family_from_name(&options->swebench.family, format))
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_EUSAGE,
+            "--format: '%.40s' is not auto, native, releases, sweb, harbor, " ASSAY_FAMILY_NAMES,
+            format);
+}
+
 static enum assay_status work_add(struct suite_command *command, struct assay_error *err)
 {
     const struct assay_invocation *in = command->invocation;
@@ -137,7 +160,8 @@ static enum assay_status work_add(struct suite_command *command, struct assay_er
             .swebench = {.name = assay_cli_value(in, "name"),
                     .repos = assay_cli_value(in, "repos"),
                     .test_cmd = assay_cli_value(in, "test-cmd"),
-                    .framework = assay_cli_value(in, "framework")},
+                    .framework = assay_cli_value(in, "framework"),
+                    .scripts = assay_cli_value(in, "scripts")},
             .replace = assay_cli_flag(in, "replace")};
     uint64_t runs = 3;
     enum assay_status status = read_threads(&options.threads, command, err);
@@ -145,6 +169,8 @@ static enum assay_status work_add(struct suite_command *command, struct assay_er
     if (status == ASSAY_OK)
         status = assay_cli_number(&runs, in, "runs", 1, ASSAY_CERTIFY_RUNS_MAX, err);
     options.runs = (unsigned)runs;
+    if (status == ASSAY_OK)
+        status = read_format(&options, assay_cli_value(in, "format"), err);
     if (status == ASSAY_OK)
         status = assay_suite_add(&result, command->context, &options, command->arena, err);
     if (status != ASSAY_OK)
@@ -317,6 +343,42 @@ static enum assay_status work_show(struct suite_command *command, struct assay_e
 enum assay_exit assay_cmd_suite_show(struct assay_invocation *invocation)
 {
     return run_suite_command(invocation, false, work_show);
+}
+
+// --- export
+
+const struct assay_option assay_suite_export_options[] = {
+        {"format", 0, "NAME", "native, swebench or harbor (native; a .jsonl file: swebench)",
+                false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+static enum assay_status work_export(struct suite_command *command, struct assay_error *err)
+{
+    const char *path = command->invocation->arguments[1];
+    const char *name = assay_cli_value(command->invocation, "format");
+    const size_t len = strlen(path);
+    enum assay_export_format format = len > 6 && strcmp(path + len - 6, ".jsonl") == 0
+            ? ASSAY_EXPORT_SWEBENCH
+            : ASSAY_EXPORT_NATIVE;
+    struct assay_suite *suite = NULL;
+    enum assay_status status;
+
+    if (name && !assay_export_format_from_name(&format, name))
+        return assay_fail(err, ASSAY_EUSAGE, "--format: '%.40s' is not " ASSAY_EXPORT_NAMES, name);
+    status = assay_store_load_suite(
+            assay_context_store(command->context), command->invocation->arguments[0], &suite, err);
+    if (status == ASSAY_OK)
+        status = assay_suite_export(command->context, suite, format, path, err);
+    if (status == ASSAY_OK)
+        printf("%zu instances in %s\n", suite->instance_count, path);
+    assay_suite_free(suite);
+    return status;
+}
+
+enum assay_exit assay_cmd_suite_export(struct assay_invocation *invocation)
+{
+    return run_suite_command(invocation, false, work_export);
 }
 
 static enum assay_status work_remove(struct suite_command *command, struct assay_error *err)

@@ -11,14 +11,23 @@ static const struct assay_command commands[] = {
         {"doctor", "",
                 "Show what this host permits, the isolation tier, and how to mend what is missing",
                 "assay doctor", assay_doctor_options, 0, 0, assay_cmd_doctor, false},
-        {"suite add", "PATH", "Add a suite: a native folder, SWE-bench rows, or package releases",
+        {"suite add", "PATH",
+                "Add a suite: a folder of tasks, rows of SWE-bench or a relative, package releases",
                 "assay suite add tasks/data/quick\n"
-                "assay suite add rows.jsonl --repos ~/repos --name mine",
+                "assay suite add rows.jsonl.zst --repos ~/repos --name mine\n"
+                "assay suite add terminal-bench/tasks --name terminal",
                 assay_suite_add_options, 1, 1, assay_cmd_suite_add, false},
         {"suite list", "", "List the suites and how many of their instances are certified",
                 "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list, false},
         {"suite show", "SUITE", "Show the instances of a suite", "assay suite show quick",
                 assay_suite_list_options, 1, 1, assay_cmd_suite_show, false},
+        {"suite export", "SUITE PATH",
+                "Write a suite as a native folder, as SWE-bench rows, or as Harbor folders",
+                "assay suite export quick quick.jsonl\n"
+                "assay suite export quick ~/quick --format native",
+                assay_suite_export_options, 2, 2, assay_cmd_suite_export, false},
+        {"suite du", "", "Show what suites take of the disk, and what they share", "assay suite du",
+                assay_suite_list_options, 0, 0, assay_cmd_suite_du, false},
         {"suite remove", "SUITE", "Remove a suite; its runs and verdicts stay",
                 "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove, false},
         {"suite certify", "SUITE",
@@ -26,6 +35,12 @@ static const struct assay_command commands[] = {
                 "assay suite certify quick\n"
                 "assay suite certify quick --runs 100 --checks gold,empty -i quick__ini-reader-1",
                 assay_suite_certify_options, 1, 1, assay_cmd_suite_certify},
+        {"suite mine", "[REPO] DIR",
+                "Walk a repository's history for commits whose tests tell, and write the tasks",
+                "assay suite mine ~/src/toolz mined --framework pytest --test-cmd 'python3 -m pytest -q'\n"
+                "assay suite add mined && assay suite certify mined\n"
+                "assay suite mine --releases pypi:toolz --releases pypi:boltons plan && assay suite add plan",
+                assay_suite_mine_options, 1, 2, assay_cmd_suite_mine, false},
         {"suite mutate", "SUITE DIR",
                 "Break the fixed trees of a suite where their tests tell, and write the tasks",
                 "assay suite mutate quick mutants --count 4 --seed 7\n"
@@ -38,6 +53,11 @@ static const struct assay_command commands[] = {
         {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
                 "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
                 SIZE_MAX, assay_cmd_suite_mutants, false},
+        {"image import", "PATH",
+                "Import a container image (an OCI layout, or what docker save writes) for recipes",
+                "assay image import python-3.11.tar --name python-3.11\n"
+                "assay image import layout --ref stable",
+                assay_image_import_options, 1, 1, assay_cmd_image_import, false},
         {"eval", "SUITE", "Evaluate model patches on a suite and tell the resolved rate",
                 "assay eval quick --predictions tasks/data/quick-predictions.jsonl\n"
                 "assay eval quick --gold",
@@ -81,6 +101,11 @@ static const struct assay_command commands[] = {
                 "Report a run or a training (the newest if none is named): text, JSON, HTML",
                 "assay report --html report.html", assay_report_options, 0, 1, assay_cmd_report,
                 false},
+        {"store backup", "FILE", "Copy the database as it is at one moment, while others use it",
+                "assay store backup ~/assay-backup.db", no_options, 1, 1, assay_cmd_store_backup,
+                false},
+        {"store check", "", "Is the database whole, and are the base trees as they were imported?",
+                "assay store check", assay_store_check_options, 0, 0, assay_cmd_store_check, false},
         {"store prune", "", "Remove the evidence of old runs; their verdicts stay",
                 "assay store prune --older-than 30", assay_store_prune_options, 0, 0,
                 assay_cmd_store_prune, false},

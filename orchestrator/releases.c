@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "envs/fetch.h"
-#include "orchestrator/grade.h"
+#include "orchestrator/measure.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
 
@@ -145,117 +145,22 @@ static enum assay_status make_instance(
     return status;
 }
 
-// The statuses of one run. The lists are still empty, so only the outcome counts.
-static enum assay_status measure_once(struct build *b, const struct pair_work *work, bool gold,
-        unsigned run, struct assay_outcome *out, struct assay_arena *arena, struct assay_error *err)
-{
-    char attempt[32], run_id[128];
-    const struct assay_grade_request request = {.suite = b->suite,
-            .instance = &work->instance,
-            .candidate = gold ? ASSAY_CANDIDATE_GOLD : ASSAY_CANDIDATE_NONE,
-            .run_id = run_id,
-            .attempt = attempt,
-            .no_cache = true};
-    struct assay_grade grade;
-    enum assay_status status;
-
-    snprintf(attempt, sizeof(attempt), "measure.%s.%u", gold ? "after" : "before", run + 1);
-    snprintf(run_id, sizeof(run_id), "add-%.100s", b->suite->name);
-    status = assay_grade(&grade, b->context, &request, arena, err);
-    if (status != ASSAY_OK)
-        return status;
-    if (!grade.verdict.scored)
-        return assay_fail(err, ASSAY_EIO, "no verdict: %s", grade.verdict.reason);
-    if (gold && grade.verdict.cause != ASSAY_CAUSE_OK &&
-            grade.verdict.cause != ASSAY_CAUSE_TESTS_FAILED)
-        return assay_fail(err, ASSAY_EINVAL, "the newer release's run ended with %s: %s",
-                assay_cause_name(grade.verdict.cause), grade.verdict.reason);
-    *out = grade.outcome;
-    return ASSAY_OK;
-}
-
-static bool counts_as_passed(enum assay_test_status status)
-{
-    return status == ASSAY_TEST_PASSED || status == ASSAY_TEST_XFAIL;
-}
-
-// Passed in all runs (1), in none (0), or sometimes (-1).
-static int stable(const struct assay_outcome *outcomes, unsigned runs, const char *id)
-{
-    unsigned passed = 0;
-
-    for (unsigned i = 0; i < runs; i++)
-        passed += counts_as_passed(assay_outcome_find(&outcomes[i], id));
-    return passed == runs ? 1 : passed == 0 ? 0 : -1;
-}
-
-static enum assay_status fill_lists(struct build *b, struct pair_work *work,
-        const struct assay_outcome *before, const struct assay_outcome *after,
-        struct assay_error *err)
-{
-    struct assay_instance *instance = &work->instance;
-    const char **f2p, **p2p;
-
-    pthread_mutex_lock(&b->lock);
-    f2p = assay_arena_array(b->suite->arena, after[0].count, sizeof(*f2p));
-    p2p = assay_arena_array(b->suite->arena, after[0].count, sizeof(*p2p));
-    for (size_t i = 0; f2p && p2p && i < after[0].count; i++) {
-        const char *id = after[0].results[i].id;
-        const int was = stable(before, b->runs, id);
-
-        if (stable(after, b->runs, id) != 1 || was < 0)
-            continue;
-        char *kept = assay_arena_strdup(b->suite->arena, id);
-
-        if (was == 0)
-            f2p[instance->fail_to_pass.count++] = kept;
-        else
-            p2p[instance->pass_to_pass.count++] = kept;
-    }
-    pthread_mutex_unlock(&b->lock);
-    if (!f2p || !p2p)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    instance->fail_to_pass.items = f2p;
-    instance->pass_to_pass.items = p2p;
-    if (instance->fail_to_pass.count == 0)
-        return assay_fail(err, ASSAY_EINVAL, "no test fails before and passes after");
-    return ASSAY_OK;
-}
-
-static enum assay_status measure(struct build *b, struct pair_work *work, struct assay_error *err)
-{
-    struct assay_arena *arena = NULL;
-    struct assay_outcome *before = NULL, *after = NULL;
-    enum assay_status status = assay_arena_create(&arena, ASSAY_GRADE_ARENA_BYTES, err);
-
-    if (status != ASSAY_OK)
-        return status;
-    before = assay_arena_array(arena, b->runs, sizeof(*before));
-    after = assay_arena_array(arena, b->runs, sizeof(*after));
-    if (!before || !after)
-        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    for (unsigned run = 0; run < b->runs && status == ASSAY_OK; run++) {
-        status = measure_once(b, work, false, run, &before[run], arena, err);
-        if (status == ASSAY_OK)
-            status = measure_once(b, work, true, run, &after[run], arena, err);
-    }
-    if (status == ASSAY_OK)
-        status = fill_lists(b, work, before, after, err);
-    assay_arena_destroy(arena);
-    return status;
-}
-
 static enum assay_status build_one(void *user, size_t index, struct assay_error *err)
 {
     struct build *b = user;
     struct pair_work *work = &b->work[index];
+    const struct assay_measuring measuring = {.context = b->context,
+            .suite = b->suite,
+            .runs = b->runs,
+            .arena = b->suite->arena,
+            .lock = &b->lock};
     struct assay_error why = {0};
     enum assay_status status;
 
     assay_progress_begin(b->progress);
     status = make_instance(b, work, &why);
     if (status == ASSAY_OK)
-        status = measure(b, work, &why);
+        status = assay_measure(&work->instance, &measuring, &why);
     work->built = status == ASSAY_OK;
     if (status != ASSAY_OK && *assay_context_interrupted(b->context)) {
         assay_progress_drop(b->progress);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "orchestrator/suite_add.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "orchestrator/certify.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
+#include "orchestrator/suite_harbor.h"
+#include "orchestrator/suite_parquet.h"
 #include "rewards/framework.h"
 
 struct import {
@@ -66,7 +69,7 @@ static enum assay_status set_name(
 
 static enum assay_status add_read_suite(struct assay_suite_add_result *out,
         struct assay_context *context, const struct assay_suite_add_options *options,
-        struct assay_suite *suite, struct assay_arena *arena, struct assay_error *err)
+        struct assay_suite *suite, bool harbor, struct assay_arena *arena, struct assay_error *err)
 {
     enum assay_status status = set_name(suite, options->name, err);
 
@@ -74,6 +77,8 @@ static enum assay_status add_read_suite(struct assay_suite_add_result *out,
         status = assay_suite_check(suite, assay_framework_known, err);
     if (status == ASSAY_OK)
         status = assay_suite_import_trees(context, suite, options->threads, err);
+    if (status == ASSAY_OK && harbor)
+        status = assay_suite_harbor_complete(context, suite, options->threads, err);
     if (status == ASSAY_OK)
         status = assay_store_add_suite(assay_context_store(context), suite, options->replace, err);
     if (status != ASSAY_OK)
@@ -170,25 +175,84 @@ static enum assay_status add_releases(struct assay_suite_add_result *out,
     return status;
 }
 
+// What lies at the path, or what was said: a family's name means rows.
+static enum assay_status find_format(enum assay_suite_format *out,
+        const struct assay_suite_add_options *options, struct assay_error *err)
+{
+    static const struct {
+        const char *name;
+        enum assay_suite_format format;
+    } formats[] = {{"native", ASSAY_SUITE_NATIVE}, {"releases", ASSAY_SUITE_RELEASES},
+            {"sweb", ASSAY_SUITE_SWEB}, {"harbor", ASSAY_SUITE_HARBOR}};
+
+    if (options->format == NULL)
+        return assay_suite_detect(out, options->path, err);
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (strcmp(formats[i].name, options->format) == 0) {
+            *out = formats[i].format;
+            return ASSAY_OK;
+        }
+    }
+    // A task repository's rows may be of a family, too.
+    return assay_suite_detect(out, options->path, err);
+}
+
+static enum assay_status read_rows(struct assay_suite **suite, struct assay_context *context,
+        const struct assay_suite_add_options *options, struct assay_error *err)
+{
+    struct assay_swebench_options swebench = options->swebench;
+    char file[PATH_MAX], name[128];
+    bool parquet = false;
+    enum assay_status status = assay_parquet_is(&parquet, options->path, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    if (!parquet)
+        return assay_suite_read_swebench(suite, options->path, &swebench, err);
+    if (swebench.name == NULL)
+        swebench.name = assay_parquet_name(name, options->path);
+    status = assay_parquet_to_rows(file, context, options->path, err);
+    if (status != ASSAY_OK)
+        return status;
+    status = assay_suite_read_swebench(suite, file, &swebench, err);
+    if (status == ASSAY_OK)
+        (*suite)->source = assay_arena_strdup((*suite)->arena, options->path);
+    assay_parquet_drop(context, file);
+    if (status == ASSAY_OK && (*suite)->source == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    return status;
+}
+
 enum assay_status assay_suite_add(struct assay_suite_add_result *out, struct assay_context *context,
         const struct assay_suite_add_options *options, struct assay_arena *arena,
         struct assay_error *err)
 {
     enum assay_suite_format format;
     struct assay_suite *suite = NULL;
-    enum assay_status status = assay_suite_detect(&format, options->path, err);
+    enum assay_status status = find_format(&format, options, err);
 
     memset(out, 0, sizeof(*out));
     if (status != ASSAY_OK)
         return status;
-    if (format == ASSAY_SUITE_RELEASES)
+    switch (format) {
+    case ASSAY_SUITE_RELEASES:
         return add_releases(out, context, options, arena, err);
-    if (format == ASSAY_SUITE_NATIVE)
+    case ASSAY_SUITE_NATIVE:
         status = assay_suite_read_native(&suite, options->path, err);
-    else
-        status = assay_suite_read_swebench(&suite, options->path, &options->swebench, err);
+        break;
+    case ASSAY_SUITE_SWEB:
+        status = assay_suite_read_sweb(&suite, options->path, &options->swebench, err);
+        break;
+    case ASSAY_SUITE_HARBOR:
+        status = assay_suite_read_harbor(&suite, options->path, err);
+        break;
+    case ASSAY_SUITE_SWEBENCH:
+        status = read_rows(&suite, context, options, err);
+        break;
+    }
     if (status == ASSAY_OK)
-        status = add_read_suite(out, context, options, suite, arena, err);
+        status = add_read_suite(
+                out, context, options, suite, format == ASSAY_SUITE_HARBOR, arena, err);
     assay_suite_free(suite);
     return status;
 }

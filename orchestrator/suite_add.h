@@ -14,7 +14,8 @@
 
 struct assay_suite_add_options {
     const char *path;
-    const char *name; // NULL: the suite's own, or the file's
+    const char *name;   // NULL: the suite's own, or the file's
+    const char *format; // NULL: told by what lies there; swebench.family is set for rows
     struct assay_swebench_options swebench;
     bool replace;
     unsigned runs; // releases: measuring and certifying runs

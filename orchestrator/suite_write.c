@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "envs/edits_tree.h"
 
 #define JSON_BYTES_MAX ((size_t)64 << 20)
 #define FILE_MODE 0644
@@ -130,6 +131,21 @@ enum assay_status assay_suite_writer_open(struct assay_suite_writer *out, const 
     return ASSAY_OK;
 }
 
+enum assay_status assay_suite_writer_reopen(
+        struct assay_suite_writer *out, const char *dir, struct assay_error *err)
+{
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "open %.150s", dir);
+    if (faccessat(fd, "suite.json", R_OK, 0) != 0) {
+        close(fd);
+        return assay_fail(err, ASSAY_ENOTFOUND, "%.150s has no suite.json", dir);
+    }
+    out->dir_fd = fd;
+    return ASSAY_OK;
+}
+
 void assay_suite_writer_close(struct assay_suite_writer *writer)
 {
     if (writer->dir_fd >= 0)
@@ -138,32 +154,6 @@ void assay_suite_writer_close(struct assay_suite_writer *writer)
 }
 
 // --- an instance --------------------------------------------------------------------------------
-
-static enum assay_status write_edit(
-        int base_fd, const struct assay_edit *edit, struct assay_error *err)
-{
-    char dir[4096];
-    const char *slash = strrchr(edit->path, '/');
-    enum assay_status status = ASSAY_OK;
-
-    if (edit->kind == ASSAY_FILE_NONE || edit->kind == ASSAY_FILE_LINK) {
-        if (unlinkat(base_fd, edit->path, 0) != 0 && errno != ENOENT)
-            return assay_fail_errno(err, errno, "remove %.150s", edit->path);
-        if (edit->kind == ASSAY_FILE_NONE)
-            return ASSAY_OK;
-    }
-    if (slash) {
-        (void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - edit->path), edit->path);
-        status = assay_fs_mkdirs(base_fd, dir, 0755, err);
-    }
-    if (status != ASSAY_OK)
-        return status;
-    if (edit->kind == ASSAY_FILE_LINK)
-        return symlinkat(edit->content.data, base_fd, edit->path) == 0
-                ? ASSAY_OK
-                : assay_fail_errno(err, errno, "link %.150s", edit->path);
-    return write_file(base_fd, edit->path, edit->content, edit->executable ? 0755 : FILE_MODE, err);
-}
 
 static enum assay_status write_base(
         int folder_fd, int tree_fd, const struct assay_edits *edits, struct assay_error *err)
@@ -178,8 +168,8 @@ static enum assay_status write_base(
         return assay_fail_errno(err, errno, "open a base");
     if (tree_fd >= 0)
         status = assay_fs_copy_tree(tree_fd, base_fd, err);
-    for (size_t i = 0; i < edits->count && status == ASSAY_OK; i++)
-        status = write_edit(base_fd, &edits->items[i], err);
+    if (status == ASSAY_OK)
+        status = assay_edits_write_tree(edits, base_fd, err);
     close(base_fd);
     return status;
 }
@@ -202,6 +192,8 @@ static enum assay_status write_texts(
     status = write_text(folder_fd, "instance.json", &json, err);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && status == ASSAY_OK; i++)
         status = write_file(folder_fd, files[i].path, files[i].content, FILE_MODE, err);
+    if (status == ASSAY_OK && instance->row.data != NULL)
+        status = write_file(folder_fd, "row.json", instance->row, FILE_MODE, err);
     return status;
 }
 

@@ -20,6 +20,10 @@ struct assay_suite_writer {
 ASSAY_MUST_USE enum assay_status assay_suite_writer_open(struct assay_suite_writer *out,
         const char *dir, const struct assay_suite *suite, struct assay_error *err);
 
+// A folder that assay_suite_writer_open() made before; suite.json stays as it is. ASSAY_ENOTFOUND.
+ASSAY_MUST_USE enum assay_status assay_suite_writer_reopen(
+        struct assay_suite_writer *out, const char *dir, struct assay_error *err);
+
 // The instance with its texts. Its base becomes the folder "base" beside them: a copy of the
 // directory tree_fd (-1: nothing), with the edits. instance->base is not looked at.
 ASSAY_MUST_USE enum assay_status assay_suite_writer_add(struct assay_suite_writer *writer,

@@ -60,7 +60,8 @@ enum assay_defect assay_defect_of_lists(const struct assay_instance *instance,
 
     *id = NULL;
     // The other kinds of task are not judged by lists.
-    if (instance->fail_to_pass.count == 0 && instance->task == ASSAY_TASK_REPAIR)
+    if (instance->fail_to_pass.count == 0 && instance->task == ASSAY_TASK_REPAIR &&
+            instance->rules != ASSAY_RULES_WHOLE_MAP)
         return ASSAY_DEFECT_EMPTY_LIST;
     for (size_t l = 0; l < 2; l++) {
         for (size_t i = 0; i < lists[l]->count; i++) {
@@ -135,6 +136,11 @@ bool assay_emits_gotest(const char *id)
 bool assay_emits_exit(const char *id)
 {
     return strcmp(id, "exit_status") == 0;
+}
+
+bool assay_emits_reward(const char *id)
+{
+    return strcmp(id, "reward") == 0;
 }
 
 // --- hints ---------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ static const char *const python_env[] = {"PYTHONPATH=" ASSAY_TRUSTED_DIR "/pytho
 
 static const char *const wrapper_env[] = {"PATH=" ASSAY_TRUSTED_DIR "/bin", NULL};
 static const char *const junit_files[] = {"*.xml", NULL};
+static const char *const reward_files[] = {"reward.json", "reward.txt", NULL};
+static const char *const results_files[] = {"results.json", NULL};
 
 static const struct assay_framework table[] = {
         {.name = "pytest",
@@ -200,6 +202,19 @@ static const struct assay_framework table[] = {
                 .out_files = no_names,
                 .command = assay_command_traced,
                 .log_parser = ""},
+        {.name = "reward-file",
+                .about = "a reward that the tests write themselves (Harbor), as the test reward",
+                .evidence = ASSAY_EVIDENCE_WEAK,
+                .env = no_names,
+                .out_files = reward_files,
+                .emits = assay_emits_reward,
+                .read = assay_read_reward},
+        {.name = "results-json",
+                .about = "results that a parser of the data set writes (SWE-bench Pro)",
+                .evidence = ASSAY_EVIDENCE_WEAK,
+                .env = wrapper_env,
+                .out_files = results_files,
+                .read = assay_read_results},
         {.name = "exit",
                 .about = "plain exit status, as the one test exit_status",
                 .evidence = ASSAY_EVIDENCE_WEAK,

@@ -66,7 +66,10 @@ struct assay_reading {
     bool failed;         // some test failed in a way that the framework's exit status must show
     bool failed_outside; // so did something that is no test (bad plan, coverage below its bound)
     bool exit_blind;     // this runner may exit 0 though tests failed
-    int exit_expected;   // exit status that the channel's last record names; -1: none
+    bool gives_score;    // the tests write a score themselves
+    bool has_score;      // and have: `score`, finite
+    double score;
+    int exit_expected;             // exit status that the channel's last record names; -1: none
     struct assay_strings problems; // malformed records, contradictions inside the channel
 };
 

@@ -7,6 +7,7 @@
 #include "rewards/canary_judge.h"
 #include "rewards/match.h"
 #include "rewards/reader.h"
+#include "rewards/rules.h"
 
 #define TAMPER_MAX (ASSAY_PROBLEMS_MAX + 8)
 #define CONTRADICTIONS_MAX 5
@@ -19,6 +20,8 @@ struct judge {
     struct assay_reading reading;
     bool channel_due;                    // this command must report on the channel
     const struct assay_outcome *outcome; // the one that decides
+    struct assay_outcome named;          // the same, as the rules name tests
+    const char *broken; // what the rules ask for beside the lists and is not so; "": nothing
     const char **tamper;
     size_t tamper_count;
     size_t canary_faults; // so many of them are about canaries, and come first
@@ -29,40 +32,34 @@ struct judge {
 
 // --- the lists ----------------------------------------------------------------------------------
 
-static bool f2p_success(enum assay_test_status status, bool fail_only)
+enum assay_resolution assay_judge_lists(const struct assay_instance *instance,
+        const enum assay_test_status *fail_to_pass, const enum assay_test_status *pass_to_pass)
 {
-    if (fail_only)
-        return status != ASSAY_TEST_FAILED && status != ASSAY_TEST_ERROR;
-    return assay_status_passes(status);
-}
-
-static bool p2p_success(enum assay_test_status status, bool fail_only)
-{
-    return f2p_success(status, fail_only) || status == ASSAY_TEST_SKIPPED;
-}
-
-enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass,
-        size_t f2p_count, const enum assay_test_status *pass_to_pass, size_t p2p_count,
-        bool fail_only)
-{
+    const size_t f2p_count = instance->fail_to_pass.count;
     size_t passed = 0;
 
     for (size_t i = 0; i < f2p_count; i++)
-        passed += f2p_success(fail_to_pass[i], fail_only);
-    for (size_t i = 0; i < p2p_count; i++)
-        if (!p2p_success(pass_to_pass[i], fail_only))
+        passed += assay_rules_success(instance, true, fail_to_pass[i]);
+    for (size_t i = 0; i < instance->pass_to_pass.count; i++)
+        if (!assay_rules_success(instance, false, pass_to_pass[i]))
             return ASSAY_RESOLUTION_NO;
+    // The whole map says itself what a fix must have changed.
+    if (instance->rules == ASSAY_RULES_WHOLE_MAP && f2p_count == 0)
+        return ASSAY_RESOLUTION_FULL;
     if (passed == 0)
         return ASSAY_RESOLUTION_NO;
     return passed == f2p_count ? ASSAY_RESOLUTION_FULL : ASSAY_RESOLUTION_PARTIAL;
 }
 
 // Look up every id of one list and divide it.
-static enum assay_test_status *divide(struct judge *judge, const struct assay_strings *ids,
-        bool (*success)(enum assay_test_status, bool), struct assay_strings *passed,
-        struct assay_strings *rest)
+static enum assay_test_status *divide(
+        struct judge *judge, bool f2p, struct assay_strings *passed, struct assay_strings *rest)
 {
     const struct assay_instance *instance = judge->instance;
+    const struct assay_strings *ids = f2p ? &instance->fail_to_pass : &instance->pass_to_pass;
+    // Renamed already where the rules know tests by other names.
+    const enum assay_rules rules =
+            instance->rules == ASSAY_RULES_WHOLE_MAP ? ASSAY_RULES_NATIVE : instance->rules;
     enum assay_test_status *statuses =
             assay_arena_array(judge->arena, ids->count, sizeof(*statuses));
     const char **yes = assay_arena_array(judge->arena, ids->count, sizeof(*yes));
@@ -75,8 +72,8 @@ static enum assay_test_status *divide(struct judge *judge, const struct assay_st
     *passed = (struct assay_strings){yes, 0};
     *rest = (struct assay_strings){no, 0};
     for (size_t i = 0; i < ids->count; i++) {
-        statuses[i] = assay_match_id(judge->outcome, ids->items[i], instance->rules);
-        if (success(statuses[i], instance->fail_only)) {
+        statuses[i] = assay_match_id(&judge->named, ids->items[i], rules);
+        if (assay_rules_success(instance, f2p, statuses[i])) {
             yes[passed->count++] = ids->items[i];
             continue;
         }
@@ -92,15 +89,22 @@ static enum assay_test_status *divide(struct judge *judge, const struct assay_st
 static void judge_tests(struct judge *judge, struct assay_verdict *verdict)
 {
     const struct assay_instance *instance = judge->instance;
-    const enum assay_test_status *f2p = divide(judge, &instance->fail_to_pass, f2p_success,
-            &verdict->f2p_success, &verdict->f2p_failure);
-    const enum assay_test_status *p2p = divide(judge, &instance->pass_to_pass, p2p_success,
-            &verdict->p2p_success, &verdict->p2p_failure);
+    const enum assay_test_status *f2p;
+    const enum assay_test_status *p2p;
 
+    if (assay_rules_outcome(&judge->named, judge->outcome, instance->rules, judge->arena, NULL) !=
+            ASSAY_OK) {
+        judge->no_memory = true;
+        return;
+    }
+    f2p = divide(judge, true, &verdict->f2p_success, &verdict->f2p_failure);
+    p2p = divide(judge, false, &verdict->p2p_success, &verdict->p2p_failure);
+    judge->broken = assay_rules_broken(instance, &judge->named, judge->arena);
+    judge->no_memory = judge->no_memory || judge->broken == NULL;
     if (judge->no_memory)
         return;
-    verdict->resolution = assay_judge_lists(f2p, instance->fail_to_pass.count, p2p,
-            instance->pass_to_pass.count, instance->fail_only);
+    verdict->resolution =
+            *judge->broken != '\0' ? ASSAY_RESOLUTION_NO : assay_judge_lists(instance, f2p, p2p);
 }
 
 // --- evidence that disagrees --------------------------------------------------------------------
@@ -278,7 +282,10 @@ static const char *tests_reason(struct judge *judge, const struct assay_verdict 
 
     if (verdict->cause == ASSAY_CAUSE_OK)
         return assay_arena_printf(judge->arena, "all %zu expected tests passed", wanted);
-    if (instance->fail_to_pass.count == 0)
+    if (judge->missed == NULL && *judge->broken != '\0')
+        return assay_arena_printf(
+                judge->arena, "all %zu listed tests passed, but %s", wanted, judge->broken);
+    if (instance->fail_to_pass.count == 0 && instance->rules != ASSAY_RULES_WHOLE_MAP)
         return "the instance has no FAIL_TO_PASS test, so nothing can resolve it";
     if (judge->missed == NULL)
         return assay_arena_printf(judge->arena,
@@ -350,6 +357,9 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
     if (!exited(judge)) {
         verdict->cause = judge->evidence->box_cause;
         verdict->reason = limit_reason(judge);
+    } else if (reading->gives_score && !reading->has_score) {
+        verdict->cause = ASSAY_CAUSE_INFRA_ERROR;
+        verdict->reason = "the tests left no reward file: that is no reward, and not a reward of 0";
     } else if (judge->canary_faults > 0) {
         verdict->cause = ASSAY_CAUSE_TAMPERED;
         verdict->reason =
@@ -371,6 +381,8 @@ static void judge_cause(struct judge *judge, struct assay_verdict *verdict)
     }
     verdict->resolved = verdict->cause == ASSAY_CAUSE_OK;
     verdict->reward = verdict->resolved ? 1.0 : 0.0;
+    if (reading->gives_score && verdict->cause == ASSAY_CAUSE_TESTS_FAILED)
+        verdict->reward = reading->score;
     // Tests that "passed" in a run that is not believed are no part of a solution.
     if (!verdict->resolved && full)
         verdict->resolution = ASSAY_RESOLUTION_NO;
@@ -435,7 +447,7 @@ enum assay_status assay_judge(struct assay_verdict *verdict, struct assay_judgem
         judge_cause(&judge, &made);
     if (judge.no_memory || made.reason == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "no memory to judge");
-    made.scored = true;
+    made.scored = !assay_cause_is_infra(made.cause);
     made.tamper = (struct assay_strings){judge.tamper, judge.tamper_count};
     made.evidence = evidence_kind(&judge);
     *verdict = made;

@@ -42,11 +42,11 @@ ASSAY_MUST_USE enum assay_status assay_judge_copies(struct assay_copies *out,
         const struct assay_instance *instance, const struct assay_framework *framework,
         const struct assay_evidence *evidence, struct assay_arena *arena, struct assay_error *err);
 
-// Only the counting: FULL, PARTIAL or NO from the statuses of both lists. fail_only: what is not
-// an explicit failure (failed or error) counts as passed.
-enum assay_resolution assay_judge_lists(const enum assay_test_status *fail_to_pass,
-        size_t f2p_count, const enum assay_test_status *pass_to_pass, size_t p2p_count,
-        bool fail_only);
+// Only the counting: FULL, PARTIAL or NO from the statuses of both of the instance's lists, by its
+// rules (rewards/rules.h). fail_only: what is not an explicit failure (failed or error) counts as
+// passed.
+enum assay_resolution assay_judge_lists(const struct assay_instance *instance,
+        const enum assay_test_status *fail_to_pass, const enum assay_test_status *pass_to_pass);
 
 // For runs that never came to tests: patch_rejected, empty_patch, setup_failed, infra_error. All
 // expected tests are failures; with an infrastructure cause the lists are empty and nothing is

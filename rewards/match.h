@@ -4,7 +4,8 @@
 // Native rules: the id itself. SWE-bench's rules also read ids as its data
 // wrote them: "name (module.Class)" for unittest's module.Class.name, an id cut
 // at its first space, an id cut inside "[...]" (676 ids of Verified). A cut id
-// counts only if every result that it may mean says the same.
+// counts only if every result that it may mean says the same. R2E-Gym's ids leave out the file and
+// have dots for "::".
 #ifndef ASSAY_REWARDS_MATCH_H
 #define ASSAY_REWARDS_MATCH_H
 

@@ -150,6 +150,10 @@ enum assay_status assay_read_junit(const struct assay_evidence *evidence, struct
         struct assay_arena *arena, struct assay_error *err);
 enum assay_status assay_read_exit(const struct assay_evidence *evidence, struct assay_reading *out,
         struct assay_arena *arena, struct assay_error *err);
+enum assay_status assay_read_reward(const struct assay_evidence *evidence,
+        struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
+enum assay_status assay_read_results(const struct assay_evidence *evidence,
+        struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
 enum assay_status assay_read_minitest(const struct assay_evidence *evidence,
         struct assay_reading *out, struct assay_arena *arena, struct assay_error *err);
 
@@ -180,5 +184,6 @@ bool assay_emits_pytest(const char *id);
 bool assay_emits_unittest(const char *id);
 bool assay_emits_gotest(const char *id);
 bool assay_emits_exit(const char *id);
+bool assay_emits_reward(const char *id);
 
 #endif

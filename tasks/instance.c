@@ -67,7 +67,10 @@ bool assay_hex_valid(const char *hex, size_t len)
 
 bool assay_commit_valid(const char *commit)
 {
-    return assay_hex_valid(commit, 40) || assay_hex_valid(commit, 64);
+    const size_t len = strlen(commit);
+    const size_t digits = len > 0 && commit[len - 1] == '^' ? len - 1 : len;
+
+    return (digits == 40 || digits == 64) && strspn(commit, "0123456789abcdef") == digits;
 }
 
 const char *assay_task_kind_name(enum assay_task_kind kind)
@@ -81,6 +84,30 @@ const char *assay_task_kind_name(enum assay_task_kind kind)
         return "write_tests";
     }
     return "";
+}
+
+static const char *const rules_names[] = {
+        [ASSAY_RULES_NATIVE] = "native",
+        [ASSAY_RULES_SWEBENCH] = "swebench",
+        [ASSAY_RULES_ALL_PASSED] = "all_passed",
+        [ASSAY_RULES_WHOLE_MAP] = "whole_map",
+        [ASSAY_RULES_THREE_STAGE] = "three_stage",
+};
+
+const char *assay_rules_name(enum assay_rules rules)
+{
+    return rules_names[rules];
+}
+
+bool assay_rules_from_name(enum assay_rules *out, const char *name)
+{
+    for (size_t i = 0; i < sizeof(rules_names) / sizeof(rules_names[0]); i++) {
+        if (strcmp(name, rules_names[i]) == 0) {
+            *out = (enum assay_rules)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool assay_task_kind_from_name(enum assay_task_kind *out, const char *name)
@@ -192,30 +219,43 @@ bool assay_recipe_fault(struct assay_fault *out, const struct assay_recipe *reci
     if (!assay_name_valid(recipe->name))
         return fault(out, "", "a recipe's name is 1 to 100 of [A-Za-z0-9_.-]");
     if (strcmp(recipe->base, "host") != 0 && strncmp(recipe->base, "oci:/", 5) != 0 &&
-            strncmp(recipe->base, "dir:/", 5) != 0)
-        return fault(out, "base", "expected \"host\", \"oci:PATH\" or \"dir:PATH\"");
+            strncmp(recipe->base, "dir:/", 5) != 0 &&
+            (strncmp(recipe->base, "image:", 6) != 0 || !assay_name_valid(recipe->base + 6)))
+        return fault(
+                out, "base", "expected \"host\", \"image:NAME\", \"oci:PATH\" or \"dir:PATH\"");
     if (recipe->workdir[0] != '/' || strstr(recipe->workdir, "/..") != NULL)
         return fault(out, "workdir", "must be an absolute path without \"..\"");
     return env_fault(out, &recipe->env) || hosts_fault(out, &recipe->hosts);
 }
 
-// One list: no empty id, none twice, none that `names` holds from the other list.
-static bool tests_fault(struct assay_fault *out, const char *field,
-        const struct assay_strings *tests, size_t number_first, struct assay_names *names)
+// What is looked up in order to say where an id stands already.
+struct listed_tests {
+    const char *field;
+    const struct assay_strings *tests;
+};
+#define LISTS_MAX 4
+
+// One list: no empty id, none twice, none that an earlier list holds.
+static bool tests_fault(struct assay_fault *out, const struct listed_tests *lists, size_t index,
+        size_t number_first, struct assay_names *names)
 {
+    const struct assay_strings *tests = lists[index].tests;
+
     for (size_t i = 0; i < tests->count; i++) {
         char path[sizeof(out->field)];
-        size_t known = 0;
+        size_t known = 0, at = 0;
 
-        snprintf(path, sizeof(path), "%s[%zu]", field, i);
+        snprintf(path, sizeof(path), "%s[%zu]", lists[index].field, i);
         if (tests->items[i][0] == '\0')
             return fault(out, path, "must not be empty");
         switch (assay_names_put(names, tests->items[i], number_first + i, &known)) {
         case ASSAY_NAMES_NEW:
             break;
         case ASSAY_NAMES_KNOWN:
+            while (at < index && known >= lists[at].tests->count)
+                known -= lists[at++].tests->count;
             return fault(out, path, "\"%.80s\" stands in %s already", tests->items[i],
-                    known < number_first ? "FAIL_TO_PASS" : "this list");
+                    at < index ? lists[at].field : "this list");
         case ASSAY_NAMES_NO_MEMORY:
             return fault(out, path, "out of memory");
         }
@@ -225,21 +265,34 @@ static bool tests_fault(struct assay_fault *out, const char *field,
 
 static bool lists_fault(struct assay_fault *out, const struct assay_instance *instance)
 {
-    const size_t f2p_count = instance->fail_to_pass.count;
+    const struct listed_tests lists[LISTS_MAX] = {{"FAIL_TO_PASS", &instance->fail_to_pass},
+            {"PASS_TO_PASS", &instance->pass_to_pass}, {"FAIL_TO_FAIL", &instance->fail_to_fail},
+            {"ERROR_TO_ERROR", &instance->error_to_error}};
     struct assay_names names;
-    bool found;
+    size_t count = 0;
+    bool found = false;
 
-    if (f2p_count + instance->pass_to_pass.count > ASSAY_OUTCOME_TESTS_MAX)
+    for (size_t i = 0; i < LISTS_MAX; i++)
+        count += lists[i].tests->count;
+    if (count + instance->not_fail.count > ASSAY_OUTCOME_TESTS_MAX)
         return fault(out, "PASS_TO_PASS", "more than %zu tests", ASSAY_OUTCOME_TESTS_MAX);
+    if (instance->rules != ASSAY_RULES_WHOLE_MAP &&
+            instance->fail_to_fail.count + instance->error_to_error.count > 0)
+        return fault(out, "FAIL_TO_FAIL", "goes with \"rules\": \"whole_map\"");
+    if (instance->rules != ASSAY_RULES_THREE_STAGE && instance->not_fail.count > 0)
+        return fault(out, "NOT_FAIL", "goes with \"rules\": \"three_stage\"");
     // SWE-bench's rule that an empty list is a full success would resolve
     // anything here; a plain exit status needs no ids.
-    if (f2p_count == 0 && instance->pass_to_pass.count == 0 &&
-            instance->rules == ASSAY_RULES_NATIVE && instance->task == ASSAY_TASK_REPAIR &&
+    if (instance->fail_to_pass.count + instance->pass_to_pass.count == 0 &&
+            instance->rules != ASSAY_RULES_SWEBENCH && instance->task == ASSAY_TASK_REPAIR &&
             strcmp(instance->framework, "exit") != 0)
         return fault(out, "FAIL_TO_PASS", "empty, as PASS_TO_PASS is: nothing would be judged");
     assay_names_init(&names);
-    found = tests_fault(out, "FAIL_TO_PASS", &instance->fail_to_pass, 0, &names) ||
-            tests_fault(out, "PASS_TO_PASS", &instance->pass_to_pass, f2p_count, &names);
+    count = 0;
+    for (size_t i = 0; i < LISTS_MAX && !found; i++) {
+        found = tests_fault(out, lists, i, count, &names);
+        count += lists[i].tests->count;
+    }
     assay_names_free(&names);
     return found;
 }
@@ -258,6 +311,8 @@ bool assay_repo_valid(const char *repo)
 
 static bool base_fault(struct assay_fault *out, const struct assay_base *base)
 {
+    if (base->kind == ASSAY_BASE_EMPTY)
+        return false;
     if (base->where == NULL || base->where[0] == '\0')
         return fault(out, "base", "names no place");
     if (base->kind == ASSAY_BASE_GIT && (base->commit == NULL || !assay_commit_valid(base->commit)))
@@ -287,5 +342,9 @@ bool assay_instance_fault(struct assay_fault *out, const struct assay_instance *
         return fault(out, "hosts", "goes with \"network\": \"allowlist\", and is not empty then");
     if (hosts_fault(out, &instance->hosts))
         return true;
+    if (instance->tests_at != NULL &&
+            (instance->tests_at[0] != '/' || instance->tests_at[1] == '\0' ||
+                    strstr(instance->tests_at, "/..") != NULL))
+        return fault(out, "tests_at", "must be an absolute path without \"..\"");
     return lists_fault(out, instance);
 }

@@ -35,22 +35,30 @@ enum assay_base_kind {
     ASSAY_BASE_ARCHIVE, // `where` a tar or zip file or URL whose SHA-256 is `sha256`; one top
                         // folder is stripped
     ASSAY_BASE_DIR,     // `where` a directory
+    ASSAY_BASE_EMPTY,   // no file at all
 };
 
 struct assay_base {
     enum assay_base_kind kind;
     const char *where; // absolute once a reader has resolved it
     const char *commit, *sha256;
+    struct assay_bytes patch; // applied to it on import, and not kept; data NULL: none
 };
 
 enum assay_task_kind { ASSAY_TASK_REPAIR, ASSAY_TASK_LOCALIZE, ASSAY_TASK_WRITE_TESTS };
 
-// Whose rules read the lists: they differ in how an id may be cut off.
+// Whose rules read the lists (docs/suites.md): they differ in how an id may be cut off, and in what
+// counts as passed.
 enum assay_rules {
-    ASSAY_RULES_NATIVE,   // an id is equal or it is another test
-    ASSAY_RULES_SWEBENCH, // ids cut inside a "[...]" match by prefix; "name (module.Class)" is
-                          // unittest's id
+    ASSAY_RULES_NATIVE,     // an id is equal or it is another test
+    ASSAY_RULES_SWEBENCH,   // ids cut inside a "[...]" match by prefix; "name (module.Class)" is
+                            // unittest's id
+    ASSAY_RULES_ALL_PASSED, // ids as SWE-bench's; each listed test passed: not skipped, not xfailed
+    ASSAY_RULES_WHOLE_MAP, // ids as R2E-Gym's; the listed tests, with these statuses, and no others
+    ASSAY_RULES_THREE_STAGE, // as ALL_PASSED; besides, nothing of `not_fail` fails
 };
+const char *assay_rules_name(enum assay_rules rules); // "native", "swebench", "all_passed", ...
+bool assay_rules_from_name(enum assay_rules *out, const char *name);
 
 struct assay_instance_limits {
     uint64_t wall_ms, cpu_ms, memory_bytes; // > 0
@@ -72,6 +80,11 @@ struct assay_instance {
     enum assay_rules rules;
     bool fail_only; // only an explicit failure counts against a test (SWE-bench eval_type)
     struct assay_strings fail_to_pass, pass_to_pass;
+    struct assay_strings fail_to_fail, error_to_error; // WHOLE_MAP: these fail, these are in error
+    struct assay_strings not_fail; // THREE_STAGE: whatever else these do, they do not fail
+    // Where the test patch is laid in the box, instead of over the workspace: an absolute path, or
+    // NULL. It is there while the tests run and at no other time.
+    const char *tests_at;
     bool no_canaries; // its tests cannot bear any of assay's among them; evidence is weak then
     enum assay_task_kind task;
     struct assay_strings
@@ -81,12 +94,13 @@ struct assay_instance {
     struct assay_strings hosts; // empty without `network`
     struct assay_strings tags;
     struct assay_bytes problem, gold_patch, test_patch;
+    struct assay_bytes row;   // of the data set that it was read from, byte for byte; NULL: none
     const char *framework_at; // "file:line" of the framework when a reader found it, for messages
 };
 
 struct assay_recipe {
     const char *name;
-    const char *base;           // "host", "oci:PATH", "dir:PATH"
+    const char *base;           // "host", "image:NAME", "oci:PATH", "dir:PATH"
     struct assay_strings setup; // shell commands, run in order, once
     struct assay_strings env;   // "NAME=value"
     const char *workdir;        // absolute path in the box, "/testbed"

@@ -13,9 +13,9 @@
 static const char *const instance_keys[] = {"schema", "instance_id", "repo", "base", "recipe",
         "test_cmd", "framework", "FAIL_TO_PASS", "PASS_TO_PASS", "task", "protected_allowed",
         "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries", "log_parser",
-        "version"};
+        "version", "FAIL_TO_FAIL", "ERROR_TO_ERROR", "NOT_FAIL", "tests_at"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
-static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir"};
+static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir", "empty"};
 
 static enum assay_status base_fields(
         struct assay_base *base, const struct assay_fields *instance, struct assay_error *err)
@@ -32,6 +32,14 @@ static enum assay_status base_fields(
         status = assay_fields_only(&fields, base_keys, COUNT(base_keys), err);
     if (status != ASSAY_OK)
         return status;
+    if (assay_json_get(fields.object, "empty") != NULL && assay_json_count(fields.object) == 1) {
+        bool empty = false;
+
+        base->kind = ASSAY_BASE_EMPTY;
+        status = assay_fields_bool(&empty, &fields, "empty", err);
+        if (status != ASSAY_OK || empty)
+            return status;
+    }
     for (size_t i = 0; i < COUNT(kinds); i++) {
         const char **with = kinds[i].kind == ASSAY_BASE_GIT ? &base->commit : &base->sha256;
 
@@ -46,7 +54,7 @@ static enum assay_status base_fields(
         return status;
     }
     return assay_fields_fail(instance, "base", err,
-            "expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"} or {\"dir\"}");
+            "expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"}, {\"dir\"} or {\"empty\": true}");
 }
 
 enum assay_status assay_limits_fields(struct assay_instance_limits *limits,
@@ -88,14 +96,23 @@ static enum assay_status task_field(
 static enum assay_status rules_fields(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
-    const char *rules = "native";
+    const char *rules = assay_rules_name(ASSAY_RULES_NATIVE);
     enum assay_status status = assay_fields_text_or(&rules, fields, "rules", err);
 
     if (status != ASSAY_OK)
         return status;
-    if (strcmp(rules, "native") != 0 && strcmp(rules, "swebench") != 0)
-        return assay_fields_fail(fields, "rules", err, "expected \"native\" or \"swebench\"");
-    instance->rules = rules[0] == 's' ? ASSAY_RULES_SWEBENCH : ASSAY_RULES_NATIVE;
+    if (!assay_rules_from_name(&instance->rules, rules))
+        return assay_fields_fail(fields, "rules", err,
+                "expected \"native\", \"swebench\", \"all_passed\", \"whole_map\" or \"three_stage\"");
+    status = assay_fields_strings_or(&instance->fail_to_fail, fields, "FAIL_TO_FAIL", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_strings_or(&instance->error_to_error, fields, "ERROR_TO_ERROR", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_strings_or(&instance->not_fail, fields, "NOT_FAIL", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_text_or(&instance->tests_at, fields, "tests_at", err);
+    if (status != ASSAY_OK)
+        return status;
     status = assay_fields_text_or(&instance->log_parser, fields, "log_parser", err);
     if (status == ASSAY_OK)
         status = assay_fields_text_or(&instance->version, fields, "version", err);
@@ -215,6 +232,13 @@ static void put_strings(
     assay_json_end_array(w);
 }
 
+static void put_strings_if_any(
+        struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
+{
+    if (strings->count > 0)
+        put_strings(w, key, strings);
+}
+
 static void put_base(struct assay_json_writer *w, const struct assay_base *base)
 {
     assay_json_begin_object(w, "base");
@@ -229,6 +253,9 @@ static void put_base(struct assay_json_writer *w, const struct assay_base *base)
         break;
     case ASSAY_BASE_DIR:
         assay_json_put_text(w, "dir", base->where);
+        break;
+    case ASSAY_BASE_EMPTY:
+        assay_json_put_bool(w, "empty", true);
         break;
     }
     assay_json_end_object(w);
@@ -261,8 +288,13 @@ void assay_instance_write(struct assay_buf *out, const struct assay_instance *in
         put_strings(&w, "hosts", &instance->hosts);
     }
     put_strings(&w, "tags", &instance->tags);
-    if (instance->rules == ASSAY_RULES_SWEBENCH)
-        assay_json_put_text(&w, "rules", "swebench");
+    if (instance->rules != ASSAY_RULES_NATIVE)
+        assay_json_put_text(&w, "rules", assay_rules_name(instance->rules));
+    put_strings_if_any(&w, "FAIL_TO_FAIL", &instance->fail_to_fail);
+    put_strings_if_any(&w, "ERROR_TO_ERROR", &instance->error_to_error);
+    put_strings_if_any(&w, "NOT_FAIL", &instance->not_fail);
+    if (instance->tests_at != NULL)
+        assay_json_put_text(&w, "tests_at", instance->tests_at);
     if (instance->fail_only)
         assay_json_put_bool(&w, "fail_only", true);
     if (instance->log_parser != NULL)

@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "tasks/fields.h"
+#include "tasks/unpack.h"
 
 #define WINDOW_BYTES ((size_t)64 << 10)
 #define KEY_BYTES_MAX 4096
@@ -33,7 +34,9 @@ struct assay_rows {
     size_t line;
     char window[WINDOW_BYTES]; // read, not yet taken: [at, filled)
     size_t at, filled;
-    int sys_errno; // of a read that failed
+    struct assay_unpack *unpack; // owned
+    enum assay_status trouble;   // of a read that failed, and why
+    struct assay_error trouble_err;
     struct assay_buf text, key;
     struct assay_sha256 *sha; // owned; NULL once sha256 is set
     char sha256[65];
@@ -46,18 +49,10 @@ static bool rows_fill(struct assay_rows *rows)
 {
     rows->at = 0;
     rows->filled = 0;
-    while (rows->filled < WINDOW_BYTES) {
-        const ssize_t got =
-                read(rows->fd, rows->window + rows->filled, WINDOW_BYTES - rows->filled);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            rows->sys_errno = errno;
-        if (got <= 0)
-            break;
-        rows->filled += (size_t)got;
-    }
+    if (rows->trouble != ASSAY_OK)
+        return false;
+    rows->trouble = assay_unpack_read(
+            rows->unpack, rows->window, WINDOW_BYTES, &rows->filled, &rows->trouble_err);
     assay_sha256_add(rows->sha, rows->window, rows->filled);
     return rows->filled > 0;
 }
@@ -97,8 +92,8 @@ static enum assay_status rows_fail(
     char file[ASSAY_PATH_SHORT_BYTES];
 
     assay_path_short(file, rows->file);
-    if (rows->sys_errno != 0)
-        return assay_fail_errno(err, rows->sys_errno, "%s", file);
+    if (rows->trouble != ASSAY_OK)
+        return assay_fail(err, rows->trouble, "%s: %.120s", file, rows->trouble_err.message);
     return assay_fail(err, ASSAY_EINVAL, "%s:%zu: %s", file, rows->line, reason);
 }
 
@@ -154,11 +149,14 @@ static enum rows_layout rows_detect(const struct assay_rows *rows)
 {
     const char *text = rows->window;
     const size_t len = rows->filled;
-    const size_t file_len = strlen(rows->file);
+    const char *lines = strstr(rows->file, ".jsonl");
     const size_t at = skip_space(text, rows->at, len);
     const char *line_end;
 
-    if (file_len >= 6 && strcmp(rows->file + file_len - 6, ".jsonl") == 0)
+    while (lines != NULL && strstr(lines + 1, ".jsonl") != NULL)
+        lines = strstr(lines + 1, ".jsonl");
+    if (lines != NULL &&
+            (lines[6] == '\0' || strcmp(lines + 6, ".gz") == 0 || strcmp(lines + 6, ".zst") == 0))
         return ROWS_LINES;
     if (at < len && text[at] == '[')
         return ROWS_LIST;
@@ -316,7 +314,7 @@ static enum assay_status next_row(
             return status;
     }
     if (rows_skip_space(rows) == -1) {
-        if (rows->layout == ROWS_LIST || rows->layout == ROWS_OBJECT || rows->sys_errno != 0)
+        if (rows->layout == ROWS_LIST || rows->layout == ROWS_OBJECT || rows->trouble != ASSAY_OK)
             return rows_fail(rows, err, "the file is cut off");
         *more = false;
         return ASSAY_OK;
@@ -354,9 +352,9 @@ enum assay_status assay_rows_sha256(char hex[65], struct assay_rows *rows, struc
 {
     if (rows->sha != NULL) {
         rows->ended = true;
-        while (rows->sys_errno == 0 && rows_fill(rows)) {
+        while (rows_fill(rows)) {
         }
-        if (rows->sys_errno != 0)
+        if (rows->trouble != ASSAY_OK)
             return rows_fail(rows, err, "");
         assay_sha256_hex(rows->sha, rows->sha256);
         assay_sha256_destroy(rows->sha);
@@ -389,8 +387,13 @@ enum assay_status assay_rows_open(
     else
         status = assay_sha256_create(&rows->sha, err);
     if (status == ASSAY_OK) {
+        status = assay_unpack_open(&rows->unpack, rows->fd, err);
+        if (status != ASSAY_OK)
+            (void)assay_wrap(err, "%s", shown);
+    }
+    if (status == ASSAY_OK) {
         rows_fill(rows);
-        if (rows->sys_errno != 0)
+        if (rows->trouble != ASSAY_OK)
             status = rows_fail(rows, err, "");
     }
     if (status != ASSAY_OK) {
@@ -411,6 +414,7 @@ void assay_rows_close(struct assay_rows *rows)
     assay_sha256_destroy(rows->sha);
     assay_buf_free(&rows->text);
     assay_buf_free(&rows->key);
+    assay_unpack_close(rows->unpack);
     free(rows->file);
     if (rows->fd >= 0)
         close(rows->fd);

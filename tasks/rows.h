@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // rows.h - the rows of a .jsonl, .json list or .json object, one at a time. Internal to tasks/.
 //
-// Memory is one row, whatever the file. In JSON Lines a line is a row and no
-// line can harm the next; in a list or an object the structure between the rows
-// must hold. A UTF-8 byte order mark and blank lines are passed over.
+// The file may be gzip or zstd. Memory is one row, whatever the file. In JSON Lines a line is a row
+// and no line can harm the next; in a list or an object the structure between the rows must hold. A
+// UTF-8 byte order mark and blank lines are passed over.
 #ifndef ASSAY_TASKS_ROWS_H
 #define ASSAY_TASKS_ROWS_H
 
@@ -29,7 +29,7 @@ ASSAY_MUST_USE enum assay_status assay_rows_open(
 // when what stands between rows is broken: nothing follows then.
 ASSAY_MUST_USE enum assay_status assay_rows_next(
         bool *more, struct assay_row *row, struct assay_rows *rows, struct assay_error *err);
-// Of the whole file; reads what was not read yet.
+// Of the whole file, unpacked; reads what was not read yet.
 ASSAY_MUST_USE enum assay_status assay_rows_sha256(
         char hex[65], struct assay_rows *rows, struct assay_error *err);
 void assay_rows_close(struct assay_rows *rows); // NULL is allowed

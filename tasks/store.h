@@ -28,6 +28,13 @@ ASSAY_MUST_USE enum assay_status assay_store_open(
         struct assay_store **out, const char *path, struct assay_error *err);
 void assay_store_close(struct assay_store *store); // finishes what was handed in; NULL is allowed
 
+// Sentences about what is broken in the database itself, in the arena; none: it is whole.
+ASSAY_MUST_USE enum assay_status assay_store_check(struct assay_store *store,
+        struct assay_arena *arena, struct assay_strings *problems, struct assay_error *err);
+// A copy of the database as it is at one moment, at a path where nothing is yet, or another copy.
+ASSAY_MUST_USE enum assay_status assay_store_backup(
+        struct assay_store *store, const char *path, struct assay_error *err);
+
 // --- suites --------------------------------------------------------------------------------------
 // Add the whole suite or nothing. Every instance has its tree. A suite of that
 // name: replaced when `replace`, else ASSAY_ECONFLICT; a suite with the same

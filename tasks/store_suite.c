@@ -5,8 +5,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "tasks/fields.h"
+#include "tasks/frame.h"
 #include "tasks/store_db.h"
 #include "tasks/suite_read.h"
+
+#define ROW_BYTES_MAX (2 * ASSAY_SUITE_TEXT_BYTES_MAX)
 
 // --- adding --------------------------------------------------------------------------------------
 
@@ -71,13 +74,34 @@ static void query_blob(struct assay_query *query, const struct assay_bytes *byte
     assay_query_bytes(query, bytes->len == 0 ? "" : bytes->data, bytes->len);
 }
 
+// The row as a frame, or NULLs.
+static enum assay_status bind_row(struct assay_query *query, struct assay_buf *frame,
+        const struct assay_bytes *row, struct assay_error *err)
+{
+    enum assay_status status;
+
+    if (row->data == NULL) {
+        assay_query_text(query, NULL);
+        assay_query_text(query, NULL);
+        return ASSAY_OK;
+    }
+    status = assay_frame_pack(frame, row->data, row->len, "row", err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_query_u64(query, row->len);
+    assay_query_bytes(query, frame->data, frame->len);
+    return ASSAY_OK;
+}
+
 static enum assay_status add_instance(sqlite3 *db, uint64_t suite_number,
         const struct assay_suite *suite, const struct assay_instance *instance,
         struct assay_buf *spec, struct assay_error *err)
 {
     struct assay_query query;
+    struct assay_buf frame;
     char hash[65];
     enum assay_status status = assay_instance_hash(hash, suite, instance, err);
+    enum assay_status ran;
 
     if (status != ASSAY_OK)
         return status;
@@ -88,7 +112,7 @@ static enum assay_status add_instance(sqlite3 *db, uint64_t suite_number,
         return status;
     assay_query_begin(&query, db,
             "INSERT INTO instances (suite_number, instance_id, hash, tree, repo, spec, problem,"
-            " gold_patch, test_patch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+            " gold_patch, test_patch, row_bytes, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     assay_query_u64(&query, suite_number);
     assay_query_text(&query, instance->instance_id);
     assay_query_text(&query, hash);
@@ -98,7 +122,12 @@ static enum assay_status add_instance(sqlite3 *db, uint64_t suite_number,
     query_blob(&query, &instance->problem);
     query_blob(&query, &instance->gold_patch);
     query_blob(&query, &instance->test_patch);
-    return assay_query_run(&query, "add instance", err);
+    assay_buf_init(&frame, ROW_BYTES_MAX);
+    status = bind_row(&query, &frame, &instance->row, err);
+    ran = status == ASSAY_OK ? assay_query_run(&query, "add instance", err)
+                             : assay_query_end(&query, "add instance", NULL);
+    assay_buf_free(&frame);
+    return status == ASSAY_OK ? ran : status;
 }
 
 // Clear the way for a suite of this name. *same when it is there already.
@@ -236,6 +265,24 @@ static enum assay_status load_recipes(
     return status == ASSAY_OK ? ended : status;
 }
 
+static enum assay_status load_row(struct assay_query *query, struct assay_bytes *row,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    const struct assay_bytes frame = {sqlite3_column_blob(query->statement, 6),
+            (size_t)sqlite3_column_bytes(query->statement, 6)};
+    struct assay_buf text;
+    enum assay_status status;
+
+    if (frame.data == NULL)
+        return ASSAY_OK;
+    assay_buf_init(&text, ROW_BYTES_MAX);
+    status = assay_frame_unpack(&text, frame, assay_column_u64(query, 5), "rows", err);
+    if (status == ASSAY_OK)
+        status = assay_bytes_keep(row, &text, "row", arena, err);
+    assay_buf_free(&text);
+    return status;
+}
+
 static enum assay_status load_instance(
         struct assay_query *query, struct assay_suite *suite, struct assay_error *err)
 {
@@ -256,7 +303,8 @@ static enum assay_status load_instance(
     instance.problem = assay_column_bytes(query, 2, arena);
     instance.gold_patch = assay_column_bytes(query, 3, arena);
     instance.test_patch = assay_column_bytes(query, 4, arena);
-    return assay_suite_append(suite, &instance, err);
+    status = load_row(query, &instance.row, arena, err);
+    return status == ASSAY_OK ? assay_suite_append(suite, &instance, err) : status;
 }
 
 static enum assay_status load_instances(
@@ -267,7 +315,7 @@ static enum assay_status load_instances(
     enum assay_status ended;
 
     assay_query_begin(&query, db,
-            "SELECT spec, tree, problem, gold_patch, test_patch FROM instances"
+            "SELECT spec, tree, problem, gold_patch, test_patch, row_bytes, row FROM instances"
             " WHERE suite_number = ? ORDER BY instance_id");
     assay_query_u64(&query, suite_number);
     while (status == ASSAY_OK && assay_query_row(&query))

@@ -3,6 +3,8 @@
 #include "tasks/suite.h"
 
 #include <assert.h>
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -146,33 +148,61 @@ const struct assay_recipe *assay_suite_recipe(const struct assay_suite *suite, c
     return NULL;
 }
 
+// Is <dir>/<name> there?
+static bool has_file(const char *dir, const char *name)
+{
+    struct assay_buf path;
+    struct stat st;
+    bool has;
+
+    assay_buf_init(&path, ASSAY_SUITE_TEXT_BYTES_MAX);
+    assay_buf_addf(&path, "%s/%s", dir, name);
+    has = !path.failed && stat(path.data, &st) == 0;
+    assay_buf_free(&path);
+    return has;
+}
+
+// Does a folder in it have a task.toml?
+static bool has_tasks(const char *dir)
+{
+    DIR *stream = opendir(dir);
+    bool found = false;
+
+    while (stream != NULL && !found) {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's alone
+        const struct dirent *entry = readdir(stream);
+        char name[300];
+
+        if (entry == NULL)
+            break;
+        (void)snprintf(name, sizeof(name), "%s/task.toml", entry->d_name);
+        found = entry->d_name[0] != '.' && has_file(dir, name);
+    }
+    if (stream != NULL)
+        closedir(stream);
+    return found;
+}
+
 enum assay_status assay_suite_detect(
         enum assay_suite_format *out, const char *path, struct assay_error *err)
 {
     char file[ASSAY_PATH_SHORT_BYTES];
-    struct assay_buf name;
     struct stat stat_path;
-    struct stat stat_file;
-    bool has_head;
-    bool has_releases;
 
     assay_path_short(file, path);
     if (stat(path, &stat_path) != 0)
         return assay_fail(err, ASSAY_ENOTFOUND, "%s: no such file or folder", file);
-    if (!S_ISDIR(stat_path.st_mode)) {
+    if (!S_ISDIR(stat_path.st_mode))
         *out = ASSAY_SUITE_SWEBENCH;
-        return ASSAY_OK;
-    }
-    assay_buf_init(&name, ASSAY_SUITE_TEXT_BYTES_MAX);
-    assay_buf_addf(&name, "%s/suite.json", path);
-    has_head = !name.failed && stat(name.data, &stat_file) == 0;
-    assay_buf_clear(&name);
-    assay_buf_addf(&name, "%s/releases.json", path);
-    has_releases = !name.failed && stat(name.data, &stat_file) == 0;
-    assay_buf_free(&name);
-    if (!has_head)
-        return assay_fail(err, ASSAY_ENOTFOUND, "%s: no suite.json in this folder", file);
-    *out = has_releases ? ASSAY_SUITE_RELEASES : ASSAY_SUITE_NATIVE;
+    else if (has_file(path, "suite.json"))
+        *out = has_file(path, "releases.json") ? ASSAY_SUITE_RELEASES : ASSAY_SUITE_NATIVE;
+    else if (has_file(path, "sweb.yaml"))
+        *out = ASSAY_SUITE_SWEB;
+    else if (has_file(path, "task.toml") || has_tasks(path))
+        *out = ASSAY_SUITE_HARBOR;
+    else
+        return assay_fail(err, ASSAY_ENOTFOUND,
+                "%s: no suite.json, sweb.yaml or task.toml in this folder", file);
     return ASSAY_OK;
 }
 
@@ -203,13 +233,13 @@ static void hash_recipe(struct assay_sha256 *sha, const struct assay_recipe *rec
 }
 
 // Only where there are any, so that what was hashed before there were lists keeps its hash.
-static void hash_hosts(
-        struct assay_sha256 *sha, const char *whose, const struct assay_strings *hosts)
+static void hash_list_if_any(
+        struct assay_sha256 *sha, const char *what, const struct assay_strings *list)
 {
-    if (hosts->count == 0)
+    if (list->count == 0)
         return;
-    assay_sha256_field_text(sha, whose);
-    hash_strings(sha, hosts);
+    assay_sha256_field_text(sha, what);
+    hash_strings(sha, list);
 }
 
 // Only where it is said, for the same reason.
@@ -254,8 +284,12 @@ enum assay_status assay_instance_hash(char hex[65], const struct assay_suite *su
     hash_number(sha, instance->limits.memory_bytes);
     assay_sha256_field(sha, instance->gold_patch.data, instance->gold_patch.len);
     assay_sha256_field(sha, instance->test_patch.data, instance->test_patch.len);
-    hash_hosts(sha, "set-up reaches", &recipe->hosts);
-    hash_hosts(sha, "tests reach", &instance->hosts);
+    hash_list_if_any(sha, "set-up reaches", &recipe->hosts);
+    hash_list_if_any(sha, "tests reach", &instance->hosts);
+    hash_list_if_any(sha, "fail to fail", &instance->fail_to_fail);
+    hash_list_if_any(sha, "error to error", &instance->error_to_error);
+    hash_list_if_any(sha, "not fail", &instance->not_fail);
+    hash_if_any(sha, "tests at", instance->tests_at);
     hash_if_any(sha, "log parser", instance->log_parser);
     hash_if_any(sha, "version", instance->version);
     assay_sha256_hex(sha, hex);
@@ -278,7 +312,7 @@ enum assay_status assay_suite_hash(
     for (size_t i = 0; i < suite->recipe_count; i++) {
         assay_sha256_field_text(sha, suite->recipes[i].name);
         hash_recipe(sha, &suite->recipes[i]);
-        hash_hosts(sha, "set-up reaches", &suite->recipes[i].hosts);
+        hash_list_if_any(sha, "set-up reaches", &suite->recipes[i].hosts);
     }
     hash_number(sha, suite->instance_count);
     for (size_t i = 0; i < suite->instance_count && status == ASSAY_OK; i++) {

@@ -34,15 +34,45 @@ void assay_suite_free(struct assay_suite *suite); // NULL is allowed
 ASSAY_MUST_USE enum assay_status assay_suite_read_native(
         struct assay_suite **out, const char *dir, struct assay_error *err);
 
-// SWE-bench rows: JSON list, JSON Lines, or an object keyed by instance_id.
+// The families of SWE-bench's relatives: how their rows are read (docs/suites.md).
+enum assay_family {
+    ASSAY_FAMILY_AUTO, // each row by its keys
+    ASSAY_FAMILY_SWEBENCH,
+    ASSAY_FAMILY_LIVE,
+    ASSAY_FAMILY_GYM,
+    ASSAY_FAMILY_SMITH,
+    ASSAY_FAMILY_R2E,
+    ASSAY_FAMILY_REBENCH,
+    ASSAY_FAMILY_MULTI,
+    ASSAY_FAMILY_PRO,
+};
+#define ASSAY_FAMILY_NAMES                                                                         \
+    "swebench, swebench-live, swe-gym, swe-smith, r2e-gym, swe-rebench, multi-swe-bench, "         \
+    "swe-bench-pro"
+const char *assay_family_name(enum assay_family family); // "auto", "swebench", ...
+bool assay_family_from_name(enum assay_family *out, const char *name);
+
+// Rows of one of them: JSON list, JSON Lines, or an object keyed by instance_id; gzip or zstd
+// around it.
 struct assay_swebench_options {
     const char *name;      // of the suite; NULL: the file's base name
     const char *repos;     // directory, or a URL template with {owner}, {name}, {repo}
     const char *test_cmd;  // a shell command for rows that bring none; may be NULL
     const char *framework; // likewise
+    const char *scripts;   // folder of SWE-bench Pro's scripts; NULL: rows say how they are run
+    enum assay_family family;
 };
 ASSAY_MUST_USE enum assay_status assay_suite_read_swebench(struct assay_suite **out,
         const char *file, const struct assay_swebench_options *options, struct assay_error *err);
+
+// Harbor's task folders: one, or a folder of them. Gold is not known yet: base.where of each
+// instance is the task's folder, absolute, in which somebody may run solution/solve.sh.
+ASSAY_MUST_USE enum assay_status assay_suite_read_harbor(
+        struct assay_suite **out, const char *dir, struct assay_error *err);
+
+// A task repository of SWE-bench 5 (sweb.yaml, tasks/<id>/). options->name may be NULL.
+ASSAY_MUST_USE enum assay_status assay_suite_read_sweb(struct assay_suite **out, const char *dir,
+        const struct assay_swebench_options *options, struct assay_error *err);
 
 // Consecutive releases of packages (releases.json beside suite.json): a plan
 // from which instances are measured, not yet instances.
@@ -72,7 +102,9 @@ void assay_release_plan_free(struct assay_release_plan *plan);
 enum assay_suite_format {
     ASSAY_SUITE_NATIVE,   // folder with suite.json
     ASSAY_SUITE_RELEASES, // folder with suite.json and releases.json
-    ASSAY_SUITE_SWEBENCH, // a .json or .jsonl file
+    ASSAY_SUITE_SWEBENCH, // a file of rows
+    ASSAY_SUITE_SWEB,     // folder with sweb.yaml
+    ASSAY_SUITE_HARBOR,   // folder with task.toml, or of such folders
 };
 ASSAY_MUST_USE enum assay_status assay_suite_detect(
         enum assay_suite_format *out, const char *path, struct assay_error *err);

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "tasks/suite_read.h"
 
+#define ROW_DEPTH_MAX 64
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define INSTANCES_MAX ((size_t)1 << 20)
 
@@ -289,14 +290,14 @@ static enum assay_status resolve_base(const struct native_reader *reader,
             [ASSAY_BASE_DIR] = "base.dir",
     };
     struct assay_base *base = &instance->base;
-    const char *key = keys[base->kind];
+    const char *key = base->kind == ASSAY_BASE_EMPTY ? "" : keys[base->kind];
     const size_t dir_len = strlen(reader->dir_real);
     enum assay_status status = ASSAY_OK;
     struct stat stat_path;
     const char *path;
     char *real;
 
-    if (base->kind != ASSAY_BASE_DIR && is_url(base->where))
+    if (base->kind == ASSAY_BASE_EMPTY || (base->kind != ASSAY_BASE_DIR && is_url(base->where)))
         return ASSAY_OK;
     if (base->kind == ASSAY_BASE_DIR && base->where[0] == '/')
         return assay_fields_fail(fields, key, err, "must be relative to the instance folder");
@@ -367,6 +368,32 @@ static enum assay_status read_texts(const struct native_reader *reader,
     return status;
 }
 
+// row.json: what the instance was read from before it was exported, if it was.
+static enum assay_status read_row(const struct native_reader *reader,
+        struct assay_instance *instance, const char *id, struct assay_error *err)
+{
+    struct assay_arena *arena = reader->suite->arena;
+    const char *path = assay_arena_printf(arena, "%s/row.json", id);
+    const char *shown = assay_arena_printf(arena, "%s/%s/row.json", reader->dir, id);
+    const struct assay_json_limits limits = {
+            .bytes_max = ASSAY_SUITE_TEXT_BYTES_MAX, .depth_max = ROW_DEPTH_MAX};
+    char file[ASSAY_PATH_SHORT_BYTES];
+    struct assay_json *row = NULL;
+    enum assay_status status;
+
+    if (path == NULL || shown == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", id);
+    if (faccessat(reader->dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return ASSAY_OK;
+    status = assay_suite_file(
+            &instance->row, reader->dir_fd, path, shown, ASSAY_SUITE_TEXT_BYTES_MAX, arena, err);
+    if (status == ASSAY_OK)
+        status = assay_json_parse(&row, instance->row.data, instance->row.len, limits,
+                assay_path_short(file, shown), 1, err);
+    assay_json_free(row);
+    return status;
+}
+
 static enum assay_status framework_at(
         struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
 {
@@ -427,6 +454,8 @@ static enum assay_status read_instance(
         status = framework_at(&instance, &fields, err);
     if (status == ASSAY_OK)
         status = read_texts(reader, &instance, id, err);
+    if (status == ASSAY_OK)
+        status = read_row(reader, &instance, id, err);
     if (status == ASSAY_OK)
         status = assay_suite_append(reader->suite, &instance, err);
     assay_json_free(document);

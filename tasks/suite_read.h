@@ -23,7 +23,8 @@ struct assay_fault {
 bool assay_name_valid(const char *name); // [A-Za-z0-9_.-]{1,100}, not "." or ".."
 bool assay_repo_valid(const char *repo); // "owner/name" or "name", each a valid name
 bool assay_hex_valid(const char *hex, size_t len);
-bool assay_commit_valid(const char *commit); // 40 or 64 lower-case hex digits
+bool assay_commit_valid(
+        const char *commit); // 40 or 64 lower-case hex digits; "^" behind: its parent
 // True, and *out is set, when something is wrong.
 bool assay_recipe_fault(struct assay_fault *out, const struct assay_recipe *recipe);
 bool assay_instance_fault(struct assay_fault *out, const struct assay_instance *instance);

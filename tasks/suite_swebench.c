@@ -3,22 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tasks/names.h"
-#include "tasks/rows.h"
+#include "tasks/family.h"
 #include "tasks/suite_read.h"
+#include "tasks/suite_rows.h"
 #include "tasks/swebench.h"
 
 #define ROW_BYTES_MAX ((size_t)64 << 20)
 #define VERSION_DIGITS 12
 
-struct swebench_reader {
-    struct assay_suite *suite;
-    const struct assay_swebench_options *options;
-    const char *file;
-    struct assay_names ids; // instance_id -> line of its row
-};
-
-static enum assay_status bytes_field(struct assay_bytes *out, const struct assay_fields *fields,
+enum assay_status assay_swebench_bytes(struct assay_bytes *out, const struct assay_fields *fields,
         const char *key, struct assay_error *err)
 {
     const char *text = "";
@@ -29,12 +22,12 @@ static enum assay_status bytes_field(struct assay_bytes *out, const struct assay
     return status;
 }
 
-static enum assay_status patch_field(struct assay_bytes *out, const struct assay_fields *fields,
+enum assay_status assay_swebench_patch(struct assay_bytes *out, const struct assay_fields *fields,
         const char *key, bool may_be_empty, struct assay_error *err)
 {
     char reason[ASSAY_PATCH_REASON_BYTES];
     size_t line = 0;
-    const enum assay_status status = bytes_field(out, fields, key, err);
+    const enum assay_status status = assay_swebench_bytes(out, fields, key, err);
 
     if (status != ASSAY_OK || !assay_patch_fault(&line, reason, out, may_be_empty))
         return status;
@@ -43,38 +36,7 @@ static enum assay_status patch_field(struct assay_bytes *out, const struct assay
     return assay_fields_fail(fields, key, err, "%s", reason);
 }
 
-static enum assay_status row_fields(struct assay_instance *instance,
-        const struct assay_fields *fields, const struct assay_swebench_options *options,
-        struct assay_error *err)
-{
-    enum assay_status status;
-
-    instance->recipe = "host";
-    instance->rules = ASSAY_RULES_SWEBENCH;
-    instance->limits = (struct assay_instance_limits){.wall_ms = ASSAY_INSTANCE_WALL_MS,
-            .cpu_ms = ASSAY_INSTANCE_WALL_MS,
-            .memory_bytes = ASSAY_INSTANCE_MEMORY_BYTES};
-    status = assay_fields_text(&instance->instance_id, fields, "instance_id", err);
-    if (status == ASSAY_OK)
-        status = assay_swebench_base(instance, fields, options, err);
-    if (status == ASSAY_OK)
-        status = bytes_field(&instance->problem, fields, "problem_statement", err);
-    if (status == ASSAY_OK)
-        status = patch_field(&instance->gold_patch, fields, "patch", false, err);
-    if (status == ASSAY_OK)
-        status = patch_field(&instance->test_patch, fields, "test_patch", true, err);
-    if (status == ASSAY_OK)
-        status = assay_swebench_tests(
-                &instance->fail_to_pass, fields, "FAIL_TO_PASS", "fail_to_pass", err);
-    if (status == ASSAY_OK)
-        status = assay_swebench_tests(
-                &instance->pass_to_pass, fields, "PASS_TO_PASS", "pass_to_pass", err);
-    if (status == ASSAY_OK)
-        status = assay_swebench_command(instance, fields, options, err);
-    return status;
-}
-
-static enum assay_status check_row(struct swebench_reader *reader, struct assay_instance *instance,
+static enum assay_status check_row(struct assay_suite_rows *rows, struct assay_instance *instance,
         const struct assay_fields *fields, struct assay_error *err)
 {
     char file[ASSAY_PATH_SHORT_BYTES];
@@ -84,31 +46,31 @@ static enum assay_status check_row(struct swebench_reader *reader, struct assay_
 
     if (assay_instance_fault(&fault, instance))
         return assay_fields_fail(fields, fault.field, err, "%s", fault.reason);
-    switch (assay_names_put(&reader->ids, instance->instance_id, row_line, &line)) {
+    switch (assay_names_put(&rows->ids, instance->instance_id, row_line, &line)) {
     case ASSAY_NAMES_NEW:
         break;
     case ASSAY_NAMES_KNOWN:
         return assay_fields_fail(fields, "instance_id", err,
                 "\"%.80s\" has a row already, in line %zu", instance->instance_id, line);
     case ASSAY_NAMES_NO_MEMORY:
-        return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", reader->file);
+        return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", fields->source->file);
     }
     instance->framework_at = assay_arena_printf(
-            reader->suite->arena, "%s:%zu", assay_path_short(file, reader->file), row_line);
+            rows->suite->arena, "%s:%zu", assay_path_short(file, fields->source->file), row_line);
     if (instance->framework_at == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", file);
     return ASSAY_OK;
 }
 
-static enum assay_status read_row(
-        struct swebench_reader *reader, const struct assay_row *row, struct assay_error *err)
+enum assay_status assay_suite_rows_read(struct assay_suite_rows *rows, const char *file,
+        const struct assay_row *row, struct assay_instance *out, struct assay_error *err)
 {
-    const struct assay_source source = {.file = reader->file,
+    const struct assay_source source = {.file = file,
             .text = row->text,
             .len = row->len,
             .first_line = row->line,
             .row = true,
-            .arena = reader->suite->arena};
+            .arena = rows->suite->arena};
     struct assay_instance instance = {0};
     struct assay_json *document = NULL;
     struct assay_fields fields;
@@ -116,27 +78,34 @@ static enum assay_status read_row(
 
     if (status != ASSAY_OK)
         return status;
-    status = row_fields(&instance, &fields, reader->options, err);
+    status = assay_family_read(&instance, &fields, rows->options, err);
     if (status == ASSAY_OK && row->key != NULL && strcmp(row->key, instance.instance_id) != 0)
         status = assay_fields_fail(&fields, "instance_id", err,
                 "\"%.60s\" stands under the key \"%.60s\"", instance.instance_id, row->key);
     if (status == ASSAY_OK)
-        status = check_row(reader, &instance, &fields, err);
+        status = check_row(rows, &instance, &fields, err);
+    if (status == ASSAY_OK) {
+        instance.row.data = assay_arena_memdup(rows->suite->arena, row->text, row->len);
+        instance.row.len = row->len;
+        if (instance.row.data == NULL)
+            status = assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", file);
+    }
     if (status == ASSAY_OK)
-        status = assay_suite_append(reader->suite, &instance, err);
+        *out = instance;
     assay_json_free(document);
     return status;
 }
 
-static enum assay_status read_rows(
-        struct swebench_reader *reader, struct assay_rows *rows, struct assay_error *err)
+static enum assay_status read_rows(struct assay_suite_rows *made, const char *path,
+        struct assay_rows *rows, struct assay_error *err)
 {
     char file[ASSAY_PATH_SHORT_BYTES];
+    struct assay_instance instance;
     struct assay_row row;
     bool more = true;
     enum assay_status status = ASSAY_OK;
 
-    assay_path_short(file, reader->file);
+    assay_path_short(file, path);
     while (status == ASSAY_OK && more) {
         status = assay_rows_next(&more, &row, rows, err);
         if (status != ASSAY_OK || !more)
@@ -145,9 +114,11 @@ static enum assay_status read_rows(
             status = assay_fail(err, ASSAY_EINVAL, "%s:%zu: the row is larger than %zu bytes", file,
                     row.line, ROW_BYTES_MAX);
         else
-            status = read_row(reader, &row, err);
+            status = assay_suite_rows_read(made, path, &row, &instance, err);
+        if (status == ASSAY_OK)
+            status = assay_suite_append(made->suite, &instance, err);
     }
-    if (status == ASSAY_OK && reader->suite->instance_count == 0)
+    if (status == ASSAY_OK && made->suite->instance_count == 0)
         status = assay_fail(err, ASSAY_EINVAL, "%s: no rows", file);
     return status;
 }
@@ -162,19 +133,25 @@ static const char *base_name(char *out, size_t size, const char *file)
 
     snprintf(out, size, "%s", slash == NULL ? file : slash + 1);
     dot = strrchr(out, '.');
+    if (dot != NULL && dot != out && (strcmp(dot, ".gz") == 0 || strcmp(dot, ".zst") == 0)) {
+        *dot = '\0';
+        dot = strrchr(out, '.');
+    }
     if (dot != NULL && dot != out)
         *dot = '\0';
     return out;
 }
 
-static enum assay_status make_suite(
-        struct swebench_reader *reader, const char *file, struct assay_error *err)
+enum assay_status assay_suite_rows_begin(struct assay_suite_rows *rows, const char *file,
+        const struct assay_swebench_options *options, struct assay_error *err)
 {
     char name[256];
-    const char *wanted = reader->options->name;
+    const char *wanted = options->name;
     struct assay_suite *suite = NULL;
     enum assay_status status;
 
+    *rows = (struct assay_suite_rows){.options = options};
+    assay_names_init(&rows->ids);
     if (wanted == NULL)
         wanted = base_name(name, sizeof(name), file);
     if (!assay_name_valid(wanted)) {
@@ -196,8 +173,14 @@ static enum assay_status make_suite(
     suite->recipes[0] =
             (struct assay_recipe){.name = "host", .base = "host", .workdir = "/testbed"};
     suite->recipe_count = 1;
-    reader->suite = suite;
+    rows->suite = suite;
     return ASSAY_OK;
+}
+
+void assay_suite_rows_end(struct assay_suite_rows *rows)
+{
+    assay_suite_free(rows->suite);
+    assay_names_free(&rows->ids);
 }
 
 // Rows carry no version of the whole: the file's hash says which one it was.
@@ -218,26 +201,23 @@ static enum assay_status set_version(
 enum assay_status assay_suite_read_swebench(struct assay_suite **out, const char *file,
         const struct assay_swebench_options *options, struct assay_error *err)
 {
-    struct swebench_reader reader = {.options = options, .file = file};
+    struct assay_suite_rows made;
     struct assay_rows *rows = NULL;
-    enum assay_status status;
+    enum assay_status status = assay_suite_rows_begin(&made, file, options, err);
 
-    assay_names_init(&reader.ids);
-    status = make_suite(&reader, file, err);
     if (status == ASSAY_OK)
         status = assay_rows_open(&rows, file, ROW_BYTES_MAX, err);
     if (status == ASSAY_OK)
-        status = read_rows(&reader, rows, err);
+        status = read_rows(&made, file, rows, err);
     if (status == ASSAY_OK)
-        status = set_version(reader.suite, rows, err);
+        status = set_version(made.suite, rows, err);
     if (status == ASSAY_OK)
-        status = assay_suite_check(reader.suite, NULL, err);
+        status = assay_suite_check(made.suite, NULL, err);
     if (status == ASSAY_OK) {
-        *out = reader.suite;
-        reader.suite = NULL;
+        *out = made.suite;
+        made.suite = NULL;
     }
     assay_rows_close(rows);
-    assay_suite_free(reader.suite);
-    assay_names_free(&reader.ids);
+    assay_suite_rows_end(&made);
     return status;
 }

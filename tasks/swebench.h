@@ -20,6 +20,22 @@ ASSAY_MUST_USE enum assay_status assay_swebench_command(struct assay_instance *i
         const struct assay_fields *fields, const struct assay_swebench_options *options,
         struct assay_error *err);
 
+// A text, and how it may be empty.
+ASSAY_MUST_USE enum assay_status assay_swebench_bytes(struct assay_bytes *out,
+        const struct assay_fields *fields, const char *key, struct assay_error *err);
+// A patch that parses.
+ASSAY_MUST_USE enum assay_status assay_swebench_patch(struct assay_bytes *out,
+        const struct assay_fields *fields, const char *key, bool may_be_empty,
+        struct assay_error *err);
+
+// instance->base for instance->repo and instance->base.commit, which the row has under these keys.
+ASSAY_MUST_USE enum assay_status assay_swebench_find(struct assay_instance *instance,
+        const struct assay_fields *fields, const char *repo_key, const char *commit_key,
+        const struct assay_swebench_options *options, struct assay_error *err);
+// bash -c TEXT.
+ASSAY_MUST_USE enum assay_status assay_swebench_shell(struct assay_instance *instance,
+        const struct assay_fields *fields, const char *text, struct assay_error *err);
+
 // repo, base: the repository found by options->repos.
 ASSAY_MUST_USE enum assay_status assay_swebench_base(struct assay_instance *instance,
         const struct assay_fields *fields, const struct assay_swebench_options *options,

@@ -190,9 +190,9 @@ static enum assay_status find_by_template(struct assay_base *base,
     return ASSAY_OK;
 }
 
-enum assay_status assay_swebench_base(struct assay_instance *instance,
-        const struct assay_fields *fields, const struct assay_swebench_options *options,
-        struct assay_error *err)
+enum assay_status assay_swebench_find(struct assay_instance *instance,
+        const struct assay_fields *fields, const char *repo_key, const char *commit_key,
+        const struct assay_swebench_options *options, struct assay_error *err)
 {
     struct assay_base *base = &instance->base;
     struct repo_search search = {.folder = options->repos, .owner = ""};
@@ -201,20 +201,15 @@ enum assay_status assay_swebench_base(struct assay_instance *instance,
     char *slash;
     char *repo;
 
-    status = assay_fields_text(&instance->repo, fields, "repo", err);
-    if (status == ASSAY_OK)
-        status = assay_fields_text(&base->commit, fields, "base_commit", err);
-    if (status != ASSAY_OK)
-        return status;
     // Both become part of a path.
     if (!assay_repo_valid(instance->repo))
-        return assay_fields_fail(fields, "repo", err, "expected \"owner/name\"");
+        return assay_fields_fail(fields, repo_key, err, "expected \"owner/name\"");
     if (!assay_commit_valid(base->commit))
         return assay_fields_fail(
-                fields, "base_commit", err, "expected 40 or 64 lower-case hex digits");
+                fields, commit_key, err, "expected 40 or 64 lower-case hex digits");
     if (options->repos == NULL)
         return assay_fields_fail(
-                fields, "repo", err, "--repos must tell where repositories are found");
+                fields, repo_key, err, "--repos must tell where repositories are found");
     repo = assay_arena_strdup(arena, instance->repo);
     if (repo == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "%s: out of memory", fields->source->file);
@@ -232,5 +227,18 @@ enum assay_status assay_swebench_base(struct assay_instance *instance,
     else
         status = find_in_folder(base, fields, &search, instance->repo, err);
     assay_buf_free(&search.path);
+    return status;
+}
+
+enum assay_status assay_swebench_base(struct assay_instance *instance,
+        const struct assay_fields *fields, const struct assay_swebench_options *options,
+        struct assay_error *err)
+{
+    enum assay_status status = assay_fields_text(&instance->repo, fields, "repo", err);
+
+    if (status == ASSAY_OK)
+        status = assay_fields_text(&instance->base.commit, fields, "base_commit", err);
+    if (status == ASSAY_OK)
+        status = assay_swebench_find(instance, fields, "repo", "base_commit", options, err);
     return status;
 }

@@ -217,7 +217,7 @@ static const char *script_command(struct assay_buf *out, const char *script)
 
 // --- the command ---------------------------------------------------------------------------------
 
-static enum assay_status set_command(struct assay_instance *instance,
+enum assay_status assay_swebench_shell(struct assay_instance *instance,
         const struct assay_fields *fields, const char *text, struct assay_error *err)
 {
     const char **argv = assay_arena_array(fields->source->arena, 3, sizeof(argv[0]));
@@ -249,37 +249,37 @@ static enum assay_status command_of_script(
     if (status == ASSAY_OK)
         status = assay_buf_check(&text, "eval_script", err);
     if (status == ASSAY_OK)
-        status = set_command(instance, fields, text.data, err);
+        status = assay_swebench_shell(instance, fields, text.data, err);
     assay_buf_free(&text);
     return status;
 }
 
 // A shell command, or a list of them that run one after the other.
-static enum assay_status command_of_field(
-        struct assay_instance *instance, const struct assay_fields *fields, struct assay_error *err)
+static enum assay_status command_of_field(struct assay_instance *instance,
+        const struct assay_fields *fields, const char *key, struct assay_error *err)
 {
     struct assay_strings commands = {0};
     const char *command = "";
     struct assay_buf text;
     enum assay_status status;
 
-    if (assay_json_type(assay_json_get(fields->object, "test_cmd")) != ASSAY_JSON_ARRAY) {
-        status = assay_fields_text(&command, fields, "test_cmd", err);
+    if (assay_json_type(assay_json_get(fields->object, key)) != ASSAY_JSON_ARRAY) {
+        status = assay_fields_text(&command, fields, key, err);
         if (status == ASSAY_OK && command[strspn(command, " \t\r\n")] == '\0')
-            status = assay_fields_fail(fields, "test_cmd", err, "must not be empty");
-        return status != ASSAY_OK ? status : set_command(instance, fields, command, err);
+            status = assay_fields_fail(fields, key, err, "must not be empty");
+        return status != ASSAY_OK ? status : assay_swebench_shell(instance, fields, command, err);
     }
-    status = assay_fields_strings(&commands, fields, "test_cmd", err);
+    status = assay_fields_strings(&commands, fields, key, err);
     if (status != ASSAY_OK)
         return status;
     if (commands.count == 0)
-        return assay_fields_fail(fields, "test_cmd", err, "must not be empty");
+        return assay_fields_fail(fields, key, err, "must not be empty");
     assay_buf_init(&text, SCRIPT_BYTES_MAX);
     for (size_t i = 0; i < commands.count; i++)
         assay_buf_addf(&text, "%s%s", i == 0 ? "" : "\n", commands.items[i]);
-    status = assay_buf_check(&text, "test_cmd", err);
+    status = assay_buf_check(&text, key, err);
     if (status == ASSAY_OK)
-        status = set_command(instance, fields, text.data, err);
+        status = assay_swebench_shell(instance, fields, text.data, err);
     assay_buf_free(&text);
     return status;
 }
@@ -369,11 +369,13 @@ enum assay_status assay_swebench_command(struct assay_instance *instance,
     if (has(fields, "eval_script"))
         status = command_of_script(instance, fields, err);
     else if (config != NULL && has(config, "test_cmd"))
-        status = command_of_field(instance, config, err);
+        status = command_of_field(instance, config, "test_cmd", err);
     else if (has(fields, "test_cmd"))
-        status = command_of_field(instance, fields, err);
+        status = command_of_field(instance, fields, "test_cmd", err);
+    else if (has(fields, "test_cmds"))
+        status = command_of_field(instance, fields, "test_cmds", err);
     else if (options->test_cmd != NULL)
-        status = set_command(instance, fields, options->test_cmd, err);
+        status = assay_swebench_shell(instance, fields, options->test_cmd, err);
     else
         status = assay_fields_fail(
                 fields, "test_cmd", err, "missing, as eval_script is; --test-cmd stands in for it");

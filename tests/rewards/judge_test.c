@@ -52,12 +52,14 @@ static void lists_are_counted_by_the_rules(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("row %zu\n", i);
-        assert_int_equal(assay_judge_lists(rows[i].f2p, rows[i].f2p_count, rows[i].p2p,
-                                 rows[i].p2p_count, false),
-                rows[i].strict);
-        assert_int_equal(assay_judge_lists(rows[i].f2p, rows[i].f2p_count, rows[i].p2p,
-                                 rows[i].p2p_count, true),
-                rows[i].fail_only);
+        for (int fail_only = 0; fail_only < 2; fail_only++) {
+            const struct assay_instance instance = {.fail_only = fail_only != 0,
+                    .fail_to_pass = {NULL, rows[i].f2p_count},
+                    .pass_to_pass = {NULL, rows[i].p2p_count}};
+
+            assert_int_equal(assay_judge_lists(&instance, rows[i].f2p, rows[i].p2p),
+                    fail_only ? rows[i].fail_only : rows[i].strict);
+        }
     }
 }
 

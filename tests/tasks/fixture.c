@@ -80,6 +80,8 @@ static void fill_instance(
     instance->problem = (struct assay_bytes){"It fails.\r\n\xff", 12};
     instance->gold_patch = (struct assay_bytes){"gold\r\n\0bytes", 12};
     instance->test_patch = (struct assay_bytes){"", 0};
+    if (number % 2 == 1) // every other one was a row of something
+        instance->row = (struct assay_bytes){"{\"odd\" : 1.50, \"x\":null}", 24};
 }
 
 struct assay_suite *make_suite(size_t count, const char *salt)

@@ -206,7 +206,7 @@ static void a_suite_made_by_hand_is_checked_too(void **state)
             "suite demo: a: recipe: unknown recipe \"fancy\"");
     suite->recipes[0].base = "docker";
     assert_fails(assay_suite_check(suite, NULL, &err), &err, ASSAY_EINVAL,
-            "suite demo: recipe \"plain\": base: expected \"host\", \"oci:PATH\" or \"dir:PATH\"");
+            "suite demo: recipe \"plain\": base: expected \"host\", \"image:NAME\", \"oci:PATH\" or \"dir:PATH\"");
     assert_non_null(assay_suite_find(suite, "a")); // sorted even so
     assert_null(assay_suite_find(suite, "b"));
     assay_suite_free(suite);

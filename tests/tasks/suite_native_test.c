@@ -142,9 +142,11 @@ static void a_malformed_instance_is_refused_with_file_line_and_field(void **stat
             {"\"demo/a\"", "null", "4: repo: null is not allowed"},
             {"{\"dir\": \"base\"}", "\"base\"", "5: base: expected an object"},
             {"{\"dir\": \"base\"}", "{}",
-                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"} or {\"dir\"}"},
+                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"}, "
+                    "{\"dir\"} or {\"empty\": true}"},
             {"{\"dir\": \"base\"}", "{\"dir\": \"base\", \"commit\": \"x\"}",
-                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"} or {\"dir\"}"},
+                    "5: base: expected {\"git\", \"commit\"}, {\"archive\", \"sha256\"}, "
+                    "{\"dir\"} or {\"empty\": true}"},
             {"{\"dir\": \"base\"}", "{\"folder\": \"base\"}", "5: base.folder: unknown key"},
             {"{\"dir\": \"base\"}", "{\"git\": \"base\", \"commit\": \"HEAD\"}",
                     "5: base.commit: expected 40 or 64 lower-case hex digits"},
@@ -178,7 +180,8 @@ static void a_malformed_instance_is_refused_with_file_line_and_field(void **stat
             {"500", "0.5", "16: limits.cpu_ms: expected a whole number"},
             {"\"memory_bytes\"", "\"memory\"", "16: limits.memory: unknown key"},
             {"\"tags\": [", "\"rules\": \"mine\", \"tags\": [",
-                    "17: rules: expected \"native\" or \"swebench\""},
+                    "17: rules: expected \"native\", \"swebench\", \"all_passed\", "
+                    "\"whole_map\" or \"three_stage\""},
     };
 
     write_suite(state);
@@ -214,7 +217,7 @@ static void a_malformed_suite_json_is_refused(void **state)
             {"\"version\": \"1.2\",", "", "1: version: missing"},
             {"\"version\"", "\"author\": 1, \"version\"", "4: author: unknown key"},
             {"\"host\"", "\"docker:x\"",
-                    "6: recipes.plain.base: expected \"host\", \"oci:PATH\" or \"dir:PATH\""},
+                    "6: recipes.plain.base: expected \"host\", \"image:NAME\", \"oci:PATH\" or \"dir:PATH\""},
             {"\"setup\"", "\"steps\"", "6: recipes.plain.steps: unknown key"},
             {"[\"true\"]", "\"true\"", "6: recipes.plain.setup: expected a list of strings"},
             {"{\"LANG\": \"C\"}", "{\"LANG\": 1}", "7: recipes.plain.env.LANG: expected a string"},
