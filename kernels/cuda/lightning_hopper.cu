@@ -20,9 +20,7 @@
 
 enum { CHUNK = 128, WORKERS = 256, BRINGERS = 128, THREADS = WORKERS + BRINGERS };
 static constexpr int PANEL_BYTES = CHUNK * (int)PANEL_ROW_BYTES;
-static constexpr int WORKER_REGISTERS = 224, BRINGER_REGISTERS = 56;
 enum { BARRIER_WORKERS = 1, BARRIER_BRINGERS = 2 };
-static constexpr float FAR = 100; // exp(-FAR) is nothing beside float rounding
 
 // Shared memory of a block, in panels; a stage is what one chunk needs.
 template <int D> struct plan_of {
@@ -38,6 +36,9 @@ template <int D> struct plan_of {
 };
 
 #ifdef CUDA_HAVE_WGMMA
+
+static constexpr int WORKER_REGISTERS = 224, BRINGER_REGISTERS = 56;
+static constexpr float FAR = 100; // exp(-FAR) is nothing beside float rounding
 
 // What stays the same over a block's chunks.
 struct walk {
