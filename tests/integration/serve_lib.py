@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What every test of the service opens with: a service of its own, and a client that hides nothing."""
+import atexit
 import http.client
 import json
 import os
@@ -47,6 +48,7 @@ class Service:
         self.process = subprocess.Popen(
             [ASSAY, "serve", "--listen", listen, *options],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, **sanitizer, **(env or {})})
+        atexit.register(self.process.kill)  # a test that fails leaves no service behind
         line = self.process.stdout.readline().strip()
         check(line.startswith("http"), "the service says where it is:", line)
         self.url = line
