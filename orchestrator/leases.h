@@ -48,7 +48,7 @@ struct assay_lease_view {
     enum assay_episode_cause cause;
     char reason[ASSAY_ERROR_MESSAGE_BYTES];
     uint32_t turns;
-    bool busy; // a step is under way
+    bool busy;                // a step is under way
     uint64_t age_ms, idle_ms; // since it was opened; since it was touched
     uint64_t idle_ms_max;
 };

@@ -98,8 +98,7 @@ static enum assay_status sample_part(struct training *t, struct group **groups,
 {
     struct assay_rng rng;
     uint64_t cursor = part->first;
-    const struct sample_request request = {.split = part->split,
-            .cursor = &cursor,
+    const struct sample_request request = {.from = {part->split, &cursor, 0, NULL},
             .group_count = part->count,
             .group_size = part->size,
             .temperature = part->size > 1 ? t->config->temperature : 0,

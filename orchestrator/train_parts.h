@@ -73,11 +73,18 @@ ASSAY_MUST_USE enum assay_status training_encode_prompt(struct training *t,
 ASSAY_MUST_USE enum assay_status training_encode_demonstration(struct training *t,
         struct assay_trajectory *out, const struct assay_train_task *task, bool whole,
         struct assay_arena *arena, struct assay_error *err);
-// Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer and, of
-// rl, the curriculum takes it.
+// Where tasks are drawn from. What is measured is drawn without a curriculum.
+struct draw_from {
+    enum assay_train_split split;
+    uint64_t *cursor;
+    uint64_t distinct;                         // tasks; 0: no end
+    const struct assay_curriculum *curriculum; // NULL: every task is taken
+};
+// Draw from *cursor on until a task fits into tasks.tokens_max with `room` tokens of answer, and
+// the curriculum takes it.
 ASSAY_MUST_USE enum assay_status training_draw(struct training *t, struct assay_train_task *out,
-        struct assay_tokens *prompt, enum assay_train_split split, uint64_t *cursor,
-        uint64_t distinct, size_t room, struct assay_arena *arena, struct assay_error *err);
+        struct assay_tokens *prompt, const struct draw_from *from, size_t room,
+        struct assay_arena *arena, struct assay_error *err);
 
 // The generator of t's model and stream.
 ASSAY_MUST_USE enum assay_status training_make_generator(
@@ -106,9 +113,7 @@ struct group {
     bool unscored; // a rollout has no reward: the group is left out
 };
 struct sample_request {
-    enum assay_train_split split;
-    uint64_t *cursor;
-    uint64_t distinct; // tasks; 0: no end
+    struct draw_from from;
     size_t group_count, group_size;
     double temperature;
     struct assay_rng *rng; // seeds of the samples

@@ -106,9 +106,8 @@ static void measure_kind(struct rl_step *s, const struct group *g)
 static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct assay_error *err)
 {
     const struct assay_train_config *c = s->t->config;
-    const struct sample_request request = {.split = ASSAY_TRAIN_RL,
-            .cursor = &s->t->rl_cursor,
-            .distinct = c->tasks,
+    const struct sample_request request = {.from = {ASSAY_TRAIN_RL, &s->t->rl_cursor, c->tasks,
+                                                   c->curriculum < 1 ? s->t->curriculum : NULL},
             .group_count = wanted,
             .group_size = (size_t)c->group_size,
             .temperature = c->temperature,

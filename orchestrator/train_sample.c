@@ -91,8 +91,7 @@ static enum assay_status begin_group(struct training *t, struct group *g, uint32
 
     g->size = request->group_size;
     if (status == ASSAY_OK)
-        status = training_draw(t, &g->task, &prompt, request->split, request->cursor,
-                request->distinct, room, arena, err);
+        status = training_draw(t, &g->task, &prompt, &request->from, room, arena, err);
     if (status == ASSAY_OK)
         status = make_rollouts(g, w, number, &prompt, room, arena, err);
     if (status != ASSAY_OK)

@@ -82,6 +82,8 @@ static enum assay_status draw_batch(struct training *t, struct assay_trajectory 
         uint64_t number, struct assay_arena *arena, struct assay_error *err)
 {
     const bool whole = number < t->config->sft_whole;
+    const struct draw_from from = {
+            ASSAY_TRAIN_SFT, &t->sft_cursor, t->config->demonstrations, NULL};
     const bool in_part = number + t->config->sft_mistaken >= t->config->sft_updates;
     enum assay_status status = ASSAY_OK;
 
@@ -91,8 +93,8 @@ static enum assay_status draw_batch(struct training *t, struct assay_trajectory 
         struct assay_train_task task;
         struct assay_tokens prompt;
 
-        status = training_draw(t, &task, &prompt, ASSAY_TRAIN_SFT, &t->sft_cursor,
-                t->config->demonstrations, (size_t)t->config->answer_tokens_max, arena, err);
+        status = training_draw(
+                t, &task, &prompt, &from, (size_t)t->config->answer_tokens_max, arena, err);
         if (status == ASSAY_OK && in_part && is_mistaken(t, &task))
             task.answer = task.mistake;
         if (status == ASSAY_OK && !whole && !in_part && is_drill(t, &task)) {

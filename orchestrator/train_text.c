@@ -245,13 +245,13 @@ enum assay_status training_encode_demonstration(struct training *t, struct assay
 #define PASSED_OVER_MAX 64
 
 static bool is_passed_over(struct training *t, const struct assay_train_task *task,
-        enum assay_train_split split, uint64_t cursor, size_t *in_a_row)
+        const struct draw_from *from, size_t *in_a_row)
 {
+    const struct assay_train_config *c = t->config;
     const char *kind = task->kind ? task->kind : task->family;
 
-    if (split != ASSAY_TRAIN_RL || t->config->curriculum >= 1 || *in_a_row == PASSED_OVER_MAX ||
-            assay_curriculum_takes(
-                    t->curriculum, kind, t->config->curriculum, t->config->seed, cursor))
+    if (!from->curriculum || *in_a_row == PASSED_OVER_MAX ||
+            assay_curriculum_takes(from->curriculum, kind, c->curriculum, c->seed, *from->cursor))
         return false;
     t->passed_over++;
     ++*in_a_row;
@@ -259,18 +259,18 @@ static bool is_passed_over(struct training *t, const struct assay_train_task *ta
 }
 
 enum assay_status training_draw(struct training *t, struct assay_train_task *out,
-        struct assay_tokens *prompt, enum assay_train_split split, uint64_t *cursor,
-        uint64_t distinct, size_t room, struct assay_arena *arena, struct assay_error *err)
+        struct assay_tokens *prompt, const struct draw_from *from, size_t room,
+        struct assay_arena *arena, struct assay_error *err)
 {
     size_t passed_over = 0;
     enum assay_status status = ASSAY_OK;
 
     for (size_t tries = 0; tries < DRAWS_MAX && status == ASSAY_OK;) {
-        const uint64_t index = distinct ? *cursor % distinct : *cursor;
+        const uint64_t index = from->distinct ? *from->cursor % from->distinct : *from->cursor;
 
-        ++*cursor;
-        status = t->source->draw(t->source->user, out, split, index, arena, err);
-        if (status == ASSAY_OK && is_passed_over(t, out, split, *cursor, &passed_over))
+        ++*from->cursor;
+        status = t->source->draw(t->source->user, out, from->split, index, arena, err);
+        if (status == ASSAY_OK && is_passed_over(t, out, from, &passed_over))
             continue;
         tries++;
         if (status == ASSAY_OK)
@@ -283,6 +283,6 @@ enum assay_status training_draw(struct training *t, struct assay_train_task *out
     return assay_fail(err, ASSAY_EINVAL,
             "split %s: %d tasks in a row are longer than tasks.tokens_max (%llu) with an answer of "
             "%zu",
-            assay_train_split_name(split), DRAWS_MAX, (unsigned long long)t->config->tokens_max,
-            room);
+            assay_train_split_name(from->split), DRAWS_MAX,
+            (unsigned long long)t->config->tokens_max, room);
 }

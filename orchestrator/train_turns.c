@@ -127,8 +127,8 @@ static enum assay_status begin_group(
     const struct sample_request *request = w->request;
     struct group *g = &w->groups[index];
     struct assay_tokens prompt = {0};
-    enum assay_status status = training_draw(w->t, &g->task, &prompt, request->split,
-            request->cursor, request->distinct, room_of(w->t), w->arena, err);
+    enum assay_status status =
+            training_draw(w->t, &g->task, &prompt, &request->from, room_of(w->t), w->arena, err);
 
     g->size = request->group_size;
     g->rollouts = assay_arena_array(w->arena, g->size, sizeof(*g->rollouts));
@@ -473,12 +473,12 @@ static enum assay_status choose(
 {
     struct training *t = all->t;
     const uint64_t distinct = t->config->demonstrations;
+    const struct draw_from from = {ASSAY_TRAIN_SFT, &t->sft_cursor, distinct, NULL};
     struct assay_train_task *task = assay_arena_array(arena, 1, sizeof(*task));
     struct showing *showing = &all->items[all->count];
     struct assay_tokens prompt;
-    enum assay_status status = task ? training_draw(t, task, &prompt, ASSAY_TRAIN_SFT,
-                                              &t->sft_cursor, distinct, room_of(t), arena, err)
-                                    : no_memory(err);
+    enum assay_status status =
+            task ? training_draw(t, task, &prompt, &from, room_of(t), arena, err) : no_memory(err);
 
     *place = (size_t)((t->sft_cursor - 1) % distinct);
     if (status != ASSAY_OK || t->demonstrations[*place].count > 0)

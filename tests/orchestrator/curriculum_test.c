@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What must hold: what is all solved is taken as seldom as was said, what is all failed not quite as
-// seldom, what is in between more often, what is unknown always; a table that was written down goes on as the one that
-// was not.
+// What must hold: what is all solved is taken as seldom as was said, what is all failed not quite
+// as seldom, what is in between more often, what is unknown always; a table that was written down
+// goes on as the one that was not.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
