@@ -65,26 +65,26 @@ static enum assay_status converse(struct assay_mcp *mcp, struct assay_error *err
 static enum assay_status run(struct assay_invocation *invocation, struct assay_context **context,
         struct assay_error *err)
 {
-    struct assay_serve_options options = {.suites = (const char *const *)invocation->arguments,
+    struct assay_service_options options = {.suites = (const char *const *)invocation->arguments,
             .suite_count = invocation->argument_count,
             .threads = assay_jobs_default_threads(),
             .queue_max = EPISODES_MAX,
             .episodes_max = EPISODES_MAX,
             .idle_ms_max = IDLE_MS,
             .version = ASSAY_VERSION};
-    struct assay_serve *serve = NULL;
+    struct assay_service *serve = NULL;
     struct assay_mcp mcp;
     enum assay_status status = assay_context_open(context, invocation, true, err);
 
     if (status != ASSAY_OK)
         return status;
     options.context = *context;
-    status = assay_serve_start(&serve, &options, err);
+    status = assay_service_start(&serve, &options, err);
     if (status == ASSAY_OK) {
         assay_mcp_init(&mcp, serve, ASSAY_ROLE_ADMIN, "");
         status = converse(&mcp, err);
     }
-    assay_serve_stop(serve);
+    assay_service_stop(serve);
     return status;
 }
 

@@ -12,7 +12,7 @@
 #include "orchestrator/pool.h"
 #include "orchestrator/serve.h"
 
-const struct assay_option assay_serve_command_options[] = {
+const struct assay_option assay_service_command_options[] = {
         {"listen", 'l', "ADDRESS:PORT", "where (127.0.0.1:8080; port 0: any that is free)", false},
         {"tokens", 0, "FILE", "who may do what: \"ROLE TOKEN [NAME]\" a line, mode 0600", false},
         {"host-name", 0, "NAME", "by which clients call this server, beside localhost", true},
@@ -46,7 +46,7 @@ struct serve_command {
     char address[64];
     const char **host_names; // owned
     uint64_t drain_s;
-    struct assay_serve_options options;
+    struct assay_service_options options;
 };
 
 static enum assay_status read_listen(struct serve_command *c, struct assay_error *err)
@@ -158,14 +158,14 @@ static enum assay_status read_options(struct serve_command *c, struct assay_erro
 }
 
 // Until a signal; then what is under way may end.
-static void serve_on(struct serve_command *c, struct assay_serve *serve)
+static void serve_on(struct serve_command *c, struct assay_service *serve)
 {
     const struct timespec slice = {.tv_nsec = SLICE_MS * 1000000L};
 
     while (!*c->invocation->interrupted)
         nanosleep(&slice, NULL);
     assay_log(&c->invocation->log, ASSAY_LOG_INFO, "service", "draining", NULL);
-    if (!assay_serve_drain(serve, assay_clock_ms() + c->drain_s * 1000))
+    if (!assay_service_drain(serve, assay_clock_ms() + c->drain_s * 1000))
         assay_log(&c->invocation->log, ASSAY_LOG_WARN, "service", "jobs left for the next service",
                 NULL);
     __atomic_store_n(&c->cancel, true, __ATOMIC_RELAXED);
@@ -174,7 +174,7 @@ static void serve_on(struct serve_command *c, struct assay_serve *serve)
 static enum assay_status run(struct serve_command *c, struct assay_error *err)
 {
     struct assay_invocation inner = *c->invocation;
-    struct assay_serve *serve = NULL;
+    struct assay_service *serve = NULL;
     char port[8];
     enum assay_status status = read_options(c, err);
 
@@ -187,10 +187,10 @@ static enum assay_status run(struct serve_command *c, struct assay_error *err)
     c->options.http.log = assay_context_log(c->context);
     c->options.suites = (const char *const *)c->invocation->arguments;
     c->options.suite_count = c->invocation->argument_count;
-    status = assay_serve_start(&serve, &c->options, err);
+    status = assay_service_start(&serve, &c->options, err);
     if (status != ASSAY_OK)
         return status;
-    snprintf(port, sizeof(port), "%u", assay_serve_port(serve));
+    snprintf(port, sizeof(port), "%u", assay_service_port(serve));
     assay_log(&c->invocation->log, ASSAY_LOG_INFO, "service", "listening", "address", c->address,
             "port", port, "tls", c->key.len > 0 ? "yes" : "no", "tokens",
             c->tokens != NULL ? "yes" : "no", NULL);
@@ -201,7 +201,7 @@ static enum assay_status run(struct serve_command *c, struct assay_error *err)
         serve_on(c, serve);
     else
         status = assay_fail_errno(err, errno, "standard output");
-    assay_serve_stop(serve);
+    assay_service_stop(serve);
     return status;
 }
 

@@ -33,7 +33,7 @@ extern const struct assay_option assay_model_check_options[];
 extern const struct assay_option assay_model_generate_options[];
 extern const struct assay_option assay_model_tokenizer_options[];
 extern const struct assay_option assay_mcp_options[];
-extern const struct assay_option assay_serve_command_options[];
+extern const struct assay_option assay_service_command_options[];
 extern const struct assay_option assay_store_prune_options[];
 extern const struct assay_option assay_store_check_options[];
 extern const struct assay_option assay_train_options[];

@@ -134,7 +134,7 @@ static const struct assay_command commands[] = {
                 "Serve environments and rewards to others' trainers over HTTP (docs/service.md)",
                 "assay serve\n"
                 "assay serve quick --listen 0.0.0.0:8080 --tokens tokens --host-name grader.example",
-                assay_serve_command_options, 0, SIZE_MAX, assay_cmd_serve, .stop_s = 700},
+                assay_service_command_options, 0, SIZE_MAX, assay_cmd_serve, .stop_s = 700},
         {"mcp", "[SUITE...]",
                 "Offer tasks, episodes and verdicts as tools of the Model Context Protocol (stdio)",
                 "assay mcp quick", assay_mcp_options, 0, SIZE_MAX, assay_cmd_mcp, false},

@@ -13,17 +13,17 @@
 #define WORKERS_EACH 4 // likewise, for each grading at once
 #define WAITING_MAX 4096
 
-enum assay_status assay_serve_start(struct assay_serve **out,
-        const struct assay_serve_options *options, struct assay_error *err)
+enum assay_status assay_service_start(struct assay_service **out,
+        const struct assay_service_options *options, struct assay_error *err)
 {
-    struct assay_serve *serve = calloc(1, sizeof(*serve));
+    struct assay_service *serve = calloc(1, sizeof(*serve));
     const size_t workers = options->threads * WORKERS_EACH > WORKERS_MIN
             ? options->threads * WORKERS_EACH
             : WORKERS_MIN;
     struct assay_grader_options grader = {.context = options->context,
             .threads = options->threads,
             .queue_max = options->queue_max,
-            .on_graded = assay_serve_tell_graded,
+            .on_graded = assay_service_tell_graded,
             .user = serve};
     enum assay_status status;
 
@@ -32,9 +32,9 @@ enum assay_status assay_serve_start(struct assay_serve **out,
     serve->options = *options;
     serve->context = options->context;
     serve->start_ms = assay_clock_ms();
-    serve->options.http.admit = assay_serve_admit;
-    serve->options.http.handle = assay_serve_handle;
-    serve->options.http.observe = assay_serve_observe;
+    serve->options.http.admit = assay_service_admit;
+    serve->options.http.handle = assay_service_handle;
+    serve->options.http.observe = assay_service_observe;
     serve->options.http.user = serve;
     status = assay_served_open(&serve->suites, assay_context_store(serve->context), options->suites,
             options->suite_count, err);
@@ -56,22 +56,22 @@ enum assay_status assay_serve_start(struct assay_serve **out,
     if (status == ASSAY_OK)
         *out = serve;
     else
-        assay_serve_stop(serve);
+        assay_service_stop(serve);
     return status;
 }
 
-uint16_t assay_serve_port(const struct assay_serve *serve)
+uint16_t assay_service_port(const struct assay_service *serve)
 {
     return assay_http_port(serve->http);
 }
 
-bool assay_serve_drain(struct assay_serve *serve, uint64_t deadline_ms)
+bool assay_service_drain(struct assay_service *serve, uint64_t deadline_ms)
 {
     atomic_store(&serve->draining, true);
     return assay_grader_drain(serve->grader, deadline_ms);
 }
 
-void assay_serve_stop(struct assay_serve *serve)
+void assay_service_stop(struct assay_service *serve)
 {
     if (serve == NULL)
         return;
@@ -109,24 +109,24 @@ static void say_status(struct assay_http_request *request, unsigned status, cons
     assay_buf_addf(&text, "{\"status\":\"%s\"}", word);
     if (status != 200)
         assay_http_add_header(request, "Retry-After", "1");
-    assay_serve_reply(request, status, &text);
+    assay_service_reply(request, status, &text);
 }
 
-void assay_serve_health(struct assay_serve_call *call)
+void assay_service_health(struct assay_service_call *call)
 {
     say_status(call->request, 200, "ok");
 }
 
-void assay_serve_ready(struct assay_serve_call *call)
+void assay_service_ready(struct assay_service_call *call)
 {
     const bool draining = atomic_load(&call->serve->draining);
 
     say_status(call->request, draining ? 503 : 200, draining ? "draining" : "ready");
 }
 
-void assay_serve_version(struct assay_serve_call *call)
+void assay_service_version(struct assay_service_call *call)
 {
-    const struct assay_serve *serve = call->serve;
+    const struct assay_service *serve = call->serve;
     struct assay_json_writer w;
     struct assay_buf text;
 
@@ -141,10 +141,10 @@ void assay_serve_version(struct assay_serve_call *call)
     assay_json_put_text(&w, "role", assay_role_name(assay_http_role(call->request)));
     assay_json_put_u64(&w, "uptime_s", (assay_clock_ms() - serve->start_ms) / 1000);
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
-void assay_serve_stream_events(struct assay_serve_call *call)
+void assay_service_stream_events(struct assay_service_call *call)
 {
     const char *last = assay_http_header(call->request, "Last-Event-ID");
 
@@ -154,7 +154,7 @@ void assay_serve_stream_events(struct assay_serve_call *call)
 
 // --- what there is to do ------------------------------------------------------------------------
 
-void assay_serve_suites(struct assay_serve_call *call)
+void assay_service_suites(struct assay_service_call *call)
 {
     struct assay_json_writer w;
     struct assay_buf text;
@@ -173,18 +173,18 @@ void assay_serve_suites(struct assay_serve_call *call)
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
 // Its instances, with what a policy may know of them.
-void assay_serve_suite(struct assay_serve_call *call)
+void assay_service_suite(struct assay_service_call *call)
 {
     struct assay_json_writer w;
     struct assay_buf text;
     const struct assay_served *served = assay_served_at(call->serve->suites, call->argument, 0);
 
     if (served == NULL) {
-        assay_serve_refuse(call->request, 404, "enotfound", "no such suite is served");
+        assay_service_refuse(call->request, 404, "enotfound", "no such suite is served");
         return;
     }
     assay_buf_init(&text, ASSAY_SERVE_REPLY_BYTES_MAX);
@@ -205,5 +205,5 @@ void assay_serve_suite(struct assay_serve_call *call)
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }

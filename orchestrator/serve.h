@@ -15,9 +15,9 @@
 #include "orchestrator/http.h"
 #include "orchestrator/serve_token.h"
 
-struct assay_serve; // opaque; owned by whoever called assay_serve_start()
+struct assay_service; // opaque; owned by whoever called assay_service_start()
 
-struct assay_serve_options {
+struct assay_service_options {
     struct assay_context *context;
     const char *const *suites; // none: all of the store
     size_t suite_count;
@@ -33,13 +33,13 @@ struct assay_serve_options {
     const char *version;  // of the program
 };
 
-ASSAY_MUST_USE enum assay_status assay_serve_start(struct assay_serve **out,
-        const struct assay_serve_options *options, struct assay_error *err);
-uint16_t assay_serve_port(const struct assay_serve *serve);
+ASSAY_MUST_USE enum assay_status assay_service_start(struct assay_service **out,
+        const struct assay_service_options *options, struct assay_error *err);
+uint16_t assay_service_port(const struct assay_service *serve);
 // Take no new work; what is being graded may end until the deadline (assay_clock_ms()). False:
 // something is left, which the next service goes on with.
-bool assay_serve_drain(struct assay_serve *serve, uint64_t deadline_ms);
+bool assay_service_drain(struct assay_service *serve, uint64_t deadline_ms);
 // Set the context's interrupt before, if a drain left something. NULL is allowed.
-void assay_serve_stop(struct assay_serve *serve);
+void assay_service_stop(struct assay_service *serve);
 
 #endif

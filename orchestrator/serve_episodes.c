@@ -31,8 +31,8 @@ static void write_view(struct assay_json_writer *w, const struct assay_lease_vie
     assay_json_put_u64(w, "idle_ms_max", view->idle_ms_max);
 }
 
-static void reply_view(struct assay_serve_call *call, const char *id, unsigned status, bool begins,
-        const uint32_t *differs)
+static void reply_view(struct assay_service_call *call, const char *id, unsigned status,
+        bool begins, const uint32_t *differs)
 {
     struct assay_lease_view view;
     struct assay_error err = {0};
@@ -41,7 +41,7 @@ static void reply_view(struct assay_serve_call *call, const char *id, unsigned s
     const enum assay_status looked = assay_leases_look(call->serve->leases, id, &view, &err);
 
     if (looked != ASSAY_OK) {
-        assay_serve_fail(call->request, looked, &err);
+        assay_service_fail(call->request, looked, &err);
         return;
     }
     assay_buf_init(&text, ASSAY_SERVE_REPLY_BYTES_MAX);
@@ -57,12 +57,12 @@ static void reply_view(struct assay_serve_call *call, const char *id, unsigned s
     if (differs != NULL)
         assay_json_put_u64(&w, "differs", *differs);
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, status, &text);
+    assay_service_reply(call->request, status, &text);
 }
 
 // --- whose it is --------------------------------------------------------------------------------
 
-bool assay_serve_owns(struct assay_serve *serve, unsigned role, const char *who, const char *id,
+bool assay_service_owns(struct assay_service *serve, unsigned role, const char *who, const char *id,
         struct assay_error *err)
 {
     struct assay_lease_view view;
@@ -75,31 +75,31 @@ bool assay_serve_owns(struct assay_serve *serve, unsigned role, const char *who,
     return false;
 }
 
-bool assay_serve_may_touch(struct assay_serve *serve, struct assay_http_request *request,
+bool assay_service_may_touch(struct assay_service *serve, struct assay_http_request *request,
         const char *id, struct assay_error *err)
 {
-    return assay_serve_owns(serve, assay_http_role(request), assay_http_who(request), id, err);
+    return assay_service_owns(serve, assay_http_role(request), assay_http_who(request), id, err);
 }
 
-static bool may_touch(struct assay_serve_call *call)
+static bool may_touch(struct assay_service_call *call)
 {
     struct assay_error err = {0};
 
-    if (assay_serve_may_touch(call->serve, call->request, call->argument, &err))
+    if (assay_service_may_touch(call->serve, call->request, call->argument, &err))
         return true;
-    assay_serve_fail(call->request, ASSAY_ENOTFOUND, &err);
+    assay_service_fail(call->request, ASSAY_ENOTFOUND, &err);
     return false;
 }
 
 // The body, where there may be none. *out is NULL then.
-static enum assay_status read_optional(struct assay_json **out, struct assay_serve_call *call,
+static enum assay_status read_optional(struct assay_json **out, struct assay_service_call *call,
         const char *const *keys, size_t count, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
 
     *out = NULL;
     if (assay_http_body(call->request)->len > 0)
-        status = assay_serve_read(out, call->request, err);
+        status = assay_service_read(out, call->request, err);
     if (status == ASSAY_OK && *out != NULL)
         status = assay_json_only_keys(*out, keys, count, err);
     return status;
@@ -107,7 +107,7 @@ static enum assay_status read_optional(struct assay_json **out, struct assay_ser
 
 // --- routes -------------------------------------------------------------------------------------
 
-void assay_serve_open_episode(struct assay_serve_call *call)
+void assay_service_open_episode(struct assay_service_call *call)
 {
     static const char *const keys[] = {"suite", "instance_id", "seed", "idle_s", "turns", "wall_s",
             "cpu_s", "command_s", "observation_bytes", "shell"};
@@ -115,12 +115,12 @@ void assay_serve_open_episode(struct assay_serve_call *call)
     struct assay_json *body = NULL;
     struct assay_error err = {0};
     char id[ASSAY_ID_BYTES];
-    enum assay_status status = assay_serve_read(&body, call->request, &err);
+    enum assay_status status = assay_service_read(&body, call->request, &err);
 
     if (status == ASSAY_OK)
         status = assay_json_only_keys(body, keys, sizeof(keys) / sizeof(keys[0]), &err);
     if (status == ASSAY_OK)
-        status = assay_serve_read_begin(&begin, call->serve, body, &err);
+        status = assay_service_read_begin(&begin, call->serve, body, &err);
     if (status == ASSAY_OK) {
         begin.owner = assay_http_who(call->request);
         status = assay_leases_open(call->serve->leases, &begin, id, &err);
@@ -129,10 +129,10 @@ void assay_serve_open_episode(struct assay_serve_call *call)
     if (status == ASSAY_OK)
         reply_view(call, id, 201, true, NULL);
     else
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
 }
 
-void assay_serve_list_episodes(struct assay_serve_call *call)
+void assay_service_list_episodes(struct assay_service_call *call)
 {
     struct assay_lease_view *views = calloc(LIST_MAX, sizeof(*views));
     struct assay_json_writer w;
@@ -140,7 +140,7 @@ void assay_serve_list_episodes(struct assay_serve_call *call)
     size_t count;
 
     if (views == NULL) {
-        assay_serve_refuse(call->request, 500, "memory", "out of memory");
+        assay_service_refuse(call->request, 500, "memory", "out of memory");
         return;
     }
     count = assay_leases_list(call->serve->leases, views, LIST_MAX);
@@ -157,15 +157,15 @@ void assay_serve_list_episodes(struct assay_serve_call *call)
     assay_json_end_array(&w);
     assay_json_end_object(&w);
     free(views);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
-void assay_serve_show_episode(struct assay_serve_call *call)
+void assay_service_show_episode(struct assay_service_call *call)
 {
     reply_view(call, call->argument, 200, false, NULL);
 }
 
-void assay_serve_tools(struct assay_serve_call *call)
+void assay_service_tools(struct assay_service_call *call)
 {
     struct assay_json_writer w;
     struct assay_buf text;
@@ -175,10 +175,10 @@ void assay_serve_tools(struct assay_serve_call *call)
     assay_json_begin_object(&w, NULL);
     assay_tools_write(&w, "tools");
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
-static void told(void *user, const struct assay_serve_turn *turn)
+static void told(void *user, const struct assay_service_turn *turn)
 {
     struct assay_http_request *request = user;
     struct assay_json_writer w;
@@ -190,20 +190,20 @@ static void told(void *user, const struct assay_serve_turn *turn)
     write_view(&w, &turn->view);
     if (turn->seen != NULL) {
         assay_json_begin_object(&w, "observation");
-        assay_serve_write_seen(&w, turn->seen);
+        assay_service_write_seen(&w, turn->seen);
         assay_json_end_object(&w);
     }
-    assay_serve_write_reward(&w, "reward", turn);
+    assay_service_write_reward(&w, "reward", turn);
     assay_json_put_bool(&w, "terminated", turn->terminated);
     assay_json_put_bool(&w, "truncated", turn->truncated);
     assay_json_put_bool(&w, "pending", turn->pending);
     if (turn->graded != NULL)
         assay_json_put_written(&w, "verdict", turn->graded->verdict);
     assay_json_end_object(&w);
-    assay_serve_reply(request, turn->pending ? 202 : 200, &text);
+    assay_service_reply(request, turn->pending ? 202 : 200, &text);
 }
 
-void assay_serve_step_episode(struct assay_serve_call *call)
+void assay_service_step_episode(struct assay_service_call *call)
 {
     static const char *const keys[] = {"tool", "arguments", "wait_s"};
     struct assay_action action = {.tool = NULL};
@@ -216,24 +216,24 @@ void assay_serve_step_episode(struct assay_serve_call *call)
     if (!may_touch(call))
         return;
     assay_buf_init(&arguments, ASSAY_SERVE_BODY_BYTES_MAX);
-    status = assay_serve_read(&body, call->request, &err);
+    status = assay_service_read(&body, call->request, &err);
     if (status == ASSAY_OK)
         status = assay_json_only_keys(body, keys, sizeof(keys) / sizeof(keys[0]), &err);
     if (status == ASSAY_OK)
         status = assay_json_opt_u64(&wait_s, body, "wait_s", 0, WAIT_S_MAX, &err);
     if (status == ASSAY_OK)
-        status = assay_serve_read_action(&action, &arguments, body, &err);
+        status = assay_service_read_action(&action, &arguments, body, &err);
     if (status == ASSAY_OK)
-        status = assay_serve_take_turn(call->serve, call->argument, &action,
+        status = assay_service_take_turn(call->serve, call->argument, &action,
                 assay_clock_ms() + wait_s * 1000, told, call->request, &err);
     if (status != ASSAY_OK)
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
     assay_buf_free(&arguments);
     assay_json_free(body);
 }
 
 // What it is worth as it stands: it is over then.
-void assay_serve_grade_episode(struct assay_serve_call *call)
+void assay_service_grade_episode(struct assay_service_call *call)
 {
     static const char *const keys[] = {"wait_s"};
     struct assay_json *body = NULL;
@@ -247,14 +247,14 @@ void assay_serve_grade_episode(struct assay_serve_call *call)
     if (status == ASSAY_OK && body != NULL)
         status = assay_json_opt_u64(&wait_s, body, "wait_s", 0, WAIT_S_MAX, &err);
     if (status == ASSAY_OK)
-        status = assay_serve_take_turn(call->serve, call->argument, NULL,
+        status = assay_service_take_turn(call->serve, call->argument, NULL,
                 assay_clock_ms() + wait_s * 1000, told, call->request, &err);
     if (status != ASSAY_OK)
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
     assay_json_free(body);
 }
 
-void assay_serve_fork_episode(struct assay_serve_call *call)
+void assay_service_fork_episode(struct assay_service_call *call)
 {
     static const char *const keys[] = {"turn"};
     struct assay_json *body = NULL;
@@ -276,10 +276,10 @@ void assay_serve_fork_episode(struct assay_serve_call *call)
     if (status == ASSAY_OK)
         reply_view(call, id, 201, false, &differs);
     else
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
 }
 
-void assay_serve_patch_episode(struct assay_serve_call *call)
+void assay_service_patch_episode(struct assay_service_call *call)
 {
     struct assay_submission submission;
     struct assay_error err = {0};
@@ -301,14 +301,14 @@ void assay_serve_patch_episode(struct assay_serve_call *call)
         assay_json_put_text(&w, "episode_id", call->argument);
         assay_json_put_bytes(&w, "patch", answer.data, answer.len);
         assay_json_end_object(&w);
-        assay_serve_reply(call->request, 200, &text);
+        assay_service_reply(call->request, 200, &text);
     } else {
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
     }
     assay_buf_free(&answer);
 }
 
-void assay_serve_close_episode(struct assay_serve_call *call)
+void assay_service_close_episode(struct assay_service_call *call)
 {
     struct assay_error err = {0};
     struct assay_buf text;
@@ -318,10 +318,10 @@ void assay_serve_close_episode(struct assay_serve_call *call)
         return;
     status = assay_leases_close(call->serve->leases, call->argument, &err);
     if (status != ASSAY_OK) {
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
         return;
     }
     assay_buf_init(&text, 128);
     assay_buf_addf(&text, "{\"episode_id\":\"%s\",\"closed\":true}", call->argument);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }

@@ -14,7 +14,7 @@
 #define ITEMS_MAX ASSAY_JOBS_MAX
 
 struct grade_call {
-    struct assay_serve *serve;
+    struct assay_service *serve;
     struct assay_http_request *request;
     struct assay_http_stream *stream; // NULL: one answer at the end
     bool many;
@@ -71,7 +71,7 @@ static enum assay_status read_how(
 }
 
 // `suite`: of all items, where an item does not say.
-static enum assay_status read_item(struct assay_submission *out, struct assay_serve *serve,
+static enum assay_status read_item(struct assay_submission *out, struct assay_service *serve,
         const struct assay_json *item, const char *suite, struct assay_error *err)
 {
     const char *instance_id = NULL;
@@ -100,7 +100,7 @@ static enum assay_status read_item(struct assay_submission *out, struct assay_se
 }
 
 static enum assay_status read_items(struct assay_submission **out, size_t *count,
-        struct assay_serve *serve, const struct assay_json *body, struct assay_arena *arena,
+        struct assay_service *serve, const struct assay_json *body, struct assay_arena *arena,
         struct assay_error *err)
 {
     const struct assay_json *items = NULL;
@@ -201,7 +201,7 @@ static void answer_one(const struct grade_call *c, const struct assay_gathered *
     if (item->job_id[0] != '\0')
         assay_http_add_header(c->request, "Assay-Job", item->job_id);
     if (item->state == ASSAY_GRADED_STOPPED || item->state == ASSAY_GRADED_FAILED) {
-        assay_serve_refuse(
+        assay_service_refuse(
                 c->request, item->state == ASSAY_GRADED_STOPPED ? 503 : 500, "job", item->reason);
         return;
     }
@@ -212,7 +212,7 @@ static void answer_one(const struct grade_call *c, const struct assay_gathered *
         assay_json_writer_init(&w, &text, 0);
         write_item(&w, NULL, item);
     }
-    assay_serve_reply(c->request, item->state == ASSAY_GRADED_DONE ? 200 : 202, &text);
+    assay_service_reply(c->request, item->state == ASSAY_GRADED_DONE ? 200 : 202, &text);
 }
 
 static void answer_many(
@@ -233,7 +233,7 @@ static void answer_many(
     }
     assay_json_end_array(&w);
     assay_json_end_object(&w);
-    assay_serve_reply(c->request, status, &text);
+    assay_service_reply(c->request, status, &text);
 }
 
 static void all_told(void *user, const struct assay_gathered *items, size_t count)
@@ -289,7 +289,7 @@ static enum assay_status grade(struct grade_call *c, const struct assay_json *bo
     return status;
 }
 
-void assay_serve_grade(struct assay_serve_call *call)
+void assay_service_grade(struct assay_service_call *call)
 {
     struct grade_call *c = calloc(1, sizeof(*c));
     struct assay_http_request *request = call->request;
@@ -301,7 +301,7 @@ void assay_serve_grade(struct assay_serve_call *call)
     if (status == ASSAY_OK && c == NULL)
         status = assay_fail(&err, ASSAY_ENOMEM, "out of memory");
     if (status == ASSAY_OK)
-        status = assay_serve_read(&body, request, &err);
+        status = assay_service_read(&body, request, &err);
     if (status == ASSAY_OK) {
         *c = (struct grade_call){.serve = call->serve, .request = request};
         status = grade(c, body, arena, &err);
@@ -310,7 +310,7 @@ void assay_serve_grade(struct assay_serve_call *call)
         if (c != NULL && c->stream != NULL)
             end_stream(c, "error", err.message);
         else
-            assay_serve_fail(request, status, &err);
+            assay_service_fail(request, status, &err);
         free(c);
     }
     assay_json_free(body);
@@ -320,7 +320,7 @@ void assay_serve_grade(struct assay_serve_call *call)
 // --- what became of it --------------------------------------------------------------------------
 
 // A job with its verdict, as the store has them.
-static enum assay_status write_job(struct assay_buf *text, struct assay_serve *serve,
+static enum assay_status write_job(struct assay_buf *text, struct assay_service *serve,
         const char *job_id, struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_store *store = assay_context_store(serve->context);
@@ -355,7 +355,7 @@ static enum assay_status write_job(struct assay_buf *text, struct assay_serve *s
     return ASSAY_OK;
 }
 
-void assay_serve_job(struct assay_serve_call *call)
+void assay_service_job(struct assay_service_call *call)
 {
     struct assay_arena *arena = NULL;
     struct assay_error err = {0};
@@ -366,14 +366,14 @@ void assay_serve_job(struct assay_serve_call *call)
     if (status == ASSAY_OK)
         status = write_job(&text, call->serve, call->argument, arena, &err);
     if (status == ASSAY_OK)
-        assay_serve_reply(call->request, 200, &text);
+        assay_service_reply(call->request, 200, &text);
     else
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
     assay_buf_free(&text);
     assay_arena_destroy(arena);
 }
 
-void assay_serve_verdict(struct assay_serve_call *call)
+void assay_service_verdict(struct assay_service_call *call)
 {
     struct assay_arena *arena = NULL;
     struct assay_error err = {0};
@@ -387,17 +387,17 @@ void assay_serve_verdict(struct assay_serve_call *call)
                 assay_context_store(call->serve->context), call->argument, arena, &verdict, &err);
     if (status == ASSAY_OK) {
         assay_verdict_write(&text, &verdict, 0);
-        assay_serve_reply(call->request, 200, &text);
+        assay_service_reply(call->request, 200, &text);
     } else {
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
     }
     assay_buf_free(&text);
     assay_arena_destroy(arena);
 }
 
-void assay_serve_tell_graded(void *user, size_t index, const struct assay_graded *graded)
+void assay_service_tell_graded(void *user, size_t index, const struct assay_graded *graded)
 {
-    struct assay_serve *serve = user;
+    struct assay_service *serve = user;
     struct assay_json_writer w;
     struct assay_buf text;
 

@@ -28,7 +28,7 @@ struct rpc {
 };
 
 void assay_mcp_init(
-        struct assay_mcp *mcp, struct assay_serve *serve, unsigned role, const char *who)
+        struct assay_mcp *mcp, struct assay_service *serve, unsigned role, const char *who)
 {
     *mcp = (struct assay_mcp){.serve = serve, .role = role};
     snprintf(mcp->who, sizeof(mcp->who), "%s", who);
@@ -307,7 +307,7 @@ void assay_mcp_answer_text(
 
 // --- over HTTP ----------------------------------------------------------------------------------
 
-void assay_serve_mcp(struct assay_serve_call *call)
+void assay_service_mcp(struct assay_service_call *call)
 {
     const struct assay_buf *body = assay_http_body(call->request);
     struct assay_mcp mcp;
@@ -320,7 +320,7 @@ void assay_serve_mcp(struct assay_serve_call *call)
     assay_buf_init(&reply, ASSAY_SERVE_REPLY_BYTES_MAX);
     assay_mcp_answer_text(&mcp, body->data, body->len, &reply);
     if (reply.len > 0 || reply.failed)
-        assay_serve_reply(call->request, 200, &reply);
+        assay_service_reply(call->request, 200, &reply);
     else
         assay_http_reply(call->request, 202, NULL, &reply);
 }
@@ -346,19 +346,19 @@ static void on_gone(void *user)
     free(mcp);
 }
 
-void assay_serve_mcp_socket(struct assay_serve_call *call)
+void assay_service_mcp_socket(struct assay_service_call *call)
 {
     static const struct assay_socket_kind kind = {on_message, on_gone};
     struct assay_mcp *mcp;
 
     if (assay_http_header(call->request, "Upgrade") == NULL) {
         assay_http_add_header(call->request, "Allow", "POST"); // no stream of our own words
-        assay_serve_refuse(call->request, 405, "method", "POST a JSON-RPC message");
+        assay_service_refuse(call->request, 405, "method", "POST a JSON-RPC message");
         return;
     }
     mcp = calloc(1, sizeof(*mcp));
     if (mcp == NULL) {
-        assay_serve_refuse(call->request, 500, "memory", "out of memory");
+        assay_service_refuse(call->request, 500, "memory", "out of memory");
         return;
     }
     assay_mcp_init(mcp, call->serve, assay_http_role(call->request), assay_http_who(call->request));

@@ -13,17 +13,17 @@
 #include "base/json.h"
 #include "base/rng.h"
 
-struct assay_serve;
+struct assay_service;
 
 struct assay_mcp {
-    struct assay_serve *serve;
+    struct assay_service *serve;
     unsigned role; // enum assay_role
     char who[64];
     char episode[ASSAY_ID_BYTES]; // that tools act in when none is named; "": none
 };
 
 void assay_mcp_init(
-        struct assay_mcp *mcp, struct assay_serve *serve, unsigned role, const char *who);
+        struct assay_mcp *mcp, struct assay_service *serve, unsigned role, const char *who);
 
 // One message, or a list of them. What is to be sent back is appended to `reply`; nothing for
 // notifications. Waits for what is done.

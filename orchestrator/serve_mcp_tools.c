@@ -108,7 +108,7 @@ static void wait_is_over(struct waited *waited)
     pthread_mutex_unlock(&waited->lock);
 }
 
-static void turn_told(void *user, const struct assay_serve_turn *turn)
+static void turn_told(void *user, const struct assay_service_turn *turn)
 {
     struct waited *waited = user;
     struct assay_mcp_tool_result *out = waited->out;
@@ -127,7 +127,7 @@ static void turn_told(void *user, const struct assay_serve_turn *turn)
     assay_json_put_bool(&w, "terminated", turn->terminated);
     assay_json_put_bool(&w, "truncated", turn->truncated);
     assay_json_put_bool(&w, "pending", turn->pending);
-    assay_serve_write_reward(&w, "reward", turn);
+    assay_service_write_reward(&w, "reward", turn);
     assay_json_end_object(&w);
     wait_is_over(waited);
 }
@@ -203,7 +203,7 @@ static enum assay_status open_episode(struct assay_mcp_tool_result *out, struct 
 {
     struct assay_lease_begin begin;
     char id[ASSAY_ID_BYTES];
-    enum assay_status status = assay_serve_read_begin(&begin, mcp->serve, arguments, err);
+    enum assay_status status = assay_service_read_begin(&begin, mcp->serve, arguments, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -278,11 +278,11 @@ static enum assay_status act(struct assay_mcp_tool_result *out, struct assay_mcp
     if (status != ASSAY_OK)
         return status;
     assay_buf_init(&text, ASSAY_SERVE_BODY_BYTES_MAX);
-    status = assay_serve_write_arguments(&text, arguments, "episode_id", err);
+    status = assay_service_write_arguments(&text, arguments, "episode_id", err);
     action.arguments = text.data;
     if (status == ASSAY_OK) {
         wait_begin(&waited, out);
-        status = assay_serve_take_turn(mcp->serve, episode,
+        status = assay_service_take_turn(mcp->serve, episode,
                 view.cause == ASSAY_EPISODE_RUNNING ? &action : NULL,
                 assay_clock_ms() + ASSAY_SERVE_PATIENCE_MS, turn_told, &waited, err);
         wait_end(&waited, status == ASSAY_OK);
@@ -318,7 +318,7 @@ static enum assay_status call(struct assay_mcp_tool_result *out, struct assay_mc
         episode = given != NULL ? given : mcp->episode;
     if (episode[0] == '\0')
         return assay_fail(err, ASSAY_ENOTFOUND, "no episode is open: open_episode comes first");
-    if (!assay_serve_owns(mcp->serve, mcp->role, mcp->who, episode, err))
+    if (!assay_service_owns(mcp->serve, mcp->role, mcp->who, episode, err))
         return ASSAY_ENOTFOUND;
     snprintf(out->episode, sizeof(out->episode), "%.*s", ASSAY_ID_BYTES - 1, episode);
     if (strcmp(name, "fork_episode") == 0)

@@ -30,7 +30,7 @@ static void gauge(struct assay_buf *out, const char *name, double value, const c
     assay_buf_addf(out, "%s %.10g\n", name, value);
 }
 
-static void write_http(struct assay_buf *out, struct assay_serve *serve, struct assay_http *http)
+static void write_http(struct assay_buf *out, struct assay_service *serve, struct assay_http *http)
 {
     const struct assay_http_counts c = assay_http_count(http);
     char labels[160];
@@ -50,8 +50,8 @@ static void write_http(struct assay_buf *out, struct assay_serve *serve, struct 
         assay_buf_addf(out, "assay_http_responses_total{class=\"%uxx\"} %" PRIuFAST64 "\n", i,
                 atomic_load(&serve->classes[i]));
     head(out, "assay_http_request_seconds", "histogram", "From head to answer, by route.");
-    for (size_t i = 0; i < assay_serve_route_count(); i++) {
-        const struct assay_serve_route *route = assay_serve_route_at(i);
+    for (size_t i = 0; i < assay_service_route_count(); i++) {
+        const struct assay_service_route *route = assay_service_route_at(i);
 
         if (assay_histogram_count(&serve->took[i]) == 0)
             continue;
@@ -60,7 +60,7 @@ static void write_http(struct assay_buf *out, struct assay_serve *serve, struct 
     }
 }
 
-static void write_jobs(struct assay_buf *out, struct assay_serve *serve)
+static void write_jobs(struct assay_buf *out, struct assay_service *serve)
 {
     const struct assay_grader_counts c = assay_grader_count(serve->grader);
 
@@ -80,7 +80,7 @@ static void write_jobs(struct assay_buf *out, struct assay_serve *serve)
     assay_histogram_write(out, "assay_grading_seconds", "", &serve->graded);
 }
 
-static void write_episodes(struct assay_buf *out, struct assay_serve *serve)
+static void write_episodes(struct assay_buf *out, struct assay_service *serve)
 {
     const struct assay_lease_counts c = assay_leases_count(serve->leases);
 
@@ -124,7 +124,7 @@ static size_t descriptor_count(void)
     return count > 3 ? count - 3 : 0; // ".", "..", and the one that looks
 }
 
-static void write_process(struct assay_buf *out, struct assay_serve *serve)
+static void write_process(struct assay_buf *out, struct assay_service *serve)
 {
     const uint64_t uptime_ms = assay_clock_ms() - serve->start_ms;
 
@@ -139,7 +139,7 @@ static void write_process(struct assay_buf *out, struct assay_serve *serve)
     gauge(out, "process_open_fds", (double)descriptor_count(), "Descriptors that are open.");
 }
 
-void assay_serve_metrics(struct assay_serve_call *call)
+void assay_service_metrics(struct assay_service_call *call)
 {
     struct assay_buf text;
 
@@ -152,12 +152,12 @@ void assay_serve_metrics(struct assay_serve_call *call)
     assay_http_reply(call->request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
-void assay_serve_observe(void *user, unsigned tag, unsigned status, uint64_t us)
+void assay_service_observe(void *user, unsigned tag, unsigned status, uint64_t us)
 {
-    struct assay_serve *serve = user;
+    struct assay_service *serve = user;
 
     if (status / 100 < ASSAY_SERVE_CLASSES)
         atomic_fetch_add(&serve->classes[status / 100], 1);
-    if (tag > 0 && tag <= assay_serve_route_count())
+    if (tag > 0 && tag <= assay_service_route_count())
         assay_histogram_add(&serve->took[tag - 1], us);
 }

@@ -43,11 +43,11 @@ static void write_reset(struct assay_json_writer *w, const struct assay_lease_vi
 
 // `tool_name`: the action was a call_tool, whose observation has a name and a result. NULL: not.
 static void write_turn(
-        struct assay_json_writer *w, const struct assay_serve_turn *turn, const char *tool_name)
+        struct assay_json_writer *w, const struct assay_service_turn *turn, const char *tool_name)
 {
     assay_json_begin_object(w, "observation");
     if (turn->seen != NULL)
-        assay_serve_write_seen(w, turn->seen);
+        assay_service_write_seen(w, turn->seen);
     if (tool_name != NULL) {
         assay_json_put_text(w, "tool_name", tool_name);
         if (turn->seen != NULL)
@@ -65,7 +65,7 @@ static void write_turn(
         assay_json_put_text(w, "job_id", turn->graded->job_id);
     }
     assay_json_end_object(w);
-    assay_serve_write_reward(w, "reward", turn);
+    assay_service_write_reward(w, "reward", turn);
     assay_json_put_bool(w, "done", turn->over && !turn->pending);
 }
 
@@ -125,7 +125,7 @@ static enum assay_status read_action(
         status = assay_json_only_keys(from, ours, sizeof(ours) / sizeof(ours[0]), err);
     if (status != ASSAY_OK || out->lists)
         return status;
-    status = assay_serve_read_arguments(&out->arguments, from, err);
+    status = assay_service_read_arguments(&out->arguments, from, err);
     if (status == ASSAY_OK)
         status = assay_json_read_text(&name, from, is_call ? "tool_name" : "tool", err);
     if (status != ASSAY_OK)
@@ -137,8 +137,8 @@ static enum assay_status read_action(
 }
 
 // An action in an episode; in one that is over, what that is worth.
-static enum assay_status act(struct assay_serve *serve, const char *id,
-        const struct assay_action *action, assay_serve_turn_told told, void *user,
+static enum assay_status act(struct assay_service *serve, const char *id,
+        const struct assay_action *action, assay_service_turn_told told, void *user,
         struct assay_error *err)
 {
     struct assay_lease_view view;
@@ -146,7 +146,7 @@ static enum assay_status act(struct assay_serve *serve, const char *id,
 
     if (status != ASSAY_OK)
         return status;
-    return assay_serve_take_turn(serve, id, view.cause == ASSAY_EPISODE_RUNNING ? action : NULL,
+    return assay_service_take_turn(serve, id, view.cause == ASSAY_EPISODE_RUNNING ? action : NULL,
             assay_clock_ms() + ASSAY_SERVE_PATIENCE_MS, told, user, err);
 }
 
@@ -154,7 +154,7 @@ static enum assay_status act(struct assay_serve *serve, const char *id,
 
 // The session: a header, a cookie, or a member of the body.
 static bool find_session(
-        char id[ASSAY_ID_BYTES], struct assay_serve_call *call, const struct assay_json *body)
+        char id[ASSAY_ID_BYTES], struct assay_service_call *call, const struct assay_json *body)
 {
     const char *text = assay_http_header(call->request, "X-Session-ID");
     size_t len;
@@ -178,12 +178,12 @@ static void refuse_422(
         struct assay_http_request *request, enum assay_status status, const struct assay_error *err)
 {
     if (status == ASSAY_EINVAL)
-        assay_serve_refuse(request, 422, "validation", err->message);
+        assay_service_refuse(request, 422, "validation", err->message);
     else
-        assay_serve_fail(request, status, err);
+        assay_service_fail(request, status, err);
 }
 
-void assay_serve_openenv_reset(struct assay_serve_call *call)
+void assay_service_openenv_reset(struct assay_service_call *call)
 {
     struct assay_lease_begin begin;
     struct assay_lease_view view;
@@ -192,10 +192,10 @@ void assay_serve_openenv_reset(struct assay_serve_call *call)
     struct assay_json_writer w;
     struct assay_buf text;
     char id[ASSAY_ID_BYTES], cookie[ASSAY_ID_BYTES + 64];
-    enum assay_status status = assay_serve_read(&body, call->request, &err);
+    enum assay_status status = assay_service_read(&body, call->request, &err);
 
     if (status == ASSAY_OK)
-        status = assay_serve_read_begin(&begin, call->serve, body, &err);
+        status = assay_service_read_begin(&begin, call->serve, body, &err);
     if (status == ASSAY_OK) {
         begin.owner = assay_http_who(call->request);
         status = assay_leases_open(call->serve->leases, &begin, id, &err);
@@ -215,7 +215,7 @@ void assay_serve_openenv_reset(struct assay_serve_call *call)
     assay_json_begin_object(&w, NULL);
     write_reset(&w, &view);
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
 struct http_step {
@@ -223,7 +223,7 @@ struct http_step {
     char *tool_name; // owned
 };
 
-static void told_http(void *user, const struct assay_serve_turn *turn)
+static void told_http(void *user, const struct assay_service_turn *turn)
 {
     struct http_step *step = user;
     struct assay_json_writer w;
@@ -234,7 +234,7 @@ static void told_http(void *user, const struct assay_serve_turn *turn)
     assay_json_begin_object(&w, NULL);
     write_turn(&w, turn, step->tool_name);
     assay_json_end_object(&w);
-    assay_serve_reply(step->request, 200, &text);
+    assay_service_reply(step->request, 200, &text);
     free(step->tool_name);
     free(step);
 }
@@ -249,10 +249,10 @@ static void reply_tools(struct assay_http_request *request)
     assay_json_begin_object(&w, NULL);
     write_tools(&w);
     assay_json_end_object(&w);
-    assay_serve_reply(request, 200, &text);
+    assay_service_reply(request, 200, &text);
 }
 
-void assay_serve_openenv_step(struct assay_serve_call *call)
+void assay_service_openenv_step(struct assay_service_call *call)
 {
     struct http_step *step = calloc(1, sizeof(*step));
     const struct assay_json *from = NULL;
@@ -260,7 +260,7 @@ void assay_serve_openenv_step(struct assay_serve_call *call)
     struct assay_error err = {0};
     struct action action = {.lists = false};
     char id[ASSAY_ID_BYTES] = "";
-    enum assay_status status = assay_serve_read(&body, call->request, &err);
+    enum assay_status status = assay_service_read(&body, call->request, &err);
 
     assay_buf_init(&action.arguments, 1);
     if (status == ASSAY_OK && step == NULL)
@@ -271,7 +271,7 @@ void assay_serve_openenv_step(struct assay_serve_call *call)
         status = read_action(&action, from, &err);
     if (status == ASSAY_OK && !action.lists &&
             (!find_session(id, call, body) ||
-                    !assay_serve_may_touch(call->serve, call->request, id, &err)))
+                    !assay_service_may_touch(call->serve, call->request, id, &err)))
         status = assay_fail(
                 &err, ASSAY_ENOTFOUND, "which episode? POST /reset tells its X-Session-ID");
     if (status == ASSAY_OK && !action.lists) {
@@ -292,7 +292,7 @@ void assay_serve_openenv_step(struct assay_serve_call *call)
     assay_json_free(body);
 }
 
-void assay_serve_openenv_state(struct assay_serve_call *call)
+void assay_service_openenv_state(struct assay_service_call *call)
 {
     struct assay_lease_view view;
     struct assay_json_writer w;
@@ -306,7 +306,7 @@ void assay_serve_openenv_state(struct assay_serve_call *call)
     assay_json_begin_object(&w, NULL);
     write_state(&w, known ? &view : NULL);
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
 // --- what it is ---------------------------------------------------------------------------------
@@ -317,15 +317,15 @@ static void reply_text(struct assay_http_request *request, const char *json)
 
     assay_buf_init(&text, 1 << 16);
     assay_buf_adds(&text, json);
-    assay_serve_reply(request, 200, &text);
+    assay_service_reply(request, 200, &text);
 }
 
-void assay_serve_openenv_health(struct assay_serve_call *call)
+void assay_service_openenv_health(struct assay_service_call *call)
 {
     reply_text(call->request, "{\"status\":\"healthy\"}");
 }
 
-void assay_serve_openenv_metadata(struct assay_serve_call *call)
+void assay_service_openenv_metadata(struct assay_service_call *call)
 {
     struct assay_json_writer w;
     struct assay_buf text;
@@ -342,10 +342,10 @@ void assay_serve_openenv_metadata(struct assay_serve_call *call)
     assay_json_put_null(&w, "author");
     assay_json_put_null(&w, "documentation_url");
     assay_json_end_object(&w);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
-void assay_serve_openenv_schema(struct assay_serve_call *call)
+void assay_service_openenv_schema(struct assay_service_call *call)
 {
     reply_text(call->request,
             "{\"action\":{\"type\":\"object\",\"properties\":{\"tool\":{\"type\":\"string\"},"
@@ -364,7 +364,7 @@ void assay_serve_openenv_schema(struct assay_serve_call *call)
 // --- a WebSocket --------------------------------------------------------------------------------
 
 struct player {
-    struct assay_serve *serve;
+    struct assay_service *serve;
     struct assay_mcp mcp;
     char episode[ASSAY_ID_BYTES]; // "": none
     // Of the step that is under way.
@@ -426,7 +426,7 @@ static void play_reset(struct player *p, struct assay_socket *ticket, const stru
     struct assay_error err = {0};
     struct assay_json_writer w;
     struct assay_buf text;
-    enum assay_status status = assay_serve_read_begin(&begin, p->serve, data, &err);
+    enum assay_status status = assay_service_read_begin(&begin, p->serve, data, &err);
 
     if (status == ASSAY_OK) {
         leave_episode(p);
@@ -444,7 +444,7 @@ static void play_reset(struct player *p, struct assay_socket *ticket, const stru
     send_message(ticket, &w, &text);
 }
 
-static void told_player(void *user, const struct assay_serve_turn *turn)
+static void told_player(void *user, const struct assay_service_turn *turn)
 {
     struct player *p = user;
     struct assay_json_writer w;
@@ -566,13 +566,13 @@ static void on_player_gone(void *user)
     free(p);
 }
 
-void assay_serve_openenv_socket(struct assay_serve_call *call)
+void assay_service_openenv_socket(struct assay_service_call *call)
 {
     static const struct assay_socket_kind kind = {on_player_message, on_player_gone};
     struct player *p = calloc(1, sizeof(*p));
 
     if (p == NULL) {
-        assay_serve_refuse(call->request, 500, "memory", "out of memory");
+        assay_service_refuse(call->request, 500, "memory", "out of memory");
         return;
     }
     p->serve = call->serve;

@@ -24,8 +24,8 @@
 #define ASSAY_SERVE_REPLY_BYTES_MAX ((size_t)256 << 20)
 #define ASSAY_SERVE_ARENA_BYTES ((size_t)1 << 30)
 
-struct assay_serve {
-    struct assay_serve_options options;
+struct assay_service {
+    struct assay_service_options options;
     struct assay_context *context; // the options' own
     struct assay_http *http;
     struct assay_served_suites *suites;
@@ -48,88 +48,89 @@ struct assay_serve {
 
 // One request under way: what a handler is given. The request is answered by the handler, or later
 // by whom it hands it to.
-struct assay_serve_call {
-    struct assay_serve *serve;
+struct assay_service_call {
+    struct assay_service *serve;
     struct assay_http_request *request;
-    const struct assay_serve_route *route;
+    const struct assay_service_route *route;
     char argument[ASSAY_SERVE_ARGUMENT_BYTES]; // what stands for the path's '*'
 };
 
-struct assay_serve_route {
+struct assay_service_route {
     const char *method, *path; // one component may be '*'
     enum assay_role role;      // that it takes
     bool waits;                // for a disk or a box: not on the network's thread
-    void (*handle)(struct assay_serve_call *call);
+    void (*handle)(struct assay_service_call *call);
 };
 
-size_t assay_serve_route_count(void);
-const struct assay_serve_route *assay_serve_route_at(size_t index);
+size_t assay_service_route_count(void);
+const struct assay_service_route *assay_service_route_at(size_t index);
 
 // http.h's callbacks; user is the service.
-void assay_serve_observe(void *user, unsigned tag, unsigned status, uint64_t us);
-void assay_serve_admit(void *user, struct assay_http_request *request);
-void assay_serve_handle(void *user, struct assay_http_request *request);
+void assay_service_observe(void *user, unsigned tag, unsigned status, uint64_t us);
+void assay_service_admit(void *user, struct assay_http_request *request);
+void assay_service_handle(void *user, struct assay_http_request *request);
 
 // --- answers (serve_reply.c) --------------------------------------------------------------------
 
 // {"error": {"code", "message"}}; 429 and 503 with Retry-After.
-void assay_serve_refuse(
+void assay_service_refuse(
         struct assay_http_request *request, unsigned status, const char *code, const char *message);
 // The same of an error value.
-void assay_serve_fail(struct assay_http_request *request, enum assay_status status,
+void assay_service_fail(struct assay_http_request *request, enum assay_status status,
         const struct assay_error *err);
 // `json` is handed over.
-void assay_serve_reply(struct assay_http_request *request, unsigned status, struct assay_buf *json);
+void assay_service_reply(
+        struct assay_http_request *request, unsigned status, struct assay_buf *json);
 // The request's body, an object. ASSAY_EINVAL. *out is the caller's: assay_json_free().
-ASSAY_MUST_USE enum assay_status assay_serve_read(
+ASSAY_MUST_USE enum assay_status assay_service_read(
         struct assay_json **out, struct assay_http_request *request, struct assay_error *err);
 
 // --- handlers -----------------------------------------------------------------------------------
 
-void assay_serve_health(struct assay_serve_call *call);
-void assay_serve_ready(struct assay_serve_call *call);
-void assay_serve_version(struct assay_serve_call *call);
-void assay_serve_metrics(struct assay_serve_call *call);
-void assay_serve_stream_events(struct assay_serve_call *call);
-void assay_serve_suites(struct assay_serve_call *call);
-void assay_serve_suite(struct assay_serve_call *call);
-void assay_serve_grade(struct assay_serve_call *call);
-void assay_serve_job(struct assay_serve_call *call);
-void assay_serve_verdict(struct assay_serve_call *call);
-void assay_serve_open_episode(struct assay_serve_call *call);
-void assay_serve_list_episodes(struct assay_serve_call *call);
-void assay_serve_show_episode(struct assay_serve_call *call);
-void assay_serve_step_episode(struct assay_serve_call *call);
-void assay_serve_grade_episode(struct assay_serve_call *call);
-void assay_serve_fork_episode(struct assay_serve_call *call);
-void assay_serve_patch_episode(struct assay_serve_call *call);
-void assay_serve_close_episode(struct assay_serve_call *call);
-void assay_serve_tools(struct assay_serve_call *call);
-void assay_serve_openenv_reset(struct assay_serve_call *call);
-void assay_serve_openenv_step(struct assay_serve_call *call);
-void assay_serve_openenv_state(struct assay_serve_call *call);
-void assay_serve_openenv_health(struct assay_serve_call *call);
-void assay_serve_openenv_metadata(struct assay_serve_call *call);
-void assay_serve_openenv_schema(struct assay_serve_call *call);
-void assay_serve_openenv_socket(struct assay_serve_call *call);
-void assay_serve_mcp(struct assay_serve_call *call);
-void assay_serve_mcp_socket(struct assay_serve_call *call);
-void assay_serve_slime(struct assay_serve_call *call);
-void assay_serve_openrlhf(struct assay_serve_call *call);
-void assay_serve_verl(struct assay_serve_call *call);
-void assay_serve_trl(struct assay_serve_call *call);
-void assay_serve_nemo_verify(struct assay_serve_call *call);
-void assay_serve_nemo_seed(struct assay_serve_call *call);
-void assay_serve_nemo_mode(struct assay_serve_call *call);
-void assay_serve_nemo_metrics(struct assay_serve_call *call);
+void assay_service_health(struct assay_service_call *call);
+void assay_service_ready(struct assay_service_call *call);
+void assay_service_version(struct assay_service_call *call);
+void assay_service_metrics(struct assay_service_call *call);
+void assay_service_stream_events(struct assay_service_call *call);
+void assay_service_suites(struct assay_service_call *call);
+void assay_service_suite(struct assay_service_call *call);
+void assay_service_grade(struct assay_service_call *call);
+void assay_service_job(struct assay_service_call *call);
+void assay_service_verdict(struct assay_service_call *call);
+void assay_service_open_episode(struct assay_service_call *call);
+void assay_service_list_episodes(struct assay_service_call *call);
+void assay_service_show_episode(struct assay_service_call *call);
+void assay_service_step_episode(struct assay_service_call *call);
+void assay_service_grade_episode(struct assay_service_call *call);
+void assay_service_fork_episode(struct assay_service_call *call);
+void assay_service_patch_episode(struct assay_service_call *call);
+void assay_service_close_episode(struct assay_service_call *call);
+void assay_service_tools(struct assay_service_call *call);
+void assay_service_openenv_reset(struct assay_service_call *call);
+void assay_service_openenv_step(struct assay_service_call *call);
+void assay_service_openenv_state(struct assay_service_call *call);
+void assay_service_openenv_health(struct assay_service_call *call);
+void assay_service_openenv_metadata(struct assay_service_call *call);
+void assay_service_openenv_schema(struct assay_service_call *call);
+void assay_service_openenv_socket(struct assay_service_call *call);
+void assay_service_mcp(struct assay_service_call *call);
+void assay_service_mcp_socket(struct assay_service_call *call);
+void assay_service_slime(struct assay_service_call *call);
+void assay_service_openrlhf(struct assay_service_call *call);
+void assay_service_verl(struct assay_service_call *call);
+void assay_service_trl(struct assay_service_call *call);
+void assay_service_nemo_verify(struct assay_service_call *call);
+void assay_service_nemo_seed(struct assay_service_call *call);
+void assay_service_nemo_mode(struct assay_service_call *call);
+void assay_service_nemo_metrics(struct assay_service_call *call);
 
 // May this client act in the episode? If not, *err is as if there were none.
-bool assay_serve_owns(struct assay_serve *serve, unsigned role, const char *who, const char *id,
+bool assay_service_owns(struct assay_service *serve, unsigned role, const char *who, const char *id,
         struct assay_error *err);
-bool assay_serve_may_touch(struct assay_serve *serve, struct assay_http_request *request,
+bool assay_service_may_touch(struct assay_service *serve, struct assay_http_request *request,
         const char *id, struct assay_error *err);
 
 // grader.h's on_graded; user is the service.
-void assay_serve_tell_graded(void *user, size_t index, const struct assay_graded *graded);
+void assay_service_tell_graded(void *user, size_t index, const struct assay_graded *graded);
 
 #endif

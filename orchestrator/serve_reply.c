@@ -7,7 +7,7 @@
 #define REFUSAL_BYTES_MAX 4096
 #define RETRY_AFTER_S "1"
 
-void assay_serve_refuse(
+void assay_service_refuse(
         struct assay_http_request *request, unsigned status, const char *code, const char *message)
 {
     struct assay_json_writer w;
@@ -24,10 +24,10 @@ void assay_serve_refuse(
     assay_json_end_object(&w);
     if (status == 429 || status == 503)
         assay_http_add_header(request, "Retry-After", RETRY_AFTER_S);
-    assay_serve_reply(request, status, &text);
+    assay_service_reply(request, status, &text);
 }
 
-void assay_serve_fail(
+void assay_service_fail(
         struct assay_http_request *request, enum assay_status status, const struct assay_error *err)
 {
     unsigned http = 500;
@@ -42,17 +42,18 @@ void assay_serve_fail(
         http = 429;
     else if (status == ASSAY_EINTERRUPTED)
         http = 503;
-    assay_serve_refuse(request, http, assay_status_name(status), err->message);
+    assay_service_refuse(request, http, assay_status_name(status), err->message);
 }
 
-void assay_serve_reply(struct assay_http_request *request, unsigned status, struct assay_buf *json)
+void assay_service_reply(
+        struct assay_http_request *request, unsigned status, struct assay_buf *json)
 {
     if (!json->failed)
         (void)assay_buf_addc(json, '\n');
     assay_http_reply(request, status, ASSAY_SERVE_JSON, json);
 }
 
-enum assay_status assay_serve_read(
+enum assay_status assay_service_read(
         struct assay_json **out, struct assay_http_request *request, struct assay_error *err)
 {
     const struct assay_json_limits limits = {ASSAY_SERVE_BODY_BYTES_MAX, ASSAY_SERVE_DEPTH_MAX};

@@ -6,55 +6,55 @@
 
 #include "orchestrator/serve_parts.h"
 
-static const struct assay_serve_route routes[] = {
-        {"GET", "/healthz", ASSAY_ROLE_NONE, false, assay_serve_health},
-        {"GET", "/readyz", ASSAY_ROLE_NONE, false, assay_serve_ready},
-        {"GET", "/metrics", ASSAY_ROLE_READ, false, assay_serve_metrics},
-        {"GET", "/v1/version", ASSAY_ROLE_READ, false, assay_serve_version},
-        {"GET", "/v1/events", ASSAY_ROLE_READ, false, assay_serve_stream_events},
-        {"GET", "/v1/suites", ASSAY_ROLE_READ, false, assay_serve_suites},
-        {"GET", "/v1/suites/*", ASSAY_ROLE_READ, true, assay_serve_suite},
-        {"POST", "/v1/grade", ASSAY_ROLE_RUN, true, assay_serve_grade},
-        {"GET", "/v1/jobs/*", ASSAY_ROLE_READ, true, assay_serve_job},
-        {"GET", "/v1/verdicts/*", ASSAY_ROLE_READ, true, assay_serve_verdict},
-        {"GET", "/v1/tools", ASSAY_ROLE_READ, false, assay_serve_tools},
-        {"POST", "/v1/episodes", ASSAY_ROLE_RUN, true, assay_serve_open_episode},
-        {"GET", "/v1/episodes", ASSAY_ROLE_READ, false, assay_serve_list_episodes},
-        {"GET", "/v1/episodes/*", ASSAY_ROLE_READ, false, assay_serve_show_episode},
-        {"DELETE", "/v1/episodes/*", ASSAY_ROLE_RUN, true, assay_serve_close_episode},
-        {"POST", "/v1/episodes/*/step", ASSAY_ROLE_RUN, true, assay_serve_step_episode},
-        {"POST", "/v1/episodes/*/grade", ASSAY_ROLE_RUN, true, assay_serve_grade_episode},
-        {"POST", "/v1/episodes/*/fork", ASSAY_ROLE_RUN, true, assay_serve_fork_episode},
-        {"POST", "/v1/episodes/*/patch", ASSAY_ROLE_RUN, true, assay_serve_patch_episode},
-        {"POST", "/v1/episodes/*/close", ASSAY_ROLE_RUN, true, assay_serve_close_episode},
-        {"POST", "/reset", ASSAY_ROLE_RUN, true, assay_serve_openenv_reset},
-        {"POST", "/step", ASSAY_ROLE_RUN, true, assay_serve_openenv_step},
-        {"GET", "/state", ASSAY_ROLE_READ, false, assay_serve_openenv_state},
-        {"GET", "/health", ASSAY_ROLE_NONE, false, assay_serve_openenv_health},
-        {"GET", "/metadata", ASSAY_ROLE_NONE, false, assay_serve_openenv_metadata},
-        {"GET", "/schema", ASSAY_ROLE_NONE, false, assay_serve_openenv_schema},
-        {"GET", "/ws", ASSAY_ROLE_RUN, false, assay_serve_openenv_socket},
-        {"GET", "/mcp", ASSAY_ROLE_RUN, false, assay_serve_mcp_socket},
-        {"POST", "/mcp", ASSAY_ROLE_READ, true, assay_serve_mcp},
-        {"POST", "/mcp/*", ASSAY_ROLE_READ, true, assay_serve_mcp},
-        {"POST", "/v1/reward/slime", ASSAY_ROLE_RUN, true, assay_serve_slime},
-        {"POST", "/v1/reward/openrlhf", ASSAY_ROLE_RUN, true, assay_serve_openrlhf},
-        {"POST", "/v1/reward/verl", ASSAY_ROLE_RUN, true, assay_serve_verl},
-        {"POST", "/v1/reward/trl", ASSAY_ROLE_RUN, true, assay_serve_trl},
-        {"POST", "/seed_session", ASSAY_ROLE_RUN, false, assay_serve_nemo_seed},
-        {"POST", "/verify", ASSAY_ROLE_RUN, true, assay_serve_nemo_verify},
-        {"POST", "/aggregate_metrics", ASSAY_ROLE_RUN, false, assay_serve_nemo_metrics},
-        {"GET", "/reverify_mode", ASSAY_ROLE_READ, false, assay_serve_nemo_mode},
+static const struct assay_service_route routes[] = {
+        {"GET", "/healthz", ASSAY_ROLE_NONE, false, assay_service_health},
+        {"GET", "/readyz", ASSAY_ROLE_NONE, false, assay_service_ready},
+        {"GET", "/metrics", ASSAY_ROLE_READ, false, assay_service_metrics},
+        {"GET", "/v1/version", ASSAY_ROLE_READ, false, assay_service_version},
+        {"GET", "/v1/events", ASSAY_ROLE_READ, false, assay_service_stream_events},
+        {"GET", "/v1/suites", ASSAY_ROLE_READ, false, assay_service_suites},
+        {"GET", "/v1/suites/*", ASSAY_ROLE_READ, true, assay_service_suite},
+        {"POST", "/v1/grade", ASSAY_ROLE_RUN, true, assay_service_grade},
+        {"GET", "/v1/jobs/*", ASSAY_ROLE_READ, true, assay_service_job},
+        {"GET", "/v1/verdicts/*", ASSAY_ROLE_READ, true, assay_service_verdict},
+        {"GET", "/v1/tools", ASSAY_ROLE_READ, false, assay_service_tools},
+        {"POST", "/v1/episodes", ASSAY_ROLE_RUN, true, assay_service_open_episode},
+        {"GET", "/v1/episodes", ASSAY_ROLE_READ, false, assay_service_list_episodes},
+        {"GET", "/v1/episodes/*", ASSAY_ROLE_READ, false, assay_service_show_episode},
+        {"DELETE", "/v1/episodes/*", ASSAY_ROLE_RUN, true, assay_service_close_episode},
+        {"POST", "/v1/episodes/*/step", ASSAY_ROLE_RUN, true, assay_service_step_episode},
+        {"POST", "/v1/episodes/*/grade", ASSAY_ROLE_RUN, true, assay_service_grade_episode},
+        {"POST", "/v1/episodes/*/fork", ASSAY_ROLE_RUN, true, assay_service_fork_episode},
+        {"POST", "/v1/episodes/*/patch", ASSAY_ROLE_RUN, true, assay_service_patch_episode},
+        {"POST", "/v1/episodes/*/close", ASSAY_ROLE_RUN, true, assay_service_close_episode},
+        {"POST", "/reset", ASSAY_ROLE_RUN, true, assay_service_openenv_reset},
+        {"POST", "/step", ASSAY_ROLE_RUN, true, assay_service_openenv_step},
+        {"GET", "/state", ASSAY_ROLE_READ, false, assay_service_openenv_state},
+        {"GET", "/health", ASSAY_ROLE_NONE, false, assay_service_openenv_health},
+        {"GET", "/metadata", ASSAY_ROLE_NONE, false, assay_service_openenv_metadata},
+        {"GET", "/schema", ASSAY_ROLE_NONE, false, assay_service_openenv_schema},
+        {"GET", "/ws", ASSAY_ROLE_RUN, false, assay_service_openenv_socket},
+        {"GET", "/mcp", ASSAY_ROLE_RUN, false, assay_service_mcp_socket},
+        {"POST", "/mcp", ASSAY_ROLE_READ, true, assay_service_mcp},
+        {"POST", "/mcp/*", ASSAY_ROLE_READ, true, assay_service_mcp},
+        {"POST", "/v1/reward/slime", ASSAY_ROLE_RUN, true, assay_service_slime},
+        {"POST", "/v1/reward/openrlhf", ASSAY_ROLE_RUN, true, assay_service_openrlhf},
+        {"POST", "/v1/reward/verl", ASSAY_ROLE_RUN, true, assay_service_verl},
+        {"POST", "/v1/reward/trl", ASSAY_ROLE_RUN, true, assay_service_trl},
+        {"POST", "/seed_session", ASSAY_ROLE_RUN, false, assay_service_nemo_seed},
+        {"POST", "/verify", ASSAY_ROLE_RUN, true, assay_service_nemo_verify},
+        {"POST", "/aggregate_metrics", ASSAY_ROLE_RUN, false, assay_service_nemo_metrics},
+        {"GET", "/reverify_mode", ASSAY_ROLE_READ, false, assay_service_nemo_mode},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 _Static_assert(ROUTE_COUNT <= ASSAY_SERVE_ROUTES_MAX, "each route has its histogram");
 
-size_t assay_serve_route_count(void)
+size_t assay_service_route_count(void)
 {
     return ROUTE_COUNT;
 }
 
-const struct assay_serve_route *assay_serve_route_at(size_t index)
+const struct assay_service_route *assay_service_route_at(size_t index)
 {
     return &routes[index];
 }
@@ -80,10 +80,10 @@ static bool matches(const char *pattern, const char *path, const char **argument
 }
 
 // The route; NULL: there is none, and `allowed` tells the methods that there are for the path.
-static const struct assay_serve_route *find(const char *method, const char *path, char *allowed,
+static const struct assay_service_route *find(const char *method, const char *path, char *allowed,
         size_t allowed_max, const char **argument, size_t *len)
 {
-    const struct assay_serve_route *found = NULL;
+    const struct assay_service_route *found = NULL;
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     size_t used = 0;
 
@@ -101,7 +101,7 @@ static const struct assay_serve_route *find(const char *method, const char *path
 }
 
 // A browser sends where a page came from: another site's may not speak for its reader.
-static bool is_foreign(struct assay_serve *serve, struct assay_http_request *request)
+static bool is_foreign(struct assay_service *serve, struct assay_http_request *request)
 {
     const char *origin = assay_http_header(request, "Origin");
     const char *host = origin != NULL ? strstr(origin, "://") : NULL;
@@ -113,11 +113,11 @@ static bool is_foreign(struct assay_serve *serve, struct assay_http_request *req
                     host + 3, serve->options.host_names, serve->options.host_name_count);
 }
 
-void assay_serve_admit(void *user, struct assay_http_request *request)
+void assay_service_admit(void *user, struct assay_http_request *request)
 {
-    struct assay_serve *serve = user;
-    const struct assay_serve_options *o = &serve->options;
-    const struct assay_serve_route *route;
+    struct assay_service *serve = user;
+    const struct assay_service_options *o = &serve->options;
+    const struct assay_service_route *route;
     const char *argument;
     char who[ASSAY_WHO_BYTES], allowed[64];
     size_t len;
@@ -126,7 +126,8 @@ void assay_serve_admit(void *user, struct assay_http_request *request)
     if (!assay_host_is_ours(
                 assay_http_header(request, "Host"), o->host_names, o->host_name_count) ||
             is_foreign(serve, request)) {
-        assay_serve_refuse(request, 403, "host", "this is not a name of this server (--host-name)");
+        assay_service_refuse(
+                request, 403, "host", "this is not a name of this server (--host-name)");
         return;
     }
     role = assay_tokens_role(o->tokens, assay_http_header(request, "Authorization"), who);
@@ -137,35 +138,36 @@ void assay_serve_admit(void *user, struct assay_http_request *request)
         assay_http_set_tag(request, (unsigned)(route - routes) + 1);
     if (route == NULL && allowed[0] != '\0') {
         assay_http_add_header(request, "Allow", allowed);
-        assay_serve_refuse(request, 405, "method", "another method, perhaps");
+        assay_service_refuse(request, 405, "method", "another method, perhaps");
     } else if (route == NULL) {
-        assay_serve_refuse(request, 404, "route", "there is nothing here: docs/service.md");
+        assay_service_refuse(request, 404, "route", "there is nothing here: docs/service.md");
     } else if (role < route->role && role == ASSAY_ROLE_NONE) {
         assay_http_add_header(request, "WWW-Authenticate", "Bearer");
-        assay_serve_refuse(request, 401, "token", "a token is wanted: Authorization: Bearer TOKEN");
+        assay_service_refuse(
+                request, 401, "token", "a token is wanted: Authorization: Bearer TOKEN");
     } else if (role < route->role) {
-        assay_serve_refuse(request, 403, "role", "the token is not for this");
+        assay_service_refuse(request, 403, "role", "the token is not for this");
     }
 }
 
 static void work(void *user)
 {
-    struct assay_serve_call *call = user;
+    struct assay_service_call *call = user;
 
     call->route->handle(call);
     free(call);
 }
 
-void assay_serve_handle(void *user, struct assay_http_request *request)
+void assay_service_handle(void *user, struct assay_http_request *request)
 {
-    struct assay_serve *serve = user;
-    struct assay_serve_call *call = calloc(1, sizeof(*call));
+    struct assay_service *serve = user;
+    struct assay_service_call *call = calloc(1, sizeof(*call));
     const char *argument = "";
     char allowed[64];
     size_t len = 0;
 
     if (call == NULL) {
-        assay_serve_refuse(request, 500, "memory", "out of memory");
+        assay_service_refuse(request, 500, "memory", "out of memory");
         return;
     }
     call->serve = serve;
@@ -178,7 +180,7 @@ void assay_serve_handle(void *user, struct assay_http_request *request)
     } else if (!assay_workers_add(serve->workers, work, call)) {
         const bool draining = atomic_load(&serve->draining);
 
-        assay_serve_refuse(request, draining ? 503 : 429, draining ? "draining" : "busy",
+        assay_service_refuse(request, draining ? 503 : 429, draining ? "draining" : "busy",
                 draining ? "the service is about to stop" : "too many requests wait");
         free(call);
     }

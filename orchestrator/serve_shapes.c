@@ -27,7 +27,7 @@ struct shape {
 
 struct shape_call {
     const struct shape *shape;
-    struct assay_serve *serve;
+    struct assay_service *serve;
     struct assay_http_request *request;
     struct assay_arena *arena; // owned
     struct assay_json *body;   // owned
@@ -366,17 +366,17 @@ static void all_told(void *user, const struct assay_gathered *items, size_t coun
             why_not = items[i].reason;
     }
     if (why_not != NULL) {
-        assay_serve_refuse(c->request, 503, "null", why_not);
+        assay_service_refuse(c->request, 503, "null", why_not);
     } else {
         assay_buf_init(&text, ASSAY_SERVE_REPLY_BYTES_MAX);
         assay_json_writer_init(&w, &text, 0);
         c->shape->write(&w, c, items);
-        assay_serve_reply(c->request, 200, &text);
+        assay_service_reply(c->request, 200, &text);
     }
     release(c);
 }
 
-static void answer_call(struct assay_serve_call *call, const struct shape *shape)
+static void answer_call(struct assay_service_call *call, const struct shape *shape)
 {
     struct assay_http_request *request = call->request;
     struct shape_call *c = calloc(1, sizeof(*c));
@@ -385,13 +385,13 @@ static void answer_call(struct assay_serve_call *call, const struct shape *shape
     enum assay_status status = ASSAY_OK;
 
     if (c == NULL) {
-        assay_serve_refuse(request, 500, "memory", "out of memory");
+        assay_service_refuse(request, 500, "memory", "out of memory");
         return;
     }
     *c = (struct shape_call){.shape = shape, .serve = call->serve, .request = request};
     status = assay_arena_create(&c->arena, ASSAY_SERVE_ARENA_BYTES, &err);
     if (status == ASSAY_OK)
-        status = assay_serve_read(&c->body, request, &err);
+        status = assay_service_read(&c->body, request, &err);
     if (status == ASSAY_OK)
         status = shape->read(c, &err);
     if (status == ASSAY_OK)
@@ -399,53 +399,53 @@ static void answer_call(struct assay_serve_call *call, const struct shape *shape
                 assay_clock_ms() + shape->patience_s * 1000ULL, &gathering, &err);
     if (status == ASSAY_OK)
         return;
-    assay_serve_fail(request, status, &err);
+    assay_service_fail(request, status, &err);
     release(c);
 }
 
-void assay_serve_slime(struct assay_serve_call *call)
+void assay_service_slime(struct assay_service_call *call)
 {
     answer_call(call, &slime);
 }
 
-void assay_serve_openrlhf(struct assay_serve_call *call)
+void assay_service_openrlhf(struct assay_service_call *call)
 {
     answer_call(call, &openrlhf);
 }
 
-void assay_serve_verl(struct assay_serve_call *call)
+void assay_service_verl(struct assay_service_call *call)
 {
     answer_call(call, &verl);
 }
 
-void assay_serve_trl(struct assay_serve_call *call)
+void assay_service_trl(struct assay_service_call *call)
 {
     answer_call(call, &trl);
 }
 
-void assay_serve_nemo_verify(struct assay_serve_call *call)
+void assay_service_nemo_verify(struct assay_service_call *call)
 {
     answer_call(call, &nemo);
 }
 
 // --- the rest of NeMo Gym -----------------------------------------------------------------------
 
-void assay_serve_nemo_seed(struct assay_serve_call *call)
+void assay_service_nemo_seed(struct assay_service_call *call)
 {
     struct assay_buf text;
 
     assay_buf_init(&text, 16);
     assay_buf_adds(&text, "{}"); // a verdict needs no session
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
-void assay_serve_nemo_mode(struct assay_serve_call *call)
+void assay_service_nemo_mode(struct assay_service_call *call)
 {
     struct assay_buf text;
 
     assay_buf_init(&text, 32);
     assay_buf_adds(&text, "\"stateless\"");
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }
 
 static void write_metrics(struct assay_json_writer *w, const char *key, double sum, size_t scored)
@@ -457,7 +457,7 @@ static void write_metrics(struct assay_json_writer *w, const char *key, double s
 }
 
 // Means of what is no mask.
-void assay_serve_nemo_metrics(struct assay_serve_call *call)
+void assay_service_nemo_metrics(struct assay_service_call *call)
 {
     const struct assay_json *responses = NULL;
     struct assay_json *body = NULL;
@@ -466,13 +466,13 @@ void assay_serve_nemo_metrics(struct assay_serve_call *call)
     struct assay_buf text;
     double sum = 0;
     size_t scored = 0, masked = 0;
-    enum assay_status status = assay_serve_read(&body, call->request, &err);
+    enum assay_status status = assay_service_read(&body, call->request, &err);
 
     if (status == ASSAY_OK)
         status = assay_json_read_array(&responses, body, "verify_responses", &err);
     if (status != ASSAY_OK) {
         assay_json_free(body);
-        assay_serve_fail(call->request, status, &err);
+        assay_service_fail(call->request, status, &err);
         return;
     }
     for (const struct assay_json *at = assay_json_first(responses); at != NULL;
@@ -499,5 +499,5 @@ void assay_serve_nemo_metrics(struct assay_serve_call *call)
     assay_json_put_u64(&w, "masked", masked);
     assay_json_end_object(&w);
     assay_json_free(body);
-    assay_serve_reply(call->request, 200, &text);
+    assay_service_reply(call->request, 200, &text);
 }

@@ -12,9 +12,9 @@
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 
 struct turn_call {
-    struct assay_serve_turn turn;
+    struct assay_service_turn turn;
     struct assay_observation seen; // owned
-    assay_serve_turn_told told;
+    assay_service_turn_told told;
     void *user;
 };
 
@@ -37,7 +37,7 @@ static void graded(void *user, const struct assay_gathered *items, size_t count)
     tell(c);
 }
 
-static void note_end(struct assay_serve_turn *turn)
+static void note_end(struct assay_service_turn *turn)
 {
     const enum assay_episode_cause cause = turn->view.cause;
 
@@ -47,7 +47,7 @@ static void note_end(struct assay_serve_turn *turn)
 }
 
 // It is over: what is it worth? *waits: told() will be called.
-static enum assay_status grade(struct assay_serve *serve, struct turn_call *c, const char *id,
+static enum assay_status grade(struct assay_service *serve, struct turn_call *c, const char *id,
         uint64_t deadline_ms, bool *waits, struct assay_error *err)
 {
     const struct assay_gathering gathering = {.done = graded, .user = c};
@@ -70,7 +70,7 @@ static enum assay_status grade(struct assay_serve *serve, struct turn_call *c, c
     return status;
 }
 
-static enum assay_status act(struct assay_serve *serve, struct turn_call *c, const char *id,
+static enum assay_status act(struct assay_service *serve, struct turn_call *c, const char *id,
         const struct assay_action *action, struct assay_error *err)
 {
     enum assay_status status;
@@ -87,8 +87,8 @@ static enum assay_status act(struct assay_serve *serve, struct turn_call *c, con
     return status;
 }
 
-enum assay_status assay_serve_take_turn(struct assay_serve *serve, const char *id,
-        const struct assay_action *action, uint64_t deadline_ms, assay_serve_turn_told told,
+enum assay_status assay_service_take_turn(struct assay_service *serve, const char *id,
+        const struct assay_action *action, uint64_t deadline_ms, assay_service_turn_told told,
         void *user, struct assay_error *err)
 {
     struct turn_call *c = calloc(1, sizeof(*c));
@@ -119,7 +119,7 @@ enum assay_status assay_serve_take_turn(struct assay_serve *serve, const char *i
 
 // --- what is read -------------------------------------------------------------------------------
 
-static enum assay_status choose_task(const struct assay_served **out, struct assay_serve *serve,
+static enum assay_status choose_task(const struct assay_served **out, struct assay_service *serve,
         const char *suite, const char *instance_id, uint64_t seed, struct assay_error *err)
 {
     size_t count;
@@ -165,8 +165,8 @@ static enum assay_status read_limits(
     return status;
 }
 
-enum assay_status assay_serve_read_begin(struct assay_lease_begin *out, struct assay_serve *serve,
-        const struct assay_json *from, struct assay_error *err)
+enum assay_status assay_service_read_begin(struct assay_lease_begin *out,
+        struct assay_service *serve, const struct assay_json *from, struct assay_error *err)
 {
     const char *suite = NULL, *instance_id = NULL;
     uint64_t seed = 0, idle_s = 0;
@@ -188,7 +188,7 @@ enum assay_status assay_serve_read_begin(struct assay_lease_begin *out, struct a
     return status;
 }
 
-enum assay_status assay_serve_write_arguments(struct assay_buf *out,
+enum assay_status assay_service_write_arguments(struct assay_buf *out,
         const struct assay_json *arguments, const char *without, struct assay_error *err)
 {
     struct assay_json_writer w;
@@ -204,30 +204,30 @@ enum assay_status assay_serve_write_arguments(struct assay_buf *out,
     return assay_buf_check(out, "arguments", err);
 }
 
-enum assay_status assay_serve_read_arguments(
+enum assay_status assay_service_read_arguments(
         struct assay_buf *out, const struct assay_json *from, struct assay_error *err)
 {
     const struct assay_json *given = assay_json_get(from, "arguments");
 
     if (given != NULL && assay_json_type(given) != ASSAY_JSON_OBJECT)
         return assay_fail(err, ASSAY_EINVAL, "field \"arguments\" must be an object");
-    return assay_serve_write_arguments(out, given, NULL, err);
+    return assay_service_write_arguments(out, given, NULL, err);
 }
 
-enum assay_status assay_serve_read_action(struct assay_action *out, struct assay_buf *arguments,
+enum assay_status assay_service_read_action(struct assay_action *out, struct assay_buf *arguments,
         const struct assay_json *from, struct assay_error *err)
 {
     enum assay_status status = assay_json_read_text(&out->tool, from, "tool", err);
 
     if (status == ASSAY_OK)
-        status = assay_serve_read_arguments(arguments, from, err);
+        status = assay_service_read_arguments(arguments, from, err);
     out->arguments = arguments->data;
     return status;
 }
 
 // --- what is written ----------------------------------------------------------------------------
 
-void assay_serve_write_seen(struct assay_json_writer *w, const struct assay_observation *seen)
+void assay_service_write_seen(struct assay_json_writer *w, const struct assay_observation *seen)
 {
     assay_json_put_bytes(w, "text", seen->text.data, seen->text.len);
     assay_json_put_bool(w, "failed", seen->failed);
@@ -238,8 +238,8 @@ void assay_serve_write_seen(struct assay_json_writer *w, const struct assay_obse
     assay_json_put_u64(w, "wall_us", seen->wall_us);
 }
 
-void assay_serve_write_reward(
-        struct assay_json_writer *w, const char *key, const struct assay_serve_turn *turn)
+void assay_service_write_reward(
+        struct assay_json_writer *w, const char *key, const struct assay_service_turn *turn)
 {
     if (turn->graded != NULL && turn->graded->scored)
         assay_json_put_double(w, key, turn->graded->reward);

@@ -424,7 +424,7 @@ bool assay_sockets_accept(struct assay_sockets *sockets, struct assay_http_reque
 
     if (!shake_hands(request, accept)) {
         assay_http_add_header(request, "Sec-WebSocket-Version", "13");
-        assay_serve_refuse(request, 400, "websocket", "a WebSocket handshake is wanted");
+        assay_service_refuse(request, 400, "websocket", "a WebSocket handshake is wanted");
         return false;
     }
     pthread_mutex_lock(&sockets->lock);
@@ -436,7 +436,7 @@ bool assay_sockets_accept(struct assay_sockets *sockets, struct assay_http_reque
         pthread_mutex_lock(&sockets->lock);
         sockets->count -= room;
         pthread_mutex_unlock(&sockets->lock);
-        assay_serve_refuse(request, 429, "sockets", "too many connections");
+        assay_service_refuse(request, 429, "sockets", "too many connections");
         return false;
     }
     s->kind = kind;
