@@ -36,7 +36,7 @@ static void *open_beside(const char *between)
 
 static void *open_library(void)
 {
-    const char *given = getenv("ASSAY_CUDA_LIBRARY");
+    const char *given = getenv("ASSAY_CUDA_LIBRARY"); // NOLINT(concurrency-mt-unsafe): none sets it
     void *library;
 
     if (given && *given)
@@ -61,7 +61,7 @@ static enum assay_status open_doors(struct doors *out, struct assay_error *err)
 {
     void *library = open_library();
 
-    if (!library)
+    if (!library) // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps it for each thread
         return assay_fail(err, ASSAY_ENOTFOUND, "no " LIBRARY ": %s", dlerror());
     if (!find(library, "assay_cuda_ops", &out->ops) ||
             !find(library, "assay_cuda_count", &out->count) ||

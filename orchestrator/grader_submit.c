@@ -157,7 +157,7 @@ static enum assay_status find_or_accept(
 static void tell_remembered(struct submit *s, struct assay_grader_live *live)
 {
     struct assay_graded graded = {.job_id = live->job_id, .task = live->task};
-    struct assay_verdict verdict;
+    struct assay_verdict verdict = {0};
     struct assay_error err = {0};
     enum assay_status status = assay_store_get_verdict(assay_context_store(s->g->context),
             live->job_id, live->task->instance->instance_id, s->arena, &verdict, &err);

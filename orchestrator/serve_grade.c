@@ -325,7 +325,7 @@ static enum assay_status write_job(struct assay_buf *text, struct assay_service 
 {
     struct assay_store *store = assay_context_store(serve->context);
     struct assay_json_writer w;
-    struct assay_verdict verdict;
+    struct assay_verdict verdict = {0};
     struct assay_buf told;
     struct assay_job job;
     enum assay_status status = assay_store_get_job(store, job_id, NULL, arena, &job, err);
@@ -377,7 +377,7 @@ void assay_service_verdict(struct assay_service_call *call)
 {
     struct assay_arena *arena = NULL;
     struct assay_error err = {0};
-    struct assay_verdict verdict;
+    struct assay_verdict verdict = {0};
     struct assay_buf text;
     enum assay_status status = assay_arena_create(&arena, ASSAY_SERVE_ARENA_BYTES, &err);
 

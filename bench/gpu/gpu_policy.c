@@ -86,8 +86,10 @@ static void fill_weights(const struct bench *b)
     }
     for (size_t i = 0; i < params->count; i++) {
         const uint64_t count = assay_tensor_elements(&params->specs[i]);
-        const float *from = params->specs[i].rows > 1 ? normals : ones;
+        const float *from = ones;
 
+        if (params->specs[i].rows > 1)
+            from = normals;
         for (uint64_t at = 0; at < count; at += COUNT)
             must(assay_params_write(params, b->stream, i, at, from,
                          count - at < COUNT ? count - at : COUNT, NULL) == ASSAY_OK,
@@ -114,7 +116,7 @@ static void open_bench(struct bench *b, const char *config_json)
 // --- training -----------------------------------------------------------------------------------
 
 struct texts {
-    size_t count, length;
+    size_t count;
     int32_t *ids;
     uint8_t *mask;
     struct assay_trajectory *at;
@@ -122,7 +124,7 @@ struct texts {
 
 static struct texts make_texts(const struct bench *b, size_t count, size_t length)
 {
-    struct texts t = {.count = count, .length = length};
+    struct texts t = {.count = count};
 
     t.ids = calloc(count * length, sizeof(*t.ids));
     t.mask = calloc(length, 1);
@@ -170,7 +172,7 @@ static void train(const struct bench *b, size_t sequences, size_t length, size_t
             .sequences_max = sequences};
     struct texts texts = make_texts(b, sequences, length + 1);
     struct assay_trainer *trainer = NULL;
-    struct assay_update update;
+    struct assay_update update = {0};
     struct assay_error err = {0};
     double best_s = HUGE_VAL, first_loss = 0;
 
