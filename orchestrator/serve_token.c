@@ -109,7 +109,7 @@ enum assay_status assay_tokens_read(
     }
     if (status == ASSAY_OK && tokens->count == 0)
         status = assay_fail(err, ASSAY_EINVAL, "%s: no token in it", path);
-    if (text.len > 0)
+    if (text.data != NULL)
         explicit_bzero(text.data, text.len);
     assay_buf_free(&text);
     if (status == ASSAY_OK)

@@ -133,10 +133,11 @@ static enum assay_status accept_work(sqlite3 *db, void *user, struct assay_error
     return status;
 }
 
-// NOLINTNEXTLINE(readability-non-const-parameter): *fresh is written through args
+// NOLINTBEGIN(readability-non-const-parameter): *fresh is written through args
 enum assay_status assay_store_accept_jobs(struct assay_store *store, const struct assay_job *wanted,
         size_t count, struct assay_arena *arena, struct assay_job *out, bool *fresh,
         struct assay_error *err)
+// NOLINTEND(readability-non-const-parameter)
 {
     struct accept_args args = {wanted, count, arena, out, fresh};
 

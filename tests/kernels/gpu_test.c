@@ -14,6 +14,7 @@ static void refused(const char *library, enum assay_status status, const char *w
     struct assay_gpu gpu = {.index = 7};
     const struct assay_ops *ops = NULL;
 
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     assert_int_equal(setenv("ASSAY_CUDA_LIBRARY", library, 1), 0);
     assert_int_equal(assay_ops_cuda(&ops, ASSAY_DTYPE_BF16, &err), status);
     assert_non_null(strstr(err.message, why));
@@ -21,6 +22,7 @@ static void refused(const char *library, enum assay_status status, const char *w
     assert_int_equal(assay_gpu_count(), 0);
     assert_int_equal(assay_gpu_describe(&gpu, 0, NULL), status);
     assert_int_equal(gpu.index, 7);
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): likewise
     assert_int_equal(unsetenv("ASSAY_CUDA_LIBRARY"), 0);
 }
 

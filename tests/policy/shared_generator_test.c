@@ -27,13 +27,13 @@ struct answer {
     struct scene *scene;
     size_t number;
     size_t tokens_max;
-    volatile bool cancel;
     uint64_t deadline_ms;
-    int32_t ids[TOKENS_MAX];
     double logp[TOKENS_MAX];
     size_t count, cancel_at; // 0: it does not give up
-    enum assay_status status;
     pthread_t thread;
+    int32_t ids[TOKENS_MAX];
+    enum assay_status status;
+    volatile bool cancel;
 };
 
 static void open_scene(struct scene *s, const struct assay_shared_options *options)
