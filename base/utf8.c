@@ -45,3 +45,25 @@ size_t assay_utf8_length(const char *bytes, size_t left)
     }
     return len;
 }
+
+size_t assay_utf8_put(char *out, uint32_t c)
+{
+    size_t len = 0;
+
+    if (c < 0x80) {
+        out[len++] = (char)c;
+    } else if (c < 0x800) {
+        out[len++] = (char)(0xc0 | c >> 6);
+        out[len++] = (char)(0x80 | (c & 0x3f));
+    } else if (c < 0x10000) {
+        out[len++] = (char)(0xe0 | c >> 12);
+        out[len++] = (char)(0x80 | (c >> 6 & 0x3f));
+        out[len++] = (char)(0x80 | (c & 0x3f));
+    } else {
+        out[len++] = (char)(0xf0 | c >> 18);
+        out[len++] = (char)(0x80 | (c >> 12 & 0x3f));
+        out[len++] = (char)(0x80 | (c >> 6 & 0x3f));
+        out[len++] = (char)(0x80 | (c & 0x3f));
+    }
+    return len;
+}

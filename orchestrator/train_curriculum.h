@@ -42,7 +42,7 @@ bool assay_curriculum_takes(const struct assay_curriculum *c, const char *kind, 
         uint64_t seed, uint64_t cursor);
 
 // As a member "curriculum" of an object, and back; without the member: empty.
-// Errors: ASSAY_EINVAL, ASSAY_ENOMEM.
+// Errors: ASSAY_EINVAL.
 void assay_curriculum_write(const struct assay_curriculum *c, struct assay_json_writer *w);
 ASSAY_MUST_USE enum assay_status assay_curriculum_read(
         struct assay_curriculum *c, const struct assay_json *json, struct assay_error *err);

@@ -86,28 +86,6 @@ static bool read_hex(struct json *json, unsigned *out)
     return true;
 }
 
-static size_t put_utf8(char *out, unsigned c)
-{
-    size_t len = 0;
-
-    if (c < 0x80) {
-        out[len++] = (char)c;
-    } else if (c < 0x800) {
-        out[len++] = (char)(0xc0 | c >> 6);
-        out[len++] = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        out[len++] = (char)(0xe0 | c >> 12);
-        out[len++] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[len++] = (char)(0x80 | (c & 0x3f));
-    } else {
-        out[len++] = (char)(0xf0 | c >> 18);
-        out[len++] = (char)(0x80 | (c >> 12 & 0x3f));
-        out[len++] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[len++] = (char)(0x80 | (c & 0x3f));
-    }
-    return len;
-}
-
 // Behind "\u". A half of a pair alone is a character that UTF-8 has not: it becomes U+FFFD.
 static bool read_unicode(struct json *json, unsigned *c)
 {
@@ -140,7 +118,7 @@ static bool read_escape(struct json *json, char **out)
     if (take(json, 'u')) {
         if (!read_unicode(json, &c))
             return false;
-        *out += put_utf8(*out, c);
+        *out += assay_utf8_put(*out, c);
         return true;
     }
     known = *json->at != '\0' ? strchr(from, *json->at) : NULL;

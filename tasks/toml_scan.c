@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define WORD_BYTES_MAX 64
 #define DIGITS "0123456789"
 
@@ -74,28 +76,6 @@ static int hex_digit(char c)
     return -1;
 }
 
-static size_t put_character(char *out, unsigned long c)
-{
-    size_t len = 0;
-
-    if (c < 0x80) {
-        out[len++] = (char)c;
-    } else if (c < 0x800) {
-        out[len++] = (char)(0xc0 | c >> 6);
-        out[len++] = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        out[len++] = (char)(0xe0 | c >> 12);
-        out[len++] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[len++] = (char)(0x80 | (c & 0x3f));
-    } else {
-        out[len++] = (char)(0xf0 | c >> 18);
-        out[len++] = (char)(0x80 | (c >> 12 & 0x3f));
-        out[len++] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[len++] = (char)(0x80 | (c & 0x3f));
-    }
-    return len;
-}
-
 // What stands behind a backslash, into out; 0: nothing that TOML knows.
 static size_t read_escape(struct assay_toml_scan *scan, char *out)
 {
@@ -123,7 +103,7 @@ static size_t read_escape(struct assay_toml_scan *scan, char *out)
     }
     if (digits == 0 || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
         return 0;
-    return put_character(out, c);
+    return assay_utf8_put(out, (uint32_t)c);
 }
 
 // A backslash at the end of a line takes the line end and all white space behind it.
