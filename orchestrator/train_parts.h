@@ -129,8 +129,8 @@ struct sampled_place {
     uint8_t *mask;
     double *logp;
 };
-void training_put_token(const struct training *t, struct rollout *r,
-        const struct sampled_place *to, const struct assay_generated *token);
+void training_put_token(const struct training *t, struct rollout *r, const struct sampled_place *to,
+        const struct assay_generated *token);
 // One pass of the generator, with the newest weights that it may have. Errors: of the device;
 // ASSAY_EINTERRUPTED.
 ASSAY_MUST_USE enum assay_status training_pass(

@@ -261,8 +261,7 @@ static void open_door(struct training_pipeline *p, size_t number, const char *wh
 static uint64_t version_for(const struct training_pipeline *p, uint64_t position)
 {
     const struct assay_train_config *c = p->trainer->config;
-    const uint64_t checkpoint =
-            p->sampler.swaps ? 0 : position - position % c->checkpoint_every;
+    const uint64_t checkpoint = p->sampler.swaps ? 0 : position - position % c->checkpoint_every;
     const uint64_t floor = checkpoint > p->sampler.sft_steps ? checkpoint : p->sampler.sft_steps;
 
     return position >= floor + c->staleness ? position - c->staleness : floor;

@@ -45,7 +45,8 @@ static enum assay_status slow_down(struct assay_repair_task *task, uint64_t test
     assay_buf_init(&text, TEXT_BYTES_MAX);
     (void)assay_buf_add(&text, task->tests.data, task->tests.len);
     assay_buf_addf(&text,
-            "\n\ndef setUpModule():\n    import time\n    time.sleep(%" PRIu64 " / 1000)\n", tests_ms);
+            "\n\ndef setUpModule():\n    import time\n    time.sleep(%" PRIu64 " / 1000)\n",
+            tests_ms);
     status = assay_bytes_keep(&task->tests, &text, "slow tests", arena, err);
     assay_buf_free(&text);
     return status;

@@ -423,9 +423,8 @@ enum assay_status training_rl_train(struct training *t, struct rl_step *s,
 }
 
 // Tokens that teach, and the sum of their ages in steps. No age is above rl.staleness.
-static enum assay_status put_ages(
-        const struct training *t, const struct rl_step *s, struct assay_metrics *m,
-        struct assay_error *err)
+static enum assay_status put_ages(const struct training *t, const struct rl_step *s,
+        struct assay_metrics *m, struct assay_error *err)
 {
     double ages = 0, count = 0;
 

@@ -17,8 +17,8 @@ struct writer {
 };
 
 // The only place that marks an id as sampled.
-void training_put_token(const struct training *t, struct rollout *r,
-        const struct sampled_place *to, const struct assay_generated *token)
+void training_put_token(const struct training *t, struct rollout *r, const struct sampled_place *to,
+        const struct assay_generated *token)
 {
     const size_t at = r->trajectory.count++;
 
