@@ -40,7 +40,8 @@ enum assay_status assay_service_start(struct assay_service **out,
             options->suite_count, err);
     grader.suites = serve->suites;
     if (status == ASSAY_OK)
-        status = assay_events_create(&serve->events, err);
+        status = assay_events_create(
+                &serve->events, assay_context_store(serve->context), err);
     if (status == ASSAY_OK)
         status = assay_workers_create(&serve->workers, workers, WAITING_MAX, err);
     if (status == ASSAY_OK)
@@ -148,8 +149,9 @@ void assay_service_stream_events(struct assay_service_call *call)
 {
     const char *last = assay_http_header(call->request, "Last-Event-ID");
 
-    assay_events_watch(
-            call->serve->events, call->request, last != NULL ? strtoull(last, NULL, 10) : 0);
+    assay_events_watch(call->serve->events, call->request,
+            last != NULL ? strtoull(last, NULL, 10) : 0,
+            assay_http_query(call->request, "store") != NULL);
 }
 
 // --- what there is to do ------------------------------------------------------------------------
