@@ -79,7 +79,8 @@ static enum assay_status runs_work(sqlite3 *db, void *user, struct assay_error *
             "     WHERE first.run_id = rtrim(rtrim(r.run_id, '0123456789'), '.')"
             "       AND first.run_id <> r.run_id)"
             "   ORDER BY run_number DESC LIMIT ?3) AS r"
-            " LEFT JOIN evaluations USING (run_number) LEFT JOIN verdicts USING (evaluation_number)"
+            " LEFT JOIN evaluations USING (run_number)"
+            " LEFT JOIN verdicts INDEXED BY verdicts_outcome USING (evaluation_number)"
             " GROUP BY run_number ORDER BY run_number DESC");
     assay_query_u64(&query, args->from > INT64_MAX ? INT64_MAX : args->from);
     assay_query_u64(&query, args->jobs);
@@ -128,7 +129,8 @@ static enum assay_status causes_work(sqlite3 *db, void *user, struct assay_error
             "   SELECT run_number FROM runs WHERE run_id = ?1 UNION"
             "   SELECT g.run_number FROM runs AS r JOIN episodes AS p USING (run_number)"
             "     JOIN runs AS g ON g.run_id = p.graded_in WHERE r.run_id = ?1)"
-            " JOIN evaluations USING (run_number) JOIN verdicts USING (evaluation_number)"
+            " JOIN evaluations USING (run_number)"
+            " JOIN verdicts INDEXED BY verdicts_outcome USING (evaluation_number)"
             " GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1");
     assay_query_text(&query, args->run_id);
     while (assay_query_row(&query) && (row = add_row(args, &query, sizeof(*row))) != NULL)
@@ -267,8 +269,8 @@ const char *assay_change_name(enum assay_change change)
     " FROM runs AS x JOIN runs AS y ON y.run_id = ?2"                                              \
     " JOIN evaluations AS a ON a.run_number = x.run_number"                                        \
     " JOIN evaluations AS b ON b.run_number = y.run_number AND b.instance_id = a.instance_id"      \
-    " LEFT JOIN verdicts AS va ON va.evaluation_number = a.evaluation_number"                      \
-    " LEFT JOIN verdicts AS vb ON vb.evaluation_number = b.evaluation_number"                      \
+    " LEFT JOIN verdicts AS va INDEXED BY verdicts_outcome ON va.evaluation_number = a.evaluation_number"                      \
+    " LEFT JOIN verdicts AS vb INDEXED BY verdicts_outcome ON vb.evaluation_number = b.evaluation_number"                      \
     " WHERE x.run_id = ?1"
 
 static enum assay_status count_changes(sqlite3 *db, const struct view_args *args,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // attempt.js - one answer: its verdict, its patch, its tests before and after, its log by range.
 import { get, log } from "./api.js";
-import { bytes, facts, h, link, marked, number, path, put, table, when } from "./dom.js";
+import { bytes, facts, h, link, marked, number, path, plain, put, table, when } from "./dom.js";
 import { diff, list } from "./list.js";
 
 const CHUNK = 65536;
@@ -24,8 +24,7 @@ function tests(x) {
   return [
     h("div", { class: "head", "aria-hidden": "true" }, h("span", { class: "id" }, "Test"), h("span", { class: "w" }, "List"), h("span", { class: "w" }, "Before"), h("span", { class: "w" }, "After")),
     list({
-      label: "Tests before and after", count: rows.length, kind: rows.length < 12 ? "short" : "",
-      fetch: async (offset, limit) => rows.slice(offset, offset + limit),
+      label: "Tests before and after", count: rows.length, fetch: async (offset, limit) => rows.slice(offset, offset + limit),
       row: (r) => [h("span", { class: "id", role: "rowheader", title: r.id }, r.id), h("span", { class: "w q", role: "cell" }, r.list), h("span", { class: "w q", role: "cell" }, r.before),
         h("span", { class: `w ${r.good === null ? "q" : r.good ? "good" : "bad"}`, role: "cell" }, `${r.good === null ? "" : r.good ? "✓ " : "✗ "}${r.after}`)],
     }).box,
@@ -44,7 +43,7 @@ function textOf(part) {
     from = newline >= 0 && newline + 1 < body.length ? newline + 1 : 0;
   }
   while (offset + to < size && to > from && (body[to - 1] & 0xc0) === 0x80) to--;
-  return new TextDecoder().decode(body.subarray(from, to)).replace(/\x1b\[[0-9;]*[A-Za-z]/g, "");
+  return plain(new TextDecoder().decode(body.subarray(from, to)).replace(/\x1b\[[0-9;]*m/g, "").replace(/\r\n/g, "\n"));
 }
 
 function logView(route, parameters, signal) {

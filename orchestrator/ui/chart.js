@@ -12,7 +12,7 @@ function scale(values) {
 
 function draw(canvas, series) {
   const style = getComputedStyle(canvas), ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth, height = canvas.clientHeight, left = 52, bottom = 20, top = 8;
+  const width = canvas.clientWidth, height = canvas.clientHeight, left = 60, bottom = 20, top = 8;
   const points = series.flatMap((s) => s.points);
   if (!width || !points.length) return;
   const [x0, x1] = scale(points.map((p) => p[0])), [y0, y1] = scale(points.map((p) => p[1]));
@@ -24,14 +24,14 @@ function draw(canvas, series) {
   c.scale(ratio, ratio);
   c.font = "11px system-ui, sans-serif";
   c.fillStyle = style.getPropertyValue("color");
-  c.strokeStyle = style.getPropertyValue("--line");
+  c.strokeStyle = style.borderTopColor;
   for (const v of [y0, (y0 + y1) / 2, y1]) {
     c.beginPath();
     c.moveTo(left, y(v));
     c.lineTo(width - 8, y(v));
     c.stroke();
     c.textAlign = "right";
-    c.fillText(v.toPrecision(3), left - 6, y(v) + 4);
+    c.fillText((Math.abs(v) < (y1 - y0) / 1e4 ? 0 : v).toPrecision(3), left - 6, y(v) + 4);
   }
   c.textAlign = "left";
   c.fillText(short(x0), left, height - 5);

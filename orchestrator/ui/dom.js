@@ -13,9 +13,13 @@ export function h(tag, attrs, ...kids) {
   return element;
 }
 
+// What would not be seen, or would turn the order of what is seen around, is shown as its number.
+const unseen = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+export const plain = (text) => text.replace(unseen, (c) => `⟨${c.charCodeAt(0).toString(16).padStart(2, "0")}⟩`);
+
 export function add(element, kids) {
   for (const kid of [kids].flat(Infinity)) {
-    if (kid !== undefined && kid !== null && kid !== false) element.append(kid);
+    if (kid !== undefined && kid !== null && kid !== false) element.append(typeof kid === "string" ? plain(kid) : kid);
   }
   return element;
 }

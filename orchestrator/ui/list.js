@@ -6,11 +6,12 @@ const PAGE = 100, SPARE = 8;
 
 // fetch(offset, limit) -> Promise of items; row(item, index) -> children of the row. A row's links are
 // reached by arrows: one of all of them is in the tab order.
-export function list({ label, count, height = 28, fetch, row, kind = "" }) {
+export function list({ label, count, height = 28, fetch, row, kind = "", first }) {
   const pad = h("div", { class: "pad", role: "presentation" });
   const box = h("div", { class: `list ${kind}`, tabindex: 0, role: "table", "aria-label": label, "aria-rowcount": count }, pad);
   const pages = new Map(), shown = new Map();
   let total = count, current = 0, column = 0;
+  if (first) pages.set(0, first); // is known already
 
   function page(number) {
     if (!pages.has(number)) {
@@ -31,17 +32,17 @@ export function list({ label, count, height = 28, fetch, row, kind = "" }) {
     return element;
   }
   function draw(anew) {
-    const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE);
+    const from = Math.max(0, Math.floor(box.scrollTop / height) - SPARE);
     const last = Math.min(total, Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE);
     for (const [index, element] of shown) {
-      if (index >= first && index < last && !anew && (element.dataset.known || !pages.get(Math.floor(index / PAGE)))) continue;
+      if (index >= from && index < last && !anew && (element.dataset.known || !pages.get(Math.floor(index / PAGE)))) continue;
       const focused = element.contains(document.activeElement);
-      if (focused && index >= first && index < last && !anew) continue;
+      if (focused && index >= from && index < last && !anew) continue;
       if (focused) box.focus({ preventScroll: true });
       element.remove();
       shown.delete(index);
     }
-    for (let index = first; index < last; index++) {
+    for (let index = from; index < last; index++) {
       if (shown.has(index)) continue;
       const element = make(index);
       shown.set(index, element);
@@ -77,7 +78,11 @@ export function list({ label, count, height = 28, fetch, row, kind = "" }) {
     current = Number(element.getAttribute("aria-rowindex")) - 1;
     column = [...element.querySelectorAll("a")].indexOf(event.target);
   });
-  pad.style.height = `${total * height}px`;
+  const fit = () => {
+    pad.style.height = `${total * height}px`;
+    box.style.height = total * height < 500 ? `${Math.max(1, total) * height + 4}px` : "";
+  };
+  fit();
   new ResizeObserver(() => draw()).observe(box);
   return {
     box,
@@ -85,7 +90,7 @@ export function list({ label, count, height = 28, fetch, row, kind = "" }) {
     renew(count) {
       total = count;
       box.setAttribute("aria-rowcount", count);
-      pad.style.height = `${total * height}px`;
+      fit();
       for (const number of [...pages.keys()]) {
         const from = box.scrollTop / height / PAGE - 1, to = (box.scrollTop + box.clientHeight) / height / PAGE + 1;
         if (number < from || number > to) pages.delete(number);

@@ -60,16 +60,16 @@ function causes(run) {
     run.causes.map((c) => [marked({ cause: c.cause, resolved: c.scored ? c.resolved : null }), c.cause, number(c.count), `${((100 * c.count) / all).toFixed(1)} %`]))];
 }
 
-const target = (run, task, a) => `${path("attempt", a.run_id, task.instance_id)}${a.trajectory ? `?episode=${a.trajectory}` : ""}`;
+const target = (task, a) => `${path("attempt", a.run_id, task.instance_id)}${a.trajectory ? `?episode=${a.trajectory}` : ""}`;
 
-function taskRow(run, task) {
+function taskRow(task) {
   const solved = task.attempts.filter((a) => a.resolved).length;
   return [
     h("span", { class: "id", role: "rowheader", title: task.instance_id }, task.instance_id),
     h("span", { class: "w q", role: "cell" }, `${solved} of ${task.attempts.length}`),
     h("span", { class: "cells", role: "cell" }, task.attempts.map((a) => {
       const o = outcome(a);
-      return h("a", { class: `c ${o.kind}`, href: target(run, task, a), "aria-label": `${task.instance_id}, attempt ${a.sample}: ${o.words}`, title: `attempt ${a.sample}: ${o.words}` }, o.mark);
+      return h("a", { class: `c ${o.kind}`, href: target(task, a), "aria-label": `${task.instance_id}, attempt ${a.sample}: ${o.words}`, title: `attempt ${a.sample}: ${o.words}` }, o.mark);
     }), task.attempts.length === 1 ? h("span", { class: "q" }, ` ${outcome(task.attempts[0]).words}`) : null),
   ];
 }
@@ -80,22 +80,25 @@ export async function run([id], parameters, signal) {
   const route = `/v1/runs/${encodeURIComponent(id)}`;
   const fetch = async (offset, limit) => (await get(`${route}/attempts`, { offset, limit }, signal)).tasks;
   const top = h("div", {}), what = h("div", {});
-  let known = await get(route, {}, signal);
-  const map = list({ label: "Tasks and their attempts", count: known.total, fetch, row: (task) => taskRow(known, task) });
-  const draw = () => {
+  let known = null;
+  const window = await get(`${route}/attempts`, { limit: 100 }, signal); // first: counting takes longer
+  const map = list({ label: "Tasks and their attempts", count: window.total, fetch, first: window.tasks, row: (task) => taskRow(task) });
+  const load = async () => {
+    known = await get(route, {}, signal);
     put(top, head(known));
     put(what, known.causes.length ? causes(known) : h("p", { class: "q" }, "No verdicts yet."));
   };
-  draw();
+  const counted = load();
+  if (window.total <= 1000) await counted;
+  else counted.catch(() => {});
   return {
     title: `Run ${id}`,
     nodes: [h("h1", {}, `Run ${id}`), top, h("p", {}, link(`#/compare?a=${encodeURIComponent(id)}`, "Compare it with another run")), h("h2", {}, "Causes"), what,
       h("h2", {}, "Tasks by attempts"), h("p", { class: "q" }, "✓ resolved, ✗ not, ? no verdict, · not yet. Each leads to its patch, its tests and its log."),
       h("div", { class: "head", "aria-hidden": "true" }, h("span", { class: "id" }, "Task"), h("span", { class: "w" }, "Resolved"), h("span", {}, "Attempts")), map.box],
     async refresh() {
-      if (known.state !== "open") return;
-      known = await get(route, {}, signal);
-      draw();
+      if (known?.state !== "open") return;
+      await load();
       map.renew(known.total);
     },
   };
