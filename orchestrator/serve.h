@@ -15,6 +15,7 @@
 #include "orchestrator/http.h"
 #include "orchestrator/serve_token.h"
 
+struct assay_embedded;
 struct assay_service; // opaque; owned by whoever called assay_service_start()
 
 struct assay_service_options {
@@ -30,7 +31,9 @@ struct assay_service_options {
     size_t queue_max;     // answers that wait or are graded, >= 1
     size_t episodes_max;  // that are open at once
     uint64_t idle_ms_max; // of an episode that nobody touches
-    const char *version;  // of the program
+    struct assay_embedded *policy; // borrowed: what /v1/chat/completions asks; NULL: none
+    const char *policy_name;       // by which clients call it
+    const char *version;           // of the program
 };
 
 ASSAY_MUST_USE enum assay_status assay_service_start(struct assay_service **out,

@@ -25,7 +25,7 @@ struct watcher {
 struct assay_events {
     struct assay_store *store; // borrowed
     uint64_t version;          // of the store, as the beat saw it last
-    pthread_mutex_t lock; // around what follows
+    pthread_mutex_t lock;      // around what follows
     struct watcher *watchers;
     size_t store_watchers;         // of them
     uint64_t number;               // of the newest event
@@ -181,8 +181,8 @@ static void catch_up(
     }
 }
 
-void assay_events_watch(struct assay_events *events, struct assay_http_request *request,
-        uint64_t after, bool store)
+void assay_events_watch(
+        struct assay_events *events, struct assay_http_request *request, uint64_t after, bool store)
 {
     static const char hello[] = "retry: 1000\n\n";
     struct watcher *watcher = malloc(sizeof(*watcher));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // serve_look.c - what people look at: runs, attempts, answers, logs by range, comparisons.
+#include "orchestrator/serve_look.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "orchestrator/serve_look.h"
 #include "tasks/store_view.h"
 
 #define RUNS_MAX 200
@@ -45,8 +46,8 @@ uint64_t assay_service_look_number(
     if (*given >= '0' && *given <= '9' && strlen(given) < 20)
         number = strtoull(given, &end, 10);
     if (end == NULL || *end != '\0' || number > max)
-        look->status = assay_fail(&look->err, ASSAY_EINVAL,
-                "%s: a number up to %" PRIu64 " is wanted", name, max);
+        look->status = assay_fail(
+                &look->err, ASSAY_EINVAL, "%s: a number up to %" PRIu64 " is wanted", name, max);
     return number;
 }
 
@@ -111,8 +112,7 @@ void assay_service_run(struct assay_service_call *call)
     size_t count = 0;
 
     if (assay_service_look_begin(&look, call))
-        look.status =
-                assay_store_get_run(look.store, call->argument, look.arena, &run, &look.err);
+        look.status = assay_store_get_run(look.store, call->argument, look.arena, &run, &look.err);
     if (look.status == ASSAY_OK)
         look.status = assay_store_view_causes(
                 look.store, call->argument, look.arena, &causes, &count, &look.err);
@@ -180,11 +180,10 @@ void assay_service_attempts(struct assay_service_call *call)
     offset = assay_service_look_number(&look, "offset", 0, INT64_MAX);
     max = assay_service_look_number(&look, "limit", 100, TASKS_MAX);
     if (look.status == ASSAY_OK)
-        look.status =
-                assay_store_get_run(look.store, call->argument, look.arena, &run, &look.err);
+        look.status = assay_store_get_run(look.store, call->argument, look.arena, &run, &look.err);
     if (look.status == ASSAY_OK)
-        look.status = assay_store_view_attempts(look.store, call->argument, offset, max,
-                look.arena, &rows, &count, &look.err);
+        look.status = assay_store_view_attempts(
+                look.store, call->argument, offset, max, look.arena, &rows, &count, &look.err);
     assay_json_begin_object(&look.w, NULL);
     assay_json_put_u64(&look.w, "total", run.total);
     assay_json_put_u64(&look.w, "offset", offset);

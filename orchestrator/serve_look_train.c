@@ -17,8 +17,7 @@
 static void put_training(struct assay_json_writer *w, const struct assay_training *training)
 {
     assay_json_put_text(w, "run_id", training->run_id);
-    assay_json_put_text(
-            w, "state", training->state == ASSAY_RUN_FINISHED ? "finished" : "open");
+    assay_json_put_text(w, "state", training->state == ASSAY_RUN_FINISHED ? "finished" : "open");
     assay_json_put_text(w, "command", training->command);
     assay_json_put_text(w, "started_at", training->started_at);
     assay_json_put_text(w, "finished_at", training->finished_at);
@@ -31,8 +30,7 @@ void assay_service_trainings(struct assay_service_call *call)
     size_t count = 0;
 
     if (assay_service_look_begin(&look, call))
-        look.status =
-                assay_store_list_trainings(look.store, look.arena, &rows, &count, &look.err);
+        look.status = assay_store_list_trainings(look.store, look.arena, &rows, &count, &look.err);
     assay_json_begin_object(&look.w, NULL);
     assay_json_begin_array(&look.w, "trainings");
     for (size_t i = 0; look.status == ASSAY_OK && i < count; i++) {
@@ -100,8 +98,8 @@ static void put_points(struct assay_json_writer *w, const struct point *points, 
 }
 
 // Every number that any row of the phase has, in the order in which they first appear.
-static enum assay_status put_phase(struct assay_look *look,
-        const struct assay_train_report *report, const char *phase, struct point *room)
+static enum assay_status put_phase(struct assay_look *look, const struct assay_train_report *report,
+        const char *phase, struct point *room)
 {
     const struct assay_train_row *first = assay_train_report_first(report, phase, NULL);
     const struct assay_train_row *last = assay_train_report_last(report, phase, NULL);
@@ -130,8 +128,8 @@ void assay_service_training(struct assay_service_call *call)
     struct point *room = NULL;
 
     if (assay_service_look_begin(&look, call))
-        look.status = assay_train_report_load(&report, look.store, call->argument,
-                ASSAY_TRAIN_STEPS, look.arena, &look.err);
+        look.status = assay_train_report_load(
+                &report, look.store, call->argument, ASSAY_TRAIN_STEPS, look.arena, &look.err);
     if (look.status == ASSAY_OK) {
         room = assay_arena_array(look.arena, report.row_count + 1, sizeof(*room));
         if (room == NULL)
@@ -217,8 +215,8 @@ void assay_service_trajectory(struct assay_service_call *call)
     if (look.status == ASSAY_OK)
         look.status = assay_store_get_episode(look.store, number, look.arena, &row, &look.err);
     if (look.status == ASSAY_OK)
-        look.status = assay_store_get_turns(
-                look.store, number, look.arena, &turns, &count, &look.err);
+        look.status =
+                assay_store_get_turns(look.store, number, look.arena, &turns, &count, &look.err);
     if (look.status == ASSAY_OK) {
         assay_json_begin_object(&look.w, NULL);
         put_episode(&look.w, &row);

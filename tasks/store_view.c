@@ -178,8 +178,7 @@ static enum assay_status attempts_work(sqlite3 *db, void *user, struct assay_err
     assay_query_u64(&query, args->max);
     assay_query_u64(&query, args->from);
     while (assay_query_row(&query) && (row = add_row(args, &query, sizeof(*row))) != NULL)
-        *row = (struct assay_attempt_view){
-                .instance_id = assay_column_text(&query, 0, args->arena),
+        *row = (struct assay_attempt_view){.instance_id = assay_column_text(&query, 0, args->arena),
                 .sample = (unsigned)assay_column_u64(&query, 1),
                 .graded_in = assay_column_text(&query, 2, args->arena),
                 .episode_number = assay_column_u64(&query, 3),
@@ -252,25 +251,24 @@ enum assay_status assay_store_view_answer(struct assay_store *store, const char 
 
 const char *assay_change_name(enum assay_change change)
 {
-    static const char *const names[ASSAY_CHANGES] = {
-            "broken", "fixed", "unknown", "cause", "none"};
+    static const char *const names[ASSAY_CHANGES] = {"broken", "fixed", "unknown", "cause", "none"};
 
     return names[change];
 }
 
 // What both have, with the change as the last column.
-#define PAIRS                                                                                      \
-    "SELECT a.instance_id AS id, va.cause AS ca, vb.cause AS cb,"                                  \
-    " coalesce(va.resolved, 0) AS ra, coalesce(vb.resolved, 0) AS rb, CASE"                        \
-    " WHEN va.resolved IS NULL OR vb.resolved IS NULL THEN"                                        \
-    "   CASE WHEN va.cause IS vb.cause THEN 4 ELSE 2 END"                                          \
-    " WHEN va.resolved > vb.resolved THEN 0 WHEN va.resolved < vb.resolved THEN 1"                 \
-    " WHEN va.cause <> vb.cause THEN 3 ELSE 4 END AS change"                                       \
-    " FROM runs AS x JOIN runs AS y ON y.run_id = ?2"                                              \
-    " JOIN evaluations AS a ON a.run_number = x.run_number"                                        \
-    " JOIN evaluations AS b ON b.run_number = y.run_number AND b.instance_id = a.instance_id"      \
-    " LEFT JOIN verdicts AS va INDEXED BY verdicts_outcome ON va.evaluation_number = a.evaluation_number"                      \
-    " LEFT JOIN verdicts AS vb INDEXED BY verdicts_outcome ON vb.evaluation_number = b.evaluation_number"                      \
+#define PAIRS                                                                                             \
+    "SELECT a.instance_id AS id, va.cause AS ca, vb.cause AS cb,"                                         \
+    " coalesce(va.resolved, 0) AS ra, coalesce(vb.resolved, 0) AS rb, CASE"                               \
+    " WHEN va.resolved IS NULL OR vb.resolved IS NULL THEN"                                               \
+    "   CASE WHEN va.cause IS vb.cause THEN 4 ELSE 2 END"                                                 \
+    " WHEN va.resolved > vb.resolved THEN 0 WHEN va.resolved < vb.resolved THEN 1"                        \
+    " WHEN va.cause <> vb.cause THEN 3 ELSE 4 END AS change"                                              \
+    " FROM runs AS x JOIN runs AS y ON y.run_id = ?2"                                                     \
+    " JOIN evaluations AS a ON a.run_number = x.run_number"                                               \
+    " JOIN evaluations AS b ON b.run_number = y.run_number AND b.instance_id = a.instance_id"             \
+    " LEFT JOIN verdicts AS va INDEXED BY verdicts_outcome ON va.evaluation_number = a.evaluation_number" \
+    " LEFT JOIN verdicts AS vb INDEXED BY verdicts_outcome ON vb.evaluation_number = b.evaluation_number" \
     " WHERE x.run_id = ?1"
 
 static enum assay_status count_changes(sqlite3 *db, const struct view_args *args,
@@ -278,8 +276,7 @@ static enum assay_status count_changes(sqlite3 *db, const struct view_args *args
 {
     struct assay_query query;
 
-    assay_query_begin(
-            &query, db, "SELECT change, count(*) FROM (" PAIRS ") GROUP BY change");
+    assay_query_begin(&query, db, "SELECT change, count(*) FROM (" PAIRS ") GROUP BY change");
     assay_query_text(&query, args->run_id);
     assay_query_text(&query, args->other);
     while (assay_query_row(&query)) {
@@ -311,8 +308,7 @@ static enum assay_status count_tasks(
     return status;
 }
 
-static enum assay_status list_changes(
-        sqlite3 *db, struct view_args *args, struct assay_error *err)
+static enum assay_status list_changes(sqlite3 *db, struct view_args *args, struct assay_error *err)
 {
     struct assay_change_view *row;
     struct assay_query query;

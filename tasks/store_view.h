@@ -59,7 +59,7 @@ ASSAY_MUST_USE enum assay_status assay_store_view_answer(struct assay_store *sto
         const char *run_id, const char *instance_id, struct assay_arena *arena,
         struct assay_answer_view *out, struct assay_error *err);
 
-enum assay_change { // of a task's verdict, from run a to run b; those that changed come first
+enum assay_change {      // of a task's verdict, from run a to run b; those that changed come first
     ASSAY_CHANGE_BROKEN, // a resolved it, b did not
     ASSAY_CHANGE_FIXED,
     ASSAY_CHANGE_UNKNOWN, // one of them has no verdict, or a null one
