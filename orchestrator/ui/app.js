@@ -57,6 +57,7 @@ async function show() {
     const made = await pages[name](parts, parameters, mine);
     if (mine.aborted) return;
     page = made;
+    last = performance.now(); // it is fresh
     document.title = `${made.title} · assay`;
     put($("main"), ...made.nodes);
     $("main").dataset.page = name || "runs"; // it is drawn
@@ -150,5 +151,5 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => pain
 paint(localStorage.getItem("assay-theme") ?? "");
 addEventListener("keydown", key);
 addEventListener("hashchange", show);
-show();
 live();
+show();
