@@ -23,6 +23,7 @@ const struct assay_option assay_service_command_options[] = {
         {"queue", 0, "N", "answers that may wait (10000)", false},
         {"episodes", 0, "N", "episodes that may be open at once (512)", false},
         {"idle", 0, "SECONDS", "after which an episode that nobody touches ends (900)", false},
+        {"rate", 0, "N", "requests a second that one client may make (any)", false},
         {"drain", 0, "SECONDS", "that gradings may take after SIGTERM (20)", false},
         {"patience", 0, "SECONDS", "that a client may take for a request's head (20)", false},
         {"policy", 0, "MODEL", "a model that /v1/chat/completions answers with", false},
@@ -137,6 +138,8 @@ static enum assay_status read_numbers(struct serve_command *c, struct assay_erro
         status = assay_cli_number(&idle, in, "idle", 1, 86400, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&c->drain_s, in, "drain", 0, DRAIN_S_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_cli_number(&c->options.rate, in, "rate", 1, 1000000, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&patience, in, "patience", 1, 3600, err);
     c->options.http.head_ms_max = patience * 1000;

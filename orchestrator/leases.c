@@ -409,7 +409,7 @@ static void end_lost(struct assay_leases *leases)
 static void *reap(void *user)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-    const uint64_t again_ms = assay_clock_ms() + 2 * ASSAY_CLAIM_MS;
+    const uint64_t again_ms = assay_clock_ms() + 2 * (uint64_t)ASSAY_CLAIM_MS;
     struct assay_leases *leases = user;
     bool ending = false, looked = false;
 

@@ -40,8 +40,7 @@ enum assay_status assay_service_start(struct assay_service **out,
             options->suite_count, err);
     grader.suites = serve->suites;
     if (status == ASSAY_OK)
-        status = assay_events_create(
-                &serve->events, assay_context_store(serve->context), err);
+        status = assay_events_create(&serve->events, assay_context_store(serve->context), err);
     if (status == ASSAY_OK)
         status = assay_workers_create(&serve->workers, workers, WAITING_MAX, err);
     if (status == ASSAY_OK)
@@ -52,6 +51,8 @@ enum assay_status assay_service_start(struct assay_service **out,
     if (status == ASSAY_OK)
         status = assay_sockets_create(&serve->sockets, serve->workers, options->episodes_max * 2,
                 options->idle_ms_max, err);
+    if (status == ASSAY_OK && options->rate > 0)
+        status = assay_rates_create(&serve->rates, options->rate, err);
     if (status == ASSAY_OK && serve->options.http.address != NULL)
         status = assay_http_start(&serve->http, &serve->options.http, err);
     if (status == ASSAY_OK)
@@ -96,6 +97,7 @@ void assay_service_stop(struct assay_service *serve)
     assay_grader_destroy(serve->grader);
     assay_workers_destroy(serve->workers);
     assay_events_destroy(serve->events);
+    assay_rates_destroy(serve->rates);
     assay_served_close(serve->suites);
     free(serve);
 }

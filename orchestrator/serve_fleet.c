@@ -86,7 +86,8 @@ void assay_service_certificates(struct assay_service_call *call)
         look.status = assay_fail(&look.err, ASSAY_ENOTFOUND, "no such suite is served");
     assay_json_begin_object(&look.w, NULL);
     assay_json_begin_array(&look.w, "certificates");
-    for (size_t i = 0; look.status == ASSAY_OK && i < served->suite->instance_count; i++) {
+    for (size_t i = 0;
+            look.status == ASSAY_OK && served != NULL && i < served->suite->instance_count; i++) {
         struct assay_certificate c = {0};
         const enum assay_status status =
                 assay_store_get_certificate(look.store, served->suite->name,

@@ -12,6 +12,7 @@
 #include "orchestrator/leases.h"
 #include "orchestrator/serve.h"
 #include "orchestrator/serve_events.h"
+#include "orchestrator/serve_rate.h"
 #include "orchestrator/serve_suites.h"
 #include "orchestrator/socket.h"
 #include "orchestrator/workers.h"
@@ -34,6 +35,7 @@ struct assay_service {
     struct assay_sockets *sockets;
     struct assay_workers *workers; // for handlers that wait
     struct assay_events *events;
+    struct assay_rates *rates; // NULL: no limit
     uint64_t start_ms;
     atomic_bool draining;
     // What /metrics tells.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "orchestrator/serve_parts.h"
 
 static const struct assay_service_route routes[] = {
@@ -129,6 +130,21 @@ static bool is_foreign(struct assay_service *serve, struct assay_http_request *r
                     host + 3, serve->options.host_names, serve->options.host_name_count);
 }
 
+// A client is a token's name, or an address where that has none.
+static bool is_too_fast(struct assay_service *serve, struct assay_http_request *request)
+{
+    char peer[ASSAY_HTTP_PEER_BYTES];
+    const char *client = assay_http_who(request);
+
+    if (serve->rates == NULL)
+        return false;
+    if (*client == '\0') {
+        assay_http_peer(request, peer);
+        client = peer;
+    }
+    return !assay_rates_take(serve->rates, client, assay_clock_ms());
+}
+
 void assay_service_admit(void *user, struct assay_http_request *request)
 {
     struct assay_service *serve = user;
@@ -163,6 +179,8 @@ void assay_service_admit(void *user, struct assay_http_request *request)
                 request, 401, "token", "a token is wanted: Authorization: Bearer TOKEN");
     } else if (role < route->role) {
         assay_service_refuse(request, 403, "role", "the token is not for this");
+    } else if (route->role > ASSAY_ROLE_NONE && is_too_fast(serve, request)) {
+        assay_service_refuse(request, 429, "rate", "too many requests a second");
     }
 }
 
