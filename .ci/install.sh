@@ -16,7 +16,7 @@ build=(gcc libc6-dev make cmake ninja-build pkg-config libcjson-dev libssl-dev l
     libmicrohttpd-dev libwslay-dev zlib1g-dev libzstd-dev libyaml-dev libcmocka-dev)
 # What the tests, and the suites that ship, run besides our own programs.
 test=(git patch python3 python3-pytest util-linux perl procps findutils tar gzip libfaketime curl)
-conformance=(prometheus python3-pip python3-venv gcovr golang-go cargo nodejs ruby ruby-minitest skopeo umoci debootstrap)
+conformance=(chromium prometheus python3-pip python3-venv gcovr golang-go cargo nodejs ruby ruby-minitest skopeo umoci debootstrap)
 bench=(bubblewrap git libopenblas-dev)
 check=(clang libclang-rt-dev clang-format-14 clang-tidy-14 cppcheck gcovr)
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/embedded.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/serve.h"
@@ -22,8 +23,12 @@ const struct assay_option assay_service_command_options[] = {
         {"queue", 0, "N", "answers that may wait (10000)", false},
         {"episodes", 0, "N", "episodes that may be open at once (512)", false},
         {"idle", 0, "SECONDS", "after which an episode that nobody touches ends (900)", false},
+        {"rate", 0, "N", "requests a second that one client may make (any)", false},
         {"drain", 0, "SECONDS", "that gradings may take after SIGTERM (20)", false},
         {"patience", 0, "SECONDS", "that a client may take for a request's head (20)", false},
+        {"policy", 0, "MODEL", "a model that /v1/chat/completions answers with", false},
+        {"policy-name", 0, "NAME", "by which clients call it (its folder's)", false},
+        {"template", 0, "NAME", "how its conversations are written (its family's)", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         ASSAY_GATE_OPTIONS,
         {"min-tier", 0, "TIER", "refuse isolation weaker than A, B or C (ASSAY_MIN_TIER; A)",
@@ -45,6 +50,7 @@ struct serve_command {
     struct assay_buf certificate, key;
     char address[64];
     const char **host_names; // owned
+    struct assay_embedded *policy;
     uint64_t drain_s;
     struct assay_service_options options;
 };
@@ -133,6 +139,8 @@ static enum assay_status read_numbers(struct serve_command *c, struct assay_erro
     if (status == ASSAY_OK)
         status = assay_cli_number(&c->drain_s, in, "drain", 0, DRAIN_S_MAX, err);
     if (status == ASSAY_OK)
+        status = assay_cli_number(&c->options.rate, in, "rate", 1, 1000000, err);
+    if (status == ASSAY_OK)
         status = assay_cli_number(&patience, in, "patience", 1, 3600, err);
     c->options.http.head_ms_max = patience * 1000;
     c->options.threads = (size_t)jobs;
@@ -171,6 +179,25 @@ static void serve_on(struct serve_command *c, struct assay_service *serve)
     __atomic_store_n(&c->cancel, true, __ATOMIC_RELAXED);
 }
 
+// After the context, whose spawner is to be there before any thread and before the weights.
+static enum assay_status open_policy(struct serve_command *c, struct assay_error *err)
+{
+    const char *path = assay_cli_value(c->invocation, "policy");
+    const char *name = assay_cli_value(c->invocation, "policy-name");
+    enum assay_status status;
+
+    if (path == NULL)
+        return ASSAY_OK;
+    status = assay_embedded_open(&c->policy, path, assay_cli_value(c->invocation, "template"), err);
+    if (name == NULL) {
+        name = strrchr(path, '/');
+        name = name != NULL && name[1] != '\0' ? name + 1 : path;
+    }
+    c->options.policy = c->policy;
+    c->options.policy_name = name;
+    return status;
+}
+
 static enum assay_status run(struct serve_command *c, struct assay_error *err)
 {
     struct assay_invocation inner = *c->invocation;
@@ -181,6 +208,8 @@ static enum assay_status run(struct serve_command *c, struct assay_error *err)
     inner.interrupted = &c->cancel;
     if (status == ASSAY_OK)
         status = assay_context_open(&c->context, &inner, true, err);
+    if (status == ASSAY_OK)
+        status = open_policy(c, err);
     if (status != ASSAY_OK)
         return status;
     c->options.context = c->context;
@@ -216,6 +245,7 @@ enum assay_exit assay_cmd_serve(struct assay_invocation *invocation)
     c.options.version = ASSAY_VERSION;
     if (run(&c, &err) != ASSAY_OK)
         code = assay_cli_fail(&err);
+    assay_embedded_close(c.policy);
     assay_context_close(c.context);
     assay_tokens_free(c.tokens);
     assay_buf_free(&c.certificate);

@@ -80,6 +80,9 @@ unsigned assay_http_role(const struct assay_http_request *request);
 const char *assay_http_who(const struct assay_http_request *request);
 // Seconds since the request was whole; milliseconds.
 uint64_t assay_http_age_ms(const struct assay_http_request *request);
+// The client's address, numeric; "" where it is not known.
+#define ASSAY_HTTP_PEER_BYTES 46
+void assay_http_peer(const struct assay_http_request *request, char out[ASSAY_HTTP_PEER_BYTES]);
 
 // --- answers ------------------------------------------------------------------------------------
 

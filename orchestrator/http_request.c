@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // http_request.c - from a client's bytes to a request that is handed over, and its end.
 #include <ctype.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,4 +257,18 @@ const char *assay_http_who(const struct assay_http_request *request)
 uint64_t assay_http_age_ms(const struct assay_http_request *request)
 {
     return (assay_clock_us() - request->start_us) / 1000;
+}
+
+void assay_http_peer(const struct assay_http_request *request, char out[ASSAY_HTTP_PEER_BYTES])
+{
+    const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    out[0] = '\0';
+    if (info != NULL && info->client_addr != NULL &&
+            getnameinfo(info->client_addr,
+                    info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                             : sizeof(struct sockaddr_in),
+                    out, ASSAY_HTTP_PEER_BYTES, NULL, 0, NI_NUMERICHOST) != 0)
+        out[0] = '\0';
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "orchestrator/claims.h"
 #include "orchestrator/leases_inner.h"
 
 #define LOOK_MS 100
@@ -82,7 +83,7 @@ static void drop(struct assay_leases *leases, struct assay_lease *lease,
     pthread_mutex_lock(&leases->lock);
     unlist(leases, lease);
     pthread_mutex_unlock(&leases->lock);
-    assay_lease_release(lease);
+    assay_lease_release(leases, lease);
 }
 
 // What others may see. The lock is held, and `lease` the caller's alone.
@@ -185,7 +186,7 @@ enum assay_status assay_leases_open(struct assay_leases *leases,
         return ASSAY_OK;
     }
     if (lease != NULL)
-        assay_lease_release(lease);
+        assay_lease_release(leases, lease);
     unreserve(leases);
     return status;
 }
@@ -387,13 +388,38 @@ static void reap_due(struct assay_leases *leases)
     }
 }
 
+// Episodes that a service before this one was killed in.
+static void end_lost(struct assay_leases *leases)
+{
+    char number[24];
+    struct assay_error err = {0};
+    size_t count = 0;
+
+    if (assay_store_end_lost_episodes(assay_context_store(leases->context), ASSAY_LEASE_ACTOR,
+                assay_clock_now_ms(), &count, &err) != ASSAY_OK) {
+        assay_log(assay_context_log(leases->context), ASSAY_LOG_WARN, "service",
+                "lost episodes not ended", "reason", err.message, NULL);
+    } else if (count > 0) {
+        snprintf(number, sizeof(number), "%zu", count);
+        assay_log(assay_context_log(leases->context), ASSAY_LOG_INFO, "service",
+                "lost episodes ended", "count", number, NULL);
+    }
+}
+
 static void *reap(void *user)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    const uint64_t again_ms = assay_clock_ms() + 2 * (uint64_t)ASSAY_CLAIM_MS;
     struct assay_leases *leases = user;
-    bool ending = false;
+    bool ending = false, looked = false;
 
+    end_lost(leases);
     while (!ending) {
+        // Once more when the claims of one that was killed just now have run out.
+        if (!looked && assay_clock_left_ms(again_ms) == 0) {
+            end_lost(leases);
+            looked = true;
+        }
         reap_due(leases);
         nanosleep(&pause, NULL);
         pthread_mutex_lock(&leases->lock);

@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "orchestrator/claims.h"
 #include "orchestrator/leases_inner.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
 
-void assay_lease_release(struct assay_lease *lease)
+void assay_lease_release(struct assay_leases *leases, struct assay_lease *lease)
 {
+    if (lease->claim != 0)
+        assay_claims_end(assay_context_claims(leases->context), lease->id, lease->claim, false);
     assay_episode_close(lease->episode);
     assay_drive_release(&lease->result);
     free(lease);
@@ -51,6 +54,9 @@ enum assay_status assay_lease_record(
     snprintf(seed, sizeof(seed), "%" PRIu64, lease->seed);
     if (status == ASSAY_OK)
         status = assay_store_open_run(store, &wanted, ids, 1, false, arena, &run, &known, err);
+    if (status == ASSAY_OK)
+        status = assay_claims_take(assay_context_claims(leases->context), lease->id,
+                assay_context_interrupted(leases->context), &lease->claim, err);
     if (status == ASSAY_OK)
         status = assay_store_begin_episode(store, &begin, &lease->handle, &known, err);
     assay_arena_destroy(arena);
@@ -106,7 +112,7 @@ enum assay_status assay_lease_make(struct assay_lease **out, struct assay_leases
     if (status == ASSAY_OK)
         *out = lease;
     else
-        assay_lease_release(lease);
+        assay_lease_release(leases, lease);
     return status;
 }
 
@@ -236,6 +242,6 @@ enum assay_status assay_lease_fork(struct assay_leases *leases, struct assay_lea
     if (status == ASSAY_OK)
         *out = lease;
     else
-        assay_lease_release(lease);
+        assay_lease_release(leases, lease);
     return status;
 }

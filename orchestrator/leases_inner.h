@@ -19,6 +19,7 @@ struct assay_lease {
     const struct assay_recipe *recipe;
     struct assay_episode_options options;
     struct assay_episode_handle handle;
+    uint64_t claim; // on its run, for as long as somebody leads it; 0: none yet
     uint64_t seed, opened_ms, idle_ms_max;
     volatile bool cancel; // what it does is to stop
     // Of whoever has it (`busy`), else under the lock.
@@ -56,7 +57,7 @@ struct assay_leases {
 ASSAY_MUST_USE enum assay_status assay_lease_make(struct assay_lease **out,
         struct assay_leases *leases, const struct assay_lease_begin *begin,
         struct assay_error *err);
-void assay_lease_release(struct assay_lease *lease);
+void assay_lease_release(struct assay_leases *leases, struct assay_lease *lease);
 ASSAY_MUST_USE enum assay_status assay_lease_reset(
         struct assay_leases *leases, struct assay_lease *lease, struct assay_error *err);
 // Its run and its episode's row.

@@ -40,7 +40,7 @@ enum assay_status assay_service_start(struct assay_service **out,
             options->suite_count, err);
     grader.suites = serve->suites;
     if (status == ASSAY_OK)
-        status = assay_events_create(&serve->events, err);
+        status = assay_events_create(&serve->events, assay_context_store(serve->context), err);
     if (status == ASSAY_OK)
         status = assay_workers_create(&serve->workers, workers, WAITING_MAX, err);
     if (status == ASSAY_OK)
@@ -51,6 +51,8 @@ enum assay_status assay_service_start(struct assay_service **out,
     if (status == ASSAY_OK)
         status = assay_sockets_create(&serve->sockets, serve->workers, options->episodes_max * 2,
                 options->idle_ms_max, err);
+    if (status == ASSAY_OK && options->rate > 0)
+        status = assay_rates_create(&serve->rates, options->rate, err);
     if (status == ASSAY_OK && serve->options.http.address != NULL)
         status = assay_http_start(&serve->http, &serve->options.http, err);
     if (status == ASSAY_OK)
@@ -95,6 +97,7 @@ void assay_service_stop(struct assay_service *serve)
     assay_grader_destroy(serve->grader);
     assay_workers_destroy(serve->workers);
     assay_events_destroy(serve->events);
+    assay_rates_destroy(serve->rates);
     assay_served_close(serve->suites);
     free(serve);
 }
@@ -148,8 +151,9 @@ void assay_service_stream_events(struct assay_service_call *call)
 {
     const char *last = assay_http_header(call->request, "Last-Event-ID");
 
-    assay_events_watch(
-            call->serve->events, call->request, last != NULL ? strtoull(last, NULL, 10) : 0);
+    assay_events_watch(call->serve->events, call->request,
+            last != NULL ? strtoull(last, NULL, 10) : 0,
+            assay_http_query(call->request, "store") != NULL);
 }
 
 // --- what there is to do ------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "orchestrator/http.h"
 #include "orchestrator/serve_token.h"
 
+struct assay_embedded;
 struct assay_service; // opaque; owned by whoever called assay_service_start()
 
 struct assay_service_options {
@@ -26,11 +27,14 @@ struct assay_service_options {
     const struct assay_tokens *tokens; // borrowed; NULL: whoever reaches the port may do all
     const char *const *host_names;     // borrowed: by which it is called, beside loopback
     size_t host_name_count;
-    size_t threads;       // gradings at once, >= 1
-    size_t queue_max;     // answers that wait or are graded, >= 1
-    size_t episodes_max;  // that are open at once
-    uint64_t idle_ms_max; // of an episode that nobody touches
-    const char *version;  // of the program
+    size_t threads;                // gradings at once, >= 1
+    size_t queue_max;              // answers that wait or are graded, >= 1
+    size_t episodes_max;           // that are open at once
+    uint64_t idle_ms_max;          // of an episode that nobody touches
+    uint64_t rate;                 // requests a second of one client; 0: any
+    struct assay_embedded *policy; // borrowed: what /v1/chat/completions asks; NULL: none
+    const char *policy_name;       // by which clients call it
+    const char *version;           // of the program
 };
 
 ASSAY_MUST_USE enum assay_status assay_service_start(struct assay_service **out,

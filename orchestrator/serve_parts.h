@@ -12,6 +12,7 @@
 #include "orchestrator/leases.h"
 #include "orchestrator/serve.h"
 #include "orchestrator/serve_events.h"
+#include "orchestrator/serve_rate.h"
 #include "orchestrator/serve_suites.h"
 #include "orchestrator/socket.h"
 #include "orchestrator/workers.h"
@@ -34,6 +35,7 @@ struct assay_service {
     struct assay_sockets *sockets;
     struct assay_workers *workers; // for handlers that wait
     struct assay_events *events;
+    struct assay_rates *rates; // NULL: no limit
     uint64_t start_ms;
     atomic_bool draining;
     // What /metrics tells.
@@ -106,6 +108,22 @@ void assay_service_fork_episode(struct assay_service_call *call);
 void assay_service_patch_episode(struct assay_service_call *call);
 void assay_service_close_episode(struct assay_service_call *call);
 void assay_service_tools(struct assay_service_call *call);
+void assay_service_models(struct assay_service_call *call);
+void assay_service_chat_completions(struct assay_service_call *call);
+void assay_service_completions(struct assay_service_call *call);
+void assay_service_ui(struct assay_service_call *call);
+void assay_service_ui_file(struct assay_service_call *call);
+void assay_service_runs(struct assay_service_call *call);
+void assay_service_run(struct assay_service_call *call);
+void assay_service_attempts(struct assay_service_call *call);
+void assay_service_attempt(struct assay_service_call *call);
+void assay_service_log(struct assay_service_call *call);
+void assay_service_compare(struct assay_service_call *call);
+void assay_service_trainings(struct assay_service_call *call);
+void assay_service_training(struct assay_service_call *call);
+void assay_service_trajectory(struct assay_service_call *call);
+void assay_service_fleet(struct assay_service_call *call);
+void assay_service_certificates(struct assay_service_call *call);
 void assay_service_openenv_reset(struct assay_service_call *call);
 void assay_service_openenv_step(struct assay_service_call *call);
 void assay_service_openenv_state(struct assay_service_call *call);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "orchestrator/serve_parts.h"
 
 static const struct assay_service_route routes[] = {
@@ -17,6 +18,22 @@ static const struct assay_service_route routes[] = {
         {"POST", "/v1/grade", ASSAY_ROLE_RUN, true, assay_service_grade},
         {"GET", "/v1/jobs/*", ASSAY_ROLE_READ, true, assay_service_job},
         {"GET", "/v1/verdicts/*", ASSAY_ROLE_READ, true, assay_service_verdict},
+        {"GET", "/", ASSAY_ROLE_NONE, false, assay_service_ui},
+        {"GET", "/ui/*", ASSAY_ROLE_NONE, false, assay_service_ui_file},
+        {"GET", "/v1/runs", ASSAY_ROLE_READ, true, assay_service_runs},
+        {"GET", "/v1/runs/*", ASSAY_ROLE_READ, true, assay_service_run},
+        {"GET", "/v1/runs/*/attempts", ASSAY_ROLE_READ, true, assay_service_attempts},
+        {"GET", "/v1/runs/*/attempt", ASSAY_ROLE_READ, true, assay_service_attempt},
+        {"GET", "/v1/runs/*/log", ASSAY_ROLE_READ, true, assay_service_log},
+        {"GET", "/v1/compare", ASSAY_ROLE_READ, true, assay_service_compare},
+        {"GET", "/v1/trainings", ASSAY_ROLE_READ, true, assay_service_trainings},
+        {"GET", "/v1/trainings/*", ASSAY_ROLE_READ, true, assay_service_training},
+        {"GET", "/v1/trajectories/*", ASSAY_ROLE_READ, true, assay_service_trajectory},
+        {"GET", "/v1/fleet", ASSAY_ROLE_READ, false, assay_service_fleet},
+        {"GET", "/v1/suites/*/certificates", ASSAY_ROLE_READ, true, assay_service_certificates},
+        {"GET", "/v1/models", ASSAY_ROLE_READ, false, assay_service_models},
+        {"POST", "/v1/chat/completions", ASSAY_ROLE_RUN, true, assay_service_chat_completions},
+        {"POST", "/v1/completions", ASSAY_ROLE_RUN, true, assay_service_completions},
         {"GET", "/v1/tools", ASSAY_ROLE_READ, false, assay_service_tools},
         {"POST", "/v1/episodes", ASSAY_ROLE_RUN, true, assay_service_open_episode},
         {"GET", "/v1/episodes", ASSAY_ROLE_READ, false, assay_service_list_episodes},
@@ -113,6 +130,21 @@ static bool is_foreign(struct assay_service *serve, struct assay_http_request *r
                     host + 3, serve->options.host_names, serve->options.host_name_count);
 }
 
+// A client is a token's name, or an address where that has none.
+static bool is_too_fast(struct assay_service *serve, struct assay_http_request *request)
+{
+    char peer[ASSAY_HTTP_PEER_BYTES];
+    const char *client = assay_http_who(request);
+
+    if (serve->rates == NULL)
+        return false;
+    if (*client == '\0') {
+        assay_http_peer(request, peer);
+        client = peer;
+    }
+    return !assay_rates_take(serve->rates, client, assay_clock_ms());
+}
+
 void assay_service_admit(void *user, struct assay_http_request *request)
 {
     struct assay_service *serve = user;
@@ -147,6 +179,8 @@ void assay_service_admit(void *user, struct assay_http_request *request)
                 request, 401, "token", "a token is wanted: Authorization: Bearer TOKEN");
     } else if (role < route->role) {
         assay_service_refuse(request, 403, "role", "the token is not for this");
+    } else if (route->role > ASSAY_ROLE_NONE && is_too_fast(serve, request)) {
+        assay_service_refuse(request, 429, "rate", "too many requests a second");
     }
 }
 

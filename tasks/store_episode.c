@@ -282,6 +282,45 @@ enum assay_status assay_store_end_episode(struct assay_store *store,
     return assay_store_write(store, end_work, &args, err);
 }
 
+struct lost_args {
+    const char *actor;
+    uint64_t now_ms;
+    size_t count;
+};
+
+static enum assay_status lost_work(sqlite3 *db, void *user, struct assay_error *err)
+{
+    struct lost_args *args = user;
+    char now[ASSAY_TIME_TEXT_BYTES];
+    struct assay_query query;
+    enum assay_status status;
+
+    assay_clock_utc(now);
+    assay_query_begin(&query, db,
+            "UPDATE episodes SET cause = 'infra_error', reason = 'whoever led it was killed',"
+            " finished_at = ?, turn_count = (SELECT count(*) FROM turns AS t"
+            "   WHERE t.episode_number = episodes.episode_number)"
+            " WHERE cause = 'running' AND actor = ? AND NOT EXISTS"
+            "   (SELECT 1 FROM claims WHERE key = graded_in AND expires_ms > ?)");
+    assay_query_text(&query, now);
+    assay_query_text(&query, args->actor);
+    assay_query_u64(&query, args->now_ms);
+    status = assay_query_run(&query, "end lost episodes", err);
+    args->count = status == ASSAY_OK ? (size_t)sqlite3_changes(db) : 0;
+    return status;
+}
+
+enum assay_status assay_store_end_lost_episodes(struct assay_store *store, const char *actor,
+        uint64_t now_ms, size_t *count, struct assay_error *err)
+{
+    struct lost_args args = {.actor = actor, .now_ms = now_ms};
+    const enum assay_status status = assay_store_write(store, lost_work, &args, err);
+
+    if (status == ASSAY_OK)
+        *count = args.count;
+    return status;
+}
+
 // --- reading -------------------------------------------------------------------------------------
 
 #define SUM_OF_TURNS(column)                                                                       \

@@ -42,6 +42,11 @@ ASSAY_MUST_USE enum assay_status assay_store_end_episode(struct assay_store *sto
         const char *reason, uint32_t turn_count, struct assay_bytes answer,
         struct assay_error *err);
 
+// Those of this actor that are running though nobody holds the claim on their run (store.h): the
+// process that led them was killed. They end in trouble of ours, with the turns that they had.
+ASSAY_MUST_USE enum assay_status assay_store_end_lost_episodes(struct assay_store *store,
+        const char *actor, uint64_t now_ms, size_t *count, struct assay_error *err);
+
 struct assay_episode_row {
     uint64_t number;
     const char *run_id, *suite, *instance_id, *graded_in, *actor, *seed, *reason;

@@ -69,15 +69,64 @@ async def mcp(service):
     return f"mcp {importlib.metadata.version('mcp')}: HTTP and stdio, revisions {', '.join(sorted(set(spoken)))}"
 
 
+async def openai(service):
+    """The openai client as it is: models, whole and streamed answers, texts."""
+    from openai import AsyncOpenAI, NotFoundError
+
+    async with AsyncOpenAI(base_url=service.url + "/v1", api_key="none") as client:
+        model = (await client.models.list()).data[0].id
+        words = {"model": model, "messages": [{"role": "user", "content": "Say something."}], "seed": 3, "max_tokens": 32}
+        tools = [{"type": "function", "function": {"name": "bash", "description": "run", "parameters": {"type": "object", "properties": {}}}}]
+        whole = await client.chat.completions.create(**words, logprobs=True, tools=tools, extra_body={"return_token_ids": True})
+        choice = whole.choices[0]
+        check(len(choice.logprobs.content) == whole.usage.completion_tokens == len(choice.token_ids), whole)
+        whole = await client.chat.completions.create(**words)
+        text = ""
+        async for chunk in await client.chat.completions.create(**words, stream=True, stream_options={"include_usage": True}):
+            text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
+        check(text == whole.choices[0].message.content and chunk.usage == whole.usage, text, whole)
+        many = await asyncio.gather(*(client.chat.completions.create(**words) for _ in range(16)))
+        check(all(m.choices[0].message.content == text for m in many), "together as alone")
+        done = await client.completions.create(model=model, prompt="def f(", max_tokens=8, logprobs=1)
+        check(len(done.choices[0].logprobs.token_logprobs) == done.usage.completion_tokens, done)
+        try:
+            await client.chat.completions.create(**{**words, "model": "none"})
+            check(False, "another model answered")
+        except NotFoundError:
+            pass
+    return f"openai {importlib.metadata.version('openai')}: models, chats and texts, whole and streamed, 16 at once"
+
+
+async def mini(service):
+    """mini-swe-agent with a model that knows nothing: every message is asked and answered, to its limit."""
+    from minisweagent.agents.default import DefaultAgent
+    from minisweagent.environments.local import LocalEnvironment
+    from minisweagent.models.litellm_model import LitellmModel
+    import yaml
+    from minisweagent.config import get_config_path
+
+    with open(get_config_path("mini"), encoding="utf-8") as file:
+        config = yaml.safe_load(file)["agent"]
+    model = LitellmModel(model_name="openai/tiny-chat", cost_tracking="ignore_errors",
+                         model_kwargs={"api_base": service.url + "/v1", "api_key": "none", "max_tokens": 16, "temperature": 0})
+    agent = DefaultAgent(model, LocalEnvironment(), **{**{k: v for k, v in config.items() if k.endswith("template")}, "step_limit": 3, "cost_limit": 0})
+    result = await asyncio.to_thread(agent.run, "Do nothing.")
+    said = [m for m in agent.messages if m.get("role") == "assistant"]
+    check(agent.n_calls == 3 if hasattr(agent, "n_calls") else model.n_calls >= 3, agent.messages[-1])
+    return f"mini-swe-agent {importlib.metadata.version('mini-swe-agent')} against /v1/chat/completions: {len(said)} messages, {str(result)[:40]!r}".replace("|", "/")
+
+
 async def main(name):
-    service = Service("quick")
+    policy = ["--policy", "tests/policy/fixtures/tiny-chat"] if name in ("openai", "mini") else []
+    service = Service("quick", *policy)
     try:
-        what = await {"openenv": openenv, "mcp": mcp}[name](service)
+        what = await {"openenv": openenv, "mcp": mcp, "openai": openai, "mini": mini}[name](service)
         await asyncio.sleep(0.5)
         check(service.get("/v1/episodes").json["open"] == 0, "an episode was left open")
     finally:
         service.stop()
-    print(f"| unmodified client, {what} | episodes to their rewards, none left open | all |")
+    bound = ("all that it asked was answered", "all") if policy else ("episodes to their rewards, none left open", "all")
+    print(f"| unmodified client, {what} | {bound[0]} | {bound[1]} |")
 
 
 if __name__ == "__main__":

@@ -206,6 +206,20 @@ def watchers_hear():
     service.stop()
 
 
+def one_client_is_held_back():
+    path = os.path.join(WORK, "rates")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+        file.write("".join(f"read {name * 20} {name}\n" for name in "pq"))
+    service = Service("quick", "--tokens", path, "--rate", "1")
+    of = {name: {"Authorization": "Bearer " + name * 20} for name in "pq"}
+    got = [service.get("/v1/version", headers=of["p"]) for _ in range(20)]
+    check({r.status for r in got} == {200, 429} and got[0].status == 200, got)
+    check(all(r.headers["Retry-After"] and r.json["error"]["code"] == "rate" for r in got if r.status == 429), got)
+    check(service.get("/v1/version", headers=of["q"]).status == 200, "the other one is not")
+    check(all(service.get("/healthz").status == 200 for _ in range(5)), "what needs no token has no limit")
+    service.stop()
+
+
 def a_full_queue_says_so():
     service = Service("quick", "-j", "1", "--queue", "1")
     statuses = []
@@ -289,5 +303,5 @@ def a_stop_keeps_what_is_left():
 
 
 if __name__ == "__main__":
-    tests(the_gate, bad_input, one_answer_one_run, metrics_add_up, watchers_hear, a_full_queue_says_so,
+    tests(the_gate, bad_input, one_answer_one_run, metrics_add_up, watchers_hear, one_client_is_held_back, a_full_queue_says_so,
           slow_clients_are_cut, a_kill_loses_nothing, a_stop_keeps_what_is_left)

@@ -2,6 +2,7 @@
 """Episodes over HTTP in the service's own words: see serve_episodes.sh."""
 import json
 import os
+import sqlite3
 import subprocess
 import threading
 import time
@@ -135,6 +136,29 @@ def each_has_its_own():
     service.stop()
 
 
+def a_killed_service_leaves_no_running_episode():
+    def cause(episode):
+        with sqlite3.connect(f"{os.environ['ASSAY_HOME']}/assay.db") as db:
+            return db.execute("SELECT cause, turn_count FROM episodes WHERE graded_in = ?", (episode,)).fetchone()
+
+    first = Service("quick")
+    episode = begin(first)
+    check(step(first, episode, "bash", command="true").status == 200)
+    second = Service("quick")  # the first one lives: what it leads stays as it is
+    check(second.get("/healthz").status == 200 and cause(episode)[0] == "running", cause(episode))
+    second.stop()
+    first.kill()
+    with sqlite3.connect(f"{os.environ['ASSAY_HOME']}/assay.db", timeout=60) as db:
+        db.execute("UPDATE claims SET expires_ms = 0 WHERE key = ?", (episode,))  # as they do in ten seconds
+    third = Service("quick")
+    for _ in range(600):
+        if cause(episode)[0] != "running":
+            break
+        time.sleep(0.1)
+    check(cause(episode) == ("infra_error", 1), cause(episode))
+    third.stop()
+
+
 def many_at_once():
     service = Service("quick", "-j", "2")
     rewards = []
@@ -168,4 +192,4 @@ def many_at_once():
 
 
 if __name__ == "__main__":
-    tests(from_reset_to_reward, forks_and_patches, limits_and_leases, each_has_its_own, many_at_once)
+    tests(from_reset_to_reward, forks_and_patches, limits_and_leases, each_has_its_own, a_killed_service_leaves_no_running_episode, many_at_once)
