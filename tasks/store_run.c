@@ -264,7 +264,7 @@ static enum assay_status list_work(sqlite3 *db, void *user, struct assay_error *
     while (assay_query_row(&query)) {
         if (args->rows == NULL)
             args->rows = assay_arena_array(
-                    args->arena, assay_column_u64(&query, 10), sizeof(args->rows[0]));
+                    args->arena, assay_column_u64(&query, 11), sizeof(args->rows[0]));
         if (args->rows == NULL) {
             query.code = SQLITE_NOMEM;
             break;
