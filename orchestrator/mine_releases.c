@@ -23,6 +23,8 @@
 static const char pypi[] = "pypi:";
 static const char debian[] = "debian:";
 
+#define RUBY_TESTS "Dir['test/**/{test_*,*_test}.rb'].sort.each { |f| require File.expand_path(f) }"
+
 // How the tests of a language are run by what the host has: enough for packages that need nothing
 // but their language. Lists end with NULL.
 struct language {
@@ -43,10 +45,8 @@ static const struct language languages[] = {
                         "-o", "addopts="}},
         {"perl", "tap-log", {"t/**", "xt/**"}, {"/usr/bin/prove", "-lrv", "--norc", "t"}},
         {"ruby", "minitest", {"test/**", "tests/**"},
-                {"/usr/bin/ruby", "-Ilib", "-Itest", "-I.", "-e",
-                        "Dir['test/**/{test_*,*_test}.rb'].sort.each { |f| require "
-                        "File.expand_path(f) }",
-                        "--", "-v", "--seed", "1"}},
+                {"/usr/bin/ruby", "-Ilib", "-Itest", "-I.", "-e", RUBY_TESTS, "--", "-v", "--seed",
+                        "1"}},
         // Without a download there is no module but the standard library and what is vendored.
         {"go", "gotest", {"**/*_test.go", "*_test.go", "testdata/**", "**/testdata/**"},
                 {"/usr/bin/go", "test", "-v", "./..."}},

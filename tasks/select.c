@@ -79,7 +79,7 @@ void assay_split_group(char group[ASSAY_GROUP_BYTES], const struct assay_instanc
     if (len >= ASSAY_GROUP_BYTES)
         len = ASSAY_GROUP_BYTES - 1;
     for (size_t i = 0; i < len; i++) // as PyPI has names: case and these three mean nothing
-        group[i] = strchr("-_.", name[i]) != NULL ? '-' : (char)tolower((unsigned char)name[i]);
+        group[i] = (char)(strchr("-_.", name[i]) != NULL ? '-' : tolower((unsigned char)name[i]));
     group[len] = '\0';
 }
 
