@@ -90,6 +90,28 @@ ASSAY_MUST_USE enum assay_status assay_depot_tree(
 ASSAY_MUST_USE enum assay_status assay_depot_check_tree(
         struct assay_depot *depot, const char *hash, struct assay_error *err);
 
+// Remove what nobody refers to: trees that are not in `trees` (sorted) and are as old, layers and
+// downloads that were last used as long ago (both can be made again), and file contents that no
+// tree names any more. Nothing is removed while another handle, of any process, has the depot
+// open: `others` says how many there were.
+struct assay_depot_garbage {
+    struct assay_strings trees; // to be kept
+    uint64_t age_s;
+};
+struct assay_depot_collected {
+    size_t others, trees, blobs, layers, downloads;
+    uint64_t bytes; // of the disk that were freed
+};
+ASSAY_MUST_USE enum assay_status assay_depot_collect(struct assay_depot_collected *out,
+        struct assay_depot *depot, const struct assay_depot_garbage *garbage,
+        struct assay_error *err);
+
+// May something new be begun here? ASSAY_EREFUSED once less than a twentieth of the file system, or
+// 1 GiB if that is less, or a hundredth of its inodes is left: so that what runs already can write
+// what it has found out.
+ASSAY_MUST_USE enum assay_status assay_depot_room(
+        const struct assay_depot *depot, struct assay_error *err);
+
 // A fresh empty directory below tmp/, owned by the store's uid; removed by assay_depot_drop_tmp().
 ASSAY_MUST_USE enum assay_status assay_depot_tmp(
         struct assay_depot *depot, char path[PATH_MAX], struct assay_error *err);

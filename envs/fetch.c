@@ -36,7 +36,7 @@ static enum assay_status make_dirs(const char *dir, struct assay_error *err)
 }
 
 // From what the box wrote to where it is wanted; nothing about it is believed but its bytes.
-static enum assay_status take_file(
+enum assay_status assay_fetch_take(
         const char *out, const char *file, const char *dir, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
@@ -44,7 +44,11 @@ static enum assay_status take_file(
     struct stat st;
     int out_fd = -1, fd = -1;
 
-    status = assay_depot_path(target, dir, file, err);
+    if (!assay_fs_path_is_plain(file) || strchr(file, '/') != NULL)
+        return assay_fail(err, ASSAY_EINVAL, "not a plain name: '%.150s'", file);
+    status = make_dirs(dir, err);
+    if (status == ASSAY_OK)
+        status = assay_depot_path(target, dir, file, err);
     if (status != ASSAY_OK)
         return status;
     out_fd = open(out, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -76,23 +80,25 @@ enum assay_status assay_fetch_run(struct assay_depot *depot, struct assay_sandbo
     struct assay_arena *arena = NULL;
     enum assay_status status = ASSAY_OK;
 
-    if (!assay_fs_path_is_plain(file) || strchr(file, '/') != NULL)
+    if (file != NULL && (!assay_fs_path_is_plain(file) || strchr(file, '/') != NULL))
         return assay_fail(err, ASSAY_EINVAL, "not a plain name: '%.150s'", file);
     status = assay_arena_create(&arena, REGISTRY_BYTES_MAX, err);
     if (status == ASSAY_OK && access != NULL && access->network == ASSAY_NETWORK_ALLOWLIST)
         status = assay_registry_hosts(&setup.hosts, depot, sandbox, arena, err);
-    if (status == ASSAY_OK)
-        status = assay_depot_tmp(depot, scratch, err);
-    if (status == ASSAY_OK)
-        status = assay_depot_path(out, scratch, "out", err);
-    if (status == ASSAY_OK)
-        status = assay_depot_mkdir(depot, AT_FDCWD, out, err);
+    if (file == NULL) {
+        (void)snprintf(out, sizeof(out), "%s", dir);
+    } else {
+        if (status == ASSAY_OK)
+            status = assay_depot_tmp(depot, scratch, err);
+        if (status == ASSAY_OK)
+            status = assay_depot_path(out, scratch, "out", err);
+        if (status == ASSAY_OK)
+            status = assay_depot_mkdir(depot, AT_FDCWD, out, err);
+    }
     if (status == ASSAY_OK)
         status = assay_setup_run(depot, sandbox, &setup, err);
-    if (status == ASSAY_OK)
-        status = make_dirs(dir, err);
-    if (status == ASSAY_OK)
-        status = take_file(out, file, dir, err);
+    if (status == ASSAY_OK && file != NULL)
+        status = assay_fetch_take(out, file, dir, err);
     assay_depot_drop_tmp(depot, scratch);
     assay_arena_destroy(arena);
     return status;

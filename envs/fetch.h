@@ -17,8 +17,14 @@
 // made if it is missing. A command that fails is ASSAY_EIO with its last line; one that left no
 // such file is ASSAY_ENOTFOUND. The file appears by rename, whole. Whether it is the right one is
 // the caller's to check. Safe to call from many threads and processes.
+// With file NULL and dir an empty folder of the caller's (assay_depot_tmp()), all that it left
+// stays in dir, for assay_fetch_take().
 ASSAY_MUST_USE enum assay_status assay_fetch_run(struct assay_depot *depot,
         struct assay_sandbox *sandbox, const struct assay_access *access, const char *const *argv,
         const char *file, const char *dir, struct assay_error *err);
+
+// From such a folder, the regular file `file` to dir/<file>, as above.
+ASSAY_MUST_USE enum assay_status assay_fetch_take(
+        const char *from, const char *file, const char *dir, struct assay_error *err);
 
 #endif

@@ -22,6 +22,7 @@ ASSAY_MUST_USE enum assay_status assay_image_digest(
 #define ASSAY_HOST_MOUNTS_MAX 32
 // Where the box sees the files and folders that variables name.
 #define ASSAY_HOST_CONFIG_DIR "/run/assay-host"
+#define ASSAY_APT_SOURCES ASSAY_HOST_CONFIG_DIR "/apt.sources" // all of apt's lists of sources
 
 // How the host reaches package registries: pip's variables and files, proxies
 // and certificates. Read when it is wanted and never stored. The files are

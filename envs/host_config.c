@@ -2,6 +2,7 @@
 // host_config.c - how the host reaches package registries, for boxes that set up an environment.
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,33 @@ static enum assay_status add_pip_files(struct reading *reading, struct assay_err
     return status;
 }
 
+// --- apt's sources ------------------------------------------------------------------------------
+
+// The lists of sources, one after the other: where this host's packages come from. They are for
+// reading hosts out of (registry.c, ASSAY_APT_SOURCES); apt's own configuration is not the box's.
+static enum assay_status add_apt_sources(struct reading *reading, struct assay_error *err)
+{
+    struct assay_buf text;
+    glob_t found = {.gl_pathc = 0};
+    enum assay_status status = ASSAY_OK;
+
+    assay_buf_init(&text, CONFIG_BYTES_MAX);
+    // NOLINTBEGIN(concurrency-mt-unsafe): without GLOB_ALTDIRFUNC and tildes it is safe
+    if (glob("/etc/apt/sources.lis[t]", 0, NULL, &found) == 0)
+        (void)glob("/etc/apt/sources.list.d/*", GLOB_APPEND, NULL, &found);
+    else
+        (void)glob("/etc/apt/sources.list.d/*", 0, NULL, &found);
+    // NOLINTEND(concurrency-mt-unsafe)
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        if (assay_fs_read_file(&text, found.gl_pathv[i], NULL) == ASSAY_OK)
+            assay_buf_addc(&text, '\n');
+    globfree(&found);
+    if (text.len > 0)
+        status = bind_copy(reading, &text, ASSAY_APT_SOURCES, err);
+    assay_buf_free(&text);
+    return status;
+}
+
 enum assay_status assay_host_config_read(struct assay_host_config *out, struct assay_depot *depot,
         const char *scratch, struct assay_environ *environment, struct assay_error *err)
 {
@@ -241,6 +269,8 @@ enum assay_status assay_host_config_read(struct assay_host_config *out, struct a
         status = add_variables(&reading, err);
     if (status == ASSAY_OK)
         status = add_pip_files(&reading, err);
+    if (status == ASSAY_OK)
+        status = add_apt_sources(&reading, err);
     for (size_t i = 0; status == ASSAY_OK && i < sizeof(fixed) / sizeof(fixed[0]); i++)
         status = assay_environ_set(environment, fixed[i], err);
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "envs/host.h"
 #include "envs/setup.h"
 #include "tasks/hosts.h"
 
@@ -22,6 +23,7 @@ static const char script[] =
         "if command -v npm >/dev/null; then npm config get registry 2>/dev/null; fi\n"
         "if command -v go >/dev/null; then go env GOPROXY 2>/dev/null; "
         "echo \"https://$(go env GOSUMDB 2>/dev/null)\"; fi\n"
+        "grep -v '^ *#' " ASSAY_APT_SOURCES " 2>/dev/null\n"
         "true\n";
 
 static bool is_known(const struct assay_strings *list, const char *entry)

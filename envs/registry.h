@@ -11,7 +11,7 @@
 
 #define ASSAY_REGISTRIES_MAX 64
 
-// Ask pip, npm and go where they would fetch from: in a box with the host's /usr and
+// Ask pip, npm, go and apt where they would fetch from: in a box with the host's /usr and
 // configuration and no network, never in a recipe's own image. *out holds "host:port"
 // entries in `arena`; a tool that is missing or fails names none.
 ASSAY_MUST_USE enum assay_status assay_registry_hosts(struct assay_strings *out,

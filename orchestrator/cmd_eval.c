@@ -10,13 +10,14 @@
 #include "orchestrator/gate.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/report.h"
+#include "orchestrator/selection.h"
 #include "orchestrator/shape.h"
 
 const struct assay_option assay_eval_options[] = {
         {"predictions", 'p', "FILE", "model patches: .jsonl lines, .json list or object", false},
         {"gold", 0, NULL, "evaluate the gold patches", false},
         {"empty", 0, NULL, "run the tests on the unchanged trees", false},
-        {"instance", 'i', "ID", "only this instance", true},
+        ASSAY_SELECTION_OPTIONS,
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
         {"timeout", 't', "SECONDS", "wall time of each test run (each instance's own)", false},
         {"run-id", 0, "NAME", "name of the run", false},
@@ -90,7 +91,6 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
     struct assay_evaluate_options *o = &e->options;
     uint64_t threads = assay_jobs_default_threads(), seconds = 0;
     const char *retry = assay_cli_value(e->invocation, "retry");
-    const char **ids = assay_arena_array(e->arena, e->invocation->given_count, sizeof(*ids));
     enum assay_status status =
             assay_cli_number(&threads, e->invocation, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
 
@@ -102,14 +102,8 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
         status = assay_patch_options_read(&o->how, e->invocation, err);
     if (status == ASSAY_OK && retry && strcmp(retry, "infra") != 0)
         status = assay_fail(err, ASSAY_EUSAGE, "--retry: '%s' is not infra", retry);
-    if (status == ASSAY_OK && !ids)
-        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status != ASSAY_OK)
         return status;
-    while ((ids[o->instance_count] =
-                    assay_cli_value_at(e->invocation, "instance", o->instance_count)))
-        o->instance_count++;
-    o->instance_ids = ids;
     o->threads = (size_t)threads;
     o->wall_ms_max = seconds * 1000;
     o->run_id = assay_cli_value(e->invocation, "run-id");
@@ -198,6 +192,7 @@ static enum assay_status finish(struct eval *e, const struct assay_evaluate_resu
 static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay_error *err)
 {
     struct assay_evaluate_result result;
+    struct assay_strings ids = {NULL, 0};
     char text[64];
     enum assay_status status = read_options(e, err);
 
@@ -210,10 +205,14 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
         status = assay_store_load_suite(
                 assay_context_store(e->context), e->invocation->arguments[0], &e->suite, err);
     if (status == ASSAY_OK)
+        status = assay_selection_read(&ids, e->invocation, e->suite, e->arena, err);
+    if (status == ASSAY_OK)
         status = warn_uncertified(e, err);
     if (status != ASSAY_OK)
         return status;
     e->options.suite = e->suite;
+    e->options.instance_ids = ids.items;
+    e->options.instance_count = ids.count;
     e->options.predictions = e->predictions;
     status = assay_evaluate(&result, e->context, &e->options, e->arena, err);
     if (status != ASSAY_OK)

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 
-#include "base/json.h"
 #include "envs/image.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
+#include "orchestrator/page.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
-#define JSON_BYTES_MAX ((size_t)64 << 20)
 
 const struct assay_option assay_image_import_options[] = {
         {"name", 0, "NAME", "what recipes call it: \"base\": \"image:NAME\"", false},
@@ -29,23 +28,18 @@ static void put_strings(
 
 static enum assay_status print_json(const struct assay_image *image, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_text(&w, "id", image->id);
-    assay_json_put_text(&w, "name", image->name);
-    assay_json_put_text(&w, "workdir", image->workdir);
-    put_strings(&w, "env", &image->env);
-    put_strings(&w, "layers", &image->layers);
-    assay_json_put_u64(&w, "bytes", image->bytes);
-    assay_json_put_u64(&w, "new_bytes", image->new_bytes);
-    assay_json_put_u64(&w, "entry_count", image->entry_count);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_put_text(w, "id", image->id);
+    assay_json_put_text(w, "name", image->name);
+    assay_json_put_text(w, "workdir", image->workdir);
+    put_strings(w, "env", &image->env);
+    put_strings(w, "layers", &image->layers);
+    assay_json_put_u64(w, "bytes", image->bytes);
+    assay_json_put_u64(w, "new_bytes", image->new_bytes);
+    assay_json_put_u64(w, "entry_count", image->entry_count);
+    return assay_page_print(&page, err);
 }
 
 static void print_image(const struct assay_image *image)

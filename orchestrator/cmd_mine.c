@@ -4,22 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/fs.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/mine.h"
-#include "orchestrator/mine_pypi.h"
+#include "orchestrator/mine_releases.h"
+#include "orchestrator/page.h"
 #include "orchestrator/pool.h"
 #include "rewards/framework.h"
 
 #define ARENA_BYTES ((size_t)4 << 30)
-#define JSON_BYTES_MAX ((size_t)64 << 20)
+#define LIST_BYTES_MAX ((size_t)4 << 20)
 #define COMMITS_DEFAULT 1000
 #define COMMITS_MAX 1000000
 #define WALL_SECONDS_DEFAULT 300
 #define WALL_SECONDS_MAX 604800
 #define RELEASES_DEFAULT 6
+#define PACKAGES_MAX 4096
 
 const struct assay_option assay_suite_mine_options[] = {
         {"test-cmd", 0, "COMMAND", "how the tests are run: a shell command", false},
@@ -28,8 +30,10 @@ const struct assay_option assay_suite_mine_options[] = {
         {"env", 0, "NAME=VALUE", "variable of the recipe", true},
         {"base", 0, "BASE", "of the recipe: host, or image:NAME (host)", false},
         {"releases", 0, "pypi:NAME",
-                "instead of REPO: plan the neighbouring releases of a package, for `suite add`",
+                "instead of REPO: plan the neighbouring releases of a package of PyPI or, with "
+                "debian:NAME, of Debian's sources, for `suite add`",
                 true},
+        {"releases-file", 0, "FILE", "likewise, of each line of a file (#: a comment)", false},
         {"from", 0, "REF", "where the walk begins (HEAD)", false},
         {"commits", 0, "N", "commits to look at, newest first (1000)", false},
         {"count", 0, "N", "tasks to keep, at most (no bound); releases of each package (6)", false},
@@ -139,28 +143,23 @@ static enum assay_status read_options(struct assay_mine_options *out,
 
 static enum assay_status print_json(const struct assay_mine_result *result, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_u64(&w, "commits", result->seen);
-    assay_json_put_u64(&w, "resumed", result->resumed);
-    assay_json_put_u64(&w, "kept", result->kept);
-    assay_json_put_u64(&w, "kept_now", result->kept_now);
-    assay_json_put_u64(&w, "wall_ms", result->wall_ms);
-    assay_json_begin_array(&w, "left_out");
+    assay_json_put_u64(w, "commits", result->seen);
+    assay_json_put_u64(w, "resumed", result->resumed);
+    assay_json_put_u64(w, "kept", result->kept);
+    assay_json_put_u64(w, "kept_now", result->kept_now);
+    assay_json_put_u64(w, "wall_ms", result->wall_ms);
+    assay_json_begin_array(w, "left_out");
     for (size_t i = 0; i < result->reason_count; i++) {
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "reason", result->reasons[i].reason);
-        assay_json_put_u64(&w, "count", result->reasons[i].count);
-        assay_json_end_object(&w);
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "reason", result->reasons[i].reason);
+        assay_json_put_u64(w, "count", result->reasons[i].count);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static void print_result(const struct assay_mine_result *result, const char *dir)
@@ -174,26 +173,64 @@ static void print_result(const struct assay_mine_result *result, const char *dir
 
 // --- releases
 
+static enum assay_status add_package(
+        struct assay_strings *list, const char **items, const char *value, struct assay_error *err)
+{
+    if (!assay_mine_package_valid(value))
+        return assay_fail(err, ASSAY_EUSAGE,
+                "--releases: '%.60s' is neither pypi:NAME nor debian:NAME", value);
+    if (list->count == PACKAGES_MAX)
+        return assay_fail(err, ASSAY_EUSAGE, "--releases: more than %d packages", PACKAGES_MAX);
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(items[i], value) == 0)
+            return ASSAY_OK;
+    items[list->count++] = value;
+    return ASSAY_OK;
+}
+
+// The lines of the file, in `text`, which is changed.
+static enum assay_status add_lines(
+        struct assay_strings *list, const char **items, char *text, struct assay_error *err)
+{
+    char *rest = NULL;
+    enum assay_status status = ASSAY_OK;
+
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL && status == ASSAY_OK;
+            line = strtok_r(NULL, "\n", &rest)) {
+        line += strspn(line, " \t");
+        line[strcspn(line, " \t\r#")] = '\0';
+        if (line[0] != '\0')
+            status = add_package(list, items, line, err);
+    }
+    return status;
+}
+
 static enum assay_status read_packages(struct assay_strings *out, const struct assay_invocation *in,
         struct assay_arena *arena, struct assay_error *err)
 {
-    static const char pypi[] = "pypi:";
-    const char **items = assay_arena_array(arena, in->given_count + 1, sizeof(*items));
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
+    const char **items = assay_arena_array(arena, PACKAGES_MAX, sizeof(*items));
+    const char *file = assay_cli_value(in, "releases-file");
     struct assay_strings given = {NULL, 0};
+    struct assay_buf text;
     enum assay_status status = values_of(&given, in, "releases", arena, err);
 
+    *out = (struct assay_strings){items, 0};
     if (status == ASSAY_OK && items == NULL)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    for (size_t i = 0; i < given.count && status == ASSAY_OK; i++) {
-        const char *value = given.items[i];
+    for (size_t i = 0; i < given.count && status == ASSAY_OK; i++)
+        status = add_package(out, items, given.items[i], err);
+    if (status != ASSAY_OK || file == NULL)
+        return status;
+    assay_buf_init(&text, LIST_BYTES_MAX);
+    status = assay_fs_read_file(&text, file, err);
+    if (status == ASSAY_OK) {
+        char *copy = assay_arena_memdup(arena, text.data, text.len + 1);
 
-        if (strncmp(value, pypi, strlen(pypi)) != 0 ||
-                !assay_instance_id_valid(value + strlen(pypi)) || value[strlen(pypi)] == '-')
-            status = assay_fail(err, ASSAY_EUSAGE, "--releases: '%.60s' is not pypi:NAME", value);
-        else
-            items[i] = value + strlen(pypi);
+        status = copy == NULL ? assay_fail(err, ASSAY_ENOMEM, "out of memory")
+                              : add_lines(out, items, copy, err);
     }
-    *out = (struct assay_strings){items, given.count};
+    assay_buf_free(&text);
     return status;
 }
 
@@ -201,7 +238,7 @@ static enum assay_status plan_releases(struct assay_context *context,
         const struct assay_invocation *in, const struct assay_mine_options *mine,
         struct assay_arena *arena, struct assay_error *err)
 {
-    struct assay_mine_pypi_options options = {.dir = in->arguments[0],
+    struct assay_mine_releases_options options = {.dir = in->arguments[0],
             .name = assay_cli_value(in, "name") ? assay_cli_value(in, "name") : "releases",
             .limits = mine->limits,
             .releases_max = mine->keep_max == SIZE_MAX ? RELEASES_DEFAULT : mine->keep_max,
@@ -211,9 +248,9 @@ static enum assay_status plan_releases(struct assay_context *context,
     enum assay_status status = read_packages(&options.packages, in, arena, err);
 
     if (status == ASSAY_OK)
-        status = assay_mine_pypi(&packages, context, &options, arena, err);
+        status = assay_mine_releases(&packages, context, &options, arena, err);
     for (size_t i = 0; i < options.packages.count && status == ASSAY_OK; i++) {
-        printf("%-32s %3zu releases, %3zu pairs  %s\n", packages[i].name, packages[i].releases,
+        printf("%-40s %3zu releases, %3zu pairs  %s\n", packages[i].name, packages[i].releases,
                 packages[i].pairs, packages[i].reason);
         pairs += packages[i].pairs;
     }
@@ -230,11 +267,13 @@ enum assay_exit assay_cmd_suite_mine(struct assay_invocation *invocation)
     struct assay_context *context = NULL;
     struct assay_arena *arena = NULL;
     struct assay_error err = {0};
-    const bool releases = assay_cli_value(invocation, "releases") != NULL;
+    const bool releases = assay_cli_value(invocation, "releases") != NULL ||
+            assay_cli_value(invocation, "releases-file") != NULL;
     enum assay_status status = assay_arena_create(&arena, ARENA_BYTES, &err);
 
     if (status == ASSAY_OK && releases == (invocation->argument_count == 2))
-        status = assay_fail(&err, ASSAY_EUSAGE, "REPO and DIR, or --releases and DIR alone");
+        status =
+                assay_fail(&err, ASSAY_EUSAGE, "REPO and DIR, or --releases (-file) and DIR alone");
     if (status == ASSAY_OK)
         status = releases ? read_numbers(&options, invocation, &err)
                           : read_options(&options, invocation, arena, &err);

@@ -12,13 +12,14 @@
 #include "orchestrator/pool.h"
 #include "orchestrator/rollouts.h"
 #include "orchestrator/run_summary.h"
+#include "orchestrator/selection.h"
 
 const struct assay_option assay_run_options[] = {
         {"actor", 'a', "ACTOR",
                 "gold, noop, script:FILE, command:PROGRAM, openai:MODEL or embedded:MODEL (docs/episodes.md)",
                 false},
         {"samples", 'n', "N", "episodes of each instance (1)", false},
-        {"instance", 'i', "ID", "only this instance", true},
+        ASSAY_SELECTION_OPTIONS,
         {"jobs", 'j', "N", "episodes at once (the number of CPUs)", false},
         {"seed", 0, "N", "from which every episode's own seed is made (0)", false},
         ASSAY_EPISODE_OPTIONS,
@@ -87,12 +88,9 @@ static enum assay_status read_options(struct run_command *c, struct assay_error 
     const struct assay_invocation *in = c->invocation;
     const char *actor = assay_cli_value(in, "actor");
     const char *retry = assay_cli_value(in, "retry");
-    const char **ids = assay_arena_array(c->arena, in->given_count + 1, sizeof(*ids));
     uint64_t threads = assay_jobs_default_threads(), samples = 1;
     enum assay_status status = ASSAY_OK;
 
-    if (ids == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (actor == NULL)
         return assay_fail(err, ASSAY_EUSAGE,
                 "who acts? --actor gold, noop, script:FILE, "
@@ -108,9 +106,6 @@ static enum assay_status read_options(struct run_command *c, struct assay_error 
         status = assay_episode_options_read(&o->episode, &o->tokens_max, in, err);
     if (status != ASSAY_OK)
         return status;
-    while ((ids[o->instance_count] = assay_cli_value_at(in, "instance", o->instance_count)))
-        o->instance_count++;
-    o->instance_ids = ids;
     o->threads = (size_t)threads;
     o->samples = (unsigned)samples;
     o->run_id = assay_cli_value(in, "run-id");
@@ -161,6 +156,7 @@ static enum assay_status finish(struct run_command *c, const struct assay_rollou
 static enum assay_status run(struct run_command *c, enum assay_exit *code, struct assay_error *err)
 {
     struct assay_rollouts_result result;
+    struct assay_strings ids = {NULL, 0};
     char text[64];
     enum assay_status status = read_options(c, err);
 
@@ -169,9 +165,13 @@ static enum assay_status run(struct run_command *c, enum assay_exit *code, struc
     if (status == ASSAY_OK)
         status = assay_store_load_suite(
                 assay_context_store(c->context), c->invocation->arguments[0], &c->suite, err);
+    if (status == ASSAY_OK)
+        status = assay_selection_read(&ids, c->invocation, c->suite, c->arena, err);
     if (status != ASSAY_OK)
         return status;
     c->options.suite = c->suite;
+    c->options.instance_ids = ids.items;
+    c->options.instance_count = ids.count;
     c->options.actor = &c->actor;
     status = assay_rollouts(&result, c->context, &c->options, c->arena, err);
     if (status != ASSAY_OK)

@@ -1,48 +1,139 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
+#include "orchestrator/page.h"
 
 const struct assay_option assay_store_prune_options[] = {
-        {"older-than", 0, "DAYS", "evidence of runs that began before that (90)", false},
+        {"older-than", 0, "DAYS",
+                "evidence of runs that began before that; what no suite needs and is as old (90)",
+                false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
 };
 
 #define DAYS_DEFAULT 90
 #define DAYS_MAX 36500
-#define JSON_BYTES_MAX 4096
+#define ARENA_BYTES ((size_t)1 << 30)
 
-static enum assay_status print_dropped(const struct assay_invocation *in, const char *before,
-        const struct assay_dropped *dropped, struct assay_error *err)
+static enum assay_status print_pruned(const struct assay_invocation *in, const char *before,
+        const struct assay_dropped *dropped, const struct assay_depot_collected *collected,
+        struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *w;
 
     if (!assay_cli_flag(in, "json")) {
         printf("evidence of %zu runs of tests removed, %.1f MB; their verdicts stay\n",
                 dropped->runs, (double)dropped->bytes / 1e6);
+        if (collected->others > 0)
+            printf("%zu other commands are at work here: trees, layers and downloads were left\n",
+                    collected->others);
+        else
+            printf("%zu trees, %zu layers, %zu downloads and %zu file contents removed, %.1f MB\n",
+                    collected->trees, collected->layers, collected->downloads, collected->blobs,
+                    (double)collected->bytes / 1e6);
         return ASSAY_OK;
     }
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 0);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_text(&w, "before", before);
-    assay_json_put_u64(&w, "runs", dropped->runs);
-    assay_json_put_u64(&w, "bytes", dropped->bytes);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    w = assay_page_begin(&page);
+    assay_json_put_text(w, "before", before);
+    assay_json_put_u64(w, "runs", dropped->runs);
+    assay_json_put_u64(w, "bytes", dropped->bytes);
+    assay_json_begin_object(w, "collected");
+    assay_json_put_u64(w, "others", collected->others);
+    assay_json_put_u64(w, "trees", collected->trees);
+    assay_json_put_u64(w, "layers", collected->layers);
+    assay_json_put_u64(w, "downloads", collected->downloads);
+    assay_json_put_u64(w, "file_contents", collected->blobs);
+    assay_json_put_u64(w, "bytes", collected->bytes);
+    assay_json_end_object(w);
+    return assay_page_print(&page, err);
+}
+
+static int by_text(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+// A Harbor folder that is kept whole is named by the row that stands for it.
+static const char *folder_of(const struct assay_instance *instance, struct assay_arena *arena)
+{
+    static const char front[] = "{\"harbor\": \"";
+    const size_t len = strlen(front);
+
+    return instance->row.len >= len + 64 && memcmp(instance->row.data, front, len) == 0
+            ? assay_arena_printf(arena, "%.64s", instance->row.data + len)
+            : NULL;
+}
+
+struct needed {
+    const char **items;
+    size_t count;
+};
+
+// What a suite needs, behind what others do.
+static enum assay_status add_trees(struct needed *trees, const struct assay_suite *suite,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
+    const char **items =
+            assay_arena_array(arena, trees->count + 2 * suite->instance_count + 1, sizeof(*items));
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (trees->count > 0)
+        memcpy(items, trees->items, trees->count * sizeof(trees->items[0]));
+    trees->items = items;
+    for (size_t i = 0; i < suite->instance_count; i++) {
+        const char *folder = folder_of(&suite->instances[i], arena);
+
+        items[trees->count] = assay_arena_strdup(arena, suite->instances[i].tree);
+        if (items[trees->count++] == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        if (folder != NULL)
+            items[trees->count++] = folder;
+    }
+    return ASSAY_OK;
+}
+
+static enum assay_status collect(struct assay_depot_collected *out, struct assay_context *context,
+        uint64_t days, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_store *store = assay_context_store(context);
+    struct assay_depot_garbage garbage = {.age_s = days * 86400};
+    struct needed trees = {NULL, 0};
+    struct assay_suite_row *rows = NULL;
+    size_t count = 0;
+    enum assay_status status = assay_store_list_suites(store, arena, &rows, &count, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
+        struct assay_suite *suite = NULL;
+
+        status = assay_store_load_suite(store, rows[i].name, &suite, err);
+        if (status == ASSAY_OK)
+            status = add_trees(&trees, suite, arena, err);
+        assay_suite_free(suite);
+    }
+    if (status != ASSAY_OK)
+        return status;
+    if (trees.count > 0)
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
+        qsort(trees.items, trees.count, sizeof(*trees.items), by_text);
+    garbage.trees = (struct assay_strings){trees.items, trees.count};
+    return assay_depot_collect(out, assay_context_depot(context), &garbage, err);
 }
 
 static enum assay_status prune(struct assay_context **context, struct assay_invocation *invocation,
-        struct assay_error *err)
+        struct assay_arena *arena, struct assay_error *err)
 {
     char before[ASSAY_TIME_TEXT_BYTES];
+    struct assay_depot_collected collected = {0};
     struct assay_dropped dropped;
     uint64_t days = DAYS_DEFAULT;
     enum assay_status status = assay_cli_number(&days, invocation, "older-than", 0, DAYS_MAX, err);
@@ -54,20 +145,24 @@ static enum assay_status prune(struct assay_context **context, struct assay_invo
     assay_clock_utc_ago(before, days * 86400);
     status = assay_store_drop_evidence(assay_context_store(*context), NULL, before, &dropped, err);
     if (status == ASSAY_OK)
-        status = print_dropped(invocation, before, &dropped, err);
+        status = collect(&collected, *context, days, arena, err);
+    if (status == ASSAY_OK)
+        status = print_pruned(invocation, before, &dropped, &collected, err);
     return status;
 }
 
 enum assay_exit assay_cmd_store_prune(struct assay_invocation *invocation)
 {
     struct assay_context *context = NULL;
+    struct assay_arena *arena = NULL;
     struct assay_error err = {0};
-    enum assay_exit code = ASSAY_EXIT_OK;
+    enum assay_status status = assay_arena_create(&arena, ARENA_BYTES, &err);
 
-    if (prune(&context, invocation, &err) != ASSAY_OK)
-        code = assay_cli_fail(&err);
+    if (status == ASSAY_OK)
+        status = prune(&context, invocation, arena, &err);
     assay_context_close(context);
-    return code;
+    assay_arena_destroy(arena);
+    return status == ASSAY_OK ? ASSAY_EXIT_OK : assay_cli_fail(&err);
 }
 
 // --- check and backup
@@ -77,7 +172,6 @@ const struct assay_option assay_store_check_options[] = {
         {NULL, 0, NULL, NULL, false},
 };
 
-#define ARENA_BYTES ((size_t)1 << 30)
 #define CHECK_JSON_BYTES_MAX ((size_t)16 << 20)
 #define PROBLEMS_MAX 10000
 

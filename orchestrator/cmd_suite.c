@@ -2,17 +2,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "orchestrator/certify.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
+#include "orchestrator/page.h"
 #include "orchestrator/pool.h"
+#include "orchestrator/selection.h"
 #include "orchestrator/suite_add.h"
 #include "orchestrator/suite_export.h"
+#include "tasks/select.h"
 
 #define SUITE_ARENA_BYTES ((size_t)4 << 30)
-#define JSON_BYTES_MAX ((size_t)256 << 20)
 
 const struct assay_option assay_suite_add_options[] = {
         {"name", 0, "NAME", "name of the suite (its own, or the file's)", false},
@@ -24,7 +25,7 @@ const struct assay_option assay_suite_add_options[] = {
         {"test-cmd", 0, "COMMAND", "test command of rows that bring none", false},
         {"framework", 0, "NAME", "test framework of rows that bring none", false},
         {"scripts", 0, "DIR", "SWE-bench Pro: where ID/run_script.sh and ID/parser.py lie", false},
-        {"runs", 0, "N", "releases: runs that measure and certify each pair (3)", false},
+        {"runs", 0, "N", "releases: runs of either tree that certify each pair (2)", false},
         {"no-zygote", 0, NULL, "releases: start every interpreter anew", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
         ASSAY_GATE_OPTIONS,
@@ -43,7 +44,7 @@ const struct assay_option assay_suite_certify_options[] = {
         {"runs", 0, "N", "runs of gold and of the unchanged tree; others in proportion (5)", false},
         {"checks", 0, "LIST",
                 "only these: lists,gold,empty,null,junk,order,cpu,clock,hash,network (all)", false},
-        {"instance", 'i', "ID", "only this instance", true},
+        ASSAY_SELECTION_OPTIONS,
         {"again", 0, NULL, "also what has a certificate of these checks already", false},
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same verdicts", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
@@ -111,26 +112,21 @@ static void print_added(const struct assay_suite_add_result *result)
 static enum assay_status print_added_json(
         const struct assay_suite_add_result *result, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_text(&w, "name", result->name);
-    assay_json_put_u64(&w, "instance_count", result->instance_count);
-    assay_json_put_u64(&w, "certified_count", result->certified_count);
-    assay_json_begin_array(&w, "left_out");
+    assay_json_put_text(w, "name", result->name);
+    assay_json_put_u64(w, "instance_count", result->instance_count);
+    assay_json_put_u64(w, "certified_count", result->certified_count);
+    assay_json_begin_array(w, "left_out");
     for (size_t i = 0; i < result->loss_count; i++) {
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "instance_id", result->losses[i].instance_id);
-        assay_json_put_text(&w, "reason", result->losses[i].reason);
-        assay_json_end_object(&w);
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "instance_id", result->losses[i].instance_id);
+        assay_json_put_text(w, "reason", result->losses[i].reason);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static enum assay_status read_format(
@@ -163,7 +159,7 @@ static enum assay_status work_add(struct suite_command *command, struct assay_er
                     .framework = assay_cli_value(in, "framework"),
                     .scripts = assay_cli_value(in, "scripts")},
             .replace = assay_cli_flag(in, "replace")};
-    uint64_t runs = 3;
+    uint64_t runs = 2;
     enum assay_status status = read_threads(&options.threads, command, err);
 
     if (status == ASSAY_OK)
@@ -191,28 +187,23 @@ enum assay_exit assay_cmd_suite_add(struct assay_invocation *invocation)
 static enum assay_status print_list_json(
         const struct assay_suite_row *rows, size_t count, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_begin_array(&w, "suites");
+    assay_json_begin_array(w, "suites");
     for (size_t i = 0; i < count; i++) {
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "name", rows[i].name);
-        assay_json_put_text(&w, "version", rows[i].version);
-        assay_json_put_u64(&w, "instance_count", rows[i].instance_count);
-        assay_json_put_u64(&w, "certified_count", rows[i].certified_count);
-        assay_json_put_text(&w, "source", rows[i].source);
-        assay_json_put_text(&w, "hash", rows[i].hash);
-        assay_json_put_text(&w, "added_at", rows[i].added_at);
-        assay_json_end_object(&w);
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "name", rows[i].name);
+        assay_json_put_text(w, "version", rows[i].version);
+        assay_json_put_u64(w, "instance_count", rows[i].instance_count);
+        assay_json_put_u64(w, "certified_count", rows[i].certified_count);
+        assay_json_put_text(w, "source", rows[i].source);
+        assay_json_put_text(w, "hash", rows[i].hash);
+        assay_json_put_text(w, "added_at", rows[i].added_at);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static enum assay_status work_list(struct suite_command *command, struct assay_error *err)
@@ -229,10 +220,11 @@ static enum assay_status work_list(struct suite_command *command, struct assay_e
     if (count == 0)
         puts("no suites yet: assay suite add PATH");
     else
-        printf("%-20s %-10s %9s %9s  %s\n", "suite", "version", "instances", "certified", "source");
+        printf("%-20s %-10s %-12s %9s %9s  %s\n", "suite", "version", "content", "instances",
+                "certified", "source");
     for (size_t i = 0; i < count; i++)
-        printf("%-20s %-10s %9zu %9zu  %s\n", rows[i].name, rows[i].version, rows[i].instance_count,
-                rows[i].certified_count, rows[i].source);
+        printf("%-20s %-10s %.12s %9zu %9zu  %s\n", rows[i].name, rows[i].version, rows[i].hash,
+                rows[i].instance_count, rows[i].certified_count, rows[i].source);
     return ASSAY_OK;
 }
 
@@ -283,37 +275,37 @@ static void write_certificate(
 static enum assay_status print_suite_json(
         struct suite_command *command, const struct assay_suite *suite, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_text(&w, "name", suite->name);
-    assay_json_put_text(&w, "version", suite->version);
-    assay_json_begin_array(&w, "instances");
+    assay_json_put_text(w, "name", suite->name);
+    assay_json_put_text(w, "version", suite->version);
+    assay_json_begin_array(w, "instances");
     for (size_t i = 0; i < suite->instance_count; i++) {
         const struct assay_instance *instance = &suite->instances[i];
         struct assay_certificate certificate = {0};
 
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "instance_id", instance->instance_id);
-        assay_json_put_text(&w, "repo", instance->repo);
-        assay_json_put_text(&w, "framework", instance->framework);
-        assay_json_put_u64(&w, "fail_to_pass_count", instance->fail_to_pass.count);
-        assay_json_put_u64(&w, "pass_to_pass_count", instance->pass_to_pass.count);
-        assay_json_put_text(&w, "certificate", certificate_text(command, suite, instance));
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "instance_id", instance->instance_id);
+        assay_json_put_text(w, "repo", instance->repo);
+        assay_json_put_text(w, "framework", instance->framework);
+        assay_json_put_text(w, "split", assay_split_name(assay_split_of(instance)));
+        assay_json_begin_array(w, "tags");
+        for (size_t t = 0; t < instance->tags.count; t++)
+            assay_json_put_text(w, NULL, instance->tags.items[t]);
+        assay_json_end_array(w);
+        assay_json_put_u64(w, "fail_to_pass_count", instance->fail_to_pass.count);
+        assay_json_put_u64(w, "pass_to_pass_count", instance->pass_to_pass.count);
+        assay_json_put_text(w, "certificate", certificate_text(command, suite, instance));
         if (find_certificate(command, suite, instance, &certificate)) {
-            assay_json_begin_object(&w, "certified");
-            write_certificate(&w, &certificate);
-            assay_json_end_object(&w);
+            assay_json_begin_object(w, "certified");
+            write_certificate(w, &certificate);
+            assay_json_end_object(w);
         }
-        assay_json_end_object(&w);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static enum assay_status work_show(struct suite_command *command, struct assay_error *err)
@@ -397,30 +389,24 @@ enum assay_exit assay_cmd_suite_remove(struct assay_invocation *invocation)
 static enum assay_status print_certificates_json(
         const struct assay_certificate *certificates, size_t count, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_begin_array(&w, "certificates");
+    assay_json_begin_array(w, "certificates");
     for (size_t i = 0; i < count; i++) {
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "instance_id", certificates[i].instance_id);
-        write_certificate(&w, &certificates[i]);
-        assay_json_end_object(&w);
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "instance_id", certificates[i].instance_id);
+        write_certificate(w, &certificates[i]);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static enum assay_status read_certify_options(struct assay_certify_options *options,
         struct suite_command *command, struct assay_error *err)
 {
     const struct assay_invocation *in = command->invocation;
-    const char **ids = assay_arena_array(command->arena, in->given_count, sizeof(*ids));
     const char *checks = assay_cli_value(in, "checks");
     uint64_t runs = ASSAY_CERTIFY_RUNS_DEFAULT;
     enum assay_status status = read_threads(&options->threads, command, err);
@@ -429,14 +415,8 @@ static enum assay_status read_certify_options(struct assay_certify_options *opti
         status = assay_cli_number(&runs, in, "runs", 1, ASSAY_CERTIFY_RUNS_MAX, err);
     if (status == ASSAY_OK && checks)
         status = assay_checks_parse(&options->checks, checks, err);
-    if (status == ASSAY_OK && !ids)
-        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status != ASSAY_OK)
         return status;
-    while ((ids[options->instance_count] =
-                    assay_cli_value_at(in, "instance", options->instance_count)))
-        options->instance_count++;
-    options->instance_ids = ids;
     options->runs = (unsigned)runs;
     options->again = assay_cli_flag(in, "again");
     return ASSAY_OK;
@@ -459,13 +439,18 @@ static enum assay_status work_certify(struct suite_command *command, struct assa
     struct assay_suite *suite = NULL;
     struct assay_certificate *certificates = NULL;
     struct assay_certify_options options = {0};
+    struct assay_strings ids = {NULL, 0};
     size_t count = 0;
     enum assay_status status = read_certify_options(&options, command, err);
 
     if (status == ASSAY_OK)
         status = assay_store_load_suite(assay_context_store(command->context),
                 command->invocation->arguments[0], &suite, err);
+    if (status == ASSAY_OK)
+        status = assay_selection_read(&ids, command->invocation, suite, command->arena, err);
     options.suite = suite;
+    options.instance_ids = ids.items;
+    options.instance_count = ids.count;
     if (status == ASSAY_OK)
         status = assay_certify(
                 &certificates, &count, command->context, &options, true, command->arena, err);

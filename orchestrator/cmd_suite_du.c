@@ -1,40 +1,34 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 
-#include "base/json.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
+#include "orchestrator/page.h"
 #include "orchestrator/suite_du.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
-#define JSON_BYTES_MAX ((size_t)64 << 20)
 #define MIB 1048576.0
 
 static enum assay_status print_json(const struct assay_suite_usage *usages, size_t count,
         uint64_t disk_bytes, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_put_u64(&w, "disk_bytes", disk_bytes);
-    assay_json_begin_array(&w, "suites");
+    assay_json_put_u64(w, "disk_bytes", disk_bytes);
+    assay_json_begin_array(w, "suites");
     for (size_t i = 0; i < count; i++) {
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "suite", usages[i].suite);
-        assay_json_put_u64(&w, "instance_count", usages[i].instance_count);
-        assay_json_put_u64(&w, "tree_count", usages[i].tree_count);
-        assay_json_put_u64(&w, "unpacked_bytes", usages[i].unpacked_bytes);
-        assay_json_put_u64(&w, "disk_bytes", usages[i].disk_bytes);
-        assay_json_put_u64(&w, "own_bytes", usages[i].own_bytes);
-        assay_json_end_object(&w);
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "suite", usages[i].suite);
+        assay_json_put_u64(w, "instance_count", usages[i].instance_count);
+        assay_json_put_u64(w, "tree_count", usages[i].tree_count);
+        assay_json_put_u64(w, "unpacked_bytes", usages[i].unpacked_bytes);
+        assay_json_put_u64(w, "disk_bytes", usages[i].disk_bytes);
+        assay_json_put_u64(w, "own_bytes", usages[i].own_bytes);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static void print_table(const struct assay_suite_usage *usages, size_t count, uint64_t disk_bytes)

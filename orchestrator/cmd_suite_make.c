@@ -3,17 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/mutate.h"
+#include "orchestrator/page.h"
 #include "orchestrator/pool.h"
+#include "orchestrator/selection.h"
 #include "orchestrator/suite_write.h"
 #include "tasks/repair.h"
 
 #define ARENA_BYTES ((size_t)4 << 30)
-#define JSON_BYTES_MAX ((size_t)64 << 20)
 #define COUNT_MAX 4096
 #define MUTANTS_DEFAULT 4
 #define TRIES_TIMES 6 // runs for each that is wanted, unless told
@@ -25,7 +25,7 @@ const struct assay_option assay_suite_mutate_options[] = {
         {"tries", 0, "N", "runs of each instance, at most (6 times the tasks)", false},
         {"seed", 0, "N", "of the draw (0)", false},
         {"name", 0, "NAME", "of the new suite (SUITE-mutants)", false},
-        {"instance", 'i', "ID", "only this instance", true},
+        ASSAY_SELECTION_OPTIONS,
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same tasks", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
         ASSAY_GATE_OPTIONS,
@@ -48,27 +48,22 @@ const struct assay_option assay_suite_make_repair_options[] = {
 static enum assay_status print_json(
         const struct assay_mutate_result *results, size_t count, struct assay_error *err)
 {
-    struct assay_json_writer w;
-    struct assay_buf text;
+    struct assay_page page;
+    struct assay_json_writer *const w = assay_page_begin(&page);
 
-    assay_buf_init(&text, JSON_BYTES_MAX);
-    assay_json_writer_init(&w, &text, 2);
-    assay_json_begin_object(&w, NULL);
-    assay_json_put_u64(&w, "schema", 1);
-    assay_json_begin_array(&w, "instances");
+    assay_json_begin_array(w, "instances");
     for (size_t i = 0; i < count; i++) {
-        assay_json_begin_object(&w, NULL);
-        assay_json_put_text(&w, "instance_id", results[i].instance_id);
-        assay_json_put_u64(&w, "kept", results[i].kept);
-        assay_json_put_u64(&w, "tried", results[i].tried);
-        assay_json_put_u64(&w, "survived", results[i].survived);
-        assay_json_put_u64(&w, "spoiled", results[i].spoiled);
-        assay_json_put_text(&w, "reason", results[i].reason);
-        assay_json_end_object(&w);
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "instance_id", results[i].instance_id);
+        assay_json_put_u64(w, "kept", results[i].kept);
+        assay_json_put_u64(w, "tried", results[i].tried);
+        assay_json_put_u64(w, "survived", results[i].survived);
+        assay_json_put_u64(w, "spoiled", results[i].spoiled);
+        assay_json_put_text(w, "reason", results[i].reason);
+        assay_json_end_object(w);
     }
-    assay_json_end_array(&w);
-    assay_json_end_object(&w);
-    return assay_cli_print(&text, err);
+    assay_json_end_array(w);
+    return assay_page_print(&page, err);
 }
 
 static void print_results(const struct assay_mutate_result *results, size_t count, const char *dir)
@@ -88,9 +83,8 @@ static void print_results(const struct assay_mutate_result *results, size_t coun
 }
 
 static enum assay_status read_options(struct assay_mutate_options *out,
-        const struct assay_invocation *in, struct assay_arena *arena, struct assay_error *err)
+        const struct assay_invocation *in, struct assay_error *err)
 {
-    const char **ids = assay_arena_array(arena, in->given_count + 1, sizeof(*ids));
     uint64_t count = MUTANTS_DEFAULT, tries = 0, threads = assay_jobs_default_threads();
     enum assay_status status = assay_cli_number(&count, in, "count", 1, COUNT_MAX, err);
 
@@ -100,13 +94,8 @@ static enum assay_status read_options(struct assay_mutate_options *out,
         status = assay_cli_number(&out->seed, in, "seed", 0, UINT64_MAX, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&threads, in, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
-    if (status == ASSAY_OK && !ids)
-        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     if (status != ASSAY_OK)
         return status;
-    while ((ids[out->instance_count] = assay_cli_value_at(in, "instance", out->instance_count)))
-        out->instance_count++;
-    out->instance_ids = ids;
     out->count = (size_t)count;
     out->tries = (size_t)(tries ? tries : count * TRIES_TIMES);
     if (out->tries > COUNT_MAX)
@@ -117,31 +106,24 @@ static enum assay_status read_options(struct assay_mutate_options *out,
     return ASSAY_OK;
 }
 
-static enum assay_status check_ids(
-        const struct assay_mutate_options *options, struct assay_error *err)
-{
-    for (size_t i = 0; i < options->instance_count; i++)
-        if (!assay_suite_find(options->suite, options->instance_ids[i]))
-            return assay_fail(err, ASSAY_ENOTFOUND, "%s has no instance %.100s",
-                    options->suite->name, options->instance_ids[i]);
-    return ASSAY_OK;
-}
-
 static enum assay_status mutate(struct assay_context *context, const struct assay_invocation *in,
         struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_mutate_options options = {.seed = 0};
     struct assay_mutate_result *results = NULL;
     struct assay_suite *suite = NULL;
+    struct assay_strings ids = {NULL, 0};
     size_t count = 0;
-    enum assay_status status = read_options(&options, in, arena, err);
+    enum assay_status status = read_options(&options, in, err);
 
     if (status == ASSAY_OK)
         status =
                 assay_store_load_suite(assay_context_store(context), in->arguments[0], &suite, err);
     options.suite = suite;
     if (status == ASSAY_OK)
-        status = check_ids(&options, err);
+        status = assay_selection_read(&ids, in, suite, arena, err);
+    options.instance_ids = ids.items;
+    options.instance_count = ids.count;
     if (status == ASSAY_OK)
         status = assay_mutate(&results, &count, context, &options, arena, err);
     if (status == ASSAY_OK && assay_cli_flag(in, "json"))

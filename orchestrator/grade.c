@@ -241,6 +241,9 @@ enum assay_status assay_grade(struct assay_grade *out, struct assay_context *con
     if (decide_unreadable(&g, &out->verdict))
         return ASSAY_OK;
 
+    status = assay_depot_room(assay_context_depot(context), err);
+    if (status != ASSAY_OK)
+        return status;
     status = assay_context_environment(context, g.recipe, &g.environment, &trouble);
     if (status == ASSAY_OK)
         status = assay_grading_workspace(&g, &g.workspace, candidate_patch(request), &trouble);

@@ -133,8 +133,10 @@ static void give_back(struct assay_leases *leases, struct assay_lease *lease)
 
 static enum assay_status reserve(struct assay_leases *leases, struct assay_error *err)
 {
-    enum assay_status status = ASSAY_OK;
+    enum assay_status status = assay_depot_room(assay_context_depot(leases->context), err);
 
+    if (status != ASSAY_OK)
+        return status;
     pthread_mutex_lock(&leases->lock);
     if (leases->ending)
         status = assay_fail(err, ASSAY_EREFUSED, "the service is about to stop");

@@ -28,6 +28,11 @@ static const struct assay_command commands[] = {
                 assay_suite_export_options, 2, 2, assay_cmd_suite_export, false},
         {"suite du", "", "Show what suites take of the disk, and what they share", "assay suite du",
                 assay_suite_list_options, 0, 0, assay_cmd_suite_du, false},
+        {"suite overlap", "SUITE [SUITE]",
+                "Look for tasks of one suite in another: same base trees, nearly the same patches",
+                "assay suite overlap mined pypi\n"
+                "assay suite overlap mined # with itself",
+                assay_suite_overlap_options, 1, 2, assay_cmd_suite_overlap, false},
         {"suite remove", "SUITE", "Remove a suite; its runs and verdicts stay",
                 "assay suite remove quick", no_options, 1, 1, assay_cmd_suite_remove, false},
         {"suite certify", "SUITE",

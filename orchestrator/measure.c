@@ -5,6 +5,8 @@
 
 #include "orchestrator/grade.h"
 
+#define NOTHING_FIXED "no test fails before and passes after"
+
 // The statuses of one run. The lists are still empty, so only the outcome counts.
 static enum assay_status measure_once(const struct assay_measuring *m,
         const struct assay_instance *instance, bool gold, unsigned run, struct assay_outcome *out,
@@ -78,8 +80,18 @@ static enum assay_status fill_lists(struct assay_instance *instance,
     instance->fail_to_pass.items = f2p;
     instance->pass_to_pass.items = p2p;
     if (instance->fail_to_pass.count == 0)
-        return assay_fail(err, ASSAY_EINVAL, "no test fails before and passes after");
+        return assay_fail(err, ASSAY_EINVAL, NOTHING_FIXED);
     return ASSAY_OK;
+}
+
+// Is there a test that fails before and passes after, as far as the first run of each tells?
+static bool tells_apart(const struct assay_outcome *before, const struct assay_outcome *after)
+{
+    for (size_t i = 0; i < after->count; i++)
+        if (counts_as_passed(after->results[i].status) &&
+                !counts_as_passed(assay_outcome_find(before, after->results[i].id)))
+            return true;
+    return false;
 }
 
 enum assay_status assay_measure(
@@ -96,9 +108,12 @@ enum assay_status assay_measure(
     if (!before || !after)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (unsigned run = 0; run < m->runs && status == ASSAY_OK; run++) {
-        status = measure_once(m, instance, false, run, &before[run], arena, err);
+        // After first: what does not work there is not worth a run before.
+        status = measure_once(m, instance, true, run, &after[run], arena, err);
         if (status == ASSAY_OK)
-            status = measure_once(m, instance, true, run, &after[run], arena, err);
+            status = measure_once(m, instance, false, run, &before[run], arena, err);
+        if (status == ASSAY_OK && run == 0 && !tells_apart(&before[0], &after[0]))
+            status = assay_fail(err, ASSAY_EINVAL, NOTHING_FIXED);
     }
     if (status == ASSAY_OK)
         status = fill_lists(instance, m, before, after, err);

@@ -9,65 +9,41 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "envs/fetch.h"
 #include "orchestrator/measure.h"
 #include "orchestrator/pool.h"
 #include "orchestrator/progress.h"
+#include "orchestrator/registries.h"
+#include "orchestrator/releases_ledger.h"
 
 #define DIFF_BYTES_MAX ((size_t)64 << 20)
+#define FETCHES 8 // at once
 
 struct pair_work {
     const struct assay_release_pair *pair;
     struct assay_instance instance; // what came of it
     bool built;
     const char *loss; // why not
+    char key[ASSAY_SHA256_HEX_BYTES];
 };
 
 struct build {
     struct assay_context *context;
     const struct assay_release_plan *plan;
-    unsigned runs;
+    struct assay_release_ledger *ledger;        // owned
+    const struct assay_release_file **archives; // to be fetched; each once
+    const char **packages;                      // of them
+    size_t archive_count;
     struct pair_work *work;
     struct assay_suite *suite; // lends name and recipes while measuring
     struct assay_progress *progress;
     pthread_mutex_t lock; // around the suite's arena
 };
 
-// downloads/<file> below the home, and whether it is there already.
-static bool download_path(const struct build *b, const struct assay_release_file *release,
-        char dir[PATH_MAX], char path[PATH_MAX])
-{
-    const char *home = assay_depot_home(assay_context_depot(b->context));
-
-    if (snprintf(dir, PATH_MAX, "%s/downloads/%s", home, release->sha256) >= PATH_MAX ||
-            snprintf(path, PATH_MAX, "%s/downloads/%s/%s", home, release->sha256, release->file) >=
-                    PATH_MAX)
-        return false;
-    return access(path, R_OK) == 0;
-}
-
-// One sdist, by pip in a box. No build of the package itself is asked for, but
-// pip runs the project's metadata hook: that is why this is not done outside.
-static enum assay_status fetch(struct build *b, const struct assay_release_pair *pair,
-        const struct assay_release_file *release, char path[PATH_MAX], struct assay_error *err)
-{
-    char requirement[256], dir[PATH_MAX];
-    const char *const argv[] = {"/usr/bin/python3", "-m", "pip", "download", "--no-deps",
-            "--no-binary", pair->package, "--no-cache-dir", "--disable-pip-version-check",
-            "--progress-bar", "off", "--dest", ASSAY_FETCH_DIR, requirement, NULL};
-
-    if (download_path(b, release, dir, path))
-        return ASSAY_OK;
-    snprintf(requirement, sizeof(requirement), "%s==%s", pair->package, release->version);
-    return assay_fetch_run(assay_context_depot(b->context), assay_context_sandbox(b->context),
-            assay_context_access(b->context), argv, release->file, dir, err);
-}
-
 static enum assay_status import(struct build *b, const struct assay_release_pair *pair,
         const struct assay_release_file *release, char tree[65], struct assay_error *err)
 {
     char path[PATH_MAX];
-    enum assay_status status = fetch(b, pair, release, path, err);
+    enum assay_status status = assay_registry_fetch(path, b->context, pair->package, release, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -135,7 +111,9 @@ static enum assay_status make_instance(
             .framework = pair->framework,
             .limits = pair->limits,
             .problem = {pair->problem, strlen(pair->problem)}};
-    status = import(b, pair, &pair->old_release, instance->tree, err);
+    status = assay_depot_room(assay_context_depot(b->context), err);
+    if (status == ASSAY_OK)
+        status = import(b, pair, &pair->old_release, instance->tree, err);
     if (status == ASSAY_OK)
         status = import(b, pair, &pair->new_release, new_tree, err);
     if (status == ASSAY_OK)
@@ -145,22 +123,64 @@ static enum assay_status make_instance(
     return status;
 }
 
+// Its lists: as they were measured before, or by running. Once is enough here, since what is
+// certified next is run again and again.
+static enum assay_status find_lists(
+        struct build *b, struct pair_work *work, struct assay_error *err)
+{
+    const struct assay_measuring measuring = {.context = b->context,
+            .suite = b->suite,
+            .runs = 1,
+            .arena = b->suite->arena,
+            .lock = &b->lock};
+    const char *unfit = work->instance.test_patch.len == 0 ? "changes no tests"
+            : work->instance.gold_patch.len == 0           ? "changes no source"
+                                                           : "";
+    const char *reason = "";
+    struct assay_error why = {0};
+    enum assay_status status;
+
+    if (assay_release_ledger_find(b->ledger, work->key, &reason, &work->instance))
+        return reason[0] == '\0' ? ASSAY_OK : assay_fail(err, ASSAY_EINVAL, "%s", reason);
+    status = unfit[0] != '\0' ? assay_fail(&why, ASSAY_EINVAL, "%s", unfit)
+                              : assay_measure(&work->instance, &measuring, &why);
+    // Trouble of ours says nothing about the pair: it is measured again next time.
+    if (status == ASSAY_OK || status == ASSAY_EINVAL) {
+        const enum assay_status kept = assay_release_ledger_put(
+                b->ledger, work->key, status == ASSAY_OK ? "" : why.message, &work->instance, err);
+
+        if (kept != ASSAY_OK)
+            return kept;
+    }
+    if (status != ASSAY_OK && err != NULL)
+        *err = why;
+    return status;
+}
+
+// A pair that was left out before is not even unpacked.
+static bool left_out_before(struct build *b, struct pair_work *work, struct assay_error *why)
+{
+    struct assay_instance lists = {0};
+    const char *reason = "";
+
+    assay_release_pair_key(work->key, b->plan, work->pair);
+    if (!assay_release_ledger_find(b->ledger, work->key, &reason, &lists) || reason[0] == '\0')
+        return false;
+    (void)assay_fail(why, ASSAY_EINVAL, "%s", reason);
+    return true;
+}
+
 static enum assay_status build_one(void *user, size_t index, struct assay_error *err)
 {
     struct build *b = user;
     struct pair_work *work = &b->work[index];
-    const struct assay_measuring measuring = {.context = b->context,
-            .suite = b->suite,
-            .runs = b->runs,
-            .arena = b->suite->arena,
-            .lock = &b->lock};
     struct assay_error why = {0};
     enum assay_status status;
 
     assay_progress_begin(b->progress);
-    status = make_instance(b, work, &why);
+    status = left_out_before(b, work, &why) ? ASSAY_EINVAL : make_instance(b, work, &why);
     if (status == ASSAY_OK)
-        status = assay_measure(&work->instance, &measuring, &why);
+        status = find_lists(b, work, &why);
     work->built = status == ASSAY_OK;
     if (status != ASSAY_OK && *assay_context_interrupted(b->context)) {
         assay_progress_drop(b->progress);
@@ -242,7 +262,9 @@ static enum assay_status add_instance(
     if (copy_text(suite, &instance->instance_id) || copy_text(suite, &instance->repo) ||
             copy_text(suite, &instance->base.where) || copy_text(suite, &instance->base.sha256) ||
             copy_text(suite, &instance->recipe) || copy_text(suite, &instance->framework) ||
-            copy_text(suite, &instance->problem.data) || copy_strings(suite, &instance->test_cmd))
+            copy_text(suite, &instance->problem.data) || copy_strings(suite, &instance->test_cmd) ||
+            copy_strings(suite, &instance->fail_to_pass) ||
+            copy_strings(suite, &instance->pass_to_pass))
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     suite->instance_count++;
     return ASSAY_OK;
@@ -267,12 +289,80 @@ static enum assay_status collect(struct build *b, struct assay_release_result *o
     return status;
 }
 
-enum assay_status assay_releases_build(struct assay_release_result *out,
-        struct assay_context *context, const struct assay_release_plan *plan, unsigned runs,
-        size_t threads, struct assay_arena *arena, struct assay_error *err)
+// --- archives -----------------------------------------------------------------------------------
+
+static void want_archive(struct build *b, size_t pair, const struct assay_release_file *release)
 {
-    struct build b = {.context = context, .plan = plan, .runs = runs};
+    for (size_t i = 0; i < b->archive_count; i++)
+        if (strcmp(b->archives[i]->sha256, release->sha256) == 0)
+            return;
+    b->archives[b->archive_count] = release;
+    b->packages[b->archive_count++] = b->plan->pairs[pair].package;
+}
+
+// One that cannot be had is told when its pair's turn comes.
+static enum assay_status fetch_one(void *user, size_t index, struct assay_error *err)
+{
+    struct build *b = user;
+    char path[PATH_MAX];
+
+    assay_progress_begin(b->progress);
+    assay_progress_end(b->progress,
+            assay_registry_fetch(path, b->context, b->packages[index], b->archives[index], NULL) ==
+                    ASSAY_OK,
+            true);
+    return *assay_context_interrupted(b->context)
+            ? assay_fail(err, ASSAY_EINTERRUPTED, "interrupted")
+            : ASSAY_OK;
+}
+
+static enum assay_status run_all(struct build *b, const char *verb, const char *done,
+        size_t threads, size_t count, assay_jobs_work work, struct assay_error *err)
+{
     char label[128];
+    enum assay_status status = ASSAY_OK;
+
+    (void)snprintf(label, sizeof(label), "%s %.100s", verb, b->plan->suite->name);
+    status = assay_progress_start(&b->progress, label, done, count, 0, 0, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_context_log_around(b->context, assay_progress_around, b->progress);
+    status = assay_jobs_run(threads, count, work, b, assay_context_interrupted(b->context), err);
+    assay_context_log_around(b->context, NULL, NULL);
+    assay_progress_stop(b->progress);
+    return status;
+}
+
+// All of them first and many at once: it is the registries that take the time, and boxes that
+// measure shall not wait for them.
+static enum assay_status fetch_all(struct build *b, size_t threads, struct assay_error *err)
+{
+    struct assay_arena *arena = b->suite->arena;
+    const size_t room = 2 * b->plan->pair_count + 1;
+
+    // NOLINTBEGIN(bugprone-sizeof-expression): arrays of pointers
+    b->archives = assay_arena_array(arena, room, sizeof(*b->archives));
+    b->packages = assay_arena_array(arena, room, sizeof(*b->packages));
+    // NOLINTEND(bugprone-sizeof-expression)
+    if (b->archives == NULL || b->packages == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; i < b->plan->pair_count; i++) {
+        struct assay_error why;
+
+        if (left_out_before(b, &b->work[i], &why))
+            continue;
+        want_archive(b, i, &b->plan->pairs[i].old_release);
+        want_archive(b, i, &b->plan->pairs[i].new_release);
+    }
+    return run_all(b, "fetch", "archives", threads < FETCHES ? FETCHES : threads, b->archive_count,
+            fetch_one, err);
+}
+
+enum assay_status assay_releases_build(struct assay_release_result *out,
+        struct assay_context *context, const struct assay_release_plan *plan, size_t threads,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct build b = {.context = context, .plan = plan};
     enum assay_status status = make_suite(&b.suite, plan, err);
 
     if (status != ASSAY_OK)
@@ -286,19 +376,17 @@ enum assay_status assay_releases_build(struct assay_release_result *out,
     }
     for (size_t i = 0; i < plan->pair_count; i++)
         b.work[i].pair = &plan->pairs[i];
-    snprintf(label, sizeof(label), "add %.100s", plan->suite->name);
-    status = assay_progress_start(&b.progress, label, "measured", plan->pair_count, 0, 0, err);
-    if (status != ASSAY_OK)
-        goto out;
-    assay_context_log_around(context, assay_progress_around, b.progress);
-    status = assay_jobs_run(
-            threads, plan->pair_count, build_one, &b, assay_context_interrupted(context), err);
-    assay_context_log_around(context, NULL, NULL);
-    assay_progress_stop(b.progress);
+    status = assay_release_ledger_open(
+            &b.ledger, assay_depot_home(assay_context_depot(context)), plan, err);
+    if (status == ASSAY_OK)
+        status = fetch_all(&b, threads, err);
+    if (status == ASSAY_OK)
+        status = run_all(&b, "add", "measured", threads, plan->pair_count, build_one, err);
     if (status == ASSAY_OK)
         status = collect(&b, out, arena, err);
 
 out:
+    assay_release_ledger_close(b.ledger);
     pthread_mutex_destroy(&b.lock);
     if (status == ASSAY_OK)
         out->suite = b.suite;

@@ -3,9 +3,8 @@
 //
 // The older release's source is the base tree, the newer one's source change
 // the gold patch, the newer one's test change the test patch; FAIL_TO_PASS and
-// PASS_TO_PASS are what running shows. The sdists are fetched by pip in a box
-// (an sdist can run code) that shares the host's network; only names, versions
-// and hashes are kept in the repository.
+// PASS_TO_PASS are what running shows. Source archives are fetched by pip (an sdist
+// can run code) and apt in boxes; only names, versions and hashes are kept in the repository.
 #ifndef ASSAY_ORCHESTRATOR_RELEASES_H
 #define ASSAY_ORCHESTRATOR_RELEASES_H
 
@@ -26,11 +25,10 @@ struct assay_release_result {
     size_t loss_count;
 };
 
-// Fetch, import, measure (`runs` of the tree before and after; only tests that
-// come out the same each time are listed). Trees are in the depot afterwards. What was fetched
-// before is not fetched again.
+// Fetch, import, measure (once; certifying runs more). Trees are in the depot afterwards. What was
+// fetched or measured before is not again (releases_ledger.h).
 ASSAY_MUST_USE enum assay_status assay_releases_build(struct assay_release_result *out,
-        struct assay_context *context, const struct assay_release_plan *plan, unsigned runs,
-        size_t threads, struct assay_arena *arena, struct assay_error *err);
+        struct assay_context *context, const struct assay_release_plan *plan, size_t threads,
+        struct assay_arena *arena, struct assay_error *err);
 
 #endif

@@ -157,6 +157,8 @@ void assay_report_write_swebench(
             assay_json_put_text(&w, report->rows[i].instance_id, report->rows[i].verdict.reason);
     }
     assay_json_end_object(&w);
+    assay_json_put_text(&w, "suite", report->run.suite);
+    assay_json_put_text(&w, "suite_hash", report->run.suite_hash);
     assay_json_put_u64(&w, "schema_version", 2);
     assay_json_end_object(&w);
 }
@@ -187,7 +189,10 @@ void assay_report_print(FILE *out, const struct assay_report *report)
     double low, high;
 
     assay_wilson(&low, &high, resolved, report->count);
-    fprintf(out, "run %s  suite %s  model ", report->run.run_id, report->run.suite);
+    fprintf(out, "run %s  suite %s", report->run.run_id, report->run.suite);
+    if (report->run.suite_hash[0] != '\0')
+        fprintf(out, "@%.12s", report->run.suite_hash);
+    fputs("  model ", out);
     assay_cli_put(out, report->run.model);
     fprintf(out,
             "\nresolved %zu of %zu selected (%.1f %%, 95 %% interval %.1f to %.1f), of %zu scored\n",

@@ -25,8 +25,10 @@ static enum assay_status import_one(void *user, size_t index, struct assay_error
     enum assay_status status;
 
     assay_progress_begin(import->progress);
-    status = assay_depot_add_base(
-            assay_context_depot(import->context), &instance->base, instance->tree, err);
+    status = assay_depot_room(assay_context_depot(import->context), err);
+    if (status == ASSAY_OK)
+        status = assay_depot_add_base(
+                assay_context_depot(import->context), &instance->base, instance->tree, err);
     if (status == ASSAY_OK) {
         assay_progress_end(import->progress, true, true);
         return ASSAY_OK;
@@ -105,19 +107,6 @@ static void drop_refused(struct assay_suite *suite, const struct assay_certifica
     suite->instance_count = kept;
 }
 
-static enum assay_status record_certificates(struct assay_context *context,
-        const struct assay_certificate *certificates, size_t count, struct assay_error *err)
-{
-    enum assay_status status = ASSAY_OK;
-
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        if (certificates[i].holds)
-            status = assay_store_put_certificate(
-                    assay_context_store(context), &certificates[i], err);
-    }
-    return status;
-}
-
 static enum assay_status certify_built(struct assay_suite_add_result *out,
         struct assay_context *context, const struct assay_suite_add_options *options,
         struct assay_release_result *built, struct assay_arena *arena, struct assay_error *err)
@@ -131,7 +120,7 @@ static enum assay_status certify_built(struct assay_suite_add_result *out,
     enum assay_status status = assay_suite_check(built->suite, assay_framework_known, err);
 
     if (status == ASSAY_OK)
-        status = assay_certify(&certificates, &count, context, &certify, false, arena, err);
+        status = assay_certify(&certificates, &count, context, &certify, true, arena, err);
     if (status != ASSAY_OK)
         return status;
     drop_refused(built->suite, certificates, built);
@@ -140,8 +129,6 @@ static enum assay_status certify_built(struct assay_suite_add_result *out,
                 options->path, built->losses[0].instance_id, built->losses[0].reason);
     status = assay_store_add_suite(
             assay_context_store(context), built->suite, options->replace, err);
-    if (status == ASSAY_OK)
-        status = record_certificates(context, certificates, count, err);
     if (status != ASSAY_OK)
         return status;
     out->instance_count = out->certified_count = built->suite->instance_count;
@@ -166,8 +153,7 @@ static enum assay_status add_releases(struct assay_suite_add_result *out,
     if (status == ASSAY_OK)
         status = set_name(plan->suite, options->name, err);
     if (status == ASSAY_OK)
-        status = assay_releases_build(
-                &built, context, plan, options->runs, options->threads, arena, err);
+        status = assay_releases_build(&built, context, plan, options->threads, arena, err);
     if (status == ASSAY_OK)
         status = certify_built(out, context, options, &built, arena, err);
     assay_suite_free(built.suite);

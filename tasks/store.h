@@ -97,7 +97,8 @@ struct assay_run {
     const char *command;  // as typed, for people
     enum assay_run_state state;
     const char *started_at, *finished_at; // set by the store
-    size_t total, done;                   // evaluations
+    const char *suite_hash; // of the suite's content when the run was opened; set by the store
+    size_t total, done;     // evaluations
 };
 
 // Open a run with one evaluation per instance id, or return the one that the same command opened

@@ -13,7 +13,8 @@
     "run_id, suite, identity, model, command, state, started_at, finished_at,"                     \
     " (SELECT count(*) FROM evaluations AS e WHERE e.run_number = r.run_number),"                  \
     " (SELECT count(*) FROM evaluations AS e JOIN verdicts USING (evaluation_number)"              \
-    "   WHERE e.run_number = r.run_number)"
+    "   WHERE e.run_number = r.run_number),"                                                       \
+    " suite_hash"
 
 static void run_columns(struct assay_run *run, struct assay_query *query, struct assay_arena *arena)
 {
@@ -30,6 +31,7 @@ static void run_columns(struct assay_run *run, struct assay_query *query, struct
     run->finished_at = assay_column_text(query, 7, arena);
     run->total = assay_column_u64(query, 8);
     run->done = assay_column_u64(query, 9);
+    run->suite_hash = assay_column_text(query, 10, arena);
 }
 
 // *known false when there is no such run.
@@ -101,14 +103,16 @@ static enum assay_status insert_run(
 
     assay_clock_utc(now);
     assay_query_begin(&query, db,
-            "INSERT INTO runs (run_id, suite, identity, model, command, state, started_at)"
-            " VALUES (?, ?, ?, ?, ?, 'open', ?)");
+            "INSERT INTO runs (run_id, suite, identity, model, command, state, started_at, suite_hash)"
+            " VALUES (?, ?, ?, ?, ?, 'open', ?,"
+            "   coalesce((SELECT hash FROM suites WHERE name = ?), ''))");
     assay_query_text(&query, run_id);
     assay_query_text(&query, wanted->suite);
     assay_query_text(&query, wanted->identity);
     assay_query_text(&query, wanted->model == NULL ? "" : wanted->model);
     assay_query_text(&query, wanted->command == NULL ? "" : wanted->command);
     assay_query_text(&query, now);
+    assay_query_text(&query, wanted->suite);
     status = assay_query_run(&query, "open run", err);
     if (status == ASSAY_ECONFLICT)
         return assay_fail(err, ASSAY_ECONFLICT,
@@ -260,7 +264,7 @@ static enum assay_status list_work(sqlite3 *db, void *user, struct assay_error *
     while (assay_query_row(&query)) {
         if (args->rows == NULL)
             args->rows = assay_arena_array(
-                    args->arena, assay_column_u64(&query, 10), sizeof(args->rows[0]));
+                    args->arena, assay_column_u64(&query, 11), sizeof(args->rows[0]));
         if (args->rows == NULL) {
             query.code = SQLITE_NOMEM;
             break;

@@ -78,6 +78,7 @@ ASSAY_MUST_USE enum assay_status assay_suite_read_sweb(struct assay_suite **out,
 // from which instances are measured, not yet instances.
 struct assay_release_file {
     const char *version, *file, *sha256;
+    const char *path; // of Debian's archive, from its root ("pool/..."); NULL: PyPI's
 };
 struct assay_release_pair {
     const char *instance_id, *package, *repo, *recipe, *framework, *problem;

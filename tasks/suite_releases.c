@@ -13,10 +13,21 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+// It becomes a part of a URL.
+static bool path_valid(const char *path, const char *file)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "._+~-/";
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL && strcmp(slash + 1, file) == 0 && path[0] != '/' &&
+            strstr(path, "..") == NULL && path[strspn(path, letters)] == '\0';
+}
+
 static enum assay_status release_fields(struct assay_release_file *release,
         const struct assay_fields *pair, const char *key, struct assay_error *err)
 {
-    static const char *const keys[] = {"version", "file", "sha256"};
+    static const char *const keys[] = {"version", "file", "sha256", "path"};
     struct assay_fields fields;
     enum assay_status status = assay_fields_object(&fields, pair, key, err);
 
@@ -28,6 +39,8 @@ static enum assay_status release_fields(struct assay_release_file *release,
         status = assay_fields_text(&release->file, &fields, "file", err);
     if (status == ASSAY_OK)
         status = assay_fields_text(&release->sha256, &fields, "sha256", err);
+    if (status == ASSAY_OK)
+        status = assay_fields_text_or(&release->path, &fields, "path", err);
     if (status != ASSAY_OK)
         return status;
     // It becomes a path below a folder of downloads.
@@ -35,6 +48,8 @@ static enum assay_status release_fields(struct assay_release_file *release,
         return assay_fields_fail(&fields, "file", err, "expected a file name without a folder");
     if (!assay_hex_valid(release->sha256, 64))
         return assay_fields_fail(&fields, "sha256", err, "expected 64 lower-case hex digits");
+    if (release->path != NULL && !path_valid(release->path, release->file))
+        return assay_fields_fail(&fields, "path", err, "expected a relative path to the file");
     return ASSAY_OK;
 }
 

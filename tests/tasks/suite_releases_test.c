@@ -62,6 +62,20 @@ static void a_plan_is_read(void **state)
     assay_release_plan_free(NULL);
 }
 
+static void an_archive_of_debian_has_a_path(void **state)
+{
+    struct assay_release_plan *plan = NULL;
+    struct assay_error err;
+
+    write_plan(state, "\"sha256\": \"" HASH "\"}",
+            "\"sha256\": \"" HASH "\", \"path\": \"pool/main/t/thing/thing-1.0.tar.gz\"}");
+    if (assay_release_plan_read(&plan, in_dir(state, ""), &err) != ASSAY_OK)
+        fail_msg("%s", err.message);
+    assert_string_equal(plan->pairs[0].old_release.path, "pool/main/t/thing/thing-1.0.tar.gz");
+    assert_null(plan->pairs[0].new_release.path);
+    assay_release_plan_free(plan);
+}
+
 static void a_malformed_plan_is_refused_with_file_line_and_field(void **state)
 {
     static const struct {
@@ -77,6 +91,21 @@ static void a_malformed_plan_is_refused_with_file_line_and_field(void **state)
                     "7: pairs[0].old.file: expected a file name without a folder"},
             {"\"sha256\": \"" HASH "\"}", "\"sha256\": \"00\"}",
                     "7: pairs[0].old.sha256: expected 64 lower-case hex digits"},
+            {"\"sha256\": \"" HASH "\"}",
+                    "\"sha256\": \"" HASH "\", \"path\": \"http://x/thing-1.0.tar.gz\"}",
+                    "7: pairs[0].old.path: expected a relative path to the file"},
+            {"\"sha256\": \"" HASH "\"}",
+                    "\"sha256\": \"" HASH "\", \"path\": \"/pool/thing-1.0.tar.gz\"}",
+                    "7: pairs[0].old.path: expected a relative path to the file"},
+            {"\"sha256\": \"" HASH "\"}",
+                    "\"sha256\": \"" HASH "\", \"path\": \"pool/../thing-1.0.tar.gz\"}",
+                    "7: pairs[0].old.path: expected a relative path to the file"},
+            {"\"sha256\": \"" HASH "\"}",
+                    "\"sha256\": \"" HASH "\", \"path\": \"pool/other-1.0.tar.gz\"}",
+                    "7: pairs[0].old.path: expected a relative path to the file"},
+            {"\"sha256\": \"" HASH "\"}",
+                    "\"sha256\": \"" HASH "\", \"path\": \"thing-1.0.tar.gz\"}",
+                    "7: pairs[0].old.path: expected a relative path to the file"},
             {"\"version\": \"1.1\",", "", "8: pairs[0].new.version: missing"},
             {"[\"tests/**\"]", "[]", "9: pairs[0].tests: must not be empty"},
             {"\"plain\"", "\"fancy\"", "9: pairs[0].recipe: unknown recipe \"fancy\""},
@@ -107,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             ROOM(a_plan_is_read),
+            ROOM(an_archive_of_debian_has_a_path),
             ROOM(a_malformed_plan_is_refused_with_file_line_and_field),
     };
 

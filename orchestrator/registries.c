@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "orchestrator/registries.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "envs/fetch.h"
+#include "envs/host.h"
+
+#define PLAN "plan.json"
+#define PLAN_BYTES_MAX ((size_t)64 << 20)
+#define NAMES_MAX 4096
+
+// Newest first; a release whose sdist cannot be had is left out. Nothing of it is run but what pip
+// runs to tell its name: with the host's build tools, and where those are not enough with the ones
+// that it asks for, which is slow. Releases are had four at a time: it is the registry that takes
+// the time.
+static const char pypi_script[] =
+        "import hashlib, json, os, re, subprocess, sys, tarfile, zipfile\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "name, most = sys.argv[1], int(sys.argv[2])\n"
+        "pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--no-color']\n"
+        "said = subprocess.run(pip + ['index', 'versions', name], stdout=subprocess.PIPE, text=True).stdout\n"
+        "line = re.search(r'^Available versions: (.*)$', said, re.M)\n"
+        "def get(version):\n"
+        "    out = '/out/' + hashlib.sha256(version.encode()).hexdigest()[:16]\n"
+        "    for more in (['--no-build-isolation'], []):\n"
+        "        got = subprocess.run(pip + ['download', '-q', '--no-deps', '--no-binary', name, '--no-cache-dir',\n"
+        "            '--progress-bar', 'off', '--dest', out] + more + [name + '==' + version],\n"
+        "            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "        files = os.listdir(out) if os.path.isdir(out) else []\n"
+        "        if got.returncode == 0 and len(files) == 1:\n"
+        "            break\n"
+        "    else:\n"
+        "        return None\n"
+        "    path = os.path.join(out, files[0])\n"
+        "    data = open(path, 'rb').read()\n"
+        "    names = (tarfile.open(path).getnames() if not path.endswith('.zip') else zipfile.ZipFile(path).namelist())\n"
+        "    tests = [n for n in names if re.search(r'(^|/)(test_[^/]*|[^/]*_test)\\.py$', n)]\n"
+        "    os.rename(path, '/out/' + files[0])\n"
+        "    return {'version': version, 'file': files[0], 'sha256': hashlib.sha256(data).hexdigest(),\n"
+        "        'tests': len(tests)}\n"
+        "versions = line.group(1).split(', ') if line else []\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    found = [r for r in pool.map(get, versions[:most + 2]) if r][:most]\n"
+        "json.dump({'releases': found}, open('/out/" PLAN "', 'w'))\n";
+
+// $m is where this host's Debian packages come from.
+#define MIRROR                                                                                                         \
+    "m=$(sed -n 's#^[^\\#]*\\(https\\{0,1\\}://[^ ]*/debian\\)/\\{0,1\\}\\( .*\\)\\{0,1\\}$#\\1#p' " ASSAY_APT_SOURCES \
+    " | head -n 1)\n"                                                                                                  \
+    "test -n \"$m\" || { echo \"apt names no archive of Debian\"; exit 1; }\n"
+
+// apt with nothing of the host's but its own programs.
+static const char debian_script[] = MIRROR
+        "a=/out/apt; mkdir -p $a/lists/partial $a/cache/archives/partial; : >$a/status\n"
+        "for s in bullseye bookworm trixie sid; do\n"
+        "echo \"deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $m $s main\"\n"
+        "done >$a/sources.list\n"
+        "o=\"-qq -o Dir::State::lists=$a/lists -o Dir::Cache=$a/cache -o Dir::State::status=$a/status\"\n"
+        "o=\"$o -o Dir::Etc::sourcelist=$a/sources.list -o Dir::Etc::sourceparts=- -o Acquire::Languages=none\"\n"
+        "o=\"$o -o APT::Sandbox::User=\"\n"
+        // A suite that is no longer served leaves the others.
+        "apt-get $o update >&2\n"
+        "most=$1; shift\n"
+        "apt-cache $o showsrc \"$@\" >/out/sources 2>/dev/null\n"
+        "exec /usr/bin/python3 - $most <<'PY'\n"
+        "import json, re, subprocess, sys\n"
+        "most, found = int(sys.argv[1]), {}\n"
+        // Sections of sources say nothing; how Debian names libraries does.
+        "languages = (('python3-', 'python'), ('lib.*-perl$', 'perl'), ('ruby-', 'ruby'), ('node-', 'javascript'),\n"
+        "    ('golang-', 'go'))\n"
+        "for text in open('/out/sources').read().split('\\n\\n'):\n"
+        "    field = lambda name: (re.search(r'^%s: (.*)$' % name, text, re.M) or ['', ''])[1]\n"
+        "    files = re.search(r'^Checksums-Sha256:\\n((?: .*\\n?)+)', text, re.M)\n"
+        "    if not files:\n"
+        "        continue\n"
+        "    made = re.split('[, ]+', field('Binary'))\n"
+        "    language = next((l for b in made for p, l in languages if re.match(p, b)), '')\n"
+        "    one = found.setdefault(field('Package'), {'language': language, 'releases': []})\n"
+        "    for line in files.group(1).splitlines():\n"
+        "        sha, _, name = line.split()\n"
+        "        orig = re.fullmatch(r'[^_]+_(.+)\\.orig\\.tar\\.(gz|bz2|xz)', name)\n"
+        "        if orig and all(sha != r['sha256'] for r in one['releases']):\n"
+        "            one['releases'].append({'version': orig.group(1), 'file': name, 'sha256': sha,\n"
+        "                'path': field('Directory') + '/' + name})\n"
+        "import functools\n"
+        "def compare(a, b):\n"
+        "    newer = lambda x, y: subprocess.run(['dpkg', '--compare-versions', x, 'gt', y]).returncode == 0\n"
+        "    return -1 if newer(a['version'], b['version']) else 1\n"
+        "for one in found.values():\n"
+        "    one['releases'] = sorted(one['releases'], key=functools.cmp_to_key(compare))[:most]\n"
+        "json.dump(found, open('/out/" PLAN "', 'w'))\n"
+        "PY\n";
+
+static const char debian_fetch[] =
+        MIRROR "exec /usr/lib/apt/apt-helper -qq -o APT::Sandbox::User= -o Dir::Etc::sourceparts=- "
+               "download-file \"$m/$1\" \"/out/$2\" \"SHA256:$3\"\n";
+
+static enum assay_status read_plan(
+        struct assay_json **out, const char *dir, struct assay_error *err)
+{
+    const struct assay_json_limits limits = {.bytes_max = PLAN_BYTES_MAX, .depth_max = 8};
+    struct assay_buf text;
+    char path[PATH_MAX];
+    enum assay_status status = ASSAY_OK;
+
+    assay_buf_init(&text, PLAN_BYTES_MAX);
+    (void)snprintf(path, sizeof(path), "%.*s/" PLAN, PATH_MAX - 16, dir);
+    status = assay_fs_read_file(&text, path, err);
+    if (status == ASSAY_OK)
+        status = assay_json_parse(out, text.data, text.len, limits, "plan", 1, err);
+    assay_buf_free(&text);
+    return status;
+}
+
+// What `argv` says in /out/plan.json. `dir` is the caller's scratch, and keeps all of /out.
+static enum assay_status ask(struct assay_json **out, struct assay_context *context,
+        const char *const *argv, const char *dir, struct assay_error *err)
+{
+    const enum assay_status status = assay_fetch_run(assay_context_depot(context),
+            assay_context_sandbox(context), assay_context_access(context), argv, NULL, dir, err);
+
+    return status == ASSAY_OK ? read_plan(out, dir, err) : status;
+}
+
+static bool download_path(struct assay_context *context, const char *sha256, const char *file,
+        char dir[PATH_MAX], char path[PATH_MAX])
+{
+    const char *home = assay_depot_home(assay_context_depot(context));
+
+    return snprintf(dir, PATH_MAX, "%s/downloads/%s", home, sha256) < PATH_MAX &&
+            snprintf(path, PATH_MAX, "%s/downloads/%s/%s", home, sha256, file) < PATH_MAX;
+}
+
+// The archives that came along. One that is not what it says is found out at its import.
+static enum assay_status keep_downloads(struct assay_context *context,
+        const struct assay_json *plan, const char *from, struct assay_error *err)
+{
+    const struct assay_json *releases = assay_json_get(plan, "releases");
+    enum assay_status status = ASSAY_OK;
+
+    for (const struct assay_json *one = releases == NULL ? NULL : assay_json_first(releases);
+            one != NULL && status == ASSAY_OK; one = assay_json_next(one)) {
+        const char *file = assay_json_text(assay_json_get(one, "file"));
+        const char *sha256 = assay_json_text(assay_json_get(one, "sha256"));
+        char dir[PATH_MAX], path[PATH_MAX];
+
+        if (file != NULL && sha256 != NULL && strlen(sha256) == 64 &&
+                strspn(sha256, "0123456789abcdef") == 64 &&
+                download_path(context, sha256, file, dir, path))
+            status = assay_fetch_take(from, file, dir, err);
+    }
+    return status;
+}
+
+enum assay_status assay_registry_ask_pypi(struct assay_json **out, struct assay_context *context,
+        const char *package, size_t most, struct assay_error *err)
+{
+    struct assay_depot *depot = assay_context_depot(context);
+    char number[24], dir[PATH_MAX];
+    const char *const argv[] = {"/usr/bin/python3", "-c", pypi_script, package, number, NULL};
+    struct assay_json *plan = NULL;
+    enum assay_status status = assay_depot_tmp(depot, dir, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    (void)snprintf(number, sizeof(number), "%zu", most);
+    status = ask(&plan, context, argv, dir, err);
+    if (status == ASSAY_OK)
+        status = keep_downloads(context, plan, dir, err);
+    if (status == ASSAY_OK)
+        *out = plan;
+    else
+        assay_json_free(plan);
+    assay_depot_drop_tmp(depot, dir);
+    return status;
+}
+
+enum assay_status assay_registry_ask_debian(struct assay_json **out, struct assay_context *context,
+        const struct assay_strings *packages, size_t most, struct assay_error *err)
+{
+    struct assay_depot *depot = assay_context_depot(context);
+    const char *argv[NAMES_MAX + 6] = {"/bin/sh", "-c", debian_script, "sh"};
+    char number[24], dir[PATH_MAX];
+    enum assay_status status = ASSAY_OK;
+
+    if (packages->count > NAMES_MAX)
+        return assay_fail(err, ASSAY_EINVAL, "more than %d packages of Debian", NAMES_MAX);
+    argv[4] = number;
+    (void)snprintf(number, sizeof(number), "%zu", most);
+    for (size_t i = 0; i < packages->count; i++)
+        argv[5 + i] = packages->items[i];
+    status = assay_depot_tmp(depot, dir, err);
+    if (status != ASSAY_OK)
+        return status;
+    status = ask(out, context, argv, dir, err);
+    assay_depot_drop_tmp(depot, dir);
+    return status;
+}
+
+// pip builds nothing of the package, but runs the project's metadata hook: that is why this is not
+// done outside.
+enum assay_status assay_registry_fetch(char path[PATH_MAX], struct assay_context *context,
+        const char *package, const struct assay_release_file *release, struct assay_error *err)
+{
+    char requirement[256], dir[PATH_MAX];
+    const char *const pip[] = {"/usr/bin/python3", "-m", "pip", "download", "--no-deps",
+            "--no-binary", package, "--no-cache-dir", "--disable-pip-version-check",
+            "--progress-bar", "off", "--dest", ASSAY_FETCH_DIR, requirement, NULL};
+    const char *const apt[] = {"/bin/sh", "-c", debian_fetch, "sh", release->path, release->file,
+            release->sha256, NULL};
+
+    if (!download_path(context, release->sha256, release->file, dir, path))
+        return assay_fail(err, ASSAY_EINVAL, "path too long: %.150s", release->file);
+    if (access(path, R_OK) == 0)
+        return ASSAY_OK;
+    (void)snprintf(requirement, sizeof(requirement), "%s==%s", package, release->version);
+    return assay_fetch_run(assay_context_depot(context), assay_context_sandbox(context),
+            assay_context_access(context), release->path != NULL ? apt : pip, release->file, dir,
+            err);
+}
