@@ -34,7 +34,7 @@ struct assay_train_config {
     const char *device; // as assay_device_find() has it
 
     const char *source, *path; // of tasks
-    uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max;
+    uint64_t tasks_seed, tasks_texts, tasks_families, demonstrations, tasks, tokens_max;
     double rare; // of mini
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read

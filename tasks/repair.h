@@ -62,9 +62,10 @@ struct assay_repair_task {
 
 struct assay_repair_table; // opaque; owned by whoever called assay_repair_open()
 
-// text_count: of each family only the first texts; 0: all.
-ASSAY_MUST_USE enum assay_status assay_repair_open(
-        struct assay_repair_table **out, size_t text_count, struct assay_error *err);
+// text_count: of each family only the first texts; family_count: of the families that are not held
+// out only the first; 0: all.
+ASSAY_MUST_USE enum assay_status assay_repair_open(struct assay_repair_table **out,
+        size_t text_count, size_t family_count, struct assay_error *err);
 void assay_repair_close(struct assay_repair_table *table); // NULL is allowed
 
 size_t assay_repair_family_count(const struct assay_repair_table *table);

@@ -21,7 +21,7 @@ static int set_up(void **state)
 {
     static struct fixture f;
 
-    if (assay_repair_open(&f.table, 0, NULL) != ASSAY_OK ||
+    if (assay_repair_open(&f.table, 0, 0, NULL) != ASSAY_OK ||
             assay_arena_create(&f.arena, (size_t)1 << 30, NULL) != ASSAY_OK)
         return -1;
     *state = &f;
@@ -263,7 +263,7 @@ static void one_text_a_family_is_one_text(void **state)
     size_t lines[DRAWS], count = 0;
     const struct fixture *f = *state;
 
-    assert_int_equal(assay_repair_open(&table, 1, NULL), ASSAY_OK);
+    assert_int_equal(assay_repair_open(&table, 1, 0, NULL), ASSAY_OK);
     for (uint64_t i = 0; i < DRAWS; i++) {
         struct assay_repair_task task;
         size_t k = 0;
@@ -282,12 +282,41 @@ static void one_text_a_family_is_one_text(void **state)
     assay_repair_close(table);
 }
 
+// Of the families that are learned from only the first; those that are held out stay.
+static void few_families_are_few(void **state)
+{
+    struct assay_repair_table *table = NULL;
+    const struct fixture *f = *state;
+    size_t all = 0, held_out = 0, left = 0;
+
+    assert_int_equal(assay_repair_open(&table, 1, 5, NULL), ASSAY_OK);
+    for (size_t i = 0; i < assay_repair_family_count(f->table); i++)
+        held_out += assay_repair_family_unseen(f->table, i);
+    all = assay_repair_family_count(table);
+    for (size_t i = 0; i < all; i++)
+        left += !assay_repair_family_unseen(table, i);
+    assert_int_equal(left, 5);
+    assert_int_equal(all, held_out + 5);
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        struct assay_repair_task task;
+        size_t family = 0;
+
+        assert_int_equal(
+                assay_repair_draw(&task, table, ASSAY_REPAIR_RL, 5, i, f->arena, NULL), ASSAY_OK);
+        while (strcmp(assay_repair_family_name(table, family), task.family) != 0)
+            assert_true(++family < all);
+        assert_false(assay_repair_family_unseen(table, family));
+    }
+    assay_repair_close(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(there_are_families_enough_and_some_are_never_learnt_from),
             cmocka_unit_test(a_seed_gives_the_same_task_and_another_seed_another),
             cmocka_unit_test(every_task_is_small_and_differs_in_one_line),
+            cmocka_unit_test(few_families_are_few),
             cmocka_unit_test(an_instance_has_patches_that_parse_and_gold_is_the_answer),
             cmocka_unit_test(splits_share_no_program),
             cmocka_unit_test(a_slip_is_one_line_and_no_mutation),
