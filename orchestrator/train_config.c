@@ -81,6 +81,8 @@ static const struct setting settings[] = {
                 "programs of each family of repair; 0: all"),
         NUMBER("tasks.families", tasks_families, "0", 0, 1e6,
                 "of repair that are learned from, the first of the table; 0: all"),
+        SWITCH("tasks.shared", tasks_shared, "false",
+                "of repair: rl's faults are those of the demonstrations, in other files"),
         NUMBER("tasks.demonstrations", demonstrations, "0", 0, 1e12,
                 "different ones for sft; 0: none comes twice"),
         RATIONAL("tasks.rare", rare, "1", 0, 1,

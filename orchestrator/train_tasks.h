@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "tasks/instance.h"
+#include "tasks/repair.h"
 
 struct assay_context;
 struct assay_rewarder;
@@ -135,8 +136,7 @@ ASSAY_MUST_USE enum assay_status assay_task_file_open(
 // context was opened with a sandbox. Errors: of the rewarder (orchestrator/rollout_reward.h).
 struct assay_task_repair_options {
     uint64_t seed;
-    size_t text_count;     // programs of each family; 0: all
-    size_t family_count;   // families that are learned from; 0: all
+    struct assay_repair_choice choice;
     uint32_t turns_max;    // messages of an episode
     size_t seen_bytes_max; // of what one of them showed
 };

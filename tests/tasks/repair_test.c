@@ -21,7 +21,7 @@ static int set_up(void **state)
 {
     static struct fixture f;
 
-    if (assay_repair_open(&f.table, 0, 0, NULL) != ASSAY_OK ||
+    if (assay_repair_open(&f.table, &(struct assay_repair_choice){0}, NULL) != ASSAY_OK ||
             assay_arena_create(&f.arena, (size_t)1 << 30, NULL) != ASSAY_OK)
         return -1;
     *state = &f;
@@ -263,7 +263,7 @@ static void one_text_a_family_is_one_text(void **state)
     size_t lines[DRAWS], count = 0;
     const struct fixture *f = *state;
 
-    assert_int_equal(assay_repair_open(&table, 1, 0, NULL), ASSAY_OK);
+    assert_int_equal(assay_repair_open(&table, &(struct assay_repair_choice){.text_count = 1}, NULL), ASSAY_OK);
     for (uint64_t i = 0; i < DRAWS; i++) {
         struct assay_repair_task task;
         size_t k = 0;
@@ -287,9 +287,10 @@ static void few_families_are_few(void **state)
 {
     struct assay_repair_table *table = NULL;
     const struct fixture *f = *state;
+    const struct assay_repair_choice choice = {.text_count = 1, .family_count = 5};
     size_t all = 0, held_out = 0, left = 0;
 
-    assert_int_equal(assay_repair_open(&table, 1, 5, NULL), ASSAY_OK);
+    assert_int_equal(assay_repair_open(&table, &choice, NULL), ASSAY_OK);
     for (size_t i = 0; i < assay_repair_family_count(f->table); i++)
         held_out += assay_repair_family_unseen(f->table, i);
     all = assay_repair_family_count(table);
