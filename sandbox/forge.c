@@ -314,8 +314,7 @@ static bool hear_order(struct forge *forge)
     struct assay_forge_order order;
     int fds[ASSAY_WIRE_FDS_MAX];
     size_t fd_count = 0;
-    const long got =
-            assay_wire_receive(forge->fd, &order, sizeof(order), fds, &fd_count, 0);
+    const long got = assay_wire_receive(forge->fd, &order, sizeof(order), fds, &fd_count, 0);
 
     for (size_t i = 0; i < fd_count; i++) // an UNMOUNT is no more than this
         close(fds[i]);

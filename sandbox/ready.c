@@ -209,10 +209,9 @@ void assay_ready_unmount(struct spawner *spawner, int mount_fd)
 static bool send_grave(const struct spawner *spawner, const struct assay_grave *grave)
 {
     const bool has_box = grave->slot != ASSAY_NO_SLOT;
-    const struct assay_forge_order record = {
-            .kind = grave->mount_fd >= 0 ? ASSAY_FORGE_UNMOUNT
-                    : has_box            ? ASSAY_FORGE_BURY
-                                         : ASSAY_FORGE_REMOVE,
+    const struct assay_forge_order record = {.kind = grave->mount_fd >= 0 ? ASSAY_FORGE_UNMOUNT
+                    : has_box                                             ? ASSAY_FORGE_BURY
+                                                                          : ASSAY_FORGE_REMOVE,
             .slot = has_box ? grave->slot : 0,
             .group = grave->group};
 

@@ -296,8 +296,7 @@ static enum assay_status read_family(
     if (!family->programs)
         return no_memory(r->err);
     for (const struct assay_json *at = assay_json_first(programs); at && status == ASSAY_OK &&
-            (r->choice->text_count == 0 ||
-                    family->program_count < r->choice->text_count);
+            (r->choice->text_count == 0 || family->program_count < r->choice->text_count);
             at = assay_json_next(at))
         status = read_program(&family->programs[family->program_count++], at, r);
     return status == ASSAY_OK ? pair_family(family, r) : status;
