@@ -5,8 +5,8 @@ JOBS ?= 2
 export ASSAY_JOBS := $(JOBS)
 SHELL := /bin/bash
 
-.PHONY: help build demo test bench soak conformance train-demo train-demo-all clean format tidy asan tsan fuzz \
-	coverage check
+.PHONY: help build demo test bench soak conformance train-demo train-demo-all train-episodes clean format tidy asan \
+	tsan fuzz coverage check
 
 help:
 	@echo 'make build        the programs, optimised: build/release/assay'
@@ -15,6 +15,7 @@ help:
 	@echo 'make check        everything CI runs'
 	@echo 'make train-demo   a small policy learns to repair programs from what their tests say'
 	@echo 'make train-demo-all   three seeds of it, and a control that gets shuffled rewards'
+	@echo 'make train-episodes   the same in episodes of several turns: view, edit, test, submit'
 	@echo 'make bench        measure; writes docs/performance.md'
 	@echo 'make soak         the full counts: kills, fuzzing; writes docs/soak.md'
 	@echo 'make conformance  real packages and heavy peers; writes docs/conformance.md'
@@ -67,6 +68,11 @@ train-demo: build
 train-demo-all: build
 	@bash .ci/install.sh test
 	@sh .ci/train_demo.sh all
+
+# Episodes of several turns; docs/train-episodes.svg.
+train-episodes: build
+	@bash .ci/install.sh test
+	@sh .ci/train_demo.sh episodes
 
 format:
 	@bash .ci/format.sh fix

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # make train-demo: one seed of docs/train-demo.yaml, in a home of its own; the bound is checked and a
 # missed one fails. make train-demo-all: three seeds and the control, whose rewards are shuffled; then
-# the curve is drawn. Typed again, either goes on where it was stopped.
+# the curve is drawn. make train-episodes: docs/train-episodes.yaml, and its curve. Typed again, each goes on where it
+# was stopped.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,25 +11,29 @@ assay=build/release/assay
 export ASSAY_HOME="$PWD/build/train-demo"
 runs="$ASSAY_HOME/runs"
 
-train() { # NAME SETTING...
-    name=$1
-    shift
+train() { # CONFIG NAME SETTING...
+    config=$1 name=$2
+    shift 2
     printf '\n== %s\n' "$name"
     set -- --set "name=$name" "$@"
-    "$assay" train docs/train-demo.yaml "$@"
+    "$assay" train "$config" "$@"
 }
 
 case ${1:-one} in
 one)
-    train seed-1 --set seed=1
+    train docs/train-demo.yaml seed-1 --set seed=1
     /usr/bin/python3 .ci/train_demo.py "$runs/seed-1"
     ;;
 all)
     for seed in 1 2 3; do
-        train "seed-$seed" --set "seed=$seed"
+        train docs/train-demo.yaml "seed-$seed" --set "seed=$seed"
     done
-    train control --set seed=1 --set rl.shuffle_rewards=true
+    train docs/train-demo.yaml control --set seed=1 --set rl.shuffle_rewards=true
     /usr/bin/python3 .ci/train_demo.py "$runs/seed-1" "$runs/seed-2" "$runs/seed-3" --control "$runs/control" \
         --svg docs/train-demo.svg
+    ;;
+episodes)
+    train docs/train-episodes.yaml episodes
+    /usr/bin/python3 .ci/train_demo.py "$runs/episodes" --episodes --svg docs/train-episodes.svg
     ;;
 esac

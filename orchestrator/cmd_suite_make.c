@@ -211,7 +211,7 @@ static enum assay_status make_repair(struct assay_invocation *in, struct assay_e
     if (status == ASSAY_OK)
         status = assay_repair_recipe(suite, err);
     if (status == ASSAY_OK)
-        status = assay_repair_open(&table, 0, err);
+        status = assay_repair_open(&table, &(struct assay_repair_choice){0}, err);
     if (status == ASSAY_OK)
         status = assay_suite_writer_open(&writer, in->arguments[0], suite, err);
     for (uint64_t i = 0; i < draw.count && status == ASSAY_OK; i++)

@@ -150,6 +150,7 @@ static void release(struct training *t)
     training_forget_rollouts(t);
     assay_train_log_close(t->log);
     training_drop_reference(t);
+    assay_histories_destroy(t->histories);
     assay_generator_destroy(t->generator);
     assay_trainer_destroy(t->trainer);
     assay_model_destroy(t->model);

@@ -13,8 +13,6 @@
 #include "tasks/store_train.h"
 #include "tasks/yaml_flat.h"
 
-#define DEMONSTRATIONS_MAX 1000000 // of episodes
-
 enum type { TEXT, COUNT, REAL, FLAG, CHOICE };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order in which the table reads
@@ -88,6 +86,10 @@ static const struct setting settings[] = {
         NUMBER("tasks.seed", tasks_seed, "1", 0, 1e15, "of generated tasks"),
         NUMBER("tasks.texts", tasks_texts, "0", 0, 1e6,
                 "programs of each family of repair; 0: all"),
+        NUMBER("tasks.families", tasks_families, "0", 0, 1e6,
+                "of repair that are learned from, the first of the table; 0: all"),
+        SWITCH("tasks.shared", tasks_shared, "false",
+                "of repair: rl's faults are those of the demonstrations, in other files"),
         NUMBER("tasks.demonstrations", demonstrations, "0", 0, 1e12,
                 "different ones for sft; 0: none comes twice"),
         RATIONAL("tasks.rare", rare, "1", 0, 1,
@@ -451,11 +453,6 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
         return assay_fail(err, ASSAY_EINVAL, "tasks.tests_ms goes with tasks.source repair");
     if (c->turns_max > 0 && strcmp(c->source, "repair") != 0)
         return assay_fail(err, ASSAY_EINVAL, "rl.turns_max goes with tasks.source repair");
-    if (c->turns_max > 0 && c->sft_updates > 0 &&
-            (c->demonstrations == 0 || c->demonstrations > DEMONSTRATIONS_MAX))
-        return assay_fail(err, ASSAY_EINVAL,
-                "tasks.demonstrations: with rl.turns_max each is played in a box once: 1 to %d",
-                DEMONSTRATIONS_MAX);
     if (c->updates > c->groups * c->group_size)
         return assay_fail(err, ASSAY_EINVAL, "rl.updates: more parts than rollouts");
     if (c->sft_updates == 0 && c->steps == 0)

@@ -39,8 +39,9 @@ struct assay_train_config {
     const char *device; // as assay_device_find() has it
 
     const char *source, *path; // of tasks
-    uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max, tests_ms;
+    uint64_t tasks_seed, tasks_texts, tasks_families, demonstrations, tasks, tokens_max, tests_ms;
     double rare; // of mini
+    bool tasks_shared;
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read
     uint64_t layers, width, heads, kv_heads, head_dim, ffn, softmax_every, vocab;

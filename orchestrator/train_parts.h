@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "orchestrator/train.h"
 #include "orchestrator/train_curriculum.h"
+#include "orchestrator/train_histories.h"
 #include "policy/generate.h"
 #include "policy/tokenizer.h"
 
@@ -45,9 +46,8 @@ struct training {
     uint64_t passed_over;                 // tasks that it did not take, since the process began
     struct training_reference *reference; // loss.kl > 0, once rl has begun
     char reference_hash[ASSAY_SHA256_HEX_BYTES]; // of its weights; empty: rl has not begun
-    // Of a source with turns: [tasks.demonstrations] as they were played, in the arena; count 0:
-    // not yet, more than tokens_max: too long. NULL: none was needed.
-    struct assay_trajectory *demonstrations;
+    struct assay_histories *histories; // of a source with turns; owned, NULL: none was needed yet
+    uint64_t boxed, known; // messages that a box was told; whose end was known without one
     // Rollouts of the step under way that will be recorded (train_record.c).
     struct assay_arena *record_arena;
     struct assay_training_rollout *rollouts;
@@ -146,11 +146,11 @@ ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct grou
 ASSAY_MUST_USE enum assay_status training_sample_turns(struct training *t, struct group **out,
         const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
         uint64_t *grade_ms, struct assay_error *err);
-// The next demonstrations; one that is not yet known is played in a box. Those that are too long
-// are longer than tasks.tokens_max. ids and mask are the run's.
-ASSAY_MUST_USE enum assay_status training_demonstrate_turns(struct training *t,
-        struct assay_trajectory *batch, size_t count, struct assay_arena *arena,
-        struct assay_error *err);
+// An episode to learn from, in the arena: what is said is learned. One that is too long, or has a
+// message that is longer than rl.answer_tokens_max, is longer than tasks.tokens_max.
+ASSAY_MUST_USE enum assay_status training_encode_talk(struct training *t,
+        struct assay_trajectory *out, const struct assay_train_task *task,
+        const struct assay_train_talk *talk, struct assay_arena *arena, struct assay_error *err);
 
 // --- updates (train_cut.c) -----------------------------------------------------------------------
 struct training_parts {

@@ -360,6 +360,7 @@ static enum assay_status make_sampler(
     s->model = NULL;
     s->generator = NULL;
     s->trainer = NULL;
+    s->histories = NULL;
     s->stop = &p->stop;
     s->swaps = c->swap == ASSAY_SWAP_TOKEN;
     s->source = &p->doors[1].source;
@@ -485,6 +486,7 @@ void training_pipeline_stop(struct training *t)
         training_rl_drop(p->batches[i].step);
     for (size_t i = 0; p->weights && i < p->slots; i++)
         t->ops->device.release(p->weights[i]);
+    assay_histories_destroy(p->sampler.histories);
     assay_generator_destroy(p->sampler.generator);
     assay_model_destroy(p->sampler.model);
     if (p->sampler.stream)

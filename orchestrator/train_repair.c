@@ -171,7 +171,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     r->context = context;
     r->options = *options;
-    status = assay_repair_open(&r->table, options->text_count, err);
+    status = assay_repair_open(&r->table, &options->choice, err);
     if (status == ASSAY_OK)
         status = assay_suite_create(&r->suite, "repair", err);
     if (status == ASSAY_OK)

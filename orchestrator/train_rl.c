@@ -25,7 +25,8 @@ struct rl_step {
     uint64_t rare, rare_right; // answers to tasks whose branch token is rare; that begin with it
     double reward_sum;
     uint64_t sample_ms, grade_ms, agree_ms, train_ms, executed, remembered;
-    uint64_t version; // of the weights that sampled: steps that they had learned from
+    uint64_t boxed, known; // messages of episodes
+    uint64_t version;      // of the weights that sampled: steps that they had learned from
     const struct assay_curriculum *curriculum; // behind this batch
     uint64_t passed_over;
     struct assay_agreement agreement;
@@ -331,6 +332,10 @@ static void put_times(const struct rl_step *s, struct assay_metrics *m)
     assay_metrics_put(m, "train_ms", (double)s->train_ms);
     assay_metrics_put(m, "ran_executed", (double)s->executed);
     assay_metrics_put(m, "ran_remembered", (double)s->remembered);
+    if (s->boxed + s->known > 0) {
+        assay_metrics_put(m, "ran_boxed", (double)s->boxed);
+        assay_metrics_put(m, "ran_known", (double)s->known);
+    }
     assay_metrics_put(m, "executed_per_s", share(1000 * (double)s->executed, (double)s->grade_ms));
     assay_metrics_put(m, "sampled_tokens_per_s",
             share(1000 * (double)s->answer_tokens, (double)s->sample_ms));
@@ -370,11 +375,15 @@ enum assay_status training_rl_sample(
         s->arena = arena;
         s->version = t->position;
         s->passed_over = t->passed_over;
+        s->boxed = t->boxed;
+        s->known = t->known;
         assay_rng_seed(&s->rng, t->config->seed, position + 1);
         status = sample_groups(s, err);
         s->executed = t->source->counts(t->source->user).executed - before.executed;
         s->remembered = t->source->counts(t->source->user).remembered - before.remembered;
         s->passed_over = t->passed_over - s->passed_over;
+        s->boxed = t->boxed - s->boxed;
+        s->known = t->known - s->known;
         if (status == ASSAY_OK)
             status = keep_curriculum(s, err);
     } else {

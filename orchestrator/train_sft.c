@@ -25,35 +25,6 @@ enum assay_status training_make_trainer(struct training *t, bool rl, struct assa
     return assay_trainer_create(&t->trainer, t->model, &options, t->stream, err);
 }
 
-// One that is too long makes way for the next.
-static enum assay_status draw_turns(struct training *t, struct assay_trajectory *batch,
-        struct assay_arena *arena, struct assay_error *err)
-{
-    const size_t count = (size_t)t->config->sft_batch;
-    enum assay_status status = ASSAY_OK;
-    size_t have = 0;
-
-    for (int tries = 0; have < count && status == ASSAY_OK; tries++) {
-        const size_t wanted = count - have;
-        struct assay_trajectory *more = batch + have;
-
-        if (tries == DRAWS_MAX)
-            return assay_fail(err, ASSAY_EINVAL,
-                    "demonstrations are longer than tasks.tokens_max (%llu), or their messages "
-                    "than rl.answer_tokens_max (%llu)",
-                    (unsigned long long)t->config->tokens_max,
-                    (unsigned long long)t->config->answer_tokens_max);
-        status = training_demonstrate_turns(t, more, wanted, arena, err);
-        for (size_t i = 0; i < wanted && status == ASSAY_OK; i++)
-            if (more[i].count <= t->config->tokens_max) {
-                batch[have] = more[i];
-                batch[have].group = (uint32_t)have; // demonstrations are alone
-                have++;
-            }
-    }
-    return status;
-}
-
 // Whether this demonstration is one of the mistakes: of some families, which the seed draws, most
 // are.
 static bool is_mistaken(const struct training *t, const struct assay_train_task *task)
@@ -61,7 +32,7 @@ static bool is_mistaken(const struct training *t, const struct assay_train_task 
     const struct assay_train_config *c = t->config;
     struct assay_rng rng;
 
-    if (task->mistake.len == 0)
+    if (task->mistake.len == 0 && task->mistaken_talk.count == 0)
         return false;
     assay_rng_seed(&rng, c->seed, assay_hash64(task->family, strlen(task->family)));
     if (assay_rng_unit(&rng) >= c->mistaken_families)
@@ -75,41 +46,62 @@ static bool is_drill(const struct training *t, const struct assay_train_task *ta
     struct assay_rng rng;
 
     assay_rng_seed(&rng, t->config->seed + 1, t->sft_cursor);
-    return task->drill.len > 0 && assay_rng_unit(&rng) < t->config->drill_share;
+    return (task->drilled.len > 0 || task->drill_talk.count > 0) &&
+            assay_rng_unit(&rng) < t->config->drill_share;
 }
 
+// What update `number` makes of the next task.
+static enum assay_status demonstrate(struct training *t, struct assay_trajectory *out,
+        struct assay_train_task *task, uint64_t number, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    const bool whole = number < t->config->sft_whole && task->reading.len > 0;
+    const bool in_part = number + t->config->sft_mistaken >= t->config->sft_updates;
+    const struct assay_train_talk *talk = &task->talk;
+
+    if (whole) {
+        task->prompt = (struct assay_bytes){"", 0};
+        task->answer = task->reading;
+    } else if (in_part && is_mistaken(t, task)) {
+        task->answer = task->mistake;
+        talk = &task->mistaken_talk;
+    } else if (number >= t->config->sft_whole && !in_part && is_drill(t, task)) {
+        task->prompt = task->drill;
+        task->answer = task->drilled;
+        talk = &task->drill_talk;
+    }
+    return t->source->turns && !whole ? training_encode_talk(t, out, task, talk, arena, err)
+                                      : training_encode_demonstration(t, out, task,
+                                                number < t->config->sft_whole, arena, err);
+}
+
+// One that is too long makes way for the next.
 static enum assay_status draw_batch(struct training *t, struct assay_trajectory *batch,
         uint64_t number, struct assay_arena *arena, struct assay_error *err)
 {
-    const bool whole = number < t->config->sft_whole;
     const struct draw_from from = {
             ASSAY_TRAIN_SFT, &t->sft_cursor, t->config->demonstrations, NULL};
-    const bool in_part = number + t->config->sft_mistaken >= t->config->sft_updates;
+    const size_t count = (size_t)t->config->sft_batch;
     enum assay_status status = ASSAY_OK;
+    size_t have = 0;
 
-    if (t->source->turns)
-        return draw_turns(t, batch, arena, err);
-    for (uint64_t i = 0; i < t->config->sft_batch && status == ASSAY_OK; i++) {
+    for (size_t tries = 0; have < count && status == ASSAY_OK; tries++) {
         struct assay_train_task task;
         struct assay_tokens prompt;
 
+        if (tries == DRAWS_MAX * count)
+            return assay_fail(err, ASSAY_EINVAL,
+                    "demonstrations are longer than tasks.tokens_max (%llu), or their messages "
+                    "than rl.answer_tokens_max (%llu)",
+                    (unsigned long long)t->config->tokens_max,
+                    (unsigned long long)t->config->answer_tokens_max);
         status = training_draw(
                 t, &task, &prompt, &from, (size_t)t->config->answer_tokens_max, arena, err);
-        if (status == ASSAY_OK && in_part && is_mistaken(t, &task))
-            task.answer = task.mistake;
-        if (status == ASSAY_OK && !whole && !in_part && is_drill(t, &task)) {
-            task.prompt = task.drill;
-            task.answer = task.drilled;
-        }
-        if (status == ASSAY_OK && whole && task.reading.len > 0) {
-            task.prompt = (struct assay_bytes){"", 0};
-            task.answer = task.reading;
-        }
         if (status == ASSAY_OK)
-            status = training_encode_demonstration(t, &batch[i], &task, whole, arena, err);
-        batch[i].group = (uint32_t)i; // demonstrations are alone
-        if (status == ASSAY_OK && batch[i].count > t->config->tokens_max)
-            i--; // a long answer: the next one
+            status = demonstrate(t, &batch[have], &task, number, arena, err);
+        batch[have].group = (uint32_t)have; // demonstrations are alone
+        if (status == ASSAY_OK && batch[have].count <= t->config->tokens_max)
+            have++;
     }
     return status;
 }

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "tasks/instance.h"
+#include "tasks/repair.h"
 
 struct assay_context;
 struct assay_rewarder;
@@ -30,6 +31,14 @@ enum assay_train_split {
 };
 const char *assay_train_split_name(enum assay_train_split split); // "sft", "rl", "variants", ...
 
+// An episode as it is learned from: what is said, message by message, and what each but the last
+// shows. A source that writes one down writes what a box would show.
+struct assay_train_talk {
+    const struct assay_bytes *said;  // [count]
+    const struct assay_bytes *shown; // [count - 1]
+    size_t count;                    // 0: there is none
+};
+
 struct assay_train_task {
     const char *id, *family;
     const char *kind; // of tasks that are solved alike, for the curriculum; NULL: the family
@@ -37,10 +46,9 @@ struct assay_train_task {
     struct assay_bytes reading;        // text to know before any task; empty: prompt and answer
     struct assay_bytes drill, drilled; // an easier exercise and its answer; empty: none
     struct assay_bytes mistake; // what a poor demonstrator answers; empty: the source has none
-    // Of a source with turns: the demonstration, message by message. Its answer is text of the kind
-    // that is said and seen, from which a vocabulary can be made.
-    const struct assay_bytes *messages;
-    size_t message_count;
+    // Of a source with turns, in place of answer, drilled and mistake. Its answer is text of the
+    // kind that is said and seen, from which a vocabulary can be made.
+    struct assay_train_talk talk, drill_talk, mistaken_talk;
     const void *detail; // the source's own
     bool rare;          // demonstrations seldom begin as this answer must: measured apart
 };
@@ -128,7 +136,7 @@ ASSAY_MUST_USE enum assay_status assay_task_file_open(
 // context was opened with a sandbox. Errors: of the rewarder (orchestrator/rollout_reward.h).
 struct assay_task_repair_options {
     uint64_t seed;
-    size_t text_count;     // programs of each family; 0: all
+    struct assay_repair_choice choice;
     uint32_t turns_max;    // messages of an episode
     size_t seen_bytes_max; // of what one of them showed
     uint64_t tests_ms;     // that the tests that grade sleep before they begin

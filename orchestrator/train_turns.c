@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // train_turns.c - tasks that are worked on in turns: message -> what it shows -> next message.
 //
-// All rollouts of a wave speak in one batch, then all episodes move at once, one box each. The
-// record is the ids as they were sampled and what was shown, encoded once, behind them:
+// All rollouts of a wave speak in one batch, then all episodes move at once, a box each where one
+// is needed: what was said before in the same task showed the same (train_histories.h). The record
+// is the ids as they were sampled and what was shown, encoded once, behind them:
 //
 //     <start> prompt | message <end> | <start> seen | message <end> | ...
 //                      mask 1                         mask 1
@@ -17,21 +18,28 @@
 #define PLAYERS_MAX 128 // episodes open at once, of one group at least
 #define TEXT_BYTES_MAX ((size_t)1 << 20)
 
+// Who moves: by a box, by what is known, or as one of its group that has said the same.
+enum move { NOT, IN_BOX, KNOWN, AS_LEADER };
+
 // A rollout under way.
 struct player {
     const struct training *t;
     struct rollout *rollout;
     const struct assay_train_task *task;
-    void *episode; // owned
-    int32_t *ids;  // [tokens_max], as mask and logp
+    void *episode;            // owned; NULL: no box was needed yet
+    size_t played;            // messages that the box was told
+    struct assay_bytes *said; // [turns_max] messages, in the arena; the last one may be cut off
+    uint64_t turns;           // of them
+    struct assay_history history;
+    enum move move;
+    struct player *leader;
+    int32_t *ids; // [tokens_max], as mask and logp
     uint8_t *mask;
     double *logp;
-    size_t message_at; // where the last message begins
-    uint64_t turns;
-    bool over, broken;          // broken: by trouble of ours
-    struct assay_bytes message; // the last one, in the arena
-    struct assay_buf seen;      // owned: what it showed
-    struct assay_buf answer;    // owned: what is graded
+    size_t message_at;       // where the last message begins
+    bool over, broken;       // broken: by trouble of ours
+    struct assay_buf seen;   // owned: what the last message showed
+    struct assay_buf answer; // owned: what is graded
 };
 
 struct wave {
@@ -41,6 +49,7 @@ struct wave {
     struct group *groups;
     size_t group_count;
     struct player *players; // [count], a group's together
+    struct player **asked;  // [count] those whose messages are being sampled
     size_t count;
 };
 
@@ -65,13 +74,22 @@ static enum assay_status take(struct player *p, enum assay_status status)
     return ASSAY_OK;
 }
 
-static enum assay_status open_one(void *user, size_t index, struct assay_error *err)
+// The player's box, told its first `count` messages; what they show is in p->seen.
+static enum assay_status play_to(
+        const struct wave *w, struct player *p, size_t count, bool *over, struct assay_error *err)
 {
-    const struct wave *w = user;
     const struct assay_task_source *source = w->t->source;
-    struct player *p = &w->players[index];
+    enum assay_status status = ASSAY_OK;
 
-    return take(p, source->turns->open(source->user, &p->episode, p->task, err));
+    if (!p->episode)
+        status = source->turns->open(source->user, &p->episode, p->task, err);
+    for (; p->played < count && status == ASSAY_OK; p->played++) {
+        if (*over)
+            return assay_fail(err, ASSAY_EIO, "an episode ended earlier than it had before");
+        assay_buf_clear(&p->seen);
+        status = source->turns->step(p->episode, p->said[p->played], &p->seen, over, err);
+    }
+    return status;
 }
 
 static enum assay_status step_one(void *user, size_t index, struct assay_error *err)
@@ -81,10 +99,9 @@ static enum assay_status step_one(void *user, size_t index, struct assay_error *
     bool over = false;
     enum assay_status status;
 
-    if (p->over)
+    if (p->move != IN_BOX)
         return ASSAY_OK;
-    assay_buf_clear(&p->seen);
-    status = w->t->source->turns->step(p->episode, p->message, &p->seen, &over, err);
+    status = play_to(w, p, (size_t)p->turns, &over, err);
     p->over = over;
     return take(p, status);
 }
@@ -93,14 +110,89 @@ static enum assay_status answer_one(void *user, size_t index, struct assay_error
 {
     const struct wave *w = user;
     struct player *p = &w->players[index];
+    bool over = false;
+    enum assay_status status;
 
-    return p->broken ? ASSAY_OK : take(p, w->t->source->turns->answer(p->episode, &p->answer, err));
+    if (p->move != IN_BOX)
+        return ASSAY_OK;
+    status = play_to(w, p, (size_t)p->turns, &over, err);
+    if (status == ASSAY_OK)
+        status = w->t->source->turns->answer(p->episode, &p->answer, err);
+    return take(p, status);
 }
 
-static enum assay_status for_all(struct wave *w, assay_jobs_work work, struct assay_error *err)
+// What is known needs no box, and of a group's equals one is enough.
+static void choose_moves(struct wave *w, bool answers)
 {
-    return assay_jobs_run(assay_jobs_default_threads(), w->count, work, w,
-            assay_context_interrupted(w->t->context), err);
+    for (size_t i = 0; i < w->count; i++) {
+        struct player *p = &w->players[i];
+        const size_t first = i - i % w->request->group_size;
+        bool over = false;
+
+        p->move = NOT;
+        p->leader = NULL;
+        if (p->broken || (p->over && !answers))
+            continue;
+        if (assay_histories_recall(
+                    w->t->histories, &p->history, answers ? &p->answer : &p->seen, &over)) {
+            p->move = KNOWN;
+            p->over |= over;
+        }
+        for (size_t k = first; k < i && p->move == NOT; k++)
+            if (w->players[k].move == IN_BOX &&
+                    strcmp(w->players[k].history.key, p->history.key) == 0) {
+                p->move = AS_LEADER;
+                p->leader = &w->players[k];
+            }
+        if (p->move == NOT)
+            p->move = IN_BOX;
+    }
+}
+
+// Keep what boxes showed, and tell it to the others.
+static enum assay_status spread(struct wave *w, bool answers, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < w->count && status == ASSAY_OK; i++) {
+        struct player *p = &w->players[i];
+        struct assay_buf *text = answers ? &p->answer : &p->seen;
+
+        w->t->boxed += p->move == IN_BOX;
+        w->t->known += p->move == KNOWN || p->move == AS_LEADER;
+        if (p->move == IN_BOX && !p->broken)
+            status = assay_histories_keep(w->t->histories, &p->history,
+                    (struct assay_bytes){text->data, text->len}, p->over, err);
+        if (p->move != AS_LEADER)
+            continue;
+        p->over = p->leader->over;
+        p->broken = p->leader->broken;
+        text = answers ? &p->leader->answer : &p->leader->seen;
+        assay_buf_add(answers ? &p->answer : &p->seen, text->data, text->len);
+    }
+    return status;
+}
+
+static enum assay_status move_all(struct wave *w, bool answers, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < w->count && status == ASSAY_OK; i++) {
+        struct player *p = &w->players[i];
+        const struct assay_bytes last =
+                answers ? (struct assay_bytes){"", 0} : p->said[p->turns > 0 ? p->turns - 1 : 0];
+
+        if (answers || !p->over) {
+            assay_buf_clear(&p->seen);
+            status = assay_history_add(&p->history, answers ? "answer" : "message", last, err);
+        }
+    }
+    if (status == ASSAY_OK) {
+        choose_moves(w, answers);
+        status = assay_jobs_run(assay_jobs_default_threads(), w->count,
+                answers ? answer_one : step_one, w, assay_context_interrupted(w->t->context), err);
+    }
+    return status == ASSAY_OK ? spread(w, answers, err) : status;
 }
 
 // --- a wave --------------------------------------------------------------------------------------
@@ -113,15 +205,17 @@ static enum assay_status seat(struct player *p, const struct training *t,
     p->ids = assay_arena_array(arena, most, sizeof(*p->ids));
     p->mask = assay_arena_array(arena, most, sizeof(*p->mask));
     p->logp = assay_arena_array(arena, most, sizeof(*p->logp));
+    p->said = assay_arena_array(arena, (size_t)t->config->turns_max, sizeof(*p->said));
     p->rollout->newer = assay_arena_array(arena, most, sizeof(uint8_t));
     p->t = t;
     assay_buf_init(&p->seen, TEXT_BYTES_MAX);
     assay_buf_init(&p->answer, TEXT_BYTES_MAX);
-    if (!p->ids || !p->mask || !p->logp || !p->rollout->newer)
+    if (!p->ids || !p->mask || !p->logp || !p->said || !p->rollout->newer)
         return no_memory(err);
     memcpy(p->ids, prompt->ids, prompt->count * sizeof(*p->ids));
     p->message_at = prompt->count;
-    return ASSAY_OK;
+    return assay_history_add(
+            &p->history, "task", (struct assay_bytes){p->task->id, strlen(p->task->id)}, err);
 }
 
 static enum assay_status begin_group(
@@ -155,7 +249,7 @@ static enum assay_status begin_group(
 
 static bool on_token(void *user, const struct assay_generated *token)
 {
-    struct player *p = (struct player *)user + token->sample;
+    struct player *p = ((struct player **)user)[token->sample];
     const struct sampled_place place = {p->ids, p->mask, p->logp};
 
     assert(p->rollout->trajectory.count == p->message_at + token->index);
@@ -163,15 +257,14 @@ static bool on_token(void *user, const struct assay_generated *token)
     return true;
 }
 
-// Who begins has the prompt in common with its group, which is read once.
+// What these have said and seen so far is the same, and is read once.
 static enum assay_status ask(
-        struct wave *w, size_t index, size_t sample_count, struct assay_error *err)
+        struct wave *w, struct player **players, size_t count, struct assay_error *err)
 {
-    struct player *p = &w->players[index];
     const struct training *t = w->t;
-    struct assay_generation generation = {.prompt = p->ids,
-            .prompt_count = p->rollout->trajectory.count,
-            .sample_count = sample_count,
+    struct assay_generation generation = {.prompt = players[0]->ids,
+            .prompt_count = players[0]->rollout->trajectory.count,
+            .sample_count = count,
             .token_count_max = room_of(t),
             .sampling = ASSAY_SAMPLING_PLAIN,
             .seed = assay_rng_next(w->request->rng),
@@ -180,23 +273,52 @@ static enum assay_status ask(
             .certain_count_max = (size_t)t->config->certain_count_max,
             .certain_probability = t->config->certain_probability,
             .on_token = on_token,
-            .user = p};
+            .user = players};
 
     generation.sampling.temperature = w->request->temperature;
     return assay_generator_add(t->generator, &generation, err);
 }
 
-static enum assay_status speak(struct wave *w, bool first, struct assay_error *err)
+static bool is_alike(const struct player *a, const struct player *b)
 {
-    const size_t stride = first ? w->request->group_size : 1;
-    enum assay_status status = ASSAY_OK;
-    size_t left = 0;
+    const size_t count = a->rollout->trajectory.count;
 
-    for (size_t i = 0; i < w->count && status == ASSAY_OK; i += stride)
-        if (first || !w->players[i].over) {
-            status = ask(w, i, stride, err);
-            left = 1;
-        }
+    return count == b->rollout->trajectory.count &&
+            memcmp(a->ids, b->ids, count * sizeof(*a->ids)) == 0;
+}
+
+// Everybody of a group who is not over, those who stand alike together.
+static enum assay_status ask_group(
+        struct wave *w, size_t index, size_t *asked, struct assay_error *err)
+{
+    struct player *group = &w->players[index * w->request->group_size];
+    const size_t size = w->request->group_size, before = *asked;
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < size && status == ASSAY_OK; i++) {
+        const size_t first = *asked;
+        bool already = group[i].over;
+
+        for (size_t k = before; k < first && !already; k++)
+            already = w->asked[k] == &group[i];
+        if (already)
+            continue;
+        for (size_t k = i; k < size; k++)
+            if (!group[k].over && is_alike(&group[i], &group[k]))
+                w->asked[(*asked)++] = &group[k];
+        status = ask(w, w->asked + first, *asked - first, err);
+    }
+    return status;
+}
+
+static enum assay_status speak(struct wave *w, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    size_t asked = 0, left;
+
+    for (size_t g = 0; g < w->group_count && status == ASSAY_OK; g++)
+        status = ask_group(w, g, &asked, err);
+    left = asked;
     while (status == ASSAY_OK && left > 0)
         status = training_pass(w->t, &left, err);
     return status;
@@ -226,18 +348,17 @@ static enum assay_status listen(struct wave *w, struct assay_error *err)
 
         if (p->over)
             continue;
-        p->turns++;
         if (p->rollout->finish != ASSAY_FINISH_STOP_ID)
             p->over = p->rollout->truncated = true;
         else
-            status = decode(&p->message, w->t, p->ids + p->message_at,
+            status = decode(&p->said[p->turns++], w->t, p->ids + p->message_at,
                     p->rollout->trajectory.count - p->message_at - 1, w->arena, err);
     }
     return status;
 }
 
 // Append what was seen; false: no more than `most` with a message behind it.
-static enum assay_status append(bool *fits, struct training *t, const struct assay_buf *seen,
+static enum assay_status append(bool *fits, struct training *t, struct assay_bytes seen,
         int32_t *ids, uint8_t *mask, size_t *count, struct assay_error *err)
 {
     const size_t most = (size_t)t->config->tokens_max;
@@ -247,7 +368,7 @@ static enum assay_status append(bool *fits, struct training *t, const struct ass
     if (t->start_id >= 0 && !assay_ids_add(&more, t->start_id))
         status = no_memory(err);
     if (status == ASSAY_OK)
-        status = assay_tokenizer_encode_plain(t->tokenizer, &more, seen->data, seen->len, err);
+        status = assay_tokenizer_encode_plain(t->tokenizer, &more, seen.data, seen.len, err);
     *fits = status == ASSAY_OK && *count + more.count + room_of(t) <= most;
     if (*fits) {
         memcpy(ids + *count, more.items, more.count * sizeof(*ids));
@@ -270,8 +391,8 @@ static enum assay_status go_on(struct wave *w, size_t *playing, struct assay_err
         if (p->over)
             continue;
         if (p->turns < w->t->config->turns_max)
-            status = append(
-                    &fits, w->t, &p->seen, p->ids, p->mask, &p->rollout->trajectory.count, err);
+            status = append(&fits, w->t, (struct assay_bytes){p->seen.data, p->seen.len}, p->ids,
+                    p->mask, &p->rollout->trajectory.count, err);
         p->over = p->rollout->truncated = !fits;
         p->message_at = p->rollout->trajectory.count;
         *playing += fits;
@@ -284,23 +405,23 @@ static enum assay_status play(
 {
     uint64_t at = assay_clock_ms(), now;
     size_t playing = w->count;
-    enum assay_status status = for_all(w, open_one, err);
+    enum assay_status status = ASSAY_OK;
 
-    for (bool first = true; status == ASSAY_OK && playing > 0; first = false) {
+    while (status == ASSAY_OK && playing > 0) {
         now = assay_clock_ms();
         *grade_ms += now - at;
-        status = speak(w, first, err);
+        status = speak(w, err);
         if (status == ASSAY_OK)
             status = listen(w, err);
         at = assay_clock_ms();
         *sample_ms += at - now;
         if (status == ASSAY_OK)
-            status = for_all(w, step_one, err);
+            status = move_all(w, false, err);
         if (status == ASSAY_OK)
             status = go_on(w, &playing, err);
     }
     if (status == ASSAY_OK)
-        status = for_all(w, answer_one, err);
+        status = move_all(w, true, err);
     *grade_ms += assay_clock_ms() - at;
     return status;
 }
@@ -340,7 +461,8 @@ static enum assay_status grade(struct wave *w, uint64_t *grade_ms, struct assay_
 static void leave(struct wave *w)
 {
     for (size_t i = 0; w->players && i < w->count; i++) {
-        w->t->source->turns->close(w->players[i].episode);
+        if (w->players[i].episode)
+            w->t->source->turns->close(w->players[i].episode);
         assay_buf_free(&w->players[i].seen);
         assay_buf_free(&w->players[i].answer);
     }
@@ -355,6 +477,8 @@ enum assay_status training_sample_turns(struct training *t, struct group **out,
     struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
     enum assay_status status = groups ? ASSAY_OK : no_memory(err);
 
+    if (status == ASSAY_OK && !t->histories)
+        status = assay_histories_create(&t->histories, err);
     for (size_t from = 0; from < request->group_count && status == ASSAY_OK; from += most) {
         const size_t left = request->group_count - from;
         struct wave w = {.t = t,
@@ -365,7 +489,8 @@ enum assay_status training_sample_turns(struct training *t, struct group **out,
 
         w.count = w.group_count * size;
         w.players = assay_arena_array(arena, w.count, sizeof(*w.players));
-        if (!w.players)
+        w.asked = assay_arena_array(arena, w.count, sizeof(*w.asked));
+        if (!w.players || !w.asked)
             return no_memory(err);
         for (size_t g = 0; g < w.group_count && status == ASSAY_OK; g++)
             status = begin_group(&w, g, (uint32_t)(from + g), err);
@@ -382,40 +507,7 @@ enum assay_status training_sample_turns(struct training *t, struct group **out,
 
 // --- demonstrations ------------------------------------------------------------------------------
 
-#define MESSAGES_MAX 16
-
-// One that is being played.
-struct showing {
-    const struct assay_train_task *task;
-    size_t kept_index;
-    struct assay_buf seen[MESSAGES_MAX]; // owned: behind each message but the last
-};
-
-struct showings {
-    struct training *t;
-    struct showing *items;
-    size_t count;
-};
-
-static enum assay_status show_one(void *user, size_t index, struct assay_error *err)
-{
-    const struct showings *all = user;
-    struct showing *s = &all->items[index];
-    const struct assay_task_source *source = all->t->source;
-    void *episode = NULL;
-    bool over = false;
-    enum assay_status status = source->turns->open(source->user, &episode, s->task, err);
-
-    for (size_t i = 0; i + 1 < s->task->message_count && status == ASSAY_OK; i++) {
-        status = source->turns->step(episode, s->task->messages[i], &s->seen[i], &over, err);
-        if (status == ASSAY_OK && over)
-            status = assay_fail(err, ASSAY_EINVAL,
-                    "the demonstration of %s is over after message %zu", s->task->id, i + 1);
-    }
-    source->turns->close(episode);
-    return status;
-}
-
+// A message and the end token: what is learned.
 static enum assay_status add_message(struct training *t, struct assay_bytes message,
         struct assay_trajectory *to, int32_t *ids, uint8_t *mask, bool *fits,
         struct assay_error *err)
@@ -436,94 +528,30 @@ static enum assay_status add_message(struct training *t, struct assay_bytes mess
     return status;
 }
 
-// Into the run's memory; nothing is kept of one that is too long.
-static enum assay_status keep(struct training *t, const struct showing *s, struct assay_error *err)
+enum assay_status training_encode_talk(struct training *t, struct assay_trajectory *out,
+        const struct assay_train_task *task, const struct assay_train_talk *talk,
+        struct assay_arena *arena, struct assay_error *err)
 {
     const size_t most = (size_t)t->config->tokens_max;
-    struct assay_trajectory *kept = &t->demonstrations[s->kept_index];
     struct assay_tokens prompt = {0};
-    uint8_t *mask = assay_arena_array(t->arena, most, sizeof(*mask));
+    uint8_t *mask = NULL;
     bool fits = true;
-    enum assay_status status = mask ? ASSAY_OK : no_memory(err);
+    enum assay_status status = training_encode_prompt(t, &prompt, task, most, arena, err);
 
     if (status == ASSAY_OK)
-        status = training_encode_prompt(t, &prompt, s->task, most, t->arena, err);
-    *kept = (struct assay_trajectory){
+        mask = assay_arena_array(arena, prompt.count + most, sizeof(*mask));
+    if (status == ASSAY_OK && !mask)
+        status = no_memory(err);
+    *out = (struct assay_trajectory){
             .ids = prompt.ids, .mask = mask, .count = prompt.count, .advantage = 1};
-    for (size_t i = 0; i < s->task->message_count && status == ASSAY_OK && fits; i++) {
+    fits = prompt.count + room_of(t) <= most;
+    for (size_t i = 0; i < talk->count && status == ASSAY_OK && fits; i++) {
         if (i > 0)
-            status = append(&fits, t, &s->seen[i - 1], prompt.ids, mask, &kept->count, err);
+            status = append(&fits, t, talk->shown[i - 1], prompt.ids, mask, &out->count, err);
         if (status == ASSAY_OK && fits)
-            status = add_message(t, s->task->messages[i], kept, prompt.ids, mask, &fits, err);
+            status = add_message(t, talk->said[i], out, prompt.ids, mask, &fits, err);
     }
     if (!fits)
-        kept->count = most + 1;
-    return status;
-}
-
-// Draw one; if it is not known yet, it is to be shown. *place: where it is kept.
-static enum assay_status choose(
-        struct showings *all, size_t *place, struct assay_arena *arena, struct assay_error *err)
-{
-    struct training *t = all->t;
-    const uint64_t distinct = t->config->demonstrations;
-    const struct draw_from from = {ASSAY_TRAIN_SFT, &t->sft_cursor, distinct, NULL};
-    struct assay_train_task *task = assay_arena_array(arena, 1, sizeof(*task));
-    struct showing *showing = &all->items[all->count];
-    struct assay_tokens prompt;
-    enum assay_status status =
-            task ? training_draw(t, task, &prompt, &from, room_of(t), arena, err) : no_memory(err);
-
-    *place = (size_t)((t->sft_cursor - 1) % distinct);
-    if (status != ASSAY_OK || t->demonstrations[*place].count > 0)
-        return status;
-    assert(task->message_count <= MESSAGES_MAX);
-    *showing = (struct showing){.task = task, .kept_index = *place};
-    for (size_t k = 0; k < MESSAGES_MAX; k++)
-        assay_buf_init(&showing->seen[k], TEXT_BYTES_MAX);
-    all->count++;
-    return ASSAY_OK;
-}
-
-// Play all that were chosen, and keep them.
-static enum assay_status show(struct showings *all, struct assay_error *err)
-{
-    enum assay_status status = ASSAY_OK;
-
-    if (all->count > 0)
-        status = assay_jobs_run(assay_jobs_default_threads(), all->count, show_one, all,
-                assay_context_interrupted(all->t->context), err);
-    for (size_t i = 0; i < all->count && status == ASSAY_OK; i++)
-        status = keep(all->t, &all->items[i], err);
-    return status;
-}
-
-static void forget(struct showings *all)
-{
-    for (size_t i = 0; i < all->count; i++)
-        for (size_t k = 0; k < MESSAGES_MAX; k++)
-            assay_buf_free(&all->items[i].seen[k]);
-}
-
-enum assay_status training_demonstrate_turns(struct training *t, struct assay_trajectory *batch,
-        size_t count, struct assay_arena *arena, struct assay_error *err)
-{
-    struct showings all = {
-            .t = t, .items = assay_arena_array(arena, count, sizeof(struct showing))};
-    size_t *places = assay_arena_array(arena, count, sizeof(*places));
-    enum assay_status status = all.items && places ? ASSAY_OK : no_memory(err);
-
-    if (status == ASSAY_OK && !t->demonstrations) {
-        t->demonstrations =
-                assay_arena_array(t->arena, t->config->demonstrations, sizeof(*t->demonstrations));
-        status = t->demonstrations ? ASSAY_OK : no_memory(err);
-    }
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
-        status = choose(&all, &places[i], arena, err);
-    if (status == ASSAY_OK)
-        status = show(&all, err);
-    forget(&all);
-    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
-        batch[i] = t->demonstrations[places[i]];
+        out->count = most + 1;
     return status;
 }

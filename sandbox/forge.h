@@ -29,7 +29,12 @@
 
 struct spawner;
 
-enum assay_forge_kind { ASSAY_FORGE_MAKE = 1, ASSAY_FORGE_BURY, ASSAY_FORGE_REMOVE };
+enum assay_forge_kind {
+    ASSAY_FORGE_MAKE = 1,
+    ASSAY_FORGE_BURY,
+    ASSAY_FORGE_REMOVE,
+    ASSAY_FORGE_UNMOUNT, // beside it: a mount namespace whose processes are dead
+};
 
 struct assay_forge_order {
     uint32_t kind;                  // enum assay_forge_kind

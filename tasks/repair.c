@@ -51,9 +51,12 @@ static void shuffle(size_t *items, size_t count, struct assay_rng *rng)
 }
 
 // Where a split's pairs come from: what is held out of rl by the drawing has rl's pairs.
-static enum assay_repair_split pairs_of(enum assay_repair_split split)
+static enum assay_repair_split pairs_of(
+        const struct assay_repair_table *table, enum assay_repair_split split)
 {
-    return split == ASSAY_REPAIR_UNSEEN_SEEDS ? ASSAY_REPAIR_RL : split;
+    if (split != ASSAY_REPAIR_UNSEEN_SEEDS && split != ASSAY_REPAIR_RL)
+        return split;
+    return table->shares_pairs ? ASSAY_REPAIR_SFT : ASSAY_REPAIR_RL;
 }
 
 // Every family of the split comes once a round; each round has an order of its own. NULL: no family
@@ -66,7 +69,7 @@ static const struct repair_family *choose_family(const struct assay_repair_table
     struct assay_rng rng;
 
     for (size_t i = 0; i < table->family_count; i++)
-        if (table->families[i].split_counts[pairs_of(split)] > 0)
+        if (table->families[i].split_counts[pairs_of(table, split)] > 0)
             order[count++] = i;
     if (count == 0)
         return NULL;
@@ -76,9 +79,8 @@ static const struct repair_family *choose_family(const struct assay_repair_table
 }
 
 static const struct repair_pair *choose_pair(
-        const struct repair_family *family, enum assay_repair_split split, struct assay_rng *rng)
+        const struct repair_family *family, enum assay_repair_split pairs, struct assay_rng *rng)
 {
-    const enum assay_repair_split pairs = pairs_of(split);
     size_t left = (size_t)assay_rng_below(rng, family->split_counts[pairs]) + 1;
     size_t i = 0;
 
@@ -430,23 +432,28 @@ static enum assay_status write_task(struct assay_repair_task *out, const struct 
 }
 
 // Held out is a file as it is shown, names and numbers included, whatever its tests.
-static bool is_of_split(enum assay_repair_split split, struct assay_bytes broken)
+static bool is_of_split(const struct assay_repair_table *table, enum assay_repair_split split,
+        struct assay_bytes broken)
 {
     const bool held = assay_hash64(broken.data, broken.len) % 16 < DRAWINGS_HELD_OUT;
 
-    return split == ASSAY_REPAIR_UNSEEN_SEEDS ? held : split != ASSAY_REPAIR_RL || !held;
+    if (split == ASSAY_REPAIR_UNSEEN_SEEDS)
+        return held;
+    return !held ||
+            (split != ASSAY_REPAIR_RL && !(split == ASSAY_REPAIR_SFT && table->shares_pairs));
 }
 
 static enum assay_status draw_file(struct assay_repair_task *out, struct drawing *d,
-        const struct repair_family *family, enum assay_repair_split split, struct assay_error *err)
+        const struct assay_repair_table *table, const struct repair_family *family,
+        enum assay_repair_split split, struct assay_error *err)
 {
     enum assay_status status = ASSAY_OK;
 
     for (int i = 0; i < TRIES_MAX && status == ASSAY_OK; i++) {
-        d->pair = choose_pair(family, split, &d->rng);
+        d->pair = choose_pair(family, pairs_of(table, split), &d->rng);
         choose_names(d);
         status = write_program(&out->broken, d, true, err);
-        if (status == ASSAY_OK && is_of_split(split, out->broken))
+        if (status == ASSAY_OK && is_of_split(table, split, out->broken))
             return ASSAY_OK;
     }
     return status != ASSAY_OK ? status
@@ -467,7 +474,7 @@ enum assay_status assay_repair_draw(struct assay_repair_task *out,
         return assay_fail(err, ASSAY_ENOTFOUND, "the table has nothing for %s", split_names[split]);
     task.family = family->name;
     assay_rng_seed(&d.rng, seed, (index << 3) + split);
-    status = draw_file(&task, &d, family, split, err);
+    status = draw_file(&task, &d, table, family, split, err);
     if (status != ASSAY_OK)
         return status;
     choose_tests(&d);

@@ -62,9 +62,15 @@ struct assay_repair_task {
 
 struct assay_repair_table; // opaque; owned by whoever called assay_repair_open()
 
-// text_count: of each family only the first texts; 0: all.
-ASSAY_MUST_USE enum assay_status assay_repair_open(
-        struct assay_repair_table **out, size_t text_count, struct assay_error *err);
+struct assay_repair_choice { // of the table; all 0: all of it
+    size_t text_count;       // of each family only the first texts
+    size_t family_count;     // of the families that are not held out only the first
+    // SFT, RL and UNSEEN_SEEDS have the pairs of SFT in common, and what is UNSEEN_SEEDS is held
+    // out of both others.
+    bool shares_pairs;
+};
+ASSAY_MUST_USE enum assay_status assay_repair_open(struct assay_repair_table **out,
+        const struct assay_repair_choice *choice, struct assay_error *err);
 void assay_repair_close(struct assay_repair_table *table); // NULL is allowed
 
 size_t assay_repair_family_count(const struct assay_repair_table *table);

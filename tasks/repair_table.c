@@ -18,7 +18,8 @@
 struct reading {
     struct assay_arena *arena;
     struct assay_error *err;
-    size_t line, text_count;
+    size_t line;
+    const struct assay_repair_choice *choice;
 };
 
 static enum assay_status no_memory(struct assay_error *err)
@@ -295,18 +296,18 @@ static enum assay_status read_family(
     if (!family->programs)
         return no_memory(r->err);
     for (const struct assay_json *at = assay_json_first(programs); at && status == ASSAY_OK &&
-            (r->text_count == 0 || family->program_count < r->text_count);
+            (r->choice->text_count == 0 || family->program_count < r->choice->text_count);
             at = assay_json_next(at))
         status = read_program(&family->programs[family->program_count++], at, r);
     return status == ASSAY_OK ? pair_family(family, r) : status;
 }
 
 static enum assay_status read_table(
-        struct assay_repair_table *table, size_t text_count, struct assay_error *err)
+        struct assay_repair_table *table, struct reading r, struct assay_error *err)
 {
     const struct assay_json_limits limits = {LINE_BYTES_MAX, DEPTH_MAX};
     const char *at = assay_repair_text, *const end = at + assay_repair_text_len;
-    struct reading r = {table->arena, err, 0, text_count};
+    size_t shown = 0; // families that are not held out
     enum assay_status status = ASSAY_OK;
 
     while (at < end && status == ASSAY_OK) {
@@ -318,24 +319,33 @@ static enum assay_status read_table(
             return malformed(&r, "too long");
         status = assay_json_parse(&json, at, (size_t)(feed - at), limits, SOURCE, r.line, err);
         if (status == ASSAY_OK)
-            status = read_family(&table->families[table->family_count++], json, &r);
+            status = read_family(&table->families[table->family_count], json, &r);
+        shown += status == ASSAY_OK && !table->families[table->family_count].unseen;
+        if (status == ASSAY_OK && !table->families[table->family_count].unseen &&
+                r.choice->family_count > 0 && shown > r.choice->family_count)
+            table->families[table->family_count] = (struct repair_family){.name = NULL};
+        else
+            table->family_count++;
         assay_json_free(json);
         at = feed + 1;
     }
     return status;
 }
 
-enum assay_status assay_repair_open(
-        struct assay_repair_table **out, size_t text_count, struct assay_error *err)
+enum assay_status assay_repair_open(struct assay_repair_table **out,
+        const struct assay_repair_choice *choice, struct assay_error *err)
 {
     struct assay_repair_table *table = calloc(1, sizeof(*table));
     enum assay_status status =
             table ? assay_arena_create(&table->arena, ARENA_BYTES, err) : no_memory(err);
 
     if (status == ASSAY_OK) {
+        const struct reading r = {table->arena, err, 0, choice};
+
+        table->shares_pairs = choice->shares_pairs;
         table->families =
                 assay_arena_array(table->arena, REPAIR_FAMILIES_MAX, sizeof(*table->families));
-        status = table->families ? read_table(table, text_count, err) : no_memory(err);
+        status = table->families ? read_table(table, r, err) : no_memory(err);
     }
     if (status != ASSAY_OK) {
         assay_repair_close(table);

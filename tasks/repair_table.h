@@ -82,6 +82,7 @@ struct assay_repair_table {
     struct assay_arena *arena;
     struct repair_family *families;
     size_t family_count;
+    bool shares_pairs;
 };
 
 // Append a template with its places filled: names[i] for places[i]. `before`: put before the name

@@ -62,7 +62,7 @@ static enum assay_status set_up(struct bench *bench, struct assay_error *err)
     if (status == ASSAY_OK)
         status = assay_rewarder_create(&bench->rewarder, bench->context, &options, err);
     if (status == ASSAY_OK)
-        status = assay_repair_open(&bench->table, 0, err);
+        status = assay_repair_open(&bench->table, &(struct assay_repair_choice){0}, err);
     return status;
 }
 

@@ -28,7 +28,8 @@ static enum assay_status open_all(struct fixture *f, struct assay_error *err)
     f->arena = f->ground.arena;
     if (status == ASSAY_OK)
         status = assay_rewarder_create(&f->rewarder, f->ground.context, &options, err);
-    return status == ASSAY_OK ? assay_repair_open(&f->table, 0, err) : status;
+    return status == ASSAY_OK ? assay_repair_open(&f->table, &(struct assay_repair_choice){0}, err)
+                              : status;
 }
 
 static struct assay_bytes answer_of(

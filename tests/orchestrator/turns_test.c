@@ -56,25 +56,44 @@ static struct assay_train_reward play(const struct assay_train_task *task,
     return reward;
 }
 
-static void a_demonstration_is_worth_one(void **state)
+// Demonstrations are written down, not played: what they say a box shows is what it shows.
+static void a_talk_shows_what_a_box_shows(
+        const struct assay_train_task *task, const struct assay_train_talk *talk, bool solved)
 {
+    const char *seen[8];
+    bool over;
+
+    assert_in_range(talk->count, 3, 4);
+    assert_int_equal(play(task, talk->said, talk->count, seen, &over).solved, solved);
+    assert_true(over);
+    for (size_t i = 0; i + 1 < talk->count; i++) {
+        assert_int_equal(strlen(seen[i]), talk->shown[i].len);
+        assert_memory_equal(seen[i], talk->shown[i].data, talk->shown[i].len);
+    }
+}
+
+static void a_demonstration_is_worth_one_and_a_poor_one_is_not(void **state)
+{
+    size_t tested = 0, mistaken = 0;
+
     (void)state;
     for (uint64_t index = 0; index < 8; index++) {
         const struct assay_train_task task = draw(index);
-        const struct assay_repair_task *repair = task.detail;
-        const char *seen[4];
-        bool over;
 
-        assert_int_equal(task.message_count, 4);
-        assert_true(play(&task, task.messages, 4, seen, &over).solved);
-        assert_true(over);
-        // The file as it was, each line with its number.
-        assert_int_equal(memcmp(seen[0], "1|", 2), 0);
-        assert_memory_equal(
-                seen[0] + 2, repair->broken.data, strcspn(repair->broken.data, "\n") + 1);
-        assert_string_equal(seen[1], "ok\n");
-        assert_string_equal(seen[2], "OK\n");
+        a_talk_shows_what_a_box_shows(&task, &task.talk, true);
+        tested += task.talk.count == 4;
+        if (task.mistaken_talk.count > 0) {
+            const char *seen[4];
+            bool over;
+
+            assert_int_equal(task.mistaken_talk.count, 3);
+            mistaken += !play(&task, task.mistaken_talk.said, 3, seen, &over).solved;
+            assert_memory_equal(seen[0], task.talk.shown[0].data, task.talk.shown[0].len);
+            assert_string_equal(seen[1], "ok\n");
+        }
     }
+    assert_in_range(tested, 1, 7);
+    assert_in_range(mistaken, 4, 8); // where the last line is the broken one it may be right
 }
 
 static void what_is_no_repair_is_worth_nothing(void **state)
@@ -143,7 +162,7 @@ static void turns_have_an_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test(a_demonstration_is_worth_one),
+            cmocka_unit_test(a_demonstration_is_worth_one_and_a_poor_one_is_not),
             cmocka_unit_test(what_is_no_repair_is_worth_nothing),
             cmocka_unit_test(tests_of_the_box_judge_nothing),
             cmocka_unit_test(turns_have_an_end),

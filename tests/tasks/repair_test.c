@@ -21,7 +21,7 @@ static int set_up(void **state)
 {
     static struct fixture f;
 
-    if (assay_repair_open(&f.table, 0, NULL) != ASSAY_OK ||
+    if (assay_repair_open(&f.table, &(struct assay_repair_choice){0}, NULL) != ASSAY_OK ||
             assay_arena_create(&f.arena, (size_t)1 << 30, NULL) != ASSAY_OK)
         return -1;
     *state = &f;
@@ -263,7 +263,9 @@ static void one_text_a_family_is_one_text(void **state)
     size_t lines[DRAWS], count = 0;
     const struct fixture *f = *state;
 
-    assert_int_equal(assay_repair_open(&table, 1, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_repair_open(&table, &(struct assay_repair_choice){.text_count = 1}, NULL),
+            ASSAY_OK);
     for (uint64_t i = 0; i < DRAWS; i++) {
         struct assay_repair_task task;
         size_t k = 0;
@@ -282,12 +284,85 @@ static void one_text_a_family_is_one_text(void **state)
     assay_repair_close(table);
 }
 
+// Of the families that are learned from only the first; those that are held out stay.
+static void few_families_are_few(void **state)
+{
+    struct assay_repair_table *table = NULL;
+    const struct fixture *f = *state;
+    const struct assay_repair_choice choice = {.text_count = 1, .family_count = 5};
+    size_t all = 0, held_out = 0, left = 0;
+
+    assert_int_equal(assay_repair_open(&table, &choice, NULL), ASSAY_OK);
+    for (size_t i = 0; i < assay_repair_family_count(f->table); i++)
+        held_out += assay_repair_family_unseen(f->table, i);
+    all = assay_repair_family_count(table);
+    for (size_t i = 0; i < all; i++)
+        left += !assay_repair_family_unseen(table, i);
+    assert_int_equal(left, 5);
+    assert_int_equal(all, held_out + 5);
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        struct assay_repair_task task;
+        size_t family = 0;
+
+        assert_int_equal(
+                assay_repair_draw(&task, table, ASSAY_REPAIR_RL, 5, i, f->arena, NULL), ASSAY_OK);
+        while (strcmp(assay_repair_family_name(table, family), task.family) != 0)
+            assert_true(++family < all);
+        assert_false(assay_repair_family_unseen(table, family));
+    }
+    assay_repair_close(table);
+}
+
+static bool is_among(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+// With pairs in common rl and what is held out have the faults of the demonstrations, and still no
+// file that is held out is a demonstration's or rl's.
+static void shared_pairs_share_no_file(void **state)
+{
+    const struct assay_repair_choice choice = {
+            .text_count = 1, .family_count = 8, .shares_pairs = true};
+    static const enum assay_repair_split splits[] = {
+            ASSAY_REPAIR_SFT, ASSAY_REPAIR_RL, ASSAY_REPAIR_UNSEEN_SEEDS};
+    enum { EACH = 2000 };
+    struct assay_repair_table *table = NULL;
+    const struct fixture *f = *state;
+    const char **kinds = assay_arena_array(f->arena, EACH, sizeof(*kinds));
+    const char **files = assay_arena_array(f->arena, 2 * EACH, sizeof(*files));
+    size_t kind_count = 0, common = 0;
+
+    assert_int_equal(assay_repair_open(&table, &choice, NULL), ASSAY_OK);
+    for (size_t s = 0; s < 3; s++)
+        for (uint64_t i = 0; i < EACH; i++) {
+            struct assay_repair_task task;
+
+            assert_int_equal(
+                    assay_repair_draw(&task, table, splits[s], 5, i, f->arena, NULL), ASSAY_OK);
+            if (s < 2)
+                files[s * EACH + i] = task.broken.data;
+            if (s == 0 && !is_among(kinds, kind_count, task.kind))
+                kinds[kind_count++] = task.kind;
+            common += s > 0 && is_among(kinds, kind_count, task.kind);
+            if (s == 2 && i < 200)
+                assert_false(is_among(files, 2 * EACH, task.broken.data));
+        }
+    assert_in_range(common, 2 * EACH * 99 / 100, 2 * EACH);
+    assay_repair_close(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(there_are_families_enough_and_some_are_never_learnt_from),
             cmocka_unit_test(a_seed_gives_the_same_task_and_another_seed_another),
             cmocka_unit_test(every_task_is_small_and_differs_in_one_line),
+            cmocka_unit_test(few_families_are_few),
+            cmocka_unit_test(shared_pairs_share_no_file),
             cmocka_unit_test(an_instance_has_patches_that_parse_and_gold_is_the_answer),
             cmocka_unit_test(splits_share_no_program),
             cmocka_unit_test(a_slip_is_one_line_and_no_mutation),
