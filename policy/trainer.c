@@ -500,32 +500,51 @@ static double outlier_score(const struct assay_trainer_counts *counts, double no
     return variance > 0 ? (norm - mean) / sqrt(variance) : 0;
 }
 
-static void apply(struct assay_trainer *t, double lr)
+static double decay_of(const struct assay_trainer *t, size_t tensor)
+{
+    return t->model->params.specs[tensor].rows > 1 ? t->options.optimizer.weight_decay : 0;
+}
+
+// AdamW on elements [first, end) of the layout, which decay alike. Padding is zero and stays so.
+static void apply_range(
+        struct assay_trainer *t, double lr, double decay, uint64_t first, uint64_t end)
 {
     const struct assay_ops *ops = t->model->ops;
-    const struct assay_params *params = &t->model->params;
     const struct assay_optimizer *o = &t->options.optimizer;
-    const size_t s = assay_dtype_bytes(ops->sum), w = assay_dtype_bytes(ops->weight);
-    char *const weights = params->weights, *const gradients = assay_pass_gradients(t->pass);
+    const size_t s = assay_dtype_bytes(ops->sum), at = (size_t)first * s;
+    char *const weights = t->model->params.weights, *const gradients = assay_pass_gradients(t->pass);
+    const struct assay_adamw_args args = {
+            .param = weights + (size_t)first * assay_dtype_bytes(ops->weight),
+            .master = t->master ? (char *)t->master + at : NULL,
+            .m = (char *)t->first + at,
+            .v = (char *)t->second + at,
+            .grad = gradients + at,
+            .scale = t->scale,
+            .count = (size_t)(end - first),
+            .lr = lr,
+            .beta1 = o->beta1,
+            .beta2 = o->beta2,
+            .eps = o->eps,
+            .weight_decay = decay,
+            .step = t->counts.applied};
+
+    ops->adamw(&args, t->stream);
+}
+
+// Neighbours that decay alike go together: without decay all tensors do.
+static void apply(struct assay_trainer *t, double lr)
+{
+    const struct assay_params *params = &t->model->params;
 
     t->counts.applied++;
-    for (size_t i = 0; i < params->count; i++) {
-        const size_t at = (size_t)params->offsets[i] * s;
-        const struct assay_adamw_args args = {.param = weights + (size_t)params->offsets[i] * w,
-                .master = t->master ? (char *)t->master + at : NULL,
-                .m = (char *)t->first + at,
-                .v = (char *)t->second + at,
-                .grad = gradients + at,
-                .scale = t->scale,
-                .count = (size_t)assay_tensor_elements(&params->specs[i]),
-                .lr = lr,
-                .beta1 = o->beta1,
-                .beta2 = o->beta2,
-                .eps = o->eps,
-                .weight_decay = params->specs[i].rows > 1 ? o->weight_decay : 0,
-                .step = t->counts.applied};
+    for (size_t i = 0, next; i < params->count; i = next) {
+        const double decay = decay_of(t, i);
 
-        ops->adamw(&args, t->stream);
+        next = i + 1;
+        while (next < params->count && decay_of(t, next) == decay)
+            next++;
+        apply_range(t, lr, decay, params->offsets[i],
+                next < params->count ? params->offsets[next] : params->element_count);
     }
 }
 

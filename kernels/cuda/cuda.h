@@ -218,6 +218,8 @@ void cuda_attention_delta(
 bool cuda_attention_tiles(const struct assay_attention_args *args, struct assay_stream *stream);
 bool cuda_attention_tiles_backward(
         const struct assay_attention_args *args, struct assay_stream *stream);
+// Of one query for each sequence, against pages; likewise.
+bool cuda_attention_decode(const struct assay_attention_args *args, struct assay_stream *stream);
 
 // --- the table ----------------------------------------------------------------------------------
 
