@@ -5,7 +5,9 @@
 // A figure is the median of ROUNDS rounds; a round queues the work `reps` times, waits once, and
 // divides. Inputs are random.
 //
-//     gpu_kernels [--json]
+//     gpu_kernels [--json | --cold]
+//
+// --cold: the start alone.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -400,6 +402,10 @@ int main(int argc, char **argv)
     }
     must(b.ops->device.stream_create(&b.stream, &options, &err) == ASSAY_OK, err.message);
     cold_start(&b, start_us);
+    if (argc > 1 && strcmp(argv[1], "--cold") == 0) {
+        b.ops->device.stream_destroy(b.stream);
+        return 0;
+    }
     b.numbers = malloc(BLOCK * sizeof(*b.numbers));
     must(b.numbers != NULL, "memory");
     assay_rng_seed(&rng, 1, 1);
