@@ -35,21 +35,18 @@ static const char minimind_json[] =
 
 // About a billion parameters, 7 lightning layers to one of softmax, dense.
 static const char hybrid_json[] =
-        "{\"model_type\":\"minimax_m1\",\"vocab_size\":32000,\"hidden_size\":2048,"
+        "{\"model_type\":\"assay\",\"vocab_size\":32000,\"hidden_size\":2048,"
         "\"num_hidden_layers\":16,\"num_attention_heads\":16,\"num_key_value_heads\":4,"
-        "\"head_dim\":128,\"intermediate_size\":5632,\"num_local_experts\":1,"
-        "\"num_experts_per_tok\":1,\"rotary_dim\":64,\"rope_theta\":10000000,"
-        "\"rms_norm_eps\":1e-5,\"postnorm\":true,\"max_position_embeddings\":131072,"
-        "\"attn_type_list\":[0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1]}";
+        "\"head_dim\":128,\"intermediate_size\":5632,\"rotary_dim\":64,\"rope_theta\":10000000,"
+        "\"rms_norm_eps\":1e-5,\"max_position_embeddings\":131072,"
+        "\"layer_types\":[0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1]}";
 
 // About 300 million, 21 lightning layers and 3 of softmax; %s: the kinds of its layers.
 static const char context_json[] =
-        "{\"model_type\":\"minimax_m1\",\"vocab_size\":32000,\"hidden_size\":1024,"
+        "{\"model_type\":\"assay\",\"vocab_size\":32000,\"hidden_size\":1024,"
         "\"num_hidden_layers\":24,\"num_attention_heads\":16,\"num_key_value_heads\":4,"
-        "\"head_dim\":64,\"intermediate_size\":2048,\"num_local_experts\":1,"
-        "\"num_experts_per_tok\":1,\"rotary_dim\":32,\"rope_theta\":10000000,"
-        "\"rms_norm_eps\":1e-5,\"postnorm\":true,\"max_position_embeddings\":2097152,"
-        "\"attn_type_list\":[%s]}";
+        "\"head_dim\":64,\"intermediate_size\":2048,\"rotary_dim\":32,\"rope_theta\":10000000,"
+        "\"rms_norm_eps\":1e-5,\"max_position_embeddings\":2097152,\"layer_types\":[%s]}";
 static const char kinds_hybrid[] = "0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1";
 static const char kinds_softmax[] = "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1";
 

@@ -376,6 +376,7 @@ template <class A> static __global__ void kv_write_kernel(const struct assay_kv_
     const struct assay_span *span = &a.spans[blockIdx.y];
     const size_t i = blockIdx.x, width = a.G * a.D, p = span->position + i;
 
+    cuda_depend();
     if (i >= span->row_count)
         return;
     const int32_t page = a.pages[span->slot * a.pages_per_slot + p / ASSAY_ATTENTION_BLOCK];
@@ -391,9 +392,8 @@ CUDA_OP(kv_write, kv_write)
 {
     if (args->B == 0 || args->rows_max == 0)
         return;
-    kv_write_kernel<A>
-            <<<dim3((unsigned)args->rows_max, (unsigned)args->B), THREADS, 0, stream->queue>>>(
-                    *args);
+    cuda_follow(stream, kv_write_kernel<A>, dim3((unsigned)args->rows_max, (unsigned)args->B),
+            THREADS, 0, *args);
     cuda_launched(stream, "kv_write");
 }
 

@@ -129,6 +129,7 @@ static __global__ void __launch_bounds__(TILE_THREADS)
 
     if (span->row_count == 0 || first >= end)
         return;
+    cuda_depend(); // spans and pages were uploaded before
     load_rows<D, HEADS_MAX>(
             qs, (const bf16 *)a.q + ((size_t)span->row * a.H + g * share) * D, 0, D, share);
     load_page<D>(ks, vs, a, span, first, g);
@@ -169,6 +170,7 @@ static __global__ void join_kernel(const struct assay_attention_args a, const st
             (const struct part<D> *)cut.found + (blockIdx.y * a.H + h) * cut.parts;
     float top = -INFINITY, sum = 0, out = 0;
 
+    cuda_depend();
     if (span->row_count == 0)
         return;
     for (unsigned i = 0; i < count; i++)
@@ -204,11 +206,11 @@ static void decode(const struct assay_attention_args *a, struct assay_stream *st
                         room<D>::BYTES),
                 "attention of one query"))
         return;
-    decode_kernel<D><<<dim3(cut.parts, (unsigned)a->G, (unsigned)a->B), TILE_THREADS,
-            room<D>::BYTES, stream->queue>>>(*a, cut);
+    cuda_follow(stream, decode_kernel<D>, dim3(cut.parts, (unsigned)a->G, (unsigned)a->B),
+            TILE_THREADS, room<D>::BYTES, *a, cut);
     if (cut.found)
-        join_kernel<D>
-                <<<dim3((unsigned)a->H, (unsigned)a->B), D, 0, stream->queue>>>(*a, cut);
+        cuda_follow(
+                stream, join_kernel<D>, dim3((unsigned)a->H, (unsigned)a->B), D, 0, *a, cut);
     cuda_launched(stream, "attention of one query");
 }
 

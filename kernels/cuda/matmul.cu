@@ -11,7 +11,7 @@
 
 // --- few rows -----------------------------------------------------------------------------------
 
-enum { FEW_ROWS = 8, FEW_THREADS = 128, FEW_TOGETHER = 4 };
+enum { FEW_ROWS = 8, FEW_THREADS = 128, FEW_TOGETHER = 4, AHEAD = 4 };
 
 // Products of as many rows, side by side: the first `outputs[i]` outputs are those of products up
 // to i.
@@ -19,6 +19,17 @@ struct few {
     struct assay_matmul_args at[FEW_TOGETHER];
     size_t outputs[FEW_TOGETHER];
 };
+
+// A lane's next packs of a row of w, from k on.
+template <class A, int N>
+__device__ __forceinline__ void fetch_ahead(
+        pack<A, N> (&out)[AHEAD], const A *w, size_t k, size_t K)
+{
+#pragma unroll
+    for (int p = 0; p < AHEAD; p++)
+        if (k + (size_t)p * 32 * N < K)
+            out[p] = *(const pack<A, N> *)(w + k + (size_t)p * 32 * N);
+}
 
 // A warp makes outputs n of all M rows: it reads row n of w once, x from the first-level cache.
 template <class A, class O, int M> static __global__ void few_kernel(const struct few few)
@@ -36,18 +47,29 @@ template <class A, class O, int M> static __global__ void few_kernel(const struc
     const struct assay_matmul_args &a = few.at[which];
     const size_t n = which > 0 ? all - few.outputs[which - 1] : all;
     const A *w = (const A *)a.w + n * a.K, *x = (const A *)a.x;
-#pragma unroll 4
-    for (size_t k = lane * N; k < a.K; k += 32 * N) {
-        const pack<A, N> ws = *(const pack<A, N> *)(w + k);
+    pack<A, N> now[AHEAD], next[AHEAD];
+    fetch_ahead<A, N>(now, w, lane * N, a.K);
+    cuda_depend();
+    for (size_t first = lane * N; first < a.K; first += AHEAD * 32 * N) {
+        fetch_ahead<A, N>(next, w, first + AHEAD * 32 * N, a.K);
+#pragma unroll
+        for (int p = 0; p < AHEAD; p++) {
+            const size_t k = first + (size_t)p * 32 * N;
+
+            if (k >= a.K)
+                break;
+#pragma unroll
+            for (int m = 0; m < M; m++) {
+                const pack<A, N> xs = *(const pack<A, N> *)(x + (size_t)m * a.K + k);
 
 #pragma unroll
-        for (int m = 0; m < M; m++) {
-            const pack<A, N> xs = *(const pack<A, N> *)(x + (size_t)m * a.K + k);
-
-#pragma unroll
-            for (int i = 0; i < N; i++)
-                sum[m] += number(xs.at[i]) * number(ws.at[i]);
+                for (int i = 0; i < N; i++)
+                    sum[m] += number(xs.at[i]) * number(now[p].at[i]);
+            }
         }
+#pragma unroll
+        for (int p = 0; p < AHEAD; p++)
+            now[p] = next[p];
     }
 #pragma unroll
     for (int m = 0; m < M; m++) {
@@ -67,8 +89,8 @@ static void launch_few(const struct few &few, size_t rows, struct assay_stream *
             launch_few<A, O, M + 1>(few, rows, stream);
             return;
         }
-        few_kernel<A, O, M><<<cuda_blocks(few.outputs[FEW_TOGETHER - 1] * 32, FEW_THREADS),
-                FEW_THREADS, 0, stream->queue>>>(few);
+        cuda_follow(stream, few_kernel<A, O, M>,
+                cuda_blocks(few.outputs[FEW_TOGETHER - 1] * 32, FEW_THREADS), FEW_THREADS, 0, few);
         cuda_launched(stream, "matmul of few rows");
     }
 }

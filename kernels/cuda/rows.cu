@@ -71,15 +71,22 @@ CUDA_OP_BOTH(embedding_backward, embedding);
 
 // --- norms --------------------------------------------------------------------------------------
 
-// Sum over the LANES threads that share a row: a warp, or the whole block.
+// Sum over the LANES threads that share a row: half a warp, a warp, or the whole block.
 template <int LANES> __device__ static float row_sum(float x, float *room)
 {
-    return LANES == 32 ? warp_sum(x) : block_sum(x, room);
+    if (LANES > 32)
+        return block_sum(x, room);
+    // The other half of a warp may have no row.
+    const unsigned lanes = LANES == 32 ? 0xffffffffu : 0xffffu << (threadIdx.x & 16);
+#pragma unroll
+    for (int offset = LANES / 2; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(lanes, x, offset);
+    return x;
 }
 
 template <int LANES> __device__ static size_t row_index(void)
 {
-    return LANES == 32 ? (size_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32 : blockIdx.x;
+    return (size_t)blockIdx.x * (THREADS / LANES) + threadIdx.x / LANES;
 }
 
 // What norm and gate have in common; gate NULL: there is none.
@@ -102,6 +109,7 @@ template <class A, int N, int LANES> static __global__ void norm_kernel(const st
     const A *x = (const A *)a.x + t * a.C, *gate = (const A *)a.gate + t * a.C;
     float sum = 0;
 
+    cuda_depend();
     if (t >= a.T)
         return;
     for (size_t c = lane * N; c < a.C; c += LANES * N) {
@@ -236,12 +244,12 @@ static __global__ void add_slices_kernel(
 template <class A, int N, int LANES>
 static void launch_norm(const struct norm &a, bool backward, struct assay_stream *stream)
 {
-    const unsigned blocks = cuda_blocks(a.T, LANES == 32 ? THREADS / 32 : 1);
+    const unsigned blocks = cuda_blocks(a.T, THREADS / LANES);
 
     if (backward)
         norm_back_kernel<A, N, LANES><<<blocks, THREADS, 0, stream->queue>>>(a);
     else
-        norm_kernel<A, N, LANES><<<blocks, THREADS, 0, stream->queue>>>(a);
+        cuda_follow(stream, norm_kernel<A, N, LANES>, blocks, THREADS, 0, a);
     cuda_launched(stream, "norm");
 }
 
@@ -267,6 +275,8 @@ static void run_norm(const struct norm &a, bool backward, struct assay_stream *s
         launch_norm<A, N, THREADS>(a, backward, stream);
     else if (a.C > 1024)
         launch_norm<A, 1, THREADS>(a, backward, stream);
+    else if (wide && a.C <= 16 * N) // a head
+        launch_norm<A, N, 16>(a, backward, stream);
     else if (wide)
         launch_norm<A, N, 32>(a, backward, stream);
     else
@@ -397,6 +407,7 @@ static __global__ void rope_kernel(const struct assay_rope_args a, const float s
 {
     const size_t half = a.R / 2, i = ((size_t)blockIdx.x * THREADS + threadIdx.x) * N;
 
+    cuda_depend();
     if (i >= a.T * a.H * half)
         return;
     const size_t row = i / half, j = i % half, t = row / a.H;
@@ -427,10 +438,11 @@ static void rotate(const struct assay_rope_args *args, float sign, struct assay_
         return;
     if (half % N == 0 && args->D % N == 0 && cuda_aligned(args->x, 16) &&
             cuda_aligned(args->cosine, 16) && cuda_aligned(args->sine, 16))
-        rope_kernel<A, N>
-                <<<cuda_blocks(count, THREADS * N), THREADS, 0, stream->queue>>>(*args, sign);
+        cuda_follow(stream, rope_kernel<A, N>, cuda_blocks(count, THREADS * N), THREADS, 0, *args,
+                sign);
     else
-        rope_kernel<A, 1><<<cuda_blocks(count, THREADS), THREADS, 0, stream->queue>>>(*args, sign);
+        cuda_follow(
+                stream, rope_kernel<A, 1>, cuda_blocks(count, THREADS), THREADS, 0, *args, sign);
     cuda_launched(stream, "rope");
 }
 
