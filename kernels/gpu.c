@@ -14,6 +14,7 @@
 struct doors {
     const struct assay_ops *(*ops)(enum assay_dtype activation, size_t ops_bytes);
     int (*count)(void);
+    const struct assay_bulk *(*bulk)(void);
     enum assay_status (*describe)(struct assay_gpu *out, int index, struct assay_error *err);
 };
 
@@ -65,6 +66,7 @@ static enum assay_status open_doors(struct doors *out, struct assay_error *err)
         return assay_fail(err, ASSAY_ENOTFOUND, "no " LIBRARY ": %s", dlerror());
     if (!find(library, "assay_cuda_ops", &out->ops) ||
             !find(library, "assay_cuda_count", &out->count) ||
+            !find(library, "assay_cuda_bulk", &out->bulk) ||
             !find(library, "assay_cuda_describe", &out->describe))
         return assay_fail(err, ASSAY_EINVAL, LIBRARY " is not ours");
     return ASSAY_OK;
@@ -86,6 +88,16 @@ enum assay_status assay_ops_cuda(
         return assay_fail(err, ASSAY_EINVAL, LIBRARY " is of another build");
     *out = ops;
     return ASSAY_OK;
+}
+
+enum assay_status assay_gpu_bulk(const struct assay_bulk **out, struct assay_error *err)
+{
+    struct doors doors;
+    enum assay_status status = open_doors(&doors, err);
+
+    if (status == ASSAY_OK)
+        *out = doors.bulk();
+    return status;
 }
 
 int assay_gpu_count(void)

@@ -24,6 +24,11 @@ struct assay_gpu {
 ASSAY_MUST_USE enum assay_status assay_ops_cuda(
         const struct assay_ops **out, enum assay_dtype activation, struct assay_error *err);
 
+// NCCL for collective.c. Errors: ASSAY_ENOTFOUND (no library), ASSAY_EINVAL.
+struct assay_bulk;
+ASSAY_MUST_USE enum assay_status assay_gpu_bulk(
+        const struct assay_bulk **out, struct assay_error *err);
+
 // 0 without library or GPU.
 int assay_gpu_count(void);
 // Errors: ASSAY_ENOTFOUND, ASSAY_ECUDA.

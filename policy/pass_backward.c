@@ -28,7 +28,13 @@ static void norm_backward(const struct assay_layer_run *run, const struct norm_b
     run->model->ops->rmsnorm_backward(&args, run->stream);
 }
 
-// dx holds the gradient after the layer, and then the one before it.
+static bool is_one(const struct assay_residual_factors *factors)
+{
+    return factors->alpha == 1 && factors->beta == 1;
+}
+
+// dx holds the gradient after the layer, and then the one before it. Where a branch is added to
+// what came in and nothing is scaled, what comes back passes both as it is: in dx itself.
 static void layer_backward(struct assay_pass *p, uint32_t layer, void *dx)
 {
     const struct assay_model_config *c = &p->model->config;
@@ -37,26 +43,32 @@ static void layer_backward(struct assay_pass *p, uint32_t layer, void *dx)
     const struct assay_layer_acts *a = &p->acts[layer];
     struct assay_layer_scratch *s = &p->scratch;
     const size_t bytes = run.T * c->hidden_size * assay_dtype_bytes(p->model->ops->activation);
+    const bool as_it_is = !c->postnorm && is_one(&c->ffn_factors) && is_one(f);
+    void *const dr = as_it_is ? dx : s->dr, *const dy = as_it_is ? dx : s->dy;
 
     // x' = alpha (w or r) + beta ffn(w)
-    assay_run_blend(&run, s->dy, (double)c->ffn_factors.beta, dx, 0, NULL);
-    assay_run_blend(&run, c->postnorm ? s->dw : s->dr, (double)c->ffn_factors.alpha, dx, 0, NULL);
+    if (!as_it_is) {
+        assay_run_blend(&run, dy, (double)c->ffn_factors.beta, dx, 0, NULL);
+        assay_run_blend(&run, c->postnorm ? s->dw : dr, (double)c->ffn_factors.alpha, dx, 0, NULL);
+    }
     if (!c->postnorm)
         p->model->ops->device.zero(p->stream, s->dw, bytes);
-    assay_ffn_half_backward(&run, s->dy, s->dw);
+    assay_ffn_half_backward(&run, dy, s->dw);
     norm_backward(&run,
             &(struct norm_backward){.role = ASSAY_TENSOR_FFN_NORM,
                     .x = a->r,
                     .dy = s->dw,
                     .rstd = a->rstd_w,
-                    .dx = s->dr,
+                    .dx = dr,
                     .accumulate = !c->postnorm});
     // r = alpha (u or x) + beta attention(u)
-    assay_run_blend(&run, s->dy, (double)f->beta, s->dr, 0, NULL);
-    assay_run_blend(&run, c->postnorm ? s->du : dx, (double)f->alpha, s->dr, 0, NULL);
+    if (!as_it_is) {
+        assay_run_blend(&run, dy, (double)f->beta, dr, 0, NULL);
+        assay_run_blend(&run, c->postnorm ? s->du : dx, (double)f->alpha, dr, 0, NULL);
+    }
     if (!c->postnorm)
         p->model->ops->device.zero(p->stream, s->du, bytes);
-    assay_attention_half_backward(&run, s->dy, s->du);
+    assay_attention_half_backward(&run, dy, s->du);
     norm_backward(&run,
             &(struct norm_backward){.role = ASSAY_TENSOR_ATTN_NORM,
                     .x = p->x[layer],

@@ -9,6 +9,7 @@
 
 #include "policy/convert.h"
 #include "policy/pass.h"
+#include "policy/shares.h"
 
 #define MASTER_CHUNK ((uint64_t)1 << 20)
 
@@ -18,6 +19,7 @@ struct assay_trainer {
     struct assay_stream *stream;
     struct assay_pass *pass;
     struct assay_batch *batch;
+    struct assay_shares shares;
     struct assay_trainer_counts counts;
     // Of the trajectories at hand: which stand side by side, and N of each.
     const struct assay_trajectory **order; // [capacity]
@@ -26,8 +28,8 @@ struct assay_trainer {
     double *host; // [rows_max or sequences_max] numbers on their way
     void *raw;    // the same in the device's type
     // Device memory.
-    void *first, *second;                         // moments, [element_count] S
-    void *master;                                 // the weights in S, where W is not S, or NULL
+    // Of the elements that this process updates: moments, and the weights in S where W is not S.
+    void *first, *second, *master;                // [until - from] S
     void *logp_old, *logp_ref, *advantage, *norm; // [rows_max] x 2, [sequences_max] x 2, S
     void *dlogp, *dentropy;                       // [rows_max] S
     int32_t *token_rows;                          // [rows_max]
@@ -49,7 +51,7 @@ static enum assay_status allocate(struct assay_trainer *t, struct assay_error *e
     const struct assay_device *device = &t->model->ops->device;
     const size_t s = assay_dtype_bytes(t->model->ops->sum), rows = t->options.rows_max;
     const size_t sequences = t->options.sequences_max;
-    const size_t moments = (size_t)t->model->params.element_count * s;
+    const size_t moments = (size_t)(t->shares.until - t->shares.from) * s;
     const bool rounded = t->model->ops->weight != t->model->ops->sum;
     void *token_rows = NULL, *token_spans = NULL, *metrics = NULL, *sumsq = NULL;
     const struct {
@@ -91,6 +93,16 @@ static enum assay_status check_options(
     return status;
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 // What AdamW adds to begins as the rounded weights are.
 static enum assay_status fill_master(struct assay_trainer *t, struct assay_error *err)
 {
@@ -104,18 +116,22 @@ static enum assay_status fill_master(struct assay_trainer *t, struct assay_error
     if (!values || !raw)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
     for (size_t i = 0; i < params->count; i++) {
-        const uint64_t count = assay_tensor_elements(&params->specs[i]);
+        const uint64_t offset = params->offsets[i];
+        uint64_t at = later(offset, t->shares.from) - offset;
+        const uint64_t count = sooner(offset + assay_tensor_elements(&params->specs[i]),
+                                       later(offset, t->shares.until)) -
+                offset;
 
-        for (uint64_t at = 0; at < count && status == ASSAY_OK; at += MASTER_CHUNK) {
-            const uint64_t part = count - at < MASTER_CHUNK ? count - at : MASTER_CHUNK;
+        for (; at < count && status == ASSAY_OK; at += MASTER_CHUNK) {
+            const uint64_t part = sooner(count - at, MASTER_CHUNK);
 
             status = assay_params_read(
                     params, t->stream, params->weights, ops->weight, i, at, values, part, err);
             if (status != ASSAY_OK)
                 break;
             assay_convert_from_double(raw, ops->sum, values, part);
-            ops->device.upload(
-                    t->stream, (char *)t->master + (params->offsets[i] + at) * s, raw, part * s);
+            ops->device.upload(t->stream, (char *)t->master + (offset + at - t->shares.from) * s,
+                    raw, part * s);
             status = ops->device.sync(t->stream, err);
         }
     }
@@ -142,7 +158,10 @@ enum assay_status assay_trainer_create(struct assay_trainer **out, struct assay_
     t->model = model;
     t->options = *options;
     t->stream = stream;
-    status = allocate(t, err);
+    status = assay_shares_open(&t->shares, model->ops, stream, options->collective, options->shards,
+            model->params.element_count, err);
+    if (status == ASSAY_OK)
+        status = allocate(t, err);
     if (status == ASSAY_OK && t->master)
         status = fill_master(t, err);
     if (status == ASSAY_OK)
@@ -171,6 +190,7 @@ void assay_trainer_destroy(struct assay_trainer *trainer)
 
     for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++)
         device->release(memory[i]);
+    assay_shares_close(&t->shares);
     assay_pass_destroy(t->pass);
     assay_batch_destroy(t->batch);
     free(t->order);
@@ -458,23 +478,58 @@ static enum assay_status accumulate(struct assay_trainer *t, size_t at, size_t c
     return status == ASSAY_OK ? t->model->ops->device.sync(t->stream, err) : status;
 }
 
+// Gradients of this process's shards, and what they count; all shards' sum is *gradients.
+static enum assay_status sum_shards(struct assay_trainer *t, size_t count,
+        const struct assay_batch_totals *totals, struct assay_update *update, void **gradients,
+        double *squares, struct assay_error *err)
+{
+    const struct assay_device *device = &t->model->ops->device;
+    struct assay_share mine[ASSAY_RANKS_MAX] = {0}, all;
+    enum assay_status status = ASSAY_OK;
+
+    for (uint32_t i = t->shares.first; i < t->shares.end && status == ASSAY_OK; i++) {
+        const size_t end = assay_shares_begin(&t->shares, i + 1, count);
+        struct assay_share *share = &mine[i - t->shares.first];
+        struct assay_update part = {0};
+
+        assay_pass_zero_gradients(t->pass);
+        device->zero(t->stream, t->metrics, sizeof(*t->metrics));
+        for (size_t at = assay_shares_begin(&t->shares, i, count); at < end && status == ASSAY_OK;
+                at += t->batch->sequence_count)
+            status = accumulate(t, at, end, totals, &part, err);
+        if (status != ASSAY_OK)
+            return status;
+        assay_shares_add(&t->shares, i, assay_pass_gradients(t->pass));
+        device->download(t->stream, &share->metrics, t->metrics, sizeof(share->metrics));
+        status = device->sync(t->stream, err);
+        share->aux_loss = part.aux_loss;
+        share->row_count = part.row_count;
+    }
+    if (status == ASSAY_OK)
+        status = assay_shares_join(&t->shares, &all, mine, err);
+    if (status == ASSAY_OK)
+        status = assay_shares_sum(
+                &t->shares, gradients, squares, assay_pass_gradients(t->pass), err);
+    if (status != ASSAY_OK)
+        return status;
+    update->metrics = all.metrics;
+    update->aux_loss = all.aux_loss;
+    update->row_count = (size_t)all.row_count;
+    return ASSAY_OK;
+}
+
 static enum assay_status measure_gradient(
-        struct assay_trainer *t, struct assay_update *update, struct assay_error *err)
+        struct assay_trainer *t, double squares, struct assay_update *update, struct assay_error *err)
 {
     const struct assay_ops *ops = t->model->ops;
-    const struct assay_sumsq_args sumsq = {.sum = t->sumsq,
-            .x = assay_pass_gradients(t->pass),
-            .count = (size_t)t->model->params.element_count};
     const struct assay_clip_args clip = {.scale = t->scale,
             .norm = t->grad_norm,
             .sum = t->sumsq,
             .norm_max = t->options.optimizer.grad_norm_max};
     enum assay_status status;
 
-    ops->device.zero(t->stream, t->sumsq, sizeof(*t->sumsq));
-    ops->sumsq(&sumsq, t->stream);
+    ops->device.upload(t->stream, t->sumsq, &squares, sizeof(squares));
     ops->clip(&clip, t->stream);
-    ops->device.download(t->stream, &update->metrics, t->metrics, sizeof(update->metrics));
     status = download(t, &update->grad_norm, t->grad_norm, 1, err);
     if (status == ASSAY_OK)
         status = download(t, &update->grad_scale, t->scale, 1, err);
@@ -500,32 +555,54 @@ static double outlier_score(const struct assay_trainer_counts *counts, double no
     return variance > 0 ? (norm - mean) / sqrt(variance) : 0;
 }
 
-static void apply(struct assay_trainer *t, double lr)
+static double decay_of(const struct assay_trainer *t, size_t tensor)
 {
+    return t->model->params.specs[tensor].rows > 1 ? t->options.optimizer.weight_decay : 0;
+}
+
+// AdamW on elements [first, end) of the layout, which decay alike, as far as this process updates
+// them. Padding is zero and stays so.
+static void apply_range(struct assay_trainer *t, const void *gradients, double lr, double decay,
+        uint64_t from, uint64_t until)
+{
+    const uint64_t first = later(from, t->shares.from), end = sooner(until, t->shares.until);
     const struct assay_ops *ops = t->model->ops;
-    const struct assay_params *params = &t->model->params;
     const struct assay_optimizer *o = &t->options.optimizer;
-    const size_t s = assay_dtype_bytes(ops->sum), w = assay_dtype_bytes(ops->weight);
-    char *const weights = params->weights, *const gradients = assay_pass_gradients(t->pass);
+    const size_t s = assay_dtype_bytes(ops->sum), at = (size_t)(first - t->shares.from) * s;
+    char *const weights = t->model->params.weights;
+    const struct assay_adamw_args args = {
+            .param = weights + (size_t)first * assay_dtype_bytes(ops->weight),
+            .master = t->master ? (char *)t->master + at : NULL,
+            .m = (char *)t->first + at,
+            .v = (char *)t->second + at,
+            .grad = (const char *)gradients + (size_t)first * s,
+            .scale = t->scale,
+            .count = (size_t)(end - first),
+            .lr = lr,
+            .beta1 = o->beta1,
+            .beta2 = o->beta2,
+            .eps = o->eps,
+            .weight_decay = decay,
+            .step = t->counts.applied};
+
+    if (first < end)
+        ops->adamw(&args, t->stream);
+}
+
+// Neighbours that decay alike go together: without decay all tensors do.
+static void apply(struct assay_trainer *t, const void *gradients, double lr)
+{
+    const struct assay_params *params = &t->model->params;
 
     t->counts.applied++;
-    for (size_t i = 0; i < params->count; i++) {
-        const size_t at = (size_t)params->offsets[i] * s;
-        const struct assay_adamw_args args = {.param = weights + (size_t)params->offsets[i] * w,
-                .master = t->master ? (char *)t->master + at : NULL,
-                .m = (char *)t->first + at,
-                .v = (char *)t->second + at,
-                .grad = gradients + at,
-                .scale = t->scale,
-                .count = (size_t)assay_tensor_elements(&params->specs[i]),
-                .lr = lr,
-                .beta1 = o->beta1,
-                .beta2 = o->beta2,
-                .eps = o->eps,
-                .weight_decay = params->specs[i].rows > 1 ? o->weight_decay : 0,
-                .step = t->counts.applied};
+    for (size_t i = 0, next; i < params->count; i = next) {
+        const double decay = decay_of(t, i);
 
-        ops->adamw(&args, t->stream);
+        next = i + 1;
+        while (next < params->count && decay_of(t, next) == decay)
+            next++;
+        apply_range(t, gradients, lr, decay, params->offsets[i],
+                next < params->count ? params->offsets[next] : params->element_count);
     }
 }
 
@@ -537,6 +614,8 @@ enum assay_status assay_trainer_update(struct assay_trainer *trainer,
     const struct assay_optimizer *o = &t->options.optimizer;
     struct assay_update update = {.lr = assay_optimizer_lr(o, t->counts.updates)};
     struct assay_batch_totals totals = {0};
+    void *gradients = NULL;
+    double squares = 0;
     enum assay_status status = ASSAY_OK;
 
     assert(count > 0);
@@ -545,12 +624,9 @@ enum assay_status assay_trainer_update(struct assay_trainer *trainer,
         status = assay_batch_total(&totals, t->norms, t->order, count, &t->options.objective, err);
     if (status != ASSAY_OK)
         return status;
-    assay_pass_zero_gradients(t->pass);
-    t->model->ops->device.zero(t->stream, t->metrics, sizeof(*t->metrics));
-    for (size_t at = 0; at < count && status == ASSAY_OK; at += t->batch->sequence_count)
-        status = accumulate(t, at, count, &totals, &update, err);
+    status = sum_shards(t, count, &totals, &update, &gradients, &squares, err);
     if (status == ASSAY_OK)
-        status = measure_gradient(t, &update, err);
+        status = measure_gradient(t, squares, &update, err);
     if (status != ASSAY_OK)
         return status;
     update.outlier_score = outlier_score(&t->counts, update.grad_norm);
@@ -559,7 +635,8 @@ enum assay_status assay_trainer_update(struct assay_trainer *trainer,
     if (update.skipped)
         t->counts.skipped++;
     else
-        apply(t, update.lr);
+        apply(t, gradients, update.lr);
     *out = update;
-    return t->model->ops->device.sync(t->stream, err);
+    return update.skipped ? t->model->ops->device.sync(t->stream, err)
+                          : assay_shares_give(&t->shares, t->model->params.weights, err);
 }

@@ -10,6 +10,8 @@
 #include "policy/batch.h"
 #include "policy/model.h"
 
+struct assay_collective;
+
 enum assay_schedule { ASSAY_SCHEDULE_CONSTANT, ASSAY_SCHEDULE_LINEAR, ASSAY_SCHEDULE_COSINE };
 const char *assay_schedule_name(enum assay_schedule schedule);
 int assay_schedule_find(const char *name); // -1: none of this name
@@ -36,6 +38,10 @@ struct assay_trainer_options {
     struct assay_optimizer optimizer;
     double temperature;             // that trajectories were sampled at, > 0
     size_t rows_max, sequences_max; // of one micro-batch, > 0; a longer trajectory is refused
+    // The group that this process trains with, borrowed; every rank calls update with the same
+    // trajectories and works on its shard of them. NULL: alone.
+    struct assay_collective *collective;
+    uint32_t shards; // policy/shares.h
 };
 
 // What goes on from update to update beside the moments; plain, saved as it is.
@@ -91,7 +97,8 @@ ASSAY_MUST_USE enum assay_status assay_trainer_update(struct assay_trainer *trai
         struct assay_error *err);
 
 // What a checkpoint keeps of it: moments [element_count] S in device memory, in the layout of the
-// model's weights, and the counts; both may be written to between updates.
+// model's weights, and the counts; both may be written to between updates. In a group a rank has
+// those of its own range of the layout alone.
 void *assay_trainer_first_moment(struct assay_trainer *trainer);
 void *assay_trainer_second_moment(struct assay_trainer *trainer);
 // The weights before they were rounded to W, likewise; NULL where W is S.

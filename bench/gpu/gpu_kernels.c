@@ -5,7 +5,9 @@
 // A figure is the median of ROUNDS rounds; a round queues the work `reps` times, waits once, and
 // divides. Inputs are random.
 //
-//     gpu_kernels [--json]
+//     gpu_kernels [--json | --cold]
+//
+// --cold: the start alone.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +167,18 @@ static void ceilings(struct bench *b)
     release_all(b);
 }
 
+// From the beginning of main() to the end of the first work of a kernel.
+static void cold_start(struct bench *b, uint64_t start_us)
+{
+    const struct assay_silu_args silu = {
+            .y = tensor(b, 1 << 20), .x = tensor(b, 1 << 20), .count = 1 << 18};
+
+    b->ops->silu_forward(&silu, b->stream);
+    wait_all(b);
+    figure(b, "cold_start_ms", (double)(assay_clock_us() - start_us) / 1e3, "ms", 0);
+    release_all(b);
+}
+
 // --- lightning ----------------------------------------------------------------------------------
 
 static void lightning_once(struct bench *b, void *user)
@@ -218,7 +232,8 @@ static void lightning(struct bench *b, size_t H, size_t T)
     release_all(b);
 }
 
-static void lightning_decode(struct bench *b, size_t B, size_t H)
+// A token for each of B sequences that have `position` tokens already; seconds.
+static double lightning_decode(struct bench *b, size_t B, size_t H, uint32_t position)
 {
     const size_t D = 128, count = B * H * D, state_bytes = B * H * D * D * 4;
     struct assay_span spans[256];
@@ -229,7 +244,7 @@ static void lightning_decode(struct bench *b, size_t B, size_t H)
 
     for (size_t i = 0; i < B; i++)
         spans[i] = (struct assay_span){
-                .row = (uint32_t)i, .row_count = 1, .position = 1000, .slot = (uint32_t)i};
+                .row = (uint32_t)i, .row_count = 1, .position = position, .slot = (uint32_t)i};
     a.q = random_bf16(b, count);
     a.k = random_bf16(b, count);
     a.v = random_bf16(b, count);
@@ -238,12 +253,28 @@ static void lightning_decode(struct bench *b, size_t B, size_t H)
     a.slope = slopes(b, H);
     a.spans = uploaded(b, spans, B * sizeof(spans[0]));
     seconds = time_of(b, lightning_once, &a, 200);
-    (void)snprintf(name, sizeof(name), "lightning_decode_b%zu_h%zu_us", B, H);
+    (void)snprintf(name, sizeof(name), "lightning_decode_b%zu_h%zu_at%u_us", B, H, position);
     figure(b, name, seconds * 1e6, "us", 0);
-    (void)snprintf(name, sizeof(name), "lightning_decode_b%zu_h%zu_of_copy", B, H);
+    (void)snprintf(name, sizeof(name), "lightning_decode_b%zu_h%zu_at%u_of_copy", B, H, position);
     figure(b, name, 2 * (double)state_bytes / seconds / b->copy_bytes_s, "of copy bandwidth",
             B >= 32 ? 0.8 : 0);
     release_all(b);
+    return seconds;
+}
+
+// Whatever the context: how far the slowest is from the fastest.
+static void lightning_contexts(struct bench *b)
+{
+    static const uint32_t positions[] = {1000, 16000, 128000, 1048000};
+    double least = HUGE_VAL, most = 0;
+
+    for (size_t i = 0; i < 4; i++) {
+        const double seconds = lightning_decode(b, 32, 64, positions[i]);
+
+        least = fmin(least, seconds);
+        most = fmax(most, seconds);
+    }
+    figure(b, "lightning_decode_1k_to_1m", 100 * (most / least - 1), "% apart", 0);
 }
 
 // --- softmax ------------------------------------------------------------------------------------
@@ -359,6 +390,7 @@ static void head(struct bench *b)
 
 int main(int argc, char **argv)
 {
+    const uint64_t start_us = assay_clock_us();
     struct bench b = {.json = argc > 1 && strcmp(argv[1], "--json") == 0, .met = true};
     const struct assay_stream_options options = {0};
     struct assay_error err = {0};
@@ -369,6 +401,11 @@ int main(int argc, char **argv)
         return 0;
     }
     must(b.ops->device.stream_create(&b.stream, &options, &err) == ASSAY_OK, err.message);
+    cold_start(&b, start_us);
+    if (argc > 1 && strcmp(argv[1], "--cold") == 0) {
+        b.ops->device.stream_destroy(b.stream);
+        return 0;
+    }
     b.numbers = malloc(BLOCK * sizeof(*b.numbers));
     must(b.numbers != NULL, "memory");
     assay_rng_seed(&rng, 1, 1);
@@ -382,9 +419,9 @@ int main(int argc, char **argv)
     ceilings(&b);
     lightning(&b, 64, 131072);
     lightning(&b, 96, 8192);
-    lightning_decode(&b, 1, 64);
-    lightning_decode(&b, 32, 64);
-    lightning_decode(&b, 256, 64);
+    (void)lightning_decode(&b, 1, 64, 1000);
+    lightning_contexts(&b);
+    (void)lightning_decode(&b, 256, 64, 1000);
     attention(&b, 32, 1024, 8, 4, 96);
     attention(&b, 4, 4096, 16, 16, 128);
     attention_decode(&b, 1, 8, 4, 96);

@@ -5,9 +5,12 @@
 // train: a step is what the trainer does for a batch of B texts of T + 1 tokens: forward, loss,
 // backward, clip, AdamW on float master weights. generate: `batch` prompts of 128 tokens, tokens of
 // the decoding passes over their time. agree: the sampler's logp against the trainer's for the same
-// weights. Random weights.
+// weights. context: a prompt of a million tokens and 256 more, on a hybrid and, shorter, on the same
+// model with softmax in every layer. Random weights.
 //
-//     gpu_policy [--json | --profile] [minimind | hybrid]
+//     gpu_policy [--json | --profile | --one] [minimind | hybrid | context]
+//
+// --one: generation at batch 1 alone, for a profiler.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,7 @@
 #include "base/rng.h"
 #include "kernels/gpu.h"
 #include "policy/generate.h"
+#include "policy/pass.h"
 #include "policy/trainer.h"
 #include "profile.h"
 
@@ -31,12 +35,20 @@ static const char minimind_json[] =
 
 // About a billion parameters, 7 lightning layers to one of softmax, dense.
 static const char hybrid_json[] =
-        "{\"model_type\":\"minimax_m1\",\"vocab_size\":32000,\"hidden_size\":2048,"
+        "{\"model_type\":\"assay\",\"vocab_size\":32000,\"hidden_size\":2048,"
         "\"num_hidden_layers\":16,\"num_attention_heads\":16,\"num_key_value_heads\":4,"
-        "\"head_dim\":128,\"intermediate_size\":5632,\"num_local_experts\":1,"
-        "\"num_experts_per_tok\":1,\"rotary_dim\":64,\"rope_theta\":10000000,"
-        "\"rms_norm_eps\":1e-5,\"postnorm\":true,\"max_position_embeddings\":131072,"
-        "\"attn_type_list\":[0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1]}";
+        "\"head_dim\":128,\"intermediate_size\":5632,\"rotary_dim\":64,\"rope_theta\":10000000,"
+        "\"rms_norm_eps\":1e-5,\"max_position_embeddings\":131072,"
+        "\"layer_types\":[0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1]}";
+
+// About 300 million, 21 lightning layers and 3 of softmax; %s: the kinds of its layers.
+static const char context_json[] =
+        "{\"model_type\":\"assay\",\"vocab_size\":32000,\"hidden_size\":1024,"
+        "\"num_hidden_layers\":24,\"num_attention_heads\":16,\"num_key_value_heads\":4,"
+        "\"head_dim\":64,\"intermediate_size\":2048,\"rotary_dim\":32,\"rope_theta\":10000000,"
+        "\"rms_norm_eps\":1e-5,\"max_position_embeddings\":2097152,\"layer_types\":[%s]}";
+static const char kinds_hybrid[] = "0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,1";
+static const char kinds_softmax[] = "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1";
 
 struct bench {
     const struct assay_ops *ops;
@@ -44,7 +56,7 @@ struct bench {
     struct assay_arena *arena;
     struct assay_model *model;
     const char *name;
-    bool json, profile;
+    bool json, profile, one;
 };
 
 static void must(bool good, const char *what)
@@ -319,6 +331,97 @@ static void close_bench(struct bench *b)
     b->arena = NULL;
 }
 
+// --- a long context -----------------------------------------------------------------------------
+
+struct clocked {
+    uint64_t first_us, last_us; // when the first and the last token came
+};
+
+static bool clock_token(void *user, const struct assay_generated *token)
+{
+    struct clocked *c = user;
+
+    c->last_us = assay_clock_us();
+    if (token->index == 0)
+        c->first_us = c->last_us;
+    return true;
+}
+
+// What the device holds of one sequence of so many positions, besides weights.
+static double sequence_bytes(const struct bench *b, double positions)
+{
+    const struct assay_model_config *c = &b->model->config;
+    double bytes = 0;
+
+    for (uint32_t i = 0; i < c->layer_count; i++)
+        bytes += c->layer_kinds[i] == ASSAY_LAYER_SOFTMAX
+                ? 2 * positions * (double)c->kv_head_count * c->head_dim * 2
+                : (double)c->head_count * c->head_dim * c->head_dim * 4;
+    return bytes;
+}
+
+static void context(struct bench *b, const char *kinds, size_t prompt)
+{
+    enum { TOKENS = 256, ROWS = 16384 };
+    const struct assay_generator_options room = {
+            .sequences_max = 1, .rows_max = ROWS, .positions_max = prompt + TOKENS};
+    const struct assay_pass_options pass = {.rows_max = ROWS, .sequences_max = 1};
+    struct assay_generator *generator = NULL;
+    struct assay_error err = {0};
+    struct clocked clocked = {0};
+    int32_t *ids = calloc(prompt, sizeof(*ids));
+    const uint64_t start_us = assay_clock_us();
+    char json[2048], metric[64];
+    size_t left = 1;
+
+    (void)snprintf(json, sizeof(json), context_json, kinds);
+    open_bench(b, json);
+    const uint64_t opened_us = assay_clock_us();
+    must(ids && assay_generator_create(&generator, b->model, &room, b->stream, &err) == ASSAY_OK,
+            err.message);
+    for (size_t k = 0; k < prompt; k++)
+        ids[k] = (int32_t)((k * 104729 + 17) % b->model->config.vocab_size);
+    const struct assay_generation request = {.prompt = ids,
+            .prompt_count = prompt,
+            .sample_count = 1,
+            .token_count_max = TOKENS,
+            .sampling = ASSAY_SAMPLING_PLAIN,
+            .seed = 1,
+            .on_token = clock_token,
+            .user = &clocked};
+    must(assay_generator_add(generator, &request, &err) == ASSAY_OK, err.message);
+    const uint64_t begin_us = assay_clock_us();
+    while (left > 0)
+        must(assay_generator_step(generator, &left, &err) == ASSAY_OK, err.message);
+    (void)snprintf(metric, sizeof(metric), "%zu_prefill_s", prompt);
+    figure(b, metric, (double)(clocked.first_us - begin_us) / 1e6, "s");
+    (void)snprintf(metric, sizeof(metric), "%zu_token_ms", prompt);
+    figure(b, metric, (double)(clocked.last_us - clocked.first_us) / 1e3 / (TOKENS - 1), "ms");
+    (void)snprintf(metric, sizeof(metric), "%zu_memory_gb", prompt);
+    figure(b, metric,
+            (sequence_bytes(b, (double)(prompt + TOKENS)) +
+                    (double)b->model->params.element_count * 2 +
+                    (double)assay_pass_bytes(&b->model->config, b->ops, &pass)) /
+                    1e9,
+            "GB, counted");
+    figure(b, "sequence_of_1M_gb", sequence_bytes(b, 1048576) / 1e9, "GB, computed");
+    figure(b, "setup_s", (double)(opened_us - start_us) / 1e6, "s");
+    assay_generator_destroy(generator);
+    free(ids);
+    close_bench(b);
+}
+
+static void contexts(struct bench *b)
+{
+    b->name = "context300m";
+    context(b, kinds_hybrid, 1024);
+    context(b, kinds_hybrid, 131072);
+    b->name = "softmax300m";
+    context(b, kinds_softmax, 131072);
+    b->name = "context300m";
+    context(b, kinds_hybrid, 1048576);
+}
+
 int main(int argc, char **argv)
 {
     struct bench b = {0};
@@ -329,6 +432,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         b.json |= strcmp(argv[i], "--json") == 0;
         b.profile |= strcmp(argv[i], "--profile") == 0;
+        b.one |= strcmp(argv[i], "--one") == 0;
         only = argv[i][0] != '-' ? argv[i] : only;
     }
     if (assay_ops_cuda(&b.ops, ASSAY_DTYPE_BF16, &err) != ASSAY_OK) {
@@ -341,12 +445,14 @@ int main(int argc, char **argv)
     if (!only || strcmp(only, "minimind") == 0) {
         b.name = "minimind3";
         open_bench(&b, minimind_json);
-        if (!b.profile) {
-            generate(&b, 1, 400, false);
+        if (!b.profile)
+            generate(&b, 1, 400, true);
+        if (!b.profile && !b.one) {
             generate(&b, 64, 128, true);
-            generate(&b, 256, 128, false);
+            generate(&b, 256, 128, true);
         }
-        train(&b, 32, 1024, 32768);
+        if (!b.one)
+            train(&b, 32, 1024, 32768);
         close_bench(&b);
     }
     if (!only || strcmp(only, "hybrid") == 0) {
@@ -357,6 +463,8 @@ int main(int argc, char **argv)
         train(&b, 8, 4096, 32768);
         close_bench(&b);
     }
+    if (only && strcmp(only, "context") == 0) // a minute, of which most is softmax
+        contexts(&b);
     b.ops->device.stream_destroy(b.stream);
     return 0;
 }

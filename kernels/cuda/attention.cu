@@ -2,7 +2,8 @@
 // attention.cu - softmax attention for any head width, pages or rows: the plain way.
 //
 // A query of one head belongs to SPLIT warps, which share out its keys 32 at a time: a lane scores
-// one key, then the warp sums weights times values. attention_tiles.cu is the fast way of training.
+// one key, then the warp sums weights times values. attention_tiles.cu and
+// attention_decode.cu are the fast ways.
 #include "kernels/cuda/cuda.h"
 
 enum { WARPS = 8, THREADS = 32 * WARPS, WIDTH_MAX = 256, PARTS = WIDTH_MAX / 32 };
@@ -191,7 +192,9 @@ CUDA_OP(attention_forward, attention)
     assert(args->D <= WIDTH_MAX && args->G > 0 && args->H % args->G == 0);
     if (args->B == 0 || args->rows_max == 0 || args->D == 0)
         return;
-    if (sizeof(A) == sizeof(bf16) && args->rows_max > 1 && cuda_attention_tiles(args, stream))
+    if (sizeof(A) == sizeof(bf16) &&
+            (args->rows_max > 1 ? cuda_attention_tiles(args, stream)
+                                : cuda_attention_decode(args, stream)))
         return;
     if (is_wide<A>(args))
         forward<A, pack_count<A>()>(args, stream);
@@ -373,6 +376,7 @@ template <class A> static __global__ void kv_write_kernel(const struct assay_kv_
     const struct assay_span *span = &a.spans[blockIdx.y];
     const size_t i = blockIdx.x, width = a.G * a.D, p = span->position + i;
 
+    cuda_depend();
     if (i >= span->row_count)
         return;
     const int32_t page = a.pages[span->slot * a.pages_per_slot + p / ASSAY_ATTENTION_BLOCK];
@@ -388,9 +392,8 @@ CUDA_OP(kv_write, kv_write)
 {
     if (args->B == 0 || args->rows_max == 0)
         return;
-    kv_write_kernel<A>
-            <<<dim3((unsigned)args->rows_max, (unsigned)args->B), THREADS, 0, stream->queue>>>(
-                    *args);
+    cuda_follow(stream, kv_write_kernel<A>, dim3((unsigned)args->rows_max, (unsigned)args->B),
+            THREADS, 0, *args);
     cuda_launched(stream, "kv_write");
 }
 

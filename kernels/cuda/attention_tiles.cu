@@ -6,35 +6,10 @@
 // has 16 of them and meets the others tile by tile, of which the next is on its way. Scores, their
 // weights and gradients stay in registers, in float until they are an operand. Backward makes the
 // scores anew from lse, once for dq and once for dk and dv, so that nobody adds to another's sums.
-#include <math.h>
-
 #include "kernels/cuda/cuda.h"
-#include "kernels/cuda/mma.h"
+#include "kernels/cuda/tiles.h"
 
-enum { TILE = 64, THREADS = 128, TILES = TILE / 8 };
-static_assert(TILE == ASSAY_ATTENTION_BLOCK, "a page is a tile");
-static constexpr float LOG2E = 1.4426950408889634f;
-
-template <int D> struct width {
-    enum { PITCH = D + PAD, ELEMENTS = TILE * PITCH, STEPS = D / 16, COLUMNS = D / 8 };
-};
-
-// Rows [row, row + count) of one head to a tile; the rest of the tile is zeros.
-template <int D>
-__device__ static void load_tile(
-        bf16 *to, const bf16 *from, size_t row, size_t stride, size_t count)
-{
-    const uint32_t base = shared_address(to);
-
-#pragma unroll
-    for (int i = 0; i < TILE * D / 8 / THREADS; i++) {
-        const unsigned at = threadIdx.x + i * THREADS, r = at / (D / 8), piece = at % (D / 8);
-        const bool there = r < count;
-
-        copy_async(base + (r * width<D>::PITCH + piece * 8) * sizeof(bf16),
-                from + (row + (there ? r : 0)) * stride + piece * 8, there);
-    }
-}
+enum { THREADS = TILE_THREADS };
 
 // --- the keys of a query ------------------------------------------------------------------------
 
@@ -90,52 +65,10 @@ __device__ static void load_keys(
     const size_t stride = a.G * a.D, count = k.more ? k.end - k.first : 0;
 
     if (k.more) {
-        load_tile<D>(ks, (const bf16 *)a.k + g * a.D, k.row, stride, count);
-        load_tile<D>(vs, (const bf16 *)a.v + g * a.D, k.row, stride, count);
+        load_rows<D, TILE>(ks, (const bf16 *)a.k + g * a.D, k.row, stride, count);
+        load_rows<D, TILE>(vs, (const bf16 *)a.v + g * a.D, k.row, stride, count);
     }
     copies_commit();
-}
-
-// sums [16 x 64] = left rows (16 of `a`) times rows of `b`.
-template <int D>
-__device__ static void score(float (&sums)[TILES][4], const bf16 *a, const bf16 *b, unsigned lane)
-{
-#pragma unroll
-    for (int j = 0; j < TILES; j++)
-        sums[j][0] = sums[j][1] = sums[j][2] = sums[j][3] = 0;
-#pragma unroll
-    for (int i = 0; i < width<D>::STEPS; i++) {
-        const struct left left = left_of(a + 16 * i, width<D>::PITCH, lane);
-
-#pragma unroll
-        for (int j = 0; j < TILES; j += 2) {
-            const struct right right =
-                    right_of_rows(b + 8 * j * width<D>::PITCH + 16 * i, width<D>::PITCH, lane);
-
-            multiply(sums[j], left, right.at[0]);
-            multiply(sums[j + 1], left, right.at[1]);
-        }
-    }
-}
-
-// out [16 x D] += weights [16 x 64] times rows of `x`.
-template <int D>
-__device__ static void gather(float (&out)[width<D>::COLUMNS][4], const float (&weights)[TILES][4],
-        const bf16 *x, unsigned lane)
-{
-#pragma unroll
-    for (int i = 0; i < TILE / 16; i++) {
-        const struct left left = as_left(weights[2 * i], weights[2 * i + 1]);
-
-#pragma unroll
-        for (int j = 0; j < width<D>::COLUMNS; j += 2) {
-            const struct right right =
-                    right_of_columns(x + 16 * i * width<D>::PITCH + 8 * j, width<D>::PITCH, lane);
-
-            multiply(out[j], left, right.at[0]);
-            multiply(out[j + 1], left, right.at[1]);
-        }
-    }
 }
 
 // Rows g and g + 8 of a warp's sums, times factor, to memory, `to` being its row 0.
@@ -158,43 +91,6 @@ __device__ static void store_rows(bf16 *to, size_t stride,
 }
 
 // --- forward ------------------------------------------------------------------------------------
-
-// A warp's 16 queries: running maxima (of scaled scores, base 2) and sums of rows g and g + 8.
-template <int D> struct queries {
-    float out[width<D>::COLUMNS][4], top[2], sum[2];
-};
-
-// Scores to weights, and what was there to the new maxima.
-template <int D>
-__device__ static void soften(struct queries<D> *q, float (&s)[TILES][4], float scale)
-{
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float top = q->top[half], sum = 0;
-
-#pragma unroll
-        for (int j = 0; j < TILES; j++)
-            top = fmaxf(top, fmaxf(s[j][2 * half], s[j][2 * half + 1]) * scale);
-        top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 1));
-        top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 2));
-        const float keep = exp2f(q->top[half] - top);
-
-#pragma unroll
-        for (int j = 0; j < TILES; j++)
-#pragma unroll
-            for (int e = 2 * half; e < 2 * half + 2; e++) {
-                s[j][e] = exp2f(s[j][e] * scale - top);
-                sum += s[j][e];
-            }
-        q->top[half] = top;
-        q->sum[half] = q->sum[half] * keep + sum;
-#pragma unroll
-        for (int j = 0; j < width<D>::COLUMNS; j++) {
-            q->out[j][2 * half] *= keep;
-            q->out[j][2 * half + 1] *= keep;
-        }
-    }
-}
 
 // Keys behind a query, or beyond the last, get no weight. `query`: position of the warp's first.
 __device__ static void mask_keys(
@@ -227,14 +123,16 @@ static __global__ void __launch_bounds__(THREADS)
     const size_t g = h / (a.H / a.G);
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const float scale = (float)a.scale * LOG2E;
-    struct queries<D> q = {
-        .out = {}, .top = {-INFINITY, -INFINITY}, .sum = { 0, 0 }
+    float out[width<D>::COLUMNS][4] = {}, keep[2];
+    struct softness q = {
+        .top = {-INFINITY, -INFINITY},
+          .sum = { 0, 0 }
     };
 
     if (first >= span->row_count)
         return;
     struct keys now = keys_of(a, span, first), next = now;
-    load_tile<D>(
+    load_rows<D, TILE>(
             qs, (const bf16 *)a.q + h * a.D, span->row + first, a.H * a.D, span->row_count - first);
     load_keys<D>(ks, vs, now, a, g);
     for (int stage = 0; now.more; stage = 1 - stage) {
@@ -248,23 +146,24 @@ static __global__ void __launch_bounds__(THREADS)
                 next, a, g);
         score<D>(s, qs + 16 * warp * width<D>::PITCH, k, lane);
         mask_keys(s, now, span->position + first + 16 * warp, lane);
-        soften<D>(&q, s, scale);
-        gather<D>(q.out, s, v, lane);
+        soften(&q, keep, s, scale);
+        keep_sums(out, keep);
+        gather<D>(out, s, v, lane);
         now = next;
     }
     float factor[2];
     const size_t row = first + 16 * warp;
     const size_t count = row < span->row_count ? span->row_count - row : 0;
+
+    join_lanes(&q);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-        q.sum[half] += __shfl_xor_sync(0xffffffffu, q.sum[half], 1);
-        q.sum[half] += __shfl_xor_sync(0xffffffffu, q.sum[half], 2);
         factor[half] = 1 / q.sum[half];
         if (a.lse && lane % 4 == 0 && lane / 4 + 8 * half < count)
             ((float *)a.lse)[(span->row + row + lane / 4 + 8 * half) * a.H + h] =
                     q.top[half] / LOG2E + logf(q.sum[half]);
     }
-    store_rows<D>((bf16 *)a.out + ((span->row + row) * a.H + h) * a.D, a.H * a.D, q.out, factor,
+    store_rows<D>((bf16 *)a.out + ((span->row + row) * a.H + h) * a.D, a.H * a.D, out, factor,
             count, lane);
 }
 
@@ -307,9 +206,9 @@ static __global__ void __launch_bounds__(THREADS)
         delta[half] = there ? deltas[at] : 0;
     }
     struct keys now = keys_of(a, span, first), next = now;
-    load_tile<D>(
+    load_rows<D, TILE>(
             qs, (const bf16 *)a.q + h * a.D, span->row + first, a.H * a.D, span->row_count - first);
-    load_tile<D>(dos, (const bf16 *)a.dout + h * a.D, span->row + first, a.H * a.D,
+    load_rows<D, TILE>(dos, (const bf16 *)a.dout + h * a.D, span->row + first, a.H * a.D,
             span->row_count - first);
     load_keys<D>(ks, vs, now, a, g);
     for (int stage = 0; now.more; stage = 1 - stage) {
@@ -372,8 +271,8 @@ __device__ static void load_asking(bf16 *qs, bf16 *dos, float *numbers, const st
         const size_t h = g * (a.H / a.G) + q.head, count = span->row_count - q.first;
         const size_t row = span->row + q.first;
 
-        load_tile<D>(qs, (const bf16 *)a.q + h * a.D, row, a.H * a.D, count);
-        load_tile<D>(dos, (const bf16 *)a.dout + h * a.D, row, a.H * a.D, count);
+        load_rows<D, TILE>(qs, (const bf16 *)a.q + h * a.D, row, a.H * a.D, count);
+        load_rows<D, TILE>(dos, (const bf16 *)a.dout + h * a.D, row, a.H * a.D, count);
         if (threadIdx.x < TILE) {
             const bool there = threadIdx.x < count;
             const size_t at = (row + (there ? threadIdx.x : 0)) * a.H + h;
@@ -419,9 +318,9 @@ static __global__ void __launch_bounds__(THREADS)
     if (first >= span->row_count)
         return;
     struct asking now = {.span = b, .first = first, .head = 0, .more = true}, next;
-    load_tile<D>(
+    load_rows<D, TILE>(
             ks, (const bf16 *)a.k + g * a.D, span->row + first, a.G * a.D, span->row_count - first);
-    load_tile<D>(
+    load_rows<D, TILE>(
             vs, (const bf16 *)a.v + g * a.D, span->row + first, a.G * a.D, span->row_count - first);
     load_asking<D>(qs, dos, numbers, now, a, g, deltas);
     next = now;

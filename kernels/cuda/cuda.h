@@ -29,6 +29,7 @@ struct assay_stream {
     size_t scratch_bytes;
     struct cuda_plans *plans;    // owned, matmul.cu
     struct assay_graphs *graphs; // owned, graph.cu
+    bool follows; // work is being recorded on a GPU whose kernels may overlap (cuda_follow)
     struct assay_error failure;
 };
 #define CUDA_WORKSPACE_BYTES ((size_t)32 << 20)
@@ -50,6 +51,41 @@ template <class T> T *cuda_take(char *base, size_t *at, size_t count)
 
     *at += (count * sizeof(T) + 255) / 256 * 256;
     return taken;
+}
+
+// A kernel of recorded work may be brought to the chip while the one before it still runs, which
+// hides most of the gap between two small ones. Such a kernel calls cuda_depend() before it touches
+// what another has written or reads; weights, which nothing recorded writes, it may fetch before.
+__device__ __forceinline__ void cuda_depend(void)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\ngriddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+static constexpr size_t CUDA_FOLLOWERS_MAX = 528; // blocks: those that wait take room from others
+
+// Launch a kernel that calls cuda_depend().
+template <class... P, class... V>
+static void cuda_follow(struct assay_stream *stream, void (*kernel)(P...), dim3 blocks, dim3 threads,
+        size_t shared_bytes, const V &...values)
+{
+    cudaLaunchAttribute early = {};
+    cudaLaunchConfig_t config = {};
+
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = blocks;
+    config.blockDim = threads;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream->queue;
+    config.attrs = &early;
+    config.numAttrs = stream->follows &&
+                    (size_t)blocks.x * blocks.y * blocks.z <= CUDA_FOLLOWERS_MAX
+            ? 1
+            : 0;
+    (void)cuda_keep(
+            stream, cudaLaunchKernelEx(&config, kernel, static_cast<P>(values)...), "kernel");
 }
 
 static inline unsigned cuda_blocks(size_t count, size_t each)
@@ -218,6 +254,8 @@ void cuda_attention_delta(
 bool cuda_attention_tiles(const struct assay_attention_args *args, struct assay_stream *stream);
 bool cuda_attention_tiles_backward(
         const struct assay_attention_args *args, struct assay_stream *stream);
+// Of one query for each sequence, against pages; likewise.
+bool cuda_attention_decode(const struct assay_attention_args *args, struct assay_stream *stream);
 
 // --- the table ----------------------------------------------------------------------------------
 

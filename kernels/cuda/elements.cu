@@ -27,6 +27,7 @@ static __global__ void each_kernel(const streams<A> s, const F f, const size_t c
 {
     const size_t first = ((size_t)blockIdx.x * THREADS + threadIdx.x) * N;
 
+    cuda_depend();
     if (first + N <= count) {
         pack<A, N> in[3], out[2];
 
@@ -74,10 +75,11 @@ static void each(const streams<A> &s, const F &f, size_t count, struct assay_str
     for (int j = 0; j < F::OUTPUTS; j++)
         aligned &= cuda_aligned(s.out[j], 16);
     if (aligned)
-        each_kernel<A, N>
-                <<<cuda_blocks(count, THREADS * N), THREADS, 0, stream->queue>>>(s, f, count);
+        cuda_follow(stream, each_kernel<A, N, F>, cuda_blocks(count, THREADS * N), THREADS, 0, s, f,
+                count);
     else
-        each_kernel<A, 1><<<cuda_blocks(count, THREADS), THREADS, 0, stream->queue>>>(s, f, count);
+        cuda_follow(
+                stream, each_kernel<A, 1, F>, cuda_blocks(count, THREADS), THREADS, 0, s, f, count);
     cuda_launched(stream, "elements");
 }
 

@@ -66,6 +66,16 @@ static void remember(struct assay_graphs *graphs, uint64_t key)
     *place = (struct graph){.key = key, .exec = NULL};
 }
 
+static bool overlaps(void)
+{
+    int device = 0, major = 0;
+
+    return cudaGetDevice(&device) == cudaSuccess &&
+            cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) ==
+            cudaSuccess &&
+            major >= 9;
+}
+
 bool cuda_graph_begin(struct assay_stream *stream, uint64_t key)
 {
     struct assay_graphs *graphs = stream->graphs;
@@ -83,6 +93,7 @@ bool cuda_graph_begin(struct assay_stream *stream, uint64_t key)
                      cudaStreamBeginCapture(stream->queue, cudaStreamCaptureModeThreadLocal),
                      "graph"))
         graphs->recording = graph;
+    stream->follows = graphs->recording != NULL && overlaps();
     return true;
 }
 
@@ -92,6 +103,7 @@ void cuda_graph_end(struct assay_stream *stream)
     cudaGraph_t recorded = NULL;
 
     stream->graphs->recording = NULL;
+    stream->follows = false;
     if (!graph)
         return;
     if (cuda_keep(stream, cudaStreamEndCapture(stream->queue, &recorded), "graph") &&

@@ -50,6 +50,9 @@ struct walk {
     size_t count;                          // rows
     float slope;
     unsigned group, warp, lane; // warpgroup, warp in it, lane
+    // Powers of lambda that no chunk changes: of a whole chunk, of a thread's two rows up to the
+    // chunk's end (plus one), of eight columns, and of its first rows over its first columns.
+    float whole, decay[2], step, near[2];
 };
 
 // Some of a block's threads wait for each other.
@@ -77,10 +80,30 @@ __device__ static void load(uint32_t to, const bf16 *from, long step, size_t cou
     }
 }
 
-// WEIGHED = V with row r times exp(-slope distance(r)), distance = base + sign r.
+template <int COUNT> struct row_weights {
+    float at[8 * CHUNK / COUNT]; // of a thread's rows of V
+};
+
+// exp(-slope distance(r)) of row r, distance = base + sign r.
+template <int COUNT>
+__device__ static struct row_weights<COUNT> weights_of(
+        const struct walk &w, float base, float sign, unsigned thread)
+{
+    struct row_weights<COUNT> out;
+
+#pragma unroll
+    for (int i = 0; i < 8 * CHUNK / COUNT; i++) {
+        const float distance = base + sign * (float)(thread / 8 + COUNT / 8 * i);
+        // Rows beyond the last are zeros, whatever they are multiplied with, if it is a number.
+        out.at[i] = distance > 0 ? expf(-w.slope * distance) : 1;
+    }
+    return out;
+}
+
+// WEIGHED = V with its rows' weights.
 template <int D, int COUNT>
 __device__ static void weigh_values(
-        const struct walk &w, int stage, float base, float sign, unsigned thread)
+        const struct walk &w, int stage, const struct row_weights<COUNT> &weights, unsigned thread)
 {
     const unsigned piece = thread % 8;
     char *values = w.generic + stage * plan_of<D>::STAGE + plan_of<D>::VALUES;
@@ -88,14 +111,11 @@ __device__ static void weigh_values(
 #pragma unroll
     for (int i = 0; i < 8 * CHUNK / COUNT; i++) {
         const unsigned row = thread / 8 + COUNT / 8 * i;
-        const float distance = base + sign * (float)row;
-        // Rows beyond the last are zeros, whatever they are multiplied with, if it is a number.
-        const float weight = distance > 0 ? expf(-w.slope * distance) : 1;
         pack<bf16, 8> v = *(const pack<bf16, 8> *)(values + swizzled(row, piece));
 
 #pragma unroll
         for (int j = 0; j < 8; j++)
-            v.at[j] = rounded<bf16>(number(v.at[j]) * weight);
+            v.at[j] = rounded<bf16>(number(v.at[j]) * weights.at[i]);
         *(pack<bf16, 8> *)(values + PANEL_BYTES + swizzled(row, piece)) = v;
     }
 }
@@ -135,25 +155,29 @@ __device__ static void weigh_scores(uint32_t *held, const float *p, const struct
     const int row = (int)(w.lane / 4), column = (int)(2 * (w.lane % 4));
     // Tile that holds the diagonal of the first rows; that of the rows 8 on is the next.
     const int diagonal = (int)(8 * w.group + 2 * w.warp);
-    const float step = expf(-8 * w.slope);
-    const float near[2] = {
-            expf(-w.slope * (float)(row - column)), expf(-w.slope * (float)(row - column - 1))};
-    float factor[2] = {1, 1};
+    float factor[2][2] = {
+        {w.near[0], w.near[1]},
+        {w.near[0], w.near[1]}
+    };
 
 #pragma unroll
     for (int j = TILES - 1; j >= 0; j--)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            float x[2];
+            float x[2] = {0, 0};
 
+            // The same way for the whole warp: most tiles are beside the diagonal.
+            if (j <= diagonal + half) {
 #pragma unroll
-            for (int e = 0; e < 2; e++) {
-                const bool kept =
-                        j < diagonal + half || (j == diagonal + half && row >= column + e);
-
-                x[e] = kept ? p[4 * j + 2 * half + e] * near[e] * factor[half] : 0;
+                for (int e = 0; e < 2; e++) {
+                    x[e] = p[4 * j + 2 * half + e] * factor[half][e];
+                    factor[half][e] *= w.step;
+                }
             }
-            factor[half] *= j <= diagonal + half ? step : 1;
+            if (j == diagonal + half) {
+                x[0] = row >= column ? x[0] : 0;
+                x[1] = row >= column + 1 ? x[1] : 0;
+            }
             const __nv_bfloat162 both = __floats2bfloat162_rn(x[0], x[1]);
             held[2 * j + half] = *(const uint32_t *)&both;
         }
@@ -196,10 +220,8 @@ __device__ static void chunk(float (&S)[32], const struct walk &w, int stage, si
     const uint32_t k = w.memory + stage * plan_of<D>::STAGE + plan_of<D>::PANELS * PANEL_BYTES;
     const uint32_t v = w.memory + stage * plan_of<D>::STAGE + plan_of<D>::VALUES;
     const uint32_t s = w.memory + plan_of<D>::STATE + stage * plan_of<D>::STATE_BYTES;
-    const float rows = (float)(w.count - first < CHUNK ? w.count - first : CHUNK);
-    const float row = (float)(64 * w.group + 16 * w.warp + w.lane / 4);
-    const float decay[2] = {expf(-w.slope * (row + 1)), expf(-w.slope * (row + 9))};
-    const float whole = expf(-w.slope * rows);
+    const size_t rows = w.count - first;
+    const float whole = rows < CHUNK ? expf(-w.slope * (float)rows) : w.whole;
     float out[32], p[4 * TILES];
     uint32_t held[2 * TILES];
 
@@ -232,7 +254,7 @@ __device__ static void chunk(float (&S)[32], const struct walk &w, int stage, si
     wgmma_hold(out);
 #pragma unroll
     for (int i = 0; i < 32; i++)
-        out[i] *= decay[i / 2 % 2];
+        out[i] *= w.decay[i / 2 % 2];
     wgmma_begin();
 #pragma unroll
     for (int i = 0; i < TILES / 2; i++)
@@ -265,7 +287,8 @@ __device__ static void add_rows(
         copies_commit();
         copies_wait<0>();
         meet<BARRIER_WORKERS, WORKERS>();
-        weigh_values<D, WORKERS>(w, 0, from, sign, threadIdx.x);
+        weigh_values<D, WORKERS>(
+                w, 0, weights_of<WORKERS>(w, from, sign, threadIdx.x), threadIdx.x);
         proxy_fence();
         meet<BARRIER_WORKERS, WORKERS>();
         if (w.group < plan_of<D>::PANELS) {
@@ -342,6 +365,19 @@ template <int D> __device__ static struct walk walk_of(const struct cuda_scan &a
             .lane = threadIdx.x % 32};
 }
 
+__device__ static void set_powers(struct walk *w)
+{
+    const float row = (float)(64 * w->group + 16 * w->warp + w->lane / 4);
+    const float ahead = (float)(w->lane / 4) - (float)(2 * (w->lane % 4));
+
+    w->whole = expf(-w->slope * CHUNK);
+    w->step = expf(-8 * w->slope);
+    for (int i = 0; i < 2; i++) {
+        w->decay[i] = expf(-w->slope * (row + 1 + 8 * (float)i));
+        w->near[i] = expf(-w->slope * (ahead - (float)i));
+    }
+}
+
 // To the span's first row in the order of the scan.
 __device__ static void enter(struct walk *w, const struct cuda_scan &a)
 {
@@ -397,6 +433,7 @@ __device__ static void barrier_wait(uint64_t *barrier, unsigned parity)
 template <int D> __device__ static void bring(const struct walk &w, struct turns *turns)
 {
     const unsigned thread = threadIdx.x - WORKERS;
+    struct row_weights<BRINGERS> weights = weights_of<BRINGERS>(w, CHUNK - 1, -1, thread);
 
     for (size_t first = 0; first < w.count; first += CHUNK) {
         const size_t c = first / CHUNK, left = w.count - first;
@@ -415,7 +452,9 @@ template <int D> __device__ static void bring(const struct walk &w, struct turns
         copies_commit();
         copies_wait<1>();
         meet<BARRIER_BRINGERS, BRINGERS>(); // V is of all
-        weigh_values<D, BRINGERS>(w, stage, (float)((left < CHUNK ? left : CHUNK) - 1), -1, thread);
+        if (left < CHUNK) // the last
+            weights = weights_of<BRINGERS>(w, (float)(left - 1), -1, thread);
+        weigh_values<D, BRINGERS>(w, stage, weights, thread);
         copies_wait<0>();
         proxy_fence();
         barrier_arrive(&turns->full[stage]);
@@ -481,6 +520,7 @@ static __global__ void __launch_bounds__(THREADS, 1) hopper_kernel(const struct 
         add_kin<D>(S, w, a, blockIdx.z);
         meet<0, THREADS>();
         enter(&w, a);
+        set_powers(&w);
         work<D>(S, w, &turns);
         if (a.state_out && holds) {
             const float scale = a.reverse ? expf(-w.slope) / stored_scale(w.slope, span.position)

@@ -220,17 +220,29 @@ static __global__ void token_kernel(struct given *given, double *partial,
     }
 }
 
+// A block a metric.
 static __global__ void metrics_kernel(double *metrics, const double *partial, const size_t count)
 {
-    const int j = (int)threadIdx.x;
+    __shared__ double room[THREADS];
+    const int j = (int)blockIdx.x;
+    double all = 0; // what is largest is never negative
 
-    if (j >= METRICS)
-        return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = threadIdx.x; i < count; i += THREADS) {
         const double value = partial[i * METRICS + j];
 
-        metrics[j] = is_largest(j) ? larger(metrics[j], value) : metrics[j] + value;
+        all = is_largest(j) ? larger(all, value) : all + value;
     }
+    room[threadIdx.x] = all;
+    __syncthreads();
+    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half)
+            room[threadIdx.x] = is_largest(j)
+                    ? larger(room[threadIdx.x], room[threadIdx.x + half])
+                    : room[threadIdx.x] + room[threadIdx.x + half];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0)
+        metrics[j] = is_largest(j) ? larger(metrics[j], room[0]) : metrics[j] + room[0];
 }
 
 static __global__ void direct_kernel(const struct given *given, const struct assay_loss_args a)
@@ -312,7 +324,7 @@ CUDA_OP(loss, loss)
     describe_kernel<<<(unsigned)args->B, THREADS, 0, stream->queue>>>(room.trajectories, *args);
     token_kernel<<<dim3((unsigned)room.parts, (unsigned)args->B), THREADS, 0, stream->queue>>>(
             room.given, room.partial, room.trajectories, *args);
-    metrics_kernel<<<1, 32, 0, stream->queue>>>(
+    metrics_kernel<<<METRICS, THREADS, 0, stream->queue>>>(
             (double *)args->metrics, room.partial, room.parts * args->B);
     if (!args->row) {
         direct_kernel<<<cuda_blocks(args->T, THREADS), THREADS, 0, stream->queue>>>(

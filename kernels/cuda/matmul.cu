@@ -11,56 +11,115 @@
 
 // --- few rows -----------------------------------------------------------------------------------
 
-enum { FEW_ROWS = 8, FEW_THREADS = 256 };
+enum { FEW_ROWS = 8, FEW_THREADS = 128, FEW_TOGETHER = 4, AHEAD = 4 };
+
+// Products of as many rows, side by side: the first `outputs[i]` outputs are those of products up
+// to i.
+struct few {
+    struct assay_matmul_args at[FEW_TOGETHER];
+    size_t outputs[FEW_TOGETHER];
+};
+
+// A lane's next packs of a row of w, from k on.
+template <class A, int N>
+__device__ __forceinline__ void fetch_ahead(
+        pack<A, N> (&out)[AHEAD], const A *w, size_t k, size_t K)
+{
+#pragma unroll
+    for (int p = 0; p < AHEAD; p++)
+        if (k + (size_t)p * 32 * N < K)
+            out[p] = *(const pack<A, N> *)(w + k + (size_t)p * 32 * N);
+}
 
 // A warp makes outputs n of all M rows: it reads row n of w once, x from the first-level cache.
-template <class A, class O, int M>
-static __global__ void few_kernel(const struct assay_matmul_args a)
+template <class A, class O, int M> static __global__ void few_kernel(const struct few few)
 {
     constexpr int N = pack_count<A>();
-    const size_t n = ((size_t)blockIdx.x * FEW_THREADS + threadIdx.x) / 32;
+    const size_t all = ((size_t)blockIdx.x * FEW_THREADS + threadIdx.x) / 32;
     const unsigned lane = threadIdx.x % 32;
-    const A *w = (const A *)a.w + n * a.K, *x = (const A *)a.x;
+    int which = 0;
     float sum[M] = {};
 
-    if (n >= a.N)
+    while (which < FEW_TOGETHER && all >= few.outputs[which])
+        which++;
+    if (which == FEW_TOGETHER)
         return;
-#pragma unroll 2
-    for (size_t k = lane * N; k < a.K; k += 32 * N) {
-        const pack<A, N> ws = *(const pack<A, N> *)(w + k);
+    const struct assay_matmul_args &a = few.at[which];
+    const size_t n = which > 0 ? all - few.outputs[which - 1] : all;
+    const A *w = (const A *)a.w + n * a.K, *x = (const A *)a.x;
+    pack<A, N> now[AHEAD], next[AHEAD];
+    fetch_ahead<A, N>(now, w, lane * N, a.K);
+    cuda_depend();
+    for (size_t first = lane * N; first < a.K; first += AHEAD * 32 * N) {
+        fetch_ahead<A, N>(next, w, first + AHEAD * 32 * N, a.K);
+#pragma unroll
+        for (int p = 0; p < AHEAD; p++) {
+            const size_t k = first + (size_t)p * 32 * N;
+
+            if (k >= a.K)
+                break;
+#pragma unroll
+            for (int m = 0; m < M; m++) {
+                const pack<A, N> xs = *(const pack<A, N> *)(x + (size_t)m * a.K + k);
 
 #pragma unroll
-        for (int m = 0; m < M; m++) {
-            const pack<A, N> xs = *(const pack<A, N> *)(x + (size_t)m * a.K + k);
-
-#pragma unroll
-            for (int i = 0; i < N; i++)
-                sum[m] += number(xs.at[i]) * number(ws.at[i]);
+                for (int i = 0; i < N; i++)
+                    sum[m] += number(xs.at[i]) * number(now[p].at[i]);
+            }
         }
+#pragma unroll
+        for (int p = 0; p < AHEAD; p++)
+            now[p] = next[p];
     }
 #pragma unroll
     for (int m = 0; m < M; m++) {
-        const float all = warp_sum(sum[m]);
+        const float one = warp_sum(sum[m]);
         O *y = (O *)a.y + (size_t)m * a.N + n;
 
         if (lane == 0)
-            *y = rounded<O>(a.accumulate ? number(*y) + all : all);
+            *y = rounded<O>(a.accumulate ? number(*y) + one : one);
     }
 }
 
 template <class A, class O, int M>
-static bool try_few(const struct assay_matmul_args *a, struct assay_stream *stream)
+static void launch_few(const struct few &few, size_t rows, struct assay_stream *stream)
 {
-    if constexpr (M > FEW_ROWS) {
-        return false;
-    } else {
-        if (a->M != M)
-            return try_few<A, O, M + 1>(a, stream);
-        few_kernel<A, O, M>
-                <<<cuda_blocks(a->N * 32, FEW_THREADS), FEW_THREADS, 0, stream->queue>>>(*a);
+    if constexpr (M <= FEW_ROWS) {
+        if (rows != M) {
+            launch_few<A, O, M + 1>(few, rows, stream);
+            return;
+        }
+        cuda_follow(stream, few_kernel<A, O, M>,
+                cuda_blocks(few.outputs[FEW_TOGETHER - 1] * 32, FEW_THREADS), FEW_THREADS, 0, few);
         cuda_launched(stream, "matmul of few rows");
-        return true;
     }
+}
+
+template <class A> static bool is_few(const struct assay_matmul_args *a)
+{
+    return a->M > 0 && a->M <= FEW_ROWS && a->K % pack_count<A>() == 0 && cuda_aligned(a->x, 16) &&
+            cuda_aligned(a->w, 16);
+}
+
+// As many of the products from `a` on as go together; the first that is left.
+template <class A, class O>
+static const struct assay_matmul_args *run_few(
+        const struct assay_matmul_args *a, struct assay_stream *stream)
+{
+    const size_t rows = a->M;
+    struct few few = {};
+    size_t outputs = 0;
+    int count = 0;
+
+    for (; a && count < FEW_TOGETHER && a->M == rows && is_few<A>(a); a = a->beside) {
+        few.at[count] = *a;
+        few.outputs[count++] = outputs += a->N;
+    }
+    for (; count < FEW_TOGETHER; count++)
+        few.outputs[count] = outputs;
+    if (outputs > 0)
+        launch_few<A, O, 1>(few, rows, stream);
+    return a;
 }
 
 // --- cuBLASLt -----------------------------------------------------------------------------------
@@ -234,8 +293,6 @@ bool cuda_gemm(const struct cuda_gemm *g, struct assay_stream *stream)
 template <class A, class O>
 static void forward(const struct assay_matmul_args *a, struct assay_stream *stream)
 {
-    const bool wide =
-            a->K % pack_count<A>() == 0 && cuda_aligned(a->x, 16) && cuda_aligned(a->w, 16);
     const struct cuda_gemm gemm = {.m = a->N,
             .n = a->M,
             .k = a->K,
@@ -263,21 +320,28 @@ static void forward(const struct assay_matmul_args *a, struct assay_stream *stre
 
     if (a->M == 0 || a->N == 0)
         return;
-    if (wide && a->M <= FEW_ROWS && try_few<A, O, 1>(a, stream))
-        return;
     if (!cuda_gemm(&gemm, stream))
         cuda_product_plain<A, O>(&plain, stream);
 }
 
 CUDA_OP(matmul_forward, matmul)
 {
-    for (const struct assay_matmul_args *a = args; a; a = a->beside)
-        forward<A, A>(a, stream);
+    for (const struct assay_matmul_args *a = args; a;) {
+        if (is_few<A>(a)) {
+            a = run_few<A, A>(a, stream);
+        } else {
+            forward<A, A>(a, stream);
+            a = a->beside;
+        }
+    }
 }
 
 CUDA_OP(matmul_wide, matmul)
 {
-    forward<A, float>(args, stream);
+    if (is_few<A>(args))
+        (void)run_few<A, float>(args, stream);
+    else
+        forward<A, float>(args, stream);
 }
 
 CUDA_OP(matmul_backward_input, matmul)

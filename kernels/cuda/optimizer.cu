@@ -68,24 +68,38 @@ struct rates {
     float beta1, beta2, rate, unbias, decay, eps;
 };
 
-template <class W>
+// A thread has N neighbours.
+template <class W, int N>
 static __global__ void adamw_kernel(const struct assay_adamw_args a, const struct rates r)
 {
-    const size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x;
+    const size_t i = ((size_t)blockIdx.x * THREADS + threadIdx.x) * N;
 
     if (i >= a.count)
         return;
-    const float g = ((const float *)a.grad)[i] * (a.scale ? *(const float *)a.scale : 1);
-    const float m = r.beta1 * ((float *)a.m)[i] + (1 - r.beta1) * g;
-    const float v = r.beta2 * ((float *)a.v)[i] + (1 - r.beta2) * g * g;
-    float p = a.master ? ((float *)a.master)[i] : number(((W *)a.param)[i]);
+    const float scale = a.scale ? *(const float *)a.scale : 1;
+    const pack<float, N> grad = *(const pack<float, N> *)((const float *)a.grad + i);
+    pack<float, N> m = *(const pack<float, N> *)((float *)a.m + i);
+    pack<float, N> v = *(const pack<float, N> *)((float *)a.v + i), master;
+    pack<W, N> param = *(const pack<W, N> *)((W *)a.param + i);
 
-    ((float *)a.m)[i] = m;
-    ((float *)a.v)[i] = v;
-    p -= r.rate * m / (sqrtf(v) * r.unbias + r.eps) + r.decay * p;
     if (a.master)
-        ((float *)a.master)[i] = p;
-    ((W *)a.param)[i] = rounded<W>(p);
+        master = *(const pack<float, N> *)((float *)a.master + i);
+#pragma unroll
+    for (int e = 0; e < N; e++) {
+        const float g = grad.at[e] * scale;
+        float p = a.master ? master.at[e] : number(param.at[e]);
+
+        m.at[e] = r.beta1 * m.at[e] + (1 - r.beta1) * g;
+        v.at[e] = r.beta2 * v.at[e] + (1 - r.beta2) * g * g;
+        p -= r.rate * m.at[e] / (sqrtf(v.at[e]) * r.unbias + r.eps) + r.decay * p;
+        master.at[e] = p;
+        param.at[e] = rounded<W>(p);
+    }
+    *(pack<float, N> *)((float *)a.m + i) = m;
+    *(pack<float, N> *)((float *)a.v + i) = v;
+    if (a.master)
+        *(pack<float, N> *)((float *)a.master + i) = master;
+    *(pack<W, N> *)((W *)a.param + i) = param;
 }
 
 CUDA_OP(adamw, adamw)
@@ -101,7 +115,13 @@ CUDA_OP(adamw, adamw)
     assert(args->step > 0 && (args->master || sizeof(A) == sizeof(float)));
     if (args->count == 0)
         return;
-    adamw_kernel<A><<<cuda_blocks(args->count, THREADS), THREADS, 0, stream->queue>>>(*args, r);
+    if (args->count % 4 == 0 && cuda_aligned(args->param, 16) && cuda_aligned(args->master, 16) &&
+            cuda_aligned(args->m, 16) && cuda_aligned(args->v, 16) && cuda_aligned(args->grad, 16))
+        adamw_kernel<A, 4>
+                <<<cuda_blocks(args->count, 4 * THREADS), THREADS, 0, stream->queue>>>(*args, r);
+    else
+        adamw_kernel<A, 1>
+                <<<cuda_blocks(args->count, THREADS), THREADS, 0, stream->queue>>>(*args, r);
     cuda_launched(stream, "adamw");
 }
 

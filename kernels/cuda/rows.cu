@@ -4,7 +4,7 @@
 // weights sums rows in rising order within a slice of them, then the slices.
 #include "kernels/cuda/cuda.h"
 
-enum { THREADS = 256, COLUMNS = 32, LINES = 8 };
+enum { THREADS = 256, PACKS = 16, LINES = THREADS / PACKS };
 static constexpr size_t SLICES_MAX = 256;
 
 __device__ static float sigmoid(float x)
@@ -71,15 +71,22 @@ CUDA_OP_BOTH(embedding_backward, embedding);
 
 // --- norms --------------------------------------------------------------------------------------
 
-// Sum over the LANES threads that share a row: a warp, or the whole block.
+// Sum over the LANES threads that share a row: half a warp, a warp, or the whole block.
 template <int LANES> __device__ static float row_sum(float x, float *room)
 {
-    return LANES == 32 ? warp_sum(x) : block_sum(x, room);
+    if (LANES > 32)
+        return block_sum(x, room);
+    // The other half of a warp may have no row.
+    const unsigned lanes = LANES == 32 ? 0xffffffffu : 0xffffu << (threadIdx.x & 16);
+#pragma unroll
+    for (int offset = LANES / 2; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(lanes, x, offset);
+    return x;
 }
 
 template <int LANES> __device__ static size_t row_index(void)
 {
-    return LANES == 32 ? (size_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32 : blockIdx.x;
+    return (size_t)blockIdx.x * (THREADS / LANES) + threadIdx.x / LANES;
 }
 
 // What norm and gate have in common; gate NULL: there is none.
@@ -102,6 +109,7 @@ template <class A, int N, int LANES> static __global__ void norm_kernel(const st
     const A *x = (const A *)a.x + t * a.C, *gate = (const A *)a.gate + t * a.C;
     float sum = 0;
 
+    cuda_depend();
     if (t >= a.T)
         return;
     for (size_t c = lane * N; c < a.C; c += LANES * N) {
@@ -177,30 +185,46 @@ template <class A, int N, int LANES> static __global__ void norm_back_kernel(con
     }
 }
 
-// partial[slice, c] = sum over the slice's rows of dy open x rstd.
-template <class A>
+// partial[slice, c] = sum over the slice's rows of dy open x rstd; a thread has N columns.
+template <class A, int N>
 static __global__ void norm_weight_kernel(
         const struct norm a, float *partial, const size_t slice_rows)
 {
-    __shared__ float room[LINES][COLUMNS];
-    const size_t c = (size_t)blockIdx.x * COLUMNS + threadIdx.x;
+    __shared__ float room[LINES][PACKS][N];
+    const size_t c = ((size_t)blockIdx.x * PACKS + threadIdx.x) * N;
     const size_t first = blockIdx.y * slice_rows;
     const size_t end = first + slice_rows < a.T ? first + slice_rows : a.T;
-    float sum = 0;
+    float sum[N] = {};
 
-    for (size_t t = first + threadIdx.y; c < a.C && t < end; t += LINES) {
+#pragma unroll 4
+    for (size_t t = first + threadIdx.y; t < (c < a.C ? end : 0); t += LINES) {
         const size_t at = t * a.C + c;
-        const float open = a.gate ? sigmoid(number(((const A *)a.gate)[at])) : 1;
+        const pack<A, N> dy = *(const pack<A, N> *)((const A *)a.dy + at);
+        const pack<A, N> x = *(const pack<A, N> *)((const A *)a.x + at);
+        const float rstd = a.rstd[t];
 
-        sum += number(((const A *)a.dy)[at]) * open * number(((const A *)a.x)[at]) * a.rstd[t];
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            const float open = a.gate ? sigmoid(number(((const A *)a.gate)[at + (size_t)i])) : 1;
+
+            sum[i] += number(dy.at[i]) * open * number(x.at[i]) * rstd;
+        }
     }
-    room[threadIdx.y][threadIdx.x] = sum;
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        room[threadIdx.y][threadIdx.x][i] = sum[i];
     __syncthreads();
-    if (threadIdx.y > 0 || c >= a.C)
-        return;
-    for (int line = 1; line < LINES; line++)
-        sum += room[line][threadIdx.x];
-    partial[blockIdx.y * a.C + c] = sum;
+    // Neighbours in memory are neighbours in the block.
+    const unsigned thread = threadIdx.y * PACKS + threadIdx.x;
+    for (unsigned i = thread; i < PACKS * N; i += THREADS) {
+        const size_t column = (size_t)blockIdx.x * PACKS * N + i;
+        float all = 0;
+
+        for (int line = 0; line < LINES; line++)
+            all += room[line][i / N][i % N];
+        if (column < a.C)
+            partial[blockIdx.y * a.C + column] = all;
+    }
 }
 
 static __global__ void add_slices_kernel(
@@ -211,6 +235,7 @@ static __global__ void add_slices_kernel(
 
     if (c >= count)
         return;
+#pragma unroll 16
     for (size_t s = 0; s < slices; s++)
         sum += partial[s * count + c];
     out[c] += sum;
@@ -219,34 +244,53 @@ static __global__ void add_slices_kernel(
 template <class A, int N, int LANES>
 static void launch_norm(const struct norm &a, bool backward, struct assay_stream *stream)
 {
-    const unsigned blocks = cuda_blocks(a.T, LANES == 32 ? THREADS / 32 : 1);
+    const unsigned blocks = cuda_blocks(a.T, THREADS / LANES);
 
     if (backward)
         norm_back_kernel<A, N, LANES><<<blocks, THREADS, 0, stream->queue>>>(a);
     else
-        norm_kernel<A, N, LANES><<<blocks, THREADS, 0, stream->queue>>>(a);
+        cuda_follow(stream, norm_kernel<A, N, LANES>, blocks, THREADS, 0, a);
     cuda_launched(stream, "norm");
+}
+
+template <class A> static bool is_wide(const struct norm &a)
+{
+    const void *const all[] = {a.y, a.x, a.gate, a.weight, a.dx, a.dgate, a.dy};
+    bool wide = a.C % pack_count<A>() == 0;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        wide &= cuda_aligned(all[i], 16);
+    return wide;
 }
 
 template <class A>
 static void run_norm(const struct norm &a, bool backward, struct assay_stream *stream)
 {
     constexpr int N = pack_count<A>();
-    const void *const all[] = {a.y, a.x, a.gate, a.weight, a.dx, a.dgate, a.dy};
-    bool wide = a.C % N == 0;
+    const bool wide = is_wide<A>(a);
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        wide &= cuda_aligned(all[i], 16);
     if (a.T == 0 || a.C == 0)
         return;
     if (a.C > 1024 && wide)
         launch_norm<A, N, THREADS>(a, backward, stream);
     else if (a.C > 1024)
         launch_norm<A, 1, THREADS>(a, backward, stream);
+    else if (wide && a.C <= 16 * N) // a head
+        launch_norm<A, N, 16>(a, backward, stream);
     else if (wide)
         launch_norm<A, N, 32>(a, backward, stream);
     else
         launch_norm<A, 1, 32>(a, backward, stream);
+}
+
+template <class A, int N>
+static void launch_norm_weight(
+        const struct norm &a, float *partial, size_t slices, struct assay_stream *stream)
+{
+    const dim3 blocks(cuda_blocks(a.C, PACKS * N), (unsigned)slices);
+
+    norm_weight_kernel<A, N><<<blocks, dim3(PACKS, LINES), 0, stream->queue>>>(
+            a, partial, (a.T + slices - 1) / slices);
 }
 
 template <class A> static void norm_backward(const struct norm &a, struct assay_stream *stream)
@@ -261,8 +305,10 @@ template <class A> static void norm_backward(const struct norm &a, struct assay_
     if (!partial)
         return;
     // Before dx, which may lie where dy is.
-    norm_weight_kernel<A><<<dim3(cuda_blocks(a.C, COLUMNS), (unsigned)slices), dim3(COLUMNS, LINES),
-            0, stream->queue>>>(a, partial, (a.T + slices - 1) / slices);
+    if (is_wide<A>(a))
+        launch_norm_weight<A, pack_count<A>()>(a, partial, slices, stream);
+    else
+        launch_norm_weight<A, 1>(a, partial, slices, stream);
     add_slices_kernel<<<cuda_blocks(a.C, THREADS), THREADS, 0, stream->queue>>>(
             a.dweight, partial, slices, a.C);
     run_norm<A>(a, true, stream);
@@ -355,32 +401,48 @@ CUDA_OP(rope_table, rope_table)
     cuda_launched(stream, "rope_table");
 }
 
-template <class A>
+// A thread turns N neighbouring pairs.
+template <class A, int N>
 static __global__ void rope_kernel(const struct assay_rope_args a, const float sign)
 {
-    const size_t half = a.R / 2, i = (size_t)blockIdx.x * THREADS + threadIdx.x;
+    const size_t half = a.R / 2, i = ((size_t)blockIdx.x * THREADS + threadIdx.x) * N;
 
+    cuda_depend();
     if (i >= a.T * a.H * half)
         return;
     const size_t row = i / half, j = i % half, t = row / a.H;
     A *x = (A *)a.x + row * a.D + j;
-    const float c = ((const float *)a.cosine)[t * half + j];
-    const float s = ((const float *)a.sine)[t * half + j] * sign;
-    const float first = number(x[0]), second = number(x[half]);
+    const pack<float, N> c = *(const pack<float, N> *)((const float *)a.cosine + t * half + j);
+    const pack<float, N> s = *(const pack<float, N> *)((const float *)a.sine + t * half + j);
+    pack<A, N> first = *(const pack<A, N> *)x, second = *(const pack<A, N> *)(x + half);
 
-    x[0] = rounded<A>(first * c - second * s);
-    x[half] = rounded<A>(second * c + first * s);
+#pragma unroll
+    for (int e = 0; e < N; e++) {
+        const float p = number(first.at[e]), q = number(second.at[e]);
+
+        first.at[e] = rounded<A>(p * c.at[e] - q * (s.at[e] * sign));
+        second.at[e] = rounded<A>(q * c.at[e] + p * (s.at[e] * sign));
+    }
+    *(pack<A, N> *)x = first;
+    *(pack<A, N> *)(x + half) = second;
 }
 
 template <class A>
 static void rotate(const struct assay_rope_args *args, float sign, struct assay_stream *stream)
 {
-    const size_t count = args->T * args->H * (args->R / 2);
+    constexpr int N = 4; // of float and bf16 a pack of at most 16 bytes
+    const size_t half = args->R / 2, count = args->T * args->H * half;
 
     assert(args->R % 2 == 0 && args->R <= args->D);
     if (count == 0)
         return;
-    rope_kernel<A><<<cuda_blocks(count, THREADS), THREADS, 0, stream->queue>>>(*args, sign);
+    if (half % N == 0 && args->D % N == 0 && cuda_aligned(args->x, 16) &&
+            cuda_aligned(args->cosine, 16) && cuda_aligned(args->sine, 16))
+        cuda_follow(stream, rope_kernel<A, N>, cuda_blocks(count, THREADS * N), THREADS, 0, *args,
+                sign);
+    else
+        cuda_follow(
+                stream, rope_kernel<A, 1>, cuda_blocks(count, THREADS), THREADS, 0, *args, sign);
     cuda_launched(stream, "rope");
 }
 

@@ -190,39 +190,63 @@ static void attention(struct rig *rig, struct outputs *out)
     }
 }
 
-// Pages out of order, queries that begin anywhere, more than one a sequence.
-static void attention_paged(struct rig *rig, struct outputs *out)
+// Two sequences of `pages_per_slot` pages, which lie out of order; the second has one query.
+static void attend_pages(struct rig *rig, struct outputs *out, const size_t *shape,
+        const uint32_t *lengths, size_t pages_per_slot)
 {
-    static const int32_t pages[] = {5, 0, 3, 2, 4, 1};
-    static const uint32_t lengths[] = {7, 1};
-    const size_t H = 4, G = 2, D = 31, page = 64 * G * D;
-    struct assay_attention_args a = {
-            .B = 2, .T = 8, .rows_max = 7, .H = H, .G = G, .D = D, .scale = 0.3};
-    struct assay_kv_write_args w = {
-            .B = 2, .T = 8, .rows_max = 7, .G = G, .D = D, .pages_per_slot = 3};
+    const size_t H = shape[0], G = shape[1], D = shape[2], T = lengths[0] + lengths[1];
+    const size_t count = 2 * pages_per_slot, page = 64 * G * D;
+    struct assay_attention_args a = {.B = 2,
+            .T = T,
+            .rows_max = lengths[0],
+            .H = H,
+            .G = G,
+            .D = D,
+            .scale = 0.3,
+            .pages_per_slot = pages_per_slot};
+    struct assay_kv_write_args w = {.B = 2,
+            .T = T,
+            .rows_max = lengths[0],
+            .G = G,
+            .D = D,
+            .pages_per_slot = pages_per_slot};
     struct assay_span *spans = rig_spans(rig, lengths, 2);
-    int32_t *table = rig_bytes(rig, sizeof(pages));
+    int32_t *table = rig_bytes(rig, count * sizeof(*table));
 
-    memcpy(table, pages, sizeof(pages));
+    for (size_t i = 0; i < count; i++)
+        table[i] = (int32_t)((i * 11 + 5) % count); // 11 shares no factor with 6 or 130
     spans[0].position = 60;
     spans[0].slot = 1;
-    spans[1].position = 190;
+    spans[1].position = (uint32_t)(64 * pages_per_slot - 2);
     spans[1].slot = 0;
-    w.k_pages = grown(rig, out, "k pages", 6 * page);
-    w.v_pages = grown(rig, out, "v pages", 6 * page);
-    w.k = fill(rig, 8 * G * D);
-    w.v = fill(rig, 8 * G * D);
+    w.k_pages = grown(rig, out, "k pages", count * page);
+    w.v_pages = grown(rig, out, "v pages", count * page);
+    w.k = fill(rig, T * G * D);
+    w.v = fill(rig, T * G * D);
     w.pages = table;
     w.spans = spans;
-    a.q = fill(rig, 8 * H * D);
+    a.q = fill(rig, T * H * D);
     a.k = w.k_pages;
     a.v = w.v_pages;
     a.pages = table;
-    a.pages_per_slot = 3;
     a.spans = spans;
-    a.out = made(rig, out, "paged attention", 8 * H * D);
+    a.out = made(rig, out, lengths[0] > 1 ? "paged attention" : "one query", T * H * D);
     rig->ops->kv_write(&w, rig->stream);
     rig->ops->attention_forward(&a, rig->stream);
+}
+
+// Pieces of prompts, then one token a sequence, on every width that has a way of its own; the last
+// sequences are cut into parts.
+static void attention_paged(struct rig *rig, struct outputs *out)
+{
+    static const size_t shapes[][3] = {{4, 2, 31}, {4, 2, 64}, {3, 1, 96}, {2, 2, 128}}; // H, G, D
+    static const uint32_t piece[] = {7, 1}, token[] = {1, 1};
+
+    for (size_t i = 0; i < 4; i++) {
+        attend_pages(rig, out, shapes[i], piece, 3);
+        attend_pages(rig, out, shapes[i], token, 3);
+    }
+    attend_pages(rig, out, shapes[1], token, 65);
 }
 
 static void lightning(struct rig *rig, struct outputs *out)
