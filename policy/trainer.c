@@ -518,8 +518,8 @@ static enum assay_status sum_shards(struct assay_trainer *t, size_t count,
     return ASSAY_OK;
 }
 
-static enum assay_status measure_gradient(
-        struct assay_trainer *t, double squares, struct assay_update *update, struct assay_error *err)
+static enum assay_status measure_gradient(struct assay_trainer *t, double squares,
+        struct assay_update *update, struct assay_error *err)
 {
     const struct assay_ops *ops = t->model->ops;
     const struct assay_clip_args clip = {.scale = t->scale,

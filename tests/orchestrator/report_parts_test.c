@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "orchestrator/page.h"
+#include "orchestrator/html_page.h"
 #include "orchestrator/report_diff.h"
 #include "orchestrator/report_log.h"
 #include "support/harness.h"

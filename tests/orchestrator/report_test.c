@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "orchestrator/page.h"
+#include "orchestrator/html_page.h"
 #include "support/harness.h"
 #include "support/temp.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "orchestrator/page.h"
+#include "orchestrator/html_page.h"
 #include "support/harness.h"
 
 #define PAGE_MAX ((size_t)64 << 20)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "orchestrator/page.h"
+#include "orchestrator/html_page.h"
 #include "support/harness.h"
 #include "support/temp.h"
 #include "tests/tasks/world.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// page.h - what a text holds, for the tests of the report's parts.
-#ifndef ASSAY_TESTS_ORCHESTRATOR_PAGE_H
-#define ASSAY_TESTS_ORCHESTRATOR_PAGE_H
+// html_page.h - what a text holds, for the tests of the report's parts.
+#ifndef ASSAY_TESTS_ORCHESTRATOR_HTML_PAGE_H
+#define ASSAY_TESTS_ORCHESTRATOR_HTML_PAGE_H
 
 #include <stddef.h>
 

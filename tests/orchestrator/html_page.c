@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "orchestrator/page.h"
+#include "orchestrator/html_page.h"
 
 #include <ctype.h>
 #include <stdbool.h>
