@@ -114,7 +114,8 @@ static void an_older_store_is_brought_up_to_date(void **state)
     assert_int_equal(assay_store_add_suite(store, suite, false, &err), ASSAY_OK);
     assay_store_close(store);
     sql(in_dir(state, "assay.db"),
-            "DROP INDEX verdicts_outcome; ALTER TABLE instances DROP COLUMN row; ALTER TABLE instances DROP COLUMN row_bytes;"
+            "DROP INDEX verdicts_outcome; ALTER TABLE instances DROP COLUMN row;"
+            "ALTER TABLE instances DROP COLUMN row_bytes;"
             "DROP TABLE jobs; DROP TABLE rollout_verdicts; DROP TABLE turns; DROP TABLE episodes;"
             "ALTER TABLE recipes DROP COLUMN hosts; DROP TABLE evidence; DROP TABLE claims;"
             "DROP TABLE rollouts; DROP TABLE metrics; DROP TABLE checkpoints; DROP TABLE trainings;"
