@@ -169,6 +169,7 @@ static enum assay_status open_source(struct train *t, struct assay_error *err)
             .choice = {.text_count = (size_t)c->tasks_texts,
                     .family_count = (size_t)c->tasks_families,
                     .shares_pairs = c->tasks_shared},
+            .tests_ms = c->tests_ms,
             .turns_max = (uint32_t)c->turns_max,
             .seen_bytes_max = (size_t)c->seen_bytes_max};
     const enum assay_status status = strcmp(c->source, "file") == 0

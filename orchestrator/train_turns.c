@@ -23,6 +23,7 @@ enum move { NOT, IN_BOX, KNOWN, AS_LEADER };
 
 // A rollout under way.
 struct player {
+    const struct training *t;
     struct rollout *rollout;
     const struct assay_train_task *task;
     void *episode;            // owned; NULL: no box was needed yet
@@ -196,7 +197,7 @@ static enum assay_status move_all(struct wave *w, bool answers, struct assay_err
 
 // --- a wave --------------------------------------------------------------------------------------
 
-static enum assay_status seat(struct player *p, struct training *t,
+static enum assay_status seat(struct player *p, const struct training *t,
         const struct assay_tokens *prompt, struct assay_arena *arena, struct assay_error *err)
 {
     const size_t most = (size_t)t->config->tokens_max;
@@ -205,9 +206,11 @@ static enum assay_status seat(struct player *p, struct training *t,
     p->mask = assay_arena_array(arena, most, sizeof(*p->mask));
     p->logp = assay_arena_array(arena, most, sizeof(*p->logp));
     p->said = assay_arena_array(arena, (size_t)t->config->turns_max, sizeof(*p->said));
+    p->rollout->newer = assay_arena_array(arena, most, sizeof(uint8_t));
+    p->t = t;
     assay_buf_init(&p->seen, TEXT_BYTES_MAX);
     assay_buf_init(&p->answer, TEXT_BYTES_MAX);
-    if (!p->ids || !p->mask || !p->logp || !p->said)
+    if (!p->ids || !p->mask || !p->logp || !p->said || !p->rollout->newer)
         return no_memory(err);
     memcpy(p->ids, prompt->ids, prompt->count * sizeof(*p->ids));
     p->message_at = prompt->count;
@@ -244,19 +247,13 @@ static enum assay_status begin_group(
     return status;
 }
 
-// The only place that marks an id as sampled.
 static bool on_token(void *user, const struct assay_generated *token)
 {
     struct player *p = ((struct player **)user)[token->sample];
-    struct assay_trajectory *to = &p->rollout->trajectory;
+    const struct sampled_place place = {p->ids, p->mask, p->logp};
 
-    assert(to->count == p->message_at + token->index);
-    p->ids[to->count] = token->id;
-    p->mask[to->count] = 1;
-    p->logp[to->count] = token->logp;
-    to->count++;
-    p->rollout->answer_tokens++;
-    p->rollout->finish = token->finish;
+    assert(p->rollout->trajectory.count == p->message_at + token->index);
+    training_put_token(p->t, p->rollout, &place, token);
     return true;
 }
 
@@ -322,11 +319,8 @@ static enum assay_status speak(struct wave *w, struct assay_error *err)
     for (size_t g = 0; g < w->group_count && status == ASSAY_OK; g++)
         status = ask_group(w, g, &asked, err);
     left = asked;
-    while (status == ASSAY_OK && left > 0) {
-        status = assay_generator_step(w->t->generator, &left, err);
-        if (status == ASSAY_OK && training_interrupted(w->t))
-            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
-    }
+    while (status == ASSAY_OK && left > 0)
+        status = training_pass(w->t, &left, err);
     return status;
 }
 
