@@ -166,10 +166,10 @@ static enum assay_status open_source(struct train *t, struct assay_error *err)
 {
     const struct assay_train_config *c = &t->settings.config;
     const struct assay_task_repair_options repair = {.seed = c->tasks_seed,
-            .tests_ms = c->tests_ms,
             .choice = {.text_count = (size_t)c->tasks_texts,
                     .family_count = (size_t)c->tasks_families,
                     .shares_pairs = c->tasks_shared},
+            .tests_ms = c->tests_ms,
             .turns_max = (uint32_t)c->turns_max,
             .seen_bytes_max = (size_t)c->seen_bytes_max};
     const enum assay_status status = strcmp(c->source, "file") == 0

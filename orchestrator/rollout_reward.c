@@ -416,7 +416,7 @@ enum assay_status assay_rewarder_create(struct assay_rewarder **out, struct assa
     r->context = context;
     r->options = *options;
     if (r->options.threads == 0)
-        r->options.threads = assay_jobs_default_threads();
+        r->options.threads = assay_jobs_default_threads() + 1; // one waits for the kernel
     if (r->options.wall_ms == 0)
         r->options.wall_ms = WALL_MS_DEFAULT;
     *out = r;

@@ -24,7 +24,7 @@
 #define ASSAY_ROLLOUT_REASON_BYTES 160
 
 struct assay_rewarder_options {
-    size_t threads;   // boxes at once; 0: the CPUs this process may use
+    size_t threads;   // boxes at once; 0: one more than the CPUs this process may use
     uint64_t wall_ms; // of one run; 0: 10,000
     bool no_memory;   // remember nothing between calls (benches)
     bool keep;        // remember in the store, too: for other processes, and after a stop

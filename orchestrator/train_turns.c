@@ -489,7 +489,7 @@ enum assay_status training_sample_turns(struct training *t, struct group **out,
 
         w.count = w.group_count * size;
         w.players = assay_arena_array(arena, w.count, sizeof(*w.players));
-        w.asked = assay_arena_array(arena, w.count, sizeof(*w.asked));
+        w.asked = assay_arena_array(arena, w.count, sizeof(struct player *));
         if (!w.players || !w.asked)
             return no_memory(err);
         for (size_t g = 0; g < w.group_count && status == ASSAY_OK; g++)

@@ -312,19 +312,18 @@ static void make(struct forge *forge, const struct assay_forge_order *order)
 static bool hear_order(struct forge *forge)
 {
     struct assay_forge_order order;
-    int fds[ASSAY_WIRE_FDS_MAX];
-    size_t fd_count = 0;
-    const long got = assay_wire_receive(forge->fd, &order, sizeof(order), fds, &fd_count, 0);
+    ssize_t got = 0;
 
-    for (size_t i = 0; i < fd_count; i++) // an UNMOUNT is no more than this
-        close(fds[i]);
-    if (got != (long)sizeof(order) || order.slot >= ASSAY_BOXES_MAX)
+    do
+        got = recv(forge->fd, &order, sizeof(order), 0);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof(order) || order.slot >= ASSAY_BOXES_MAX)
         return false;
     if (order.kind == ASSAY_FORGE_MAKE)
         make(forge, &order);
     else if (order.kind == ASSAY_FORGE_REMOVE)
         assay_groups_remove(&forge->groups, order.group);
-    else if (order.kind == ASSAY_FORGE_BURY)
+    else
         discard(forge, &order);
     return true;
 }

@@ -29,12 +29,7 @@
 
 struct spawner;
 
-enum assay_forge_kind {
-    ASSAY_FORGE_MAKE = 1,
-    ASSAY_FORGE_BURY,
-    ASSAY_FORGE_REMOVE,
-    ASSAY_FORGE_UNMOUNT, // beside it: a mount namespace whose processes are dead
-};
+enum assay_forge_kind { ASSAY_FORGE_MAKE = 1, ASSAY_FORGE_BURY, ASSAY_FORGE_REMOVE };
 
 struct assay_forge_order {
     uint32_t kind;                  // enum assay_forge_kind

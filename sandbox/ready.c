@@ -173,54 +173,28 @@ static void fill_pool(struct spawner *spawner)
         assay_spawn_release(spawner, box);
 }
 
-static void add_grave(struct spawner *spawner, struct assay_grave grave)
+static void add_grave(struct spawner *spawner, uint32_t slot, uint64_t group)
 {
     if (spawner->grave_count == spawner->grave_cap) {
         const size_t cap = spawner->grave_cap * 2 + 64;
         struct assay_grave *grown = realloc(spawner->graves, cap * sizeof(*grown));
 
-        if (grown == NULL) { // its group is left to the next start
-            if (grave.mount_fd >= 0)
-                close(grave.mount_fd);
-            return;
-        }
+        if (grown == NULL)
+            return; // its group is left to the next start
         spawner->graves = grown;
         spawner->grave_cap = cap;
     }
-    spawner->graves[spawner->grave_count++] = grave;
+    spawner->graves[spawner->grave_count++] = (struct assay_grave){slot, group};
 }
 
 void assay_ready_bury(struct spawner *spawner, const struct box *box)
 {
-    add_grave(spawner, (struct assay_grave){box->slot, box->group_number, -1});
+    add_grave(spawner, box->slot, box->group_number);
 }
 
 void assay_ready_remove_group(struct spawner *spawner, uint64_t group)
 {
-    add_grave(spawner, (struct assay_grave){ASSAY_NO_SLOT, group, -1});
-}
-
-void assay_ready_unmount(struct spawner *spawner, int mount_fd)
-{
-    if (mount_fd >= 0)
-        add_grave(spawner, (struct assay_grave){ASSAY_NO_SLOT, 0, mount_fd});
-}
-
-static bool send_grave(const struct spawner *spawner, const struct assay_grave *grave)
-{
-    const bool has_box = grave->slot != ASSAY_NO_SLOT;
-    const struct assay_forge_order record = {.kind = grave->mount_fd >= 0 ? ASSAY_FORGE_UNMOUNT
-                    : has_box                                             ? ASSAY_FORGE_BURY
-                                                                          : ASSAY_FORGE_REMOVE,
-            .slot = has_box ? grave->slot : 0,
-            .group = grave->group};
-
-    if (assay_wire_send(spawner->forge_fd, &record, sizeof(record), &grave->mount_fd,
-                grave->mount_fd >= 0 ? 1 : 0) < 0)
-        return false;
-    if (grave->mount_fd >= 0)
-        close(grave->mount_fd);
-    return true;
+    add_grave(spawner, ASSAY_NO_SLOT, group);
 }
 
 // Before any order: a slot may be taken again only when the forge knows of its last box's end.
@@ -228,8 +202,17 @@ static bool send_graves(struct spawner *spawner)
 {
     size_t sent = 0;
 
-    while (sent < spawner->grave_count && send_grave(spawner, &spawner->graves[sent]))
+    while (sent < spawner->grave_count) {
+        const uint32_t slot = spawner->graves[sent].slot;
+        const struct assay_forge_order record = {
+                .kind = slot == ASSAY_NO_SLOT ? ASSAY_FORGE_REMOVE : ASSAY_FORGE_BURY,
+                .slot = slot == ASSAY_NO_SLOT ? 0 : slot,
+                .group = spawner->graves[sent].group};
+
+        if (assay_wire_send(spawner->forge_fd, &record, sizeof(record), NULL, 0) < 0)
+            break;
         sent++;
+    }
     spawner->grave_count -= sent;
     if (spawner->grave_count > 0) // of none there may be no array
         memmove(spawner->graves, spawner->graves + sent,
@@ -317,9 +300,6 @@ bool assay_ready_tend(struct spawner *spawner)
             (void)assay_fault_set(&box->fault, "start forge");
             assay_spawner_fail(spawner, box);
         }
-        for (size_t i = 0; i < spawner->grave_count; i++)
-            if (spawner->graves[i].mount_fd >= 0)
-                close(spawner->graves[i].mount_fd);
         spawner->grave_count = 0; // the next start sweeps their groups up
         return true;
     }

@@ -20,7 +20,6 @@
 struct assay_grave {
     uint32_t slot; // ASSAY_NO_SLOT: there is no box
     uint64_t group;
-    int mount_fd; // owned; -1: there is none
 };
 
 // A box for a request: READY, MAKING, or new and WAITING. NULL: no slot is free. own_uid: with
@@ -37,9 +36,6 @@ bool assay_ready_tend(struct spawner *spawner);
 void assay_ready_bury(struct spawner *spawner, const struct box *box);
 // The group is nobody's any more.
 void assay_ready_remove_group(struct spawner *spawner, uint64_t group);
-// A dead run's mounts are to end, if mount_fd >= 0, which is handed over: their end waits for all
-// readers of mounts twice, and with them would wait who waits for the run.
-void assay_ready_unmount(struct spawner *spawner, int mount_fd);
 // Every box is gone: wait for the forge's end.
 void assay_ready_stop(struct spawner *spawner);
 

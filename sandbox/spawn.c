@@ -90,7 +90,6 @@ struct box *assay_spawn_make_box(struct spawner *spawner)
             return NULL;
         box->slot = slot;
         box->pid_fd = box->control_fd = box->private_fd = box->out_dir_fd = -1;
-        box->mount_fd = -1;
         box->check_us = UINT64_MAX;
         assay_cgroup_init(&box->group);
         spawner->boxes[slot] = box;
@@ -439,7 +438,6 @@ void assay_spawn_release(struct spawner *spawner, struct box *box)
     assay_spawn_forget_request(box);
     if (box->ordered)
         assay_ready_bury(spawner, box);
-    assay_ready_unmount(spawner, box->mount_fd);
     if (!box->forked_here)
         return_uid(spawner, box->uid);
     spawner->boxes[box->slot] = NULL;

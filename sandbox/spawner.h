@@ -42,7 +42,6 @@ struct box {
     enum assay_shape shape;                         // what it prepares
     pid_t pid;                                      // 0: not yet
     int pid_fd, control_fd, private_fd, out_dir_fd; // private_fd -1: nobody's yet
-    int mount_fd;                                   // of a zygote's run: its mount namespace; -1
     int part_fds[ASSAY_BOX_PARTS_MAX];              // detached mounts that become a snapshot
     size_t part_count;
     bool unread;                   // the init died without having read all of its request

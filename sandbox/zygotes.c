@@ -2,7 +2,6 @@
 #include "sandbox/zygotes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,15 +199,6 @@ static struct box *find_asked(const struct spawner *spawner, uint32_t number)
     return NULL;
 }
 
-// Kept until the run is over, so that its mounts end elsewhere. -1: they end with it.
-static int mounts_of(pid_t pid)
-{
-    char path[48];
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-    return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 static bool admit(struct spawner *spawner, struct box *box, int pid_fd)
 {
     const uint32_t go = ASSAY_WIRE_GO;
@@ -218,7 +208,6 @@ static bool admit(struct spawner *spawner, struct box *box, int pid_fd)
     box->fork_number = 0;
     if (box->pid < 0)
         return assay_fault_errno(&box->fault, "process of a fork", ESRCH);
-    box->mount_fd = mounts_of(box->pid);
     if (!assay_cgroup_add(&box->group, &spawner->cgroups, box->pid, false, &box->fault))
         return false;
     if (!assay_spawner_watch(spawner, pid_fd, WATCH_PID, box->slot))

@@ -4,7 +4,7 @@
 // Tasks are drawn from the RL split; for each there is a group of eight answers, four that are
 // right and four that leave the fault where it is. Every answer is another program (comments tell
 // them apart), so nothing is cached or joined. What is timed is grade() alone, from answers to
-// verdicts, trees and workspaces among it, on two threads.
+// verdicts, trees and workspaces among it, with three boxes at once on two processors.
 //
 //     repair [--json] [--tasks N] [--threads N]
 #include <fcntl.h>
@@ -199,7 +199,7 @@ static void clean_up(struct bench *bench)
 
 int main(int argc, char **argv)
 {
-    struct bench bench = {.tasks = TASKS_DEFAULT, .threads = 2};
+    struct bench bench = {.tasks = TASKS_DEFAULT, .threads = 3};
     struct assay_error err = {0};
     bool json = false;
     bool measured = false;

@@ -120,7 +120,8 @@ PY
 # --- weights that change within an answer: no token older than allowed, each with its version ----------
 run 1 assay train config.yaml --set name=swaps --set rl.swap=token
 has err "rl.swap: token goes with rl.staleness above 0"
-run 0 assay train config.yaml --set name=swaps --set rl.staleness=2 --set rl.swap=token --set record.rollouts=64
+run 0 assay train config.yaml --set name=swaps --set rl.staleness=2 --set rl.swap=token --set record.rollouts=64 \
+    --set sample.sequences_max=8 # sampling takes longer than training, so that weights come while it goes on
 run 0 assay report swaps --json
 /usr/bin/python3 - "$WORK/out" <<'PY'
 import json, sys

@@ -329,29 +329,29 @@ static void shared_pairs_share_no_file(void **state)
             .text_count = 1, .family_count = 8, .shares_pairs = true};
     static const enum assay_repair_split splits[] = {
             ASSAY_REPAIR_SFT, ASSAY_REPAIR_RL, ASSAY_REPAIR_UNSEEN_SEEDS};
-    enum { EACH = 2000 };
+    const size_t each = 2000;
     struct assay_repair_table *table = NULL;
     const struct fixture *f = *state;
-    const char **kinds = assay_arena_array(f->arena, EACH, sizeof(*kinds));
-    const char **files = assay_arena_array(f->arena, 2 * EACH, sizeof(*files));
+    const char **kinds = assay_arena_array(f->arena, each, sizeof(*kinds));
+    const char **files = assay_arena_array(f->arena, 2 * each, sizeof(*files));
     size_t kind_count = 0, common = 0;
 
     assert_int_equal(assay_repair_open(&table, &choice, NULL), ASSAY_OK);
     for (size_t s = 0; s < 3; s++)
-        for (uint64_t i = 0; i < EACH; i++) {
+        for (uint64_t i = 0; i < each; i++) {
             struct assay_repair_task task;
 
             assert_int_equal(
                     assay_repair_draw(&task, table, splits[s], 5, i, f->arena, NULL), ASSAY_OK);
             if (s < 2)
-                files[s * EACH + i] = task.broken.data;
+                files[s * each + i] = task.broken.data;
             if (s == 0 && !is_among(kinds, kind_count, task.kind))
                 kinds[kind_count++] = task.kind;
             common += s > 0 && is_among(kinds, kind_count, task.kind);
             if (s == 2 && i < 200)
-                assert_false(is_among(files, 2 * EACH, task.broken.data));
+                assert_false(is_among(files, 2 * each, task.broken.data));
         }
-    assert_in_range(common, 2 * EACH * 99 / 100, 2 * EACH);
+    assert_in_range(common, 2 * each * 99 / 100, 2 * each);
     assay_repair_close(table);
 }
 
