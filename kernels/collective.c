@@ -285,9 +285,9 @@ enum assay_status assay_collective_reduce_scatter(struct assay_collective *colle
     status = meet(c, "a sum", err);
     if (status == ASSAY_OK)
         status = c->bulk->reduce_scatter(c->bulk_group, data, bounds, stream, err);
-    return status == ASSAY_OK ? c->bulk->wait(c->bulk_group, stream,
-                                        assay_clock_ms() + c->options.deadline_ms, err)
-                              : status;
+    return status == ASSAY_OK
+            ? c->bulk->wait(c->bulk_group, stream, assay_clock_ms() + c->options.deadline_ms, err)
+            : status;
 }
 
 static enum assay_status gather_on_board(struct assay_collective *c, const struct assay_ops *ops,
@@ -330,9 +330,9 @@ enum assay_status assay_collective_all_gather(struct assay_collective *collectiv
     status = meet(c, "a gather", err);
     if (status == ASSAY_OK)
         status = c->bulk->all_gather(c->bulk_group, data, element_bytes, bounds, stream, err);
-    return status == ASSAY_OK ? c->bulk->wait(c->bulk_group, stream,
-                                        assay_clock_ms() + c->options.deadline_ms, err)
-                              : status;
+    return status == ASSAY_OK
+            ? c->bulk->wait(c->bulk_group, stream, assay_clock_ms() + c->options.deadline_ms, err)
+            : status;
 }
 
 enum assay_status assay_collective_share(struct assay_collective *collective, void *all,

@@ -35,7 +35,7 @@ struct assay_collective;
 
 struct assay_collective_options {
     struct assay_ranks ranks;
-    const char *board; // path of a file that no earlier group has used; made if it is not there
+    const char *board;    // path of a file that no earlier group has used; made if it is not there
     uint64_t deadline_ms; // of each call
 };
 
@@ -49,8 +49,8 @@ void assay_collective_destroy(struct assay_collective *collective);
 // From now on sums and gathers of device memory go through NCCL; `stream` is of a cuda table, and
 // no other rank works on its GPU. NVLink multicast is switched off for this process. Errors:
 // ASSAY_ENOTFOUND (no libnccl.so.2, no cuda filling), ASSAY_ECUDA, ASSAY_ETIMEOUT.
-ASSAY_MUST_USE enum assay_status assay_collective_use_nccl(struct assay_collective *collective,
-        struct assay_stream *stream, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_collective_use_nccl(
+        struct assay_collective *collective, struct assay_stream *stream, struct assay_error *err);
 
 struct assay_ranks assay_collective_ranks(const struct assay_collective *collective);
 
@@ -83,8 +83,8 @@ struct assay_bulk {
             struct assay_stream *stream, struct assay_error *err);
     enum assay_status (*all_gather)(void *bulk, void *data, size_t element_bytes,
             const uint64_t *bounds, struct assay_stream *stream, struct assay_error *err);
-    enum assay_status (*wait)(void *bulk, struct assay_stream *stream, uint64_t deadline_ms,
-            struct assay_error *err);
+    enum assay_status (*wait)(
+            void *bulk, struct assay_stream *stream, uint64_t deadline_ms, struct assay_error *err);
 };
 
 #endif

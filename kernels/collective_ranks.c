@@ -36,8 +36,8 @@ enum assay_status assay_ranks_find(struct assay_ranks *out,
         if (!rank && !world)
             continue;
         if (!rank || !world)
-            return assay_fail(err, ASSAY_EINVAL, "%s is set and %s is not",
-                    pairs[i][rank ? 0 : 1], pairs[i][rank ? 1 : 0]);
+            return assay_fail(err, ASSAY_EINVAL, "%s is set and %s is not", pairs[i][rank ? 0 : 1],
+                    pairs[i][rank ? 1 : 0]);
         if (!read_number(&ranks.rank, rank) || !read_number(&ranks.world, world) ||
                 ranks.rank >= ranks.world)
             return assay_fail(err, ASSAY_EINVAL,

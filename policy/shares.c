@@ -39,12 +39,12 @@ enum assay_status assay_shares_open(struct assay_shares *out, const struct assay
     enum assay_status status = ASSAY_OK;
 
     if (s.count > ASSAY_RANKS_MAX || (collective && s.count != ranks.world))
-        return assay_fail(err, ASSAY_EINVAL, "%u shards of an update for %u ranks", s.count,
-                ranks.world);
+        return assay_fail(
+                err, ASSAY_EINVAL, "%u shards of an update for %u ranks", s.count, ranks.world);
     if (is_sharded(&s) &&
             (ops->sum != ASSAY_DTYPE_F32 || (!collective && ops->activation != ops->sum)))
-        return assay_fail(err, ASSAY_EINVAL,
-                "%s adds no shards: alone it is for float activations", ops->name);
+        return assay_fail(err, ASSAY_EINVAL, "%s adds no shards: alone it is for float activations",
+                ops->name);
     s.first = ranks.rank;
     s.end = collective ? ranks.rank + 1 : s.count;
     lay_out(&s, element_count);
@@ -79,12 +79,8 @@ void assay_shares_add(struct assay_shares *shares, uint32_t shard, const void *g
 {
     struct assay_shares *s = shares;
     const size_t count = (size_t)s->bounds[s->count];
-    const struct assay_scale_add_args add = {.out = s->sum,
-            .a = s->sum,
-            .b = gradients,
-            .alpha = 1,
-            .beta = 1,
-            .count = count};
+    const struct assay_scale_add_args add = {
+            .out = s->sum, .a = s->sum, .b = gradients, .alpha = 1, .beta = 1, .count = count};
 
     if (!s->sum)
         return;

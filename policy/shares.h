@@ -21,12 +21,12 @@ struct assay_share {
 struct assay_shares {
     const struct assay_ops *ops;
     struct assay_stream *stream;
-    struct assay_collective *collective; // borrowed; NULL: alone
-    uint32_t count;                      // of shards
-    uint32_t first, end;                 // those of this process
+    struct assay_collective *collective;  // borrowed; NULL: alone
+    uint32_t count;                       // of shards
+    uint32_t first, end;                  // those of this process
     uint64_t bounds[ASSAY_RANKS_MAX + 1]; // [count + 1] of the weights' layout
     uint64_t from, until;                 // the elements that this process updates
-    float *sum; // [element_count] device; NULL: one shard, or each has its rank
+    float *sum;    // [element_count] device; NULL: one shard, or each has its rank
     double *sumsq; // [1] device
 };
 

@@ -5,8 +5,8 @@
 // train: a step is what the trainer does for a batch of B texts of T + 1 tokens: forward, loss,
 // backward, clip, AdamW on float master weights. generate: `batch` prompts of 128 tokens, tokens of
 // the decoding passes over their time. agree: the sampler's logp against the trainer's for the same
-// weights. context: a prompt of a million tokens and 256 more, on a hybrid and, shorter, on the same
-// model with softmax in every layer. Random weights.
+// weights. context: a prompt of a million tokens and 256 more, on a hybrid and, shorter, on the
+// same model with softmax in every layer. Random weights.
 //
 //     gpu_policy [--json | --profile | --one] [minimind | hybrid | context]
 //

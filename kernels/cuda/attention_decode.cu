@@ -122,10 +122,7 @@ static __global__ void __launch_bounds__(TILE_THREADS)
     const size_t first = (size_t)blockIdx.x * cut.tiles, all = (count + TILE - 1) / TILE;
     const size_t end = first + cut.tiles < all ? first + cut.tiles : all;
     float out[room<D>::PAIRS][2][4] = {};
-    struct softness q = {
-        .top = {-INFINITY, -INFINITY},
-          .sum = { 0, 0 }
-    };
+    struct softness q = {.top = {-INFINITY, -INFINITY}, .sum = {0, 0}};
 
     if (span->row_count == 0 || first >= end)
         return;
@@ -151,8 +148,8 @@ static __global__ void __launch_bounds__(TILE_THREADS)
         for (int i = 0; i < room<D>::PAIRS; i++) {
             keep_sums(out[i], keep);
             if (16 * (warp + WARPS * i) < D)
-                gather<D>(out[i], s,
-                        vs + stage * width<D>::ELEMENTS + 16 * (warp + WARPS * i), lane);
+                gather<D>(
+                        out[i], s, vs + stage * width<D>::ELEMENTS + 16 * (warp + WARPS * i), lane);
         }
     }
     join_lanes(&q);
@@ -209,8 +206,7 @@ static void decode(const struct assay_attention_args *a, struct assay_stream *st
     cuda_follow(stream, decode_kernel<D>, dim3(cut.parts, (unsigned)a->G, (unsigned)a->B),
             TILE_THREADS, room<D>::BYTES, *a, cut);
     if (cut.found)
-        cuda_follow(
-                stream, join_kernel<D>, dim3((unsigned)a->H, (unsigned)a->B), D, 0, *a, cut);
+        cuda_follow(stream, join_kernel<D>, dim3((unsigned)a->H, (unsigned)a->B), D, 0, *a, cut);
     cuda_launched(stream, "attention of one query");
 }
 

@@ -124,10 +124,7 @@ static __global__ void __launch_bounds__(THREADS)
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const float scale = (float)a.scale * LOG2E;
     float out[width<D>::COLUMNS][4] = {}, keep[2];
-    struct softness q = {
-        .top = {-INFINITY, -INFINITY},
-          .sum = { 0, 0 }
-    };
+    struct softness q = {.top = {-INFINITY, -INFINITY}, .sum = {0, 0}};
 
     if (first >= span->row_count)
         return;

@@ -67,8 +67,8 @@ static constexpr size_t CUDA_FOLLOWERS_MAX = 528; // blocks: those that wait tak
 
 // Launch a kernel that calls cuda_depend().
 template <class... P, class... V>
-static void cuda_follow(struct assay_stream *stream, void (*kernel)(P...), dim3 blocks, dim3 threads,
-        size_t shared_bytes, const V &...values)
+static void cuda_follow(struct assay_stream *stream, void (*kernel)(P...), dim3 blocks,
+        dim3 threads, size_t shared_bytes, const V &...values)
 {
     cudaLaunchAttribute early = {};
     cudaLaunchConfig_t config = {};
@@ -80,10 +80,8 @@ static void cuda_follow(struct assay_stream *stream, void (*kernel)(P...), dim3 
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream->queue;
     config.attrs = &early;
-    config.numAttrs = stream->follows &&
-                    (size_t)blocks.x * blocks.y * blocks.z <= CUDA_FOLLOWERS_MAX
-            ? 1
-            : 0;
+    config.numAttrs =
+            stream->follows && (size_t)blocks.x * blocks.y * blocks.z <= CUDA_FOLLOWERS_MAX ? 1 : 0;
     (void)cuda_keep(
             stream, cudaLaunchKernelEx(&config, kernel, static_cast<P>(values)...), "kernel");
 }

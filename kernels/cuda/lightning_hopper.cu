@@ -87,8 +87,7 @@ template <int COUNT> struct row_weights {
 // exp(-slope distance(r)) of row r, distance = base + sign r.
 template <int COUNT>
 __device__ static struct row_weights<COUNT> weights_of(
-        const struct walk &w, float base, float sign, unsigned thread)
-{
+        const struct walk &w, float base, float sign, unsigned thread) {
     struct row_weights<COUNT> out;
 
 #pragma unroll
@@ -155,10 +154,7 @@ __device__ static void weigh_scores(uint32_t *held, const float *p, const struct
     const int row = (int)(w.lane / 4), column = (int)(2 * (w.lane % 4));
     // Tile that holds the diagonal of the first rows; that of the rows 8 on is the next.
     const int diagonal = (int)(8 * w.group + 2 * w.warp);
-    float factor[2][2] = {
-        {w.near[0], w.near[1]},
-        {w.near[0], w.near[1]}
-    };
+    float factor[2][2] = {{w.near[0], w.near[1]}, {w.near[0], w.near[1]}};
 
 #pragma unroll
     for (int j = TILES - 1; j >= 0; j--)
@@ -452,7 +448,7 @@ template <int D> __device__ static void bring(const struct walk &w, struct turns
         copies_commit();
         copies_wait<1>();
         meet<BARRIER_BRINGERS, BRINGERS>(); // V is of all
-        if (left < CHUNK) // the last
+        if (left < CHUNK)                   // the last
             weights = weights_of<BRINGERS>(w, (float)(left - 1), -1, thread);
         weigh_values<D, BRINGERS>(w, stage, weights, thread);
         copies_wait<0>();

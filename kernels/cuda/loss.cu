@@ -236,9 +236,8 @@ static __global__ void metrics_kernel(double *metrics, const double *partial, co
     __syncthreads();
     for (unsigned half = THREADS / 2; half > 0; half /= 2) {
         if (threadIdx.x < half)
-            room[threadIdx.x] = is_largest(j)
-                    ? larger(room[threadIdx.x], room[threadIdx.x + half])
-                    : room[threadIdx.x] + room[threadIdx.x + half];
+            room[threadIdx.x] = is_largest(j) ? larger(room[threadIdx.x], room[threadIdx.x + half])
+                                              : room[threadIdx.x] + room[threadIdx.x + half];
         __syncthreads();
     }
     if (threadIdx.x == 0)

@@ -173,8 +173,8 @@ static enum assay_status all_gather(void *opaque, void *data, size_t element_byt
             err);
 }
 
-static enum assay_status wait_bulk(void *opaque, struct assay_stream *stream, uint64_t deadline_ms,
-        struct assay_error *err)
+static enum assay_status wait_bulk(
+        void *opaque, struct assay_stream *stream, uint64_t deadline_ms, struct assay_error *err)
 {
     struct bulk *b = (struct bulk *)opaque;
     const struct timespec nap = {.tv_sec = 0, .tv_nsec = 20000};

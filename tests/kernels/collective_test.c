@@ -81,7 +81,7 @@ static void make_path(char path[PATH_BYTES])
 struct member {
     struct assay_collective_options options;
     const uint64_t *bounds;
-    float *data;              // [COUNT]: what this rank adds, then the sums
+    float *data; // [COUNT]: what this rank adds, then the sums
     uint32_t shared[WORLD];
     enum assay_status status;
     struct assay_error err;
@@ -100,8 +100,8 @@ static void *take_part(void *user)
     if (m->status == ASSAY_OK)
         m->status = assay_collective_create(&group, &m->options, &m->err);
     if (m->status == ASSAY_OK)
-        m->status = assay_collective_reduce_scatter(
-                group, ops, m->data, m->bounds, stream, &m->err);
+        m->status =
+                assay_collective_reduce_scatter(group, ops, m->data, m->bounds, stream, &m->err);
     if (m->status == ASSAY_OK)
         m->status = assay_collective_all_gather(
                 group, ops, m->data, sizeof(float), m->bounds, stream, &m->err);
@@ -130,9 +130,8 @@ static void sums_are_in_rank_order(void **state)
         make_path(path);
         assert_non_null(want);
         for (uint32_t r = 0; r < WORLD; r++) {
-            members[r] = (struct member){.options = {.ranks = {r, WORLD},
-                                                 .board = path,
-                                                 .deadline_ms = DEADLINE_MS},
+            members[r] = (struct member){
+                    .options = {.ranks = {r, WORLD}, .board = path, .deadline_ms = DEADLINE_MS},
                     .bounds = bounds[b],
                     .data = calloc(COUNT, sizeof(float))};
             assert_non_null(members[r].data);
@@ -260,8 +259,7 @@ static void nccl_serves_a_group_of_one(void **state)
         status = assay_collective_reduce_scatter(group, ops, data, bounds, stream, &err);
     }
     if (status == ASSAY_OK)
-        status = assay_collective_all_gather(
-                group, ops, data, sizeof(float), bounds, stream, &err);
+        status = assay_collective_all_gather(group, ops, data, sizeof(float), bounds, stream, &err);
     ops->device.download(stream, got, data, sizeof(got));
     assert_int_equal(ops->device.sync(stream, NULL), ASSAY_OK);
     assay_collective_destroy(group);

@@ -152,8 +152,8 @@ static void are_equal(const struct side *a, const struct side *b)
     for (size_t u = 0; u < UPDATES; u++) {
         assert_true(a->updates[u].grad_norm == b->updates[u].grad_norm);
         assert_true(a->updates[u].grad_scale < 1); // clipping hides no difference
-        assert_memory_equal(&a->updates[u].metrics, &b->updates[u].metrics,
-                sizeof(a->updates[u].metrics));
+        assert_memory_equal(
+                &a->updates[u].metrics, &b->updates[u].metrics, sizeof(a->updates[u].metrics));
         assert_int_equal(a->updates[u].row_count, b->updates[u].row_count);
     }
 }
@@ -219,10 +219,8 @@ static void shards_that_do_not_match_are_refused(void **state)
 
     (void)state;
     assert_int_equal(ops->device.stream_create(&stream, &one, NULL), ASSAY_OK);
-    assert_int_equal(
-            assay_shares_open(&shares, ops, stream, NULL, 2, 100, &err), ASSAY_EINVAL);
-    assert_int_equal(assay_shares_open(
-                             &shares, assay_ops_cpu(NULL), stream, NULL, 1000, 100, &err),
+    assert_int_equal(assay_shares_open(&shares, ops, stream, NULL, 2, 100, &err), ASSAY_EINVAL);
+    assert_int_equal(assay_shares_open(&shares, assay_ops_cpu(NULL), stream, NULL, 1000, 100, &err),
             ASSAY_EINVAL);
     ops->device.stream_destroy(stream);
 }
