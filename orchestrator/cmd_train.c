@@ -166,6 +166,7 @@ static enum assay_status open_source(struct train *t, struct assay_error *err)
 {
     const struct assay_train_config *c = &t->settings.config;
     const struct assay_task_repair_options repair = {.seed = c->tasks_seed,
+            .tests_ms = c->tests_ms,
             .text_count = (size_t)c->tasks_texts,
             .turns_max = (uint32_t)c->turns_max,
             .seen_bytes_max = (size_t)c->seen_bytes_max};

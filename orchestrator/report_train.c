@@ -245,6 +245,10 @@ static void put_rollout(struct assay_json_writer *w, const struct assay_training
     for (size_t i = 0; i < r->tokens_kept; i++)
         assay_json_put_double(w, NULL, (double)r->tokens[i].logp);
     assay_json_end_array(w);
+    assay_json_begin_array(w, "versions");
+    for (size_t i = 0; i < r->tokens_kept; i++)
+        assay_json_put_u64(w, NULL, r->version + r->tokens[i].newer);
+    assay_json_end_array(w);
     assay_json_end_object(w);
 }
 

@@ -44,6 +44,13 @@ static int cut_find(const char *name)
     return strcmp(name, "groups") == 0 ? ASSAY_CUT_GROUPS : -1;
 }
 
+static int swap_find(const char *name)
+{
+    if (strcmp(name, "batch") == 0)
+        return ASSAY_SWAP_BATCH;
+    return strcmp(name, "token") == 0 ? ASSAY_SWAP_TOKEN : -1;
+}
+
 #define AT(field) offsetof(struct assay_train_config, field)
 #define WORD(key, field, initial, counts, help)                                                    \
     {                                                                                              \
@@ -88,6 +95,8 @@ static const struct setting settings[] = {
         NUMBER("tasks.count", tasks, "0", 0, 1e12, "different ones for rl; 0: none comes twice"),
         NUMBER("tasks.tokens_max", tokens_max, "512", 8, 1e6,
                 "prompt and answer together; a longer task is passed over"),
+        NUMBER("tasks.tests_ms", tests_ms, "0", 0, 60000,
+                "repair: that tests sleep before they begin, as slow ones would be slow"),
 
         WORD("model.path", model_path, "", true,
                 "a directory with weights and tokenizer to begin with; then the shape is its own"),
@@ -133,6 +142,8 @@ static const struct setting settings[] = {
         NUMBER("rl.rounds_max", rounds_max, "4", 1, 1024, "of sampling for one step"),
         NUMBER("rl.staleness", staleness, "0", 0, 64,
                 "steps that sampling may be ahead of training; 0: one after the other"),
+        ONE_OF("rl.swap", swap, "batch", swap_find, "batch, token",
+                "where sampling ahead takes newer weights: token is sooner, and never the same twice"),
         {"rl.wait_s_max", REAL, AT(wait_s_max), "1800", 1e-3, 1e6, NULL, NULL, false,
                 "that sampler and trainer wait for each other before the run ends with why"},
         RATIONAL("rl.temperature", temperature, "1", 1e-3, 100, "of sampling, and of training"),
@@ -434,6 +445,10 @@ static enum assay_status check(const struct assay_train_config *c, struct assay_
         return assay_fail(err, ASSAY_EINVAL, "rl.group_size is above sample.sequences_max");
     if (c->overlong_margin > c->answer_tokens_max)
         return assay_fail(err, ASSAY_EINVAL, "rl.overlong_margin is above rl.answer_tokens_max");
+    if (c->swap == ASSAY_SWAP_TOKEN && c->staleness == 0)
+        return assay_fail(err, ASSAY_EINVAL, "rl.swap: token goes with rl.staleness above 0");
+    if (c->tests_ms > 0 && strcmp(c->source, "repair") != 0)
+        return assay_fail(err, ASSAY_EINVAL, "tasks.tests_ms goes with tasks.source repair");
     if (c->turns_max > 0 && strcmp(c->source, "repair") != 0)
         return assay_fail(err, ASSAY_EINVAL, "rl.turns_max goes with tasks.source repair");
     if (c->turns_max > 0 && c->sft_updates > 0 &&

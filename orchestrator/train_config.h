@@ -28,13 +28,18 @@ enum assay_cut {        // of a step's rollouts into rl.updates parts, after shu
     ASSAY_CUT_GROUPS,   // whole groups: a prompt is computed for one part, not for each
 };
 
+enum assay_swap {     // when weights change, sampling ahead
+    ASSAY_SWAP_BATCH, // between batches; a run's numbers do not depend on who was faster
+    ASSAY_SWAP_TOKEN, // between tokens of an answer, whenever newer ones are there
+};
+
 struct assay_train_config {
     const char *name; // of the run; "": the store names it
     uint64_t seed, threads;
     const char *device; // as assay_device_find() has it
 
     const char *source, *path; // of tasks
-    uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max;
+    uint64_t tasks_seed, tasks_texts, demonstrations, tasks, tokens_max, tests_ms;
     double rare; // of mini
 
     const char *model_path; // ""; else a directory to begin with, and the next ones are not read
@@ -53,6 +58,7 @@ struct assay_train_config {
     enum assay_cut cut;
     double temperature, certain_probability, curriculum;
     uint64_t staleness;
+    enum assay_swap swap;
     double wait_s_max;
     bool dynamic;
     bool shuffle_rewards; // the control: rewards are dealt anew within each batch

@@ -34,7 +34,9 @@ struct training {
     struct assay_generator *generator;
     struct assay_train_log *log;
     struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
-    const _Atomic bool *stop;           // may be NULL: whoever samples ends early
+    bool swaps;                         // newer weights are taken between tokens
+    uint64_t swap_count;
+    const _Atomic bool *stop; // may be NULL: whoever samples ends early
     // What a checkpoint keeps beside weights and optimizer.
     uint64_t position;                    // steps done
     uint64_t sft_cursor, rl_cursor;       // tasks drawn
@@ -103,7 +105,10 @@ struct rollout {
     bool truncated;
     bool trained; // it is in a batch, and `advantage` is its own
     double advantage;
-    uint64_t version; // of the weights that wrote it: steps that they had learned from
+    // Of the weights that wrote its first token: steps that they had learned from. Of the token at
+    // i: version + newer[i], which is 0 without rl.swap: token.
+    uint64_t version;
+    uint8_t *newer; // [as ids]
 };
 struct group {
     struct assay_train_task task;
@@ -118,6 +123,18 @@ struct sample_request {
     double temperature;
     struct assay_rng *rng; // seeds of the samples
 };
+// A sampled token behind those of the rollout: its id, mask and logp, and whose it is.
+struct sampled_place {
+    int32_t *ids;
+    uint8_t *mask;
+    double *logp;
+};
+void training_put_token(const struct training *t, struct rollout *r, const struct sampled_place *to,
+        const struct assay_generated *token);
+// One pass of the generator, with the newest weights that it may have. Errors: of the device;
+// ASSAY_EINTERRUPTED.
+ASSAY_MUST_USE enum assay_status training_pass(
+        struct training *t, size_t *left, struct assay_error *err);
 // Draw tasks, sample answers of each, decode, grade. Everything is in the arena. *sample_ms and
 // *grade_ms are added to.
 ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct group **out,
@@ -183,7 +200,8 @@ bool training_interrupted(const struct training *t);
 
 // --- the pipeline (train_pipeline.c) -------------------------------------------------------------
 struct training_lead {     // of a batch that was sampled ahead
-    uint64_t version;      // of its weights
+    uint64_t version;      // of the weights that it was begun with
+    uint64_t swap_count;   // of weights, while it was sampled
     uint64_t rl_cursor;    // behind its tasks
     uint64_t waited_ms;    // trainer, for the batch
     uint64_t held_back_ms; // sampler, for the weights
@@ -200,6 +218,9 @@ ASSAY_MUST_USE enum assay_status training_pipeline_take(struct training *t, stru
 // The weights of t are those of version `position` now.
 ASSAY_MUST_USE enum assay_status training_pipeline_publish(
         struct training *t, uint64_t position, struct assay_error *err);
+// Of the sampler, between two passes: with rl.swap: token, the newest weights.
+ASSAY_MUST_USE enum assay_status training_pipeline_swap(
+        struct training *sampler, struct assay_error *err);
 void training_pipeline_stop(struct training *t); // waits for what is being graded
 
 // --- what is recorded of rollouts (train_record.c) -----------------------------------------------

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // train_pipeline.c - sampling and grading run ahead of training.
 //
-// One thread beside the trainer makes batch after batch: weights -> answers -> rewards. Weights
-// change between batches only. Batch b is sampled with the weights of version
+// One thread beside the trainer makes batch after batch: weights -> answers -> rewards. With
+// rl.swap: batch, weights change between batches only, and batch b is sampled with those of version
 //
 //     v(b) = max(b - rl.staleness, the last checkpoint at or before b)
 //
@@ -11,6 +11,11 @@
 // what keeps the bound: batch b is not begun before version v(b) is there, and none is ever too
 // old. At a checkpoint nothing is in flight that a continued run would not sample again: the
 // batches behind it begin with the checkpoint's weights.
+//
+// With rl.swap: token, batch b is begun with the newest weights, once version b - rl.staleness is
+// there, and answers under way go on with newer ones as soon as those are published: keys, values
+// and states stay as the older weights left them. Every token has its version beside its logp. Such
+// a run depends on who was faster.
 //
 // Who waits: the sampler for a version [until_published], the trainer for a batch [until_sampled],
 // both for the source, which grades one batch at a time [until_free]. Each wait tells what it waits
@@ -256,7 +261,7 @@ static void open_door(struct training_pipeline *p, size_t number, const char *wh
 static uint64_t version_for(const struct training_pipeline *p, uint64_t position)
 {
     const struct assay_train_config *c = p->trainer->config;
-    const uint64_t checkpoint = position - position % c->checkpoint_every;
+    const uint64_t checkpoint = p->sampler.swaps ? 0 : position - position % c->checkpoint_every;
     const uint64_t floor = checkpoint > p->sampler.sft_steps ? checkpoint : p->sampler.sft_steps;
 
     return position >= floor + c->staleness ? position - c->staleness : floor;
@@ -276,9 +281,10 @@ static enum assay_status load_weights(
 static enum assay_status make_batch(
         struct training_pipeline *p, uint64_t position, struct assay_error *err)
 {
-    const uint64_t version = version_for(p, position);
-    const struct wait w = {p, until_published, version, "sampler", "weights of version"};
-    struct batch made = {.lead.version = version};
+    const uint64_t swaps = p->sampler.swap_count;
+    const struct wait w = {
+            p, until_published, version_for(p, position), "sampler", "weights of version"};
+    struct batch made = {.lead.version = w.number};
     uint64_t began;
     enum assay_status status;
 
@@ -286,22 +292,41 @@ static enum assay_status make_batch(
     doing(p, "waits for weights for", position);
     status = wait_for(&w, &made.lead.held_back_ms, err);
     doing(p, "samples and grades", position);
+    if (p->sampler.swaps)
+        made.lead.version = p->published;
     pthread_mutex_unlock(&p->lock);
     began = assay_clock_ms();
     if (status == ASSAY_OK)
-        status = load_weights(p, version, err);
+        status = load_weights(p, made.lead.version, err);
     if (status == ASSAY_OK)
         status = training_rl_sample(&p->sampler, &made.step, position, err);
     if (status != ASSAY_OK)
         return status;
     made.lead.sampling_ms = assay_clock_ms() - began;
     made.lead.rl_cursor = p->sampler.rl_cursor;
+    made.lead.swap_count = p->sampler.swap_count - swaps;
     made.ready = true;
     pthread_mutex_lock(&p->lock);
     p->batches[position % p->slots] = made;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     return ASSAY_OK;
+}
+
+// A slot that is read here is not written meanwhile: version N + slots follows the training of a
+// batch that is sampled after this one.
+enum assay_status training_pipeline_swap(struct training *sampler, struct assay_error *err)
+{
+    struct training_pipeline *p = sampler->pipeline;
+    uint64_t newest;
+
+    pthread_mutex_lock(&p->lock);
+    newest = p->published;
+    pthread_mutex_unlock(&p->lock);
+    if (newest == sampler->position)
+        return ASSAY_OK;
+    sampler->swap_count++;
+    return load_weights(p, newest, err);
 }
 
 static void *sample_ahead(void *user)
@@ -336,6 +361,7 @@ static enum assay_status make_sampler(
     s->generator = NULL;
     s->trainer = NULL;
     s->stop = &p->stop;
+    s->swaps = c->swap == ASSAY_SWAP_TOKEN;
     s->source = &p->doors[1].source;
     s->curriculum = assay_arena_array(t->arena, 1, sizeof(*s->curriculum));
     if (!s->curriculum)

@@ -110,6 +110,7 @@ static enum assay_status keep_tokens(struct training *t, struct assay_training_r
 
         tokens[i].id = from->ids[at];
         tokens[i].logp = (float)from->logp_old[at];
+        tokens[i].newer = r->newer[at];
         if (i + end == all)
             continue;
         assay_buf_clear(&text);

@@ -2,6 +2,7 @@
 // train_repair.c - tasks of the repair table, whose answers are edits that tests in a box judge.
 #include "orchestrator/train_repair.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,23 @@ static enum assay_status tell(
     return status;
 }
 
+// In what is graded only: a policy that reads its tests reads nothing of it.
+static enum assay_status slow_down(struct assay_repair_task *task, uint64_t tests_ms,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_buf text;
+    enum assay_status status;
+
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    (void)assay_buf_add(&text, task->tests.data, task->tests.len);
+    assay_buf_addf(&text,
+            "\n\ndef setUpModule():\n    import time\n    time.sleep(%" PRIu64 " / 1000)\n",
+            tests_ms);
+    status = assay_bytes_keep(&task->tests, &text, "slow tests", arena, err);
+    assay_buf_free(&text);
+    return status;
+}
+
 static enum assay_status draw(void *user, struct assay_train_task *out,
         enum assay_train_split split, uint64_t index, struct assay_arena *arena,
         struct assay_error *err)
@@ -50,7 +68,10 @@ static enum assay_status draw(void *user, struct assay_train_task *out,
         return status;
     *out = (struct assay_train_task){
             .id = task->id, .family = task->family, .kind = task->kind, .detail = task};
-    return r->options.turns_max > 0 ? repair_tell_turns(out, arena, err) : tell(out, arena, err);
+    status = r->options.turns_max > 0 ? repair_tell_turns(out, arena, err) : tell(out, arena, err);
+    if (status == ASSAY_OK && r->options.tests_ms > 0)
+        status = slow_down(task, r->options.tests_ms, arena, err);
+    return status;
 }
 
 static enum assay_train_fault fault_of(

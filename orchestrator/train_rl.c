@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // train_rl.c - one batch of rollouts: sample -> reward -> advantage -> updates.
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -421,12 +422,43 @@ enum assay_status training_rl_train(struct training *t, struct rl_step *s,
     return status;
 }
 
+// Tokens that teach, and the sum of their ages in steps. No age is above rl.staleness.
+static enum assay_status put_ages(const struct training *t, const struct rl_step *s,
+        struct assay_metrics *m, struct assay_error *err)
+{
+    double ages = 0, count = 0;
+
+    for (size_t g = 0; g < s->kept_count; g++) {
+        for (size_t k = 0; k < s->kept[g]->size; k++) {
+            const struct rollout *r = &s->kept[g]->rollouts[k];
+
+            for (size_t i = r->prompt_count; i < r->trajectory.count; i++) {
+                const uint64_t version = r->version + r->newer[i];
+
+                if (!r->trajectory.mask[i])
+                    continue;
+                if (version > t->position || t->position - version > t->config->staleness)
+                    return assay_fail(err, ASSAY_EINVAL,
+                            "step %" PRIu64 ": a token of weights of version %" PRIu64
+                            ": older than rl.staleness, or of the future",
+                            t->position, version);
+                ages += (double)(t->position - version);
+                count++;
+            }
+        }
+    }
+    assay_metrics_put(m, "staleness_token", share(ages, count));
+    return ASSAY_OK;
+}
+
 static void put_lead(const struct training *t, const struct training_lead *lead, uint64_t step_ms,
         struct assay_metrics *m)
 {
     const double sampler = (double)(lead->held_back_ms + lead->sampling_ms);
 
     assay_metrics_put(m, "staleness", (double)(t->position - lead->version));
+    if (t->config->swap == ASSAY_SWAP_TOKEN)
+        assay_metrics_put(m, "swaps", (double)lead->swap_count);
     assay_metrics_put(m, "idle_trainer", share((double)lead->waited_ms, (double)step_ms));
     assay_metrics_put(m, "idle_sampler", share((double)lead->held_back_ms, sampler));
 }
@@ -450,8 +482,10 @@ enum assay_status training_rl_step(
         const uint64_t step_ms = assay_clock_ms() - began;
 
         assay_metrics_put(metrics, "step_ms", (double)step_ms);
-        if (t->pipeline)
+        if (t->pipeline) {
             put_lead(t, &lead, step_ms, metrics);
+            status = put_ages(t, s, metrics, err);
+        }
     }
     if (status == ASSAY_OK && t->pipeline) {
         t->rl_cursor = lead.rl_cursor;

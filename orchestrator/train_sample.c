@@ -9,31 +9,47 @@
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
 
-// One sample while it comes: writes into its rollout.
+// The samples of a group while they come: each writes into its rollout.
 struct writer {
+    const struct training *t;
     struct rollout *rollouts;
-    struct writing {
-        int32_t *ids;
-        uint8_t *mask;
-        double *logp;
-    } * places; // [size]
+    struct sampled_place *places; // [size]
 };
 
 // The only place that marks an id as sampled.
+void training_put_token(const struct training *t, struct rollout *r, const struct sampled_place *to,
+        const struct assay_generated *token)
+{
+    const size_t at = r->trajectory.count++;
+
+    if (r->answer_tokens++ == 0)
+        r->version = t->position;
+    to->ids[at] = token->id;
+    to->mask[at] = 1;
+    to->logp[at] = token->logp;
+    r->newer[at] = (uint8_t)(t->position - r->version); // <= rl.staleness
+    r->finish = token->finish;
+}
+
 static bool on_token(void *user, const struct assay_generated *token)
 {
     struct writer *w = user;
     struct rollout *r = &w->rollouts[token->sample];
-    struct writing *to = &w->places[token->sample];
-    const size_t at = r->trajectory.count++;
 
-    assert(at == r->prompt_count + token->index);
-    to->ids[at] = token->id;
-    to->mask[at] = 1;
-    to->logp[at] = token->logp;
-    r->answer_tokens++;
-    r->finish = token->finish;
+    assert(r->trajectory.count == r->prompt_count + token->index);
+    training_put_token(w->t, r, &w->places[token->sample], token);
     return true;
+}
+
+enum assay_status training_pass(struct training *t, size_t *left, struct assay_error *err)
+{
+    enum assay_status status = t->swaps ? training_pipeline_swap(t, err) : ASSAY_OK;
+
+    if (status == ASSAY_OK)
+        status = assay_generator_step(t->generator, left, err);
+    if (status == ASSAY_OK && training_interrupted(t))
+        status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+    return status;
 }
 
 static enum assay_status no_memory(struct assay_error *err)
@@ -53,12 +69,13 @@ static enum assay_status make_rollouts(struct group *g, struct writer *w, uint32
     if (!g->rollouts || !w->places)
         return no_memory(err);
     for (size_t i = 0; i < g->size; i++) {
-        struct writing *to = &w->places[i];
+        struct sampled_place *to = &w->places[i];
 
         to->ids = assay_arena_array(arena, length, sizeof(*to->ids));
         to->mask = assay_arena_array(arena, length, sizeof(*to->mask));
         to->logp = assay_arena_array(arena, length, sizeof(*to->logp));
-        if (!to->ids || !to->mask || !to->logp)
+        g->rollouts[i].newer = assay_arena_array(arena, length, sizeof(uint8_t));
+        if (!to->ids || !to->mask || !to->logp || !g->rollouts[i].newer)
             return no_memory(err);
         memcpy(to->ids, prompt->ids, prompt->count * sizeof(*to->ids));
         g->rollouts[i].prompt_count = prompt->count;
@@ -90,6 +107,8 @@ static enum assay_status begin_group(struct training *t, struct group *g, uint32
     enum assay_status status = w ? ASSAY_OK : no_memory(err);
 
     g->size = request->group_size;
+    if (w)
+        w->t = t;
     if (status == ASSAY_OK)
         status = training_draw(t, &g->task, &prompt, &request->from, room, arena, err);
     if (status == ASSAY_OK)
@@ -141,7 +160,6 @@ static enum assay_status grade(struct training *t, struct group *groups, size_t 
         struct rollout *r = &g->rollouts[i % group_size];
 
         r->verdict = rewards[i];
-        r->version = t->position;
         r->reward = rewards[i].reward +
                 assay_overlong_penalty(r->answer_tokens, (size_t)t->config->answer_tokens_max,
                         (size_t)t->config->overlong_margin);
@@ -165,11 +183,8 @@ enum assay_status training_sample(struct training *t, struct group **out,
 
     for (size_t g = 0; g < request->group_count && status == ASSAY_OK; g++)
         status = begin_group(t, &groups[g], (uint32_t)g, request, arena, err);
-    while (status == ASSAY_OK && left > 0) {
-        status = assay_generator_step(t->generator, &left, err);
-        if (status == ASSAY_OK && training_interrupted(t))
-            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
-    }
+    while (status == ASSAY_OK && left > 0)
+        status = training_pass(t, &left, err);
     sampled = assay_clock_ms();
     if (status == ASSAY_OK)
         status = grade(t, groups, request->group_count, request->group_size, arena, err);

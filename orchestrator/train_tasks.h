@@ -131,6 +131,7 @@ struct assay_task_repair_options {
     size_t text_count;     // programs of each family; 0: all
     uint32_t turns_max;    // messages of an episode
     size_t seen_bytes_max; // of what one of them showed
+    uint64_t tests_ms;     // that the tests that grade sleep before they begin
 };
 ASSAY_MUST_USE enum assay_status assay_task_repair_open(struct assay_task_source *out,
         struct assay_context *context, const struct assay_task_repair_options *options,

@@ -19,6 +19,7 @@
 
 // A rollout under way.
 struct player {
+    const struct training *t;
     struct rollout *rollout;
     const struct assay_train_task *task;
     void *episode; // owned
@@ -104,7 +105,7 @@ static enum assay_status for_all(struct wave *w, assay_jobs_work work, struct as
 
 // --- a wave --------------------------------------------------------------------------------------
 
-static enum assay_status seat(struct player *p, struct training *t,
+static enum assay_status seat(struct player *p, const struct training *t,
         const struct assay_tokens *prompt, struct assay_arena *arena, struct assay_error *err)
 {
     const size_t most = (size_t)t->config->tokens_max;
@@ -112,9 +113,11 @@ static enum assay_status seat(struct player *p, struct training *t,
     p->ids = assay_arena_array(arena, most, sizeof(*p->ids));
     p->mask = assay_arena_array(arena, most, sizeof(*p->mask));
     p->logp = assay_arena_array(arena, most, sizeof(*p->logp));
+    p->rollout->newer = assay_arena_array(arena, most, sizeof(uint8_t));
+    p->t = t;
     assay_buf_init(&p->seen, TEXT_BYTES_MAX);
     assay_buf_init(&p->answer, TEXT_BYTES_MAX);
-    if (!p->ids || !p->mask || !p->logp)
+    if (!p->ids || !p->mask || !p->logp || !p->rollout->newer)
         return no_memory(err);
     memcpy(p->ids, prompt->ids, prompt->count * sizeof(*p->ids));
     p->message_at = prompt->count;
@@ -150,19 +153,13 @@ static enum assay_status begin_group(
     return status;
 }
 
-// The only place that marks an id as sampled.
 static bool on_token(void *user, const struct assay_generated *token)
 {
     struct player *p = (struct player *)user + token->sample;
-    struct assay_trajectory *to = &p->rollout->trajectory;
+    const struct sampled_place place = {p->ids, p->mask, p->logp};
 
-    assert(to->count == p->message_at + token->index);
-    p->ids[to->count] = token->id;
-    p->mask[to->count] = 1;
-    p->logp[to->count] = token->logp;
-    to->count++;
-    p->rollout->answer_tokens++;
-    p->rollout->finish = token->finish;
+    assert(p->rollout->trajectory.count == p->message_at + token->index);
+    training_put_token(p->t, p->rollout, &place, token);
     return true;
 }
 
@@ -200,11 +197,8 @@ static enum assay_status speak(struct wave *w, bool first, struct assay_error *e
             status = ask(w, i, stride, err);
             left = 1;
         }
-    while (status == ASSAY_OK && left > 0) {
-        status = assay_generator_step(w->t->generator, &left, err);
-        if (status == ASSAY_OK && training_interrupted(w->t))
-            status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
-    }
+    while (status == ASSAY_OK && left > 0)
+        status = training_pass(w->t, &left, err);
     return status;
 }
 

@@ -2,7 +2,8 @@
 // store_rollout.c - rollouts of a training that are kept for people.
 //
 // Content of a row's frame: the lengths of prompt, answer, patch and tokens as four little-endian
-// words of four bytes, then those bytes; a token is its id, its bytes of text and its logp
+// words of four bytes, then those bytes; a token is its id, its bytes of text (the lower three
+// bytes) with how much newer its weights are than the rollout's version (the highest), and its logp
 // (binary32), four bytes each, little-endian.
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define PARTS 4
 #define WORD ((size_t)4)
 #define TOKEN_BYTES (3 * WORD)
+#define NEWER_SHIFT 24
 
 static void put_word(struct assay_buf *out, uint32_t word)
 {
@@ -45,7 +47,7 @@ static void write_content(struct assay_buf *out, const struct assay_training_rol
 
         memcpy(&bits, &r->tokens[i].logp, sizeof(bits));
         put_word(out, (uint32_t)r->tokens[i].id);
-        put_word(out, r->tokens[i].bytes);
+        put_word(out, r->tokens[i].bytes | (uint32_t)r->tokens[i].newer << NEWER_SHIFT);
         put_word(out, bits);
     }
 }
@@ -145,7 +147,8 @@ static enum assay_status read_tokens(struct assay_training_rollout *out, const c
         const uint32_t bits = get_word(at + 2 * WORD);
 
         tokens[i].id = (int32_t)get_word(at);
-        tokens[i].bytes = get_word(at + WORD);
+        tokens[i].bytes = get_word(at + WORD) & ((1U << NEWER_SHIFT) - 1);
+        tokens[i].newer = (uint8_t)(get_word(at + WORD) >> NEWER_SHIFT);
         memcpy(&tokens[i].logp, &bits, sizeof(bits));
     }
     out->tokens = tokens;

@@ -51,8 +51,9 @@ struct assay_training_rollout {
     struct assay_bytes prompt, answer, patch; // as far as they were kept; patch: len 0: none
     const struct assay_rollout_token {
         int32_t id;
-        uint32_t bytes; // of the answer's text
+        uint32_t bytes; // of the answer's text, < 2^24
         float logp;     // as sampled, nats
+        uint8_t newer;  // its weights are of version + newer
     } * tokens;
     size_t tokens_kept;
 };

@@ -117,6 +117,27 @@ assert fresh and all(row["agree_differing"] == 0 for row in fresh if "agree_toke
 assert all("agree_tokens" not in row for row in rl if row["staleness"] > 0)
 PY
 
+# --- weights that change within an answer: no token older than allowed, each with its version ----------
+run 1 assay train config.yaml --set name=swaps --set rl.swap=token
+has err "rl.swap: token goes with rl.staleness above 0"
+run 0 assay train config.yaml --set name=swaps --set rl.staleness=2 --set rl.swap=token --set record.rollouts=64
+run 0 assay report swaps --json
+/usr/bin/python3 - "$WORK/out" <<'PY'
+import json, sys
+run = json.load(open(sys.argv[1]))
+rl = [row for row in run["steps"] if row["phase"] == "rl"]
+assert len(rl) == 20 and max(row["staleness"] for row in rl) <= 2
+assert sum(row["swaps"] for row in rl) > 0, "no weights changed while answers were under way"
+assert all(0 <= row["staleness_token"] <= row["staleness"] for row in rl)
+kept = [r for r in run["rollouts"] if r["phase"] == "rl"]
+for r in kept:
+    assert len(r["versions"]) == r["token_count"] and r["versions"][0] == r["version"]
+    assert r["versions"] == sorted(r["versions"]) and r["versions"][-1] <= r["position"]
+    assert r["position"] - r["version"] <= 2
+# Weights that are the batch's own, and stay it, are checked bit for bit.
+assert all(row["agree_differing"] == 0 for row in rl if "agree_tokens" in row)
+PY
+
 # --- what is kept to look at --------------------------------------------------------------------------
 run 0 assay report ahead --json
 /usr/bin/python3 - "$WORK/out" <<'PY'

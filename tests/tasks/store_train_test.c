@@ -113,7 +113,7 @@ static void steps_and_checkpoints_come_together(void **state)
 // A step that is done again leaves its rollouts, and only those.
 static void rollouts_come_back_as_they_were(void **state)
 {
-    static const struct assay_rollout_token tokens[] = {{7, 2, -0.5F}, {-1, 0, -31.25F}};
+    static const struct assay_rollout_token tokens[] = {{7, 2, -0.5F, 0}, {-1, 0, -31.25F, 64}};
     const struct assay_training_step step = {.position = 4, .phase = "rl", .body = "{}"};
     const struct assay_training_rollout rows[] = {{.position = 4,
                                                           .phase = "rl",
@@ -166,7 +166,8 @@ static void rollouts_come_back_as_they_were(void **state)
     assert_memory_equal(read[0].patch.data, "--- a", 5);
     assert_true(read[0].tokens_kept == 2 && read[0].tokens[0].id == 7 &&
             read[0].tokens[0].bytes == 2 && read[0].tokens[1].id == -1 &&
-            read[0].tokens[1].logp == -31.25F);
+            read[0].tokens[1].bytes == 0 && read[0].tokens[0].newer == 0 &&
+            read[0].tokens[1].newer == 64 && read[0].tokens[1].logp == -31.25F);
     assert_true(isnan(read[1].reward) && isnan(read[1].advantage) && read[1].patch.len == 0);
     assert_string_equal(read[1].reason, "why");
     record.rollout_count = 1;
