@@ -25,9 +25,8 @@
 enum { PIECE_BYTES = 262144, SPINS = 2000, NAP_NS = 50000 };
 
 struct place {
-    _Atomic uint32_t process; // 0: nobody has come
-    _Atomic uint64_t met;     // how often
-    char pad[48];             // a line of the cache each
+    _Alignas(64) _Atomic uint32_t process; // 0: nobody has come; a line of the cache each
+    _Atomic uint64_t met;                  // how often
 };
 
 struct board {

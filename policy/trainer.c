@@ -8,36 +8,9 @@
 #include <string.h>
 
 #include "policy/convert.h"
-#include "policy/pass.h"
-#include "policy/shares.h"
+#include "policy/trainer_parts.h"
 
 #define MASTER_CHUNK ((uint64_t)1 << 20)
-
-struct assay_trainer {
-    struct assay_model *model;
-    struct assay_trainer_options options;
-    struct assay_stream *stream;
-    struct assay_pass *pass;
-    struct assay_batch *batch;
-    struct assay_shares shares;
-    struct assay_trainer_counts counts;
-    // Of the trajectories at hand: which stand side by side, and N of each.
-    const struct assay_trajectory **order; // [capacity]
-    double *norms;                         // [capacity]
-    size_t capacity;
-    double *host; // [rows_max or sequences_max] numbers on their way
-    void *raw;    // the same in the device's type
-    // Device memory.
-    // Of the elements that this process updates: moments, and the weights in S where W is not S.
-    void *first, *second, *master;                // [until - from] S
-    void *logp_old, *logp_ref, *advantage, *norm; // [rows_max] x 2, [sequences_max] x 2, S
-    void *dlogp, *dentropy;                       // [rows_max] S
-    int32_t *token_rows;                          // [rows_max]
-    struct assay_span *token_spans;               // [sequences_max]
-    struct assay_loss_metrics *metrics;           // [1]
-    double *sumsq;                                // [1]
-    void *scale, *grad_norm;                      // [1] S
-};
 
 // --- life ----------------------------------------------------------------------------------------
 
@@ -91,16 +64,6 @@ static enum assay_status check_options(
         status = assay_fail(
                 err, ASSAY_EINVAL, "temperature: %g is not above 0", options->temperature);
     return status;
-}
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t sooner(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 // What AdamW adds to begins as the rounded weights are.
@@ -555,57 +518,6 @@ static double outlier_score(const struct assay_trainer_counts *counts, double no
     return variance > 0 ? (norm - mean) / sqrt(variance) : 0;
 }
 
-static double decay_of(const struct assay_trainer *t, size_t tensor)
-{
-    return t->model->params.specs[tensor].rows > 1 ? t->options.optimizer.weight_decay : 0;
-}
-
-// AdamW on elements [first, end) of the layout, which decay alike, as far as this process updates
-// them. Padding is zero and stays so.
-static void apply_range(struct assay_trainer *t, const void *gradients, double lr, double decay,
-        uint64_t from, uint64_t until)
-{
-    const uint64_t first = later(from, t->shares.from), end = sooner(until, t->shares.until);
-    const struct assay_ops *ops = t->model->ops;
-    const struct assay_optimizer *o = &t->options.optimizer;
-    const size_t s = assay_dtype_bytes(ops->sum), at = (size_t)(first - t->shares.from) * s;
-    char *const weights = t->model->params.weights;
-    const struct assay_adamw_args args = {
-            .param = weights + (size_t)first * assay_dtype_bytes(ops->weight),
-            .master = t->master ? (char *)t->master + at : NULL,
-            .m = (char *)t->first + at,
-            .v = (char *)t->second + at,
-            .grad = (const char *)gradients + (size_t)first * s,
-            .scale = t->scale,
-            .count = (size_t)(end - first),
-            .lr = lr,
-            .beta1 = o->beta1,
-            .beta2 = o->beta2,
-            .eps = o->eps,
-            .weight_decay = decay,
-            .step = t->counts.applied};
-
-    if (first < end)
-        ops->adamw(&args, t->stream);
-}
-
-// Neighbours that decay alike go together: without decay all tensors do.
-static void apply(struct assay_trainer *t, const void *gradients, double lr)
-{
-    const struct assay_params *params = &t->model->params;
-
-    t->counts.applied++;
-    for (size_t i = 0, next; i < params->count; i = next) {
-        const double decay = decay_of(t, i);
-
-        next = i + 1;
-        while (next < params->count && decay_of(t, next) == decay)
-            next++;
-        apply_range(t, gradients, lr, decay, params->offsets[i],
-                next < params->count ? params->offsets[next] : params->element_count);
-    }
-}
-
 enum assay_status assay_trainer_update(struct assay_trainer *trainer,
         const struct assay_trajectory *trajectories, size_t count, struct assay_update *out,
         struct assay_error *err)
@@ -635,7 +547,7 @@ enum assay_status assay_trainer_update(struct assay_trainer *trainer,
     if (update.skipped)
         t->counts.skipped++;
     else
-        apply(t, gradients, update.lr);
+        assay_trainer_apply(t, gradients, update.lr);
     *out = update;
     return update.skipped ? t->model->ops->device.sync(t->stream, err)
                           : assay_shares_give(&t->shares, t->model->params.weights, err);
