@@ -190,7 +190,6 @@ static bool key_matches(const struct filter *filter, const struct assay_instance
             {"framework", instance->framework}, {"recipe", instance->recipe},
             {"rules", assay_rules_name(instance->rules)}, {"task", tasks[instance->task]},
             {"version", instance->version}, {"split", assay_split_name(assay_split_of(instance))}};
-    char group[ASSAY_GROUP_BYTES];
 
     for (size_t i = 0; i < COUNT(texts); i++)
         if (strcmp(texts[i].key, filter->key) == 0)
@@ -198,6 +197,8 @@ static bool key_matches(const struct filter *filter, const struct assay_instance
     if (strcmp(filter->key, "tag") == 0)
         return any_matches(filter->glob, &instance->tags);
     if (strcmp(filter->key, "group") == 0) {
+        char group[ASSAY_GROUP_BYTES];
+
         assay_split_group(group, instance);
         return matches(filter->glob, group);
     }
