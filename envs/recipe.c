@@ -378,10 +378,10 @@ enum assay_status assay_recipe_prepare(struct assay_depot *depot, struct assay_s
             status = have_layer(&building, environment.layer, err);
         // When it was last used: what collects garbage looks at that.
         snprintf(name, sizeof(name), "layers/%s", building.key);
-        if (status == ASSAY_OK)
+        if (status == ASSAY_OK) {
             (void)!utimensat(depot->home_fd, name, NULL, 0);
-        if (status == ASSAY_OK)
             status = read_network(&environment.network, environment.layer, err);
+        }
     }
     if (status != ASSAY_OK) {
         (void)assay_wrap(err, "recipe %s", recipe->name);
