@@ -28,7 +28,7 @@ rc=$?
 if [ -f "$log" ]; then
     awk '
         /^[0-9]+\/[0-9]+ Test(ing)?: / { name = $NF }
-        /SKIP: / { sub(/.*SKIP: /, ""); print "skipped " name ": " $0 }' "$log" | sort -u
+        /^SKIP: / { sub(/^SKIP: /, ""); print "skipped " name ": " $0 }' "$log" | sort -u
 fi
 count=$(grep -E '^[0-9]+% tests passed' "$out")
 if [ -z "$count" ]; then
