@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/key_pair.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/embedded.h"
 #include "orchestrator/gate.h"
@@ -80,6 +82,21 @@ static enum assay_status read_listen(struct serve_command *c, struct assay_error
     return ASSAY_OK;
 }
 
+// The library that speaks TLS notices neither before a client comes.
+static enum assay_status check_tls(
+        const struct serve_command *c, const char *key_path, struct assay_error *err)
+{
+    struct stat info;
+    enum assay_status status = ASSAY_OK;
+
+    if (stat(key_path, &info) != 0 || (info.st_mode & 077) != 0)
+        status = assay_fail(err, ASSAY_EREFUSED, "%s: others can read it: chmod 600", key_path);
+    else if (!assay_key_fits(c->certificate.data, c->certificate.len, c->key.data, c->key.len))
+        status = assay_fail(err, ASSAY_EINVAL,
+                "%s: not the key (PEM, without a password) of the certificate", key_path);
+    return status;
+}
+
 static enum assay_status read_tls(struct serve_command *c, struct assay_error *err)
 {
     const char *certificate = assay_cli_value(c->invocation, "tls-cert");
@@ -93,6 +110,8 @@ static enum assay_status read_tls(struct serve_command *c, struct assay_error *e
     status = assay_fs_read_file(&c->certificate, certificate, err);
     if (status == ASSAY_OK)
         status = assay_fs_read_file(&c->key, key, err);
+    if (status == ASSAY_OK)
+        status = check_tls(c, key, err);
     c->options.http.tls_certificate = c->certificate.data;
     c->options.http.tls_key = c->key.data;
     return status;
