@@ -315,8 +315,14 @@ void assay_service_mcp(struct assay_service_call *call)
 
     assay_mcp_init(
             &mcp, call->serve, assay_http_role(call->request), assay_http_who(call->request));
-    if (strlen(call->argument) < sizeof(mcp.episode))
-        snprintf(mcp.episode, sizeof(mcp.episode), "%s", call->argument);
+    if (strlen(call->argument) >= sizeof(mcp.episode)) {
+        struct assay_error err = {0};
+
+        (void)assay_fail(&err, ASSAY_ENOTFOUND, "no episode %.40s is open here", call->argument);
+        assay_service_fail(call->request, ASSAY_ENOTFOUND, &err);
+        return;
+    }
+    snprintf(mcp.episode, sizeof(mcp.episode), "%s", call->argument);
     assay_buf_init(&reply, ASSAY_SERVE_REPLY_BYTES_MAX);
     assay_mcp_answer_text(&mcp, body->data, body->len, &reply);
     if (reply.len > 0 || reply.failed)

@@ -13,6 +13,9 @@
 #include "orchestrator/serve_parts.h"
 #include "tasks/store_job.h"
 
+// No request is longer (assay_http_options), and an answer is a part of one.
+#define RESPONSE_BYTES_MAX ((size_t)64 << 20)
+
 #define ANSWERS_MAX ASSAY_JOBS_MAX
 
 struct shape_call;
@@ -261,13 +264,15 @@ static void write_trl(
 
 // --- NeMo Gym: a row with its response -> the same, with its reward -----------------------------
 
-// The texts of the last message of a Responses API answer.
-static struct assay_bytes response_text(
-        const struct assay_json *response, struct assay_arena *arena)
+// The texts of the last message of a Responses API answer. Without memory for them there is no
+// answer, not an empty one.
+static enum assay_status response_text(struct assay_bytes *out, const struct assay_json *response,
+        struct assay_arena *arena, struct assay_error *err)
 {
     const struct assay_json *output = response != NULL ? assay_json_get(response, "output") : NULL;
     const struct assay_json *last = NULL;
-    const char *text = "";
+    struct assay_buf text;
+    enum assay_status status;
 
     for (const struct assay_json *at = output != NULL ? assay_json_first(output) : NULL; at != NULL;
             at = assay_json_next(at)) {
@@ -277,17 +282,20 @@ static struct assay_bytes response_text(
             last = at;
     }
     last = last != NULL ? assay_json_get(last, "content") : NULL;
+    assay_buf_init(&text, RESPONSE_BYTES_MAX);
     if (last != NULL && assay_json_text(last) != NULL)
-        text = assay_json_text(last);
+        assay_buf_adds(&text, assay_json_text(last));
     else
-        for (const struct assay_json *at = last != NULL ? assay_json_first(last) : NULL;
-                at != NULL && text != NULL; at = assay_json_next(at)) {
+        for (const struct assay_json *at = last != NULL ? assay_json_first(last) : NULL; at != NULL;
+                at = assay_json_next(at)) {
             const char *piece = assay_json_text(assay_json_get(at, "text"));
 
             if (piece != NULL)
-                text = *text != '\0' ? assay_arena_printf(arena, "%s%s", text, piece) : piece;
+                assay_buf_adds(&text, piece);
         }
-    return (struct assay_bytes){text != NULL ? text : "", text != NULL ? strlen(text) : 0};
+    status = assay_bytes_keep(out, &text, "response", arena, err);
+    assay_buf_free(&text);
+    return status;
 }
 
 static enum assay_status read_nemo(struct shape_call *c, struct assay_error *err)
@@ -300,7 +308,10 @@ static enum assay_status read_nemo(struct shape_call *c, struct assay_error *err
         return status;
     if (assay_json_get(label, "instance_id") == NULL && params != NULL)
         label = assay_json_get(params, "metadata");
-    c->submissions[0].answer = response_text(assay_json_get(c->body, "response"), c->arena);
+    status = response_text(
+            &c->submissions[0].answer, assay_json_get(c->body, "response"), c->arena, err);
+    if (status != ASSAY_OK)
+        return status;
     return find_task(c, &c->submissions[0].task, label, err);
 }
 

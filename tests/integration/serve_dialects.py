@@ -180,6 +180,7 @@ def mcp_over_http():
     episode = opened["structuredContent"]["episode_id"]
     check(not opened["isError"] and episode in opened["content"][0]["text"], opened)
     bound = ask(rpc("tools/list"), f"/mcp/{episode}").json["result"]["tools"]
+    check(SERVICE.post("/mcp/" + "0" * 27, json.dumps(rpc("tools/list"))).status == 404)
     check(len(bound) == 8 and "episode_id" not in bound[0]["inputSchema"]["properties"], bound)
     ask(rpc("tools/call", {"name": "apply_patch", "arguments": {"patch": gold(ONE)}}), f"/mcp/{episode}")
     many = ask([rpc("tools/call", {"name": "submit", "arguments": {"episode_id": episode}}, "a"), {"jsonrpc": "2.0", "method": "x"},

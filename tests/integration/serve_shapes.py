@@ -59,6 +59,9 @@ def nemo():
     told = SERVICE.post("/verify", row).json
     check(told["reward"] == 1.0 and told["mask_sample"] is False and told["response"] == row["response"], told)
     check(told["extra"] == row["extra"] and told["assay"]["cause"] == "ok", told)
+    pieces = [{"type": "output_text", "text": "x" * 100_000}] * 150  # joined one by one they would need a gigabyte
+    huge = SERVICE.post("/verify", {**row, "response": {"output": [{"type": "message", "content": pieces}]}}).json
+    check(huge["assay"]["cause"] != "empty_patch", huge["assay"])
     worse = SERVICE.post("/verify", {**row, "instance_id": TWO, "reward": 7}).json
     check(worse["reward"] == 0.0, worse)
     mean = SERVICE.post("/aggregate_metrics", {"verify_responses": [told, worse, {"reward": 9, "mask_sample": True}]})
