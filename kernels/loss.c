@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/loss.h"
 
+#include <math.h>
 #include <string.h>
 
 // Bounds as published: GRPO and PPO 0.2; DAPO 0.2 and 0.28; GSPO 3e-4 and 4e-4; CISPO's cap is a
@@ -30,4 +31,21 @@ const struct assay_loss_kind *assay_loss_kind_find(const char *name)
         if (strcmp(kinds[i].name, name) == 0)
             return &kinds[i];
     return NULL;
+}
+
+void assay_loss_metrics_add(struct assay_loss_metrics *to, const struct assay_loss_metrics *from)
+{
+    to->token_count += from->token_count;
+    to->loss += from->loss;
+    to->ratio_sum += from->ratio_sum;
+    to->ratio_max = fmax(to->ratio_max, from->ratio_max);
+    to->logp_diff_max = fmax(to->logp_diff_max, from->logp_diff_max);
+    to->capped_positive += from->capped_positive;
+    to->capped_negative += from->capped_negative;
+    to->masked_count += from->masked_count;
+    to->grad_mass += from->grad_mass;
+    to->rescued_mass += from->rescued_mass;
+    to->kl_old_sum += from->kl_old_sum;
+    to->kl_ref_sum += from->kl_ref_sum;
+    to->entropy_sum += from->entropy_sum;
 }

@@ -70,6 +70,9 @@ struct assay_loss_metrics {
     double entropy_sum;  // 0 without entropy
 };
 
+// Sums and maxima of two calls.
+void assay_loss_metrics_add(struct assay_loss_metrics *to, const struct assay_loss_metrics *from);
+
 struct assay_loss_args {
     struct assay_loss_kind kind;
     void *dlogp;    // [R] S out: dL/dl, summed over the tokens of a row in rising order

@@ -586,3 +586,18 @@ enum assay_exit assay_cli_main(const struct assay_command *commands, int argc, c
     }
     return code;
 }
+
+enum assay_status assay_cli_values(struct assay_strings *out, const struct assay_invocation *in,
+        const char *option, struct assay_arena *arena, struct assay_error *err)
+{
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
+    const char **items = assay_arena_array(arena, in->given_count + 1, sizeof(*items));
+    size_t count = 0;
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    while ((items[count] = assay_cli_value_at(in, option, count)) != NULL)
+        count++;
+    *out = (struct assay_strings){items, count};
+    return ASSAY_OK;
+}

@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "tasks/instance.h"
 
 // What main() returns.
 enum assay_exit {
@@ -67,6 +69,10 @@ const char *assay_cli_value(const struct assay_invocation *invocation, const cha
 // The i-th value of an option that repeats, or NULL past the end.
 const char *assay_cli_value_at(
         const struct assay_invocation *invocation, const char *name, size_t index);
+// All of them, in the arena. Errors: ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_cli_values(struct assay_strings *out,
+        const struct assay_invocation *invocation, const char *option, struct assay_arena *arena,
+        struct assay_error *err);
 // A whole number in [min, max]; *out untouched when the option is absent.
 ASSAY_MUST_USE enum assay_status assay_cli_number(uint64_t *out,
         const struct assay_invocation *invocation, const char *name, uint64_t min, uint64_t max,

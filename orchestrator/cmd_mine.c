@@ -50,20 +50,6 @@ const struct assay_option assay_suite_mine_options[] = {
         {NULL, 0, NULL, NULL, false},
 };
 
-static enum assay_status values_of(struct assay_strings *out, const struct assay_invocation *in,
-        const char *option, struct assay_arena *arena, struct assay_error *err)
-{
-    const char **items = assay_arena_array(arena, in->given_count + 1, sizeof(*items));
-    size_t count = 0;
-
-    if (items == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    while ((items[count] = assay_cli_value_at(in, option, count)) != NULL)
-        count++;
-    *out = (struct assay_strings){items, count};
-    return ASSAY_OK;
-}
-
 static enum assay_status read_numbers(
         struct assay_mine_options *out, const struct assay_invocation *in, struct assay_error *err)
 {
@@ -125,9 +111,9 @@ static enum assay_status read_options(struct assay_mine_options *out,
     if (status == ASSAY_OK && !assay_framework_known(out->framework))
         status = assay_fail(err, ASSAY_EUSAGE, "--framework: '%.40s' is unknown", out->framework);
     if (status == ASSAY_OK)
-        status = values_of(&out->recipe.setup, in, "setup", arena, err);
+        status = assay_cli_values(&out->recipe.setup, in, "setup", arena, err);
     if (status == ASSAY_OK)
-        status = values_of(&out->recipe.env, in, "env", arena, err);
+        status = assay_cli_values(&out->recipe.env, in, "env", arena, err);
     if (status == ASSAY_OK)
         status = set_names(out, in, arena, err);
     if (status == ASSAY_OK && !argv)
@@ -213,7 +199,7 @@ static enum assay_status read_packages(struct assay_strings *out, const struct a
     const char *file = assay_cli_value(in, "releases-file");
     struct assay_strings given = {NULL, 0};
     struct assay_buf text;
-    enum assay_status status = values_of(&given, in, "releases", arena, err);
+    enum assay_status status = assay_cli_values(&given, in, "releases", arena, err);
 
     *out = (struct assay_strings){items, 0};
     if (status == ASSAY_OK && items == NULL)

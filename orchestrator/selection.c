@@ -7,21 +7,6 @@
 
 #include "tasks/select.h"
 
-static enum assay_status values_of(struct assay_strings *out, const struct assay_invocation *in,
-        const char *option, struct assay_arena *arena, struct assay_error *err)
-{
-    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
-    const char **items = assay_arena_array(arena, in->given_count + 1, sizeof(*items));
-    size_t count = 0;
-
-    if (items == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    while ((items[count] = assay_cli_value_at(in, option, count)) != NULL)
-        count++;
-    *out = (struct assay_strings){items, count};
-    return ASSAY_OK;
-}
-
 // Digits alone, up to `stop`.
 static bool read_number(size_t *out, const char *text, const char **stop)
 {
@@ -57,11 +42,11 @@ enum assay_status assay_selection_read(struct assay_strings *ids, const struct a
     const char *slice = assay_cli_value(in, "slice");
     struct assay_select select = {
             .shuffle = assay_cli_value(in, "shuffle") != NULL, .split_only = split != NULL};
-    enum assay_status status = values_of(&select.ids, in, "instance", arena, err);
+    enum assay_status status = assay_cli_values(&select.ids, in, "instance", arena, err);
 
     *ids = (struct assay_strings){NULL, 0};
     if (status == ASSAY_OK)
-        status = values_of(&select.filters, in, "filter", arena, err);
+        status = assay_cli_values(&select.filters, in, "filter", arena, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&select.seed, in, "shuffle", 0, UINT64_MAX, err);
     if (status == ASSAY_OK && split != NULL && !assay_split_find(&select.split, split))

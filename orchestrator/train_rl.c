@@ -208,21 +208,7 @@ static enum assay_status check_agreement(struct rl_step *s, struct assay_error *
 
 static void add_update(struct rl_step *s, const struct assay_update *u)
 {
-    struct assay_loss_metrics *to = &s->metrics;
-    const struct assay_loss_metrics *from = &u->metrics;
-
-    to->token_count += from->token_count;
-    to->loss += from->loss;
-    to->ratio_sum += from->ratio_sum;
-    to->ratio_max = fmax(to->ratio_max, from->ratio_max);
-    to->capped_positive += from->capped_positive;
-    to->capped_negative += from->capped_negative;
-    to->masked_count += from->masked_count;
-    to->grad_mass += from->grad_mass;
-    to->rescued_mass += from->rescued_mass;
-    to->kl_old_sum += from->kl_old_sum;
-    to->kl_ref_sum += from->kl_ref_sum;
-    to->entropy_sum += from->entropy_sum;
+    assay_loss_metrics_add(&s->metrics, &u->metrics);
     s->grad_norm_sum += u->grad_norm;
     s->grad_norm_max = fmax(s->grad_norm_max, u->grad_norm);
     s->lr = u->lr;

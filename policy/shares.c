@@ -132,23 +132,6 @@ enum assay_status assay_shares_sum(struct assay_shares *shares, void **out, doub
     return ASSAY_OK;
 }
 
-static void add_metrics(struct assay_loss_metrics *to, const struct assay_loss_metrics *from)
-{
-    to->token_count += from->token_count;
-    to->loss += from->loss;
-    to->ratio_sum += from->ratio_sum;
-    to->ratio_max = fmax(to->ratio_max, from->ratio_max);
-    to->logp_diff_max = fmax(to->logp_diff_max, from->logp_diff_max);
-    to->capped_positive += from->capped_positive;
-    to->capped_negative += from->capped_negative;
-    to->masked_count += from->masked_count;
-    to->grad_mass += from->grad_mass;
-    to->rescued_mass += from->rescued_mass;
-    to->kl_old_sum += from->kl_old_sum;
-    to->kl_ref_sum += from->kl_ref_sum;
-    to->entropy_sum += from->entropy_sum;
-}
-
 enum assay_status assay_shares_join(struct assay_shares *shares, struct assay_share *total,
         const struct assay_share *mine, struct assay_error *err)
 {
@@ -162,7 +145,7 @@ enum assay_status assay_shares_join(struct assay_shares *shares, struct assay_sh
     if (status != ASSAY_OK)
         return status;
     for (uint32_t i = 0; i < shares->count; i++) {
-        add_metrics(&sum.metrics, &all[i].metrics);
+        assay_loss_metrics_add(&sum.metrics, &all[i].metrics);
         sum.aux_loss += all[i].aux_loss;
         sum.row_count += all[i].row_count;
     }
