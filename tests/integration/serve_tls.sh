@@ -24,8 +24,8 @@ chmod 600 "$WORK/ours.key"
 run 1 assay serve --listen 127.0.0.1:0 --tls-cert "$WORK/ours.pem" --tls-key "$WORK/other.key"
 
 "$ASSAY" serve --listen 127.0.0.1:0 --tls-cert "$WORK/ours.pem" --tls-key "$WORK/ours.key" >"$WORK/where" 2>"$WORK/serve.log" &
-pid=$!
-trap 'status=$?; kill -9 "$pid" 2>/dev/null || true; (exit "$status"); cleanup' EXIT
+server=$! # no_leftovers has a pid of its own
+trap 'status=$?; [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; (exit "$status"); cleanup' EXIT
 port=
 for _ in $(seq 100); do
     port=$(sed -n 's|^https://127\.0\.0\.1:||p' "$WORK/where")
@@ -41,6 +41,7 @@ ask() { curl -s -m 20 -o "$WORK/body" -w '%{http_code}' "$@" || true; }
 [ "$(ask "http://localhost:$port/healthz")" != 200 ] || fail "it answers without TLS"
 head -c 4096 /dev/urandom | curl -s -m 2 --data-binary @- "telnet://localhost:$port" >/dev/null 2>&1 || true
 [ "$(ask --cacert "$WORK/ours.pem" "https://localhost:$port/v1/version")" = 200 ] || fail "it fell over what was no TLS"
-kill -TERM "$pid"
-wait "$pid" || fail "it did not end well"
+kill -TERM "$server"
+wait "$server" || fail "it did not end well"
+server=
 no_leftovers
