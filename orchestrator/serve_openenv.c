@@ -506,6 +506,7 @@ static void mcp(struct player *p, struct assay_socket *ticket, const struct assa
 
     assay_buf_init(&reply, ASSAY_SERVE_REPLY_BYTES_MAX);
     memcpy(p->mcp.episode, p->episode, sizeof(p->mcp.episode));
+    p->mcp.confined = p->episode[0] != '\0'; // an episode a connection
     assay_mcp_answer(&p->mcp, data, &reply);
     memcpy(p->episode, p->mcp.episode, sizeof(p->episode));
     assay_buf_init(&text, ASSAY_SERVE_REPLY_BYTES_MAX);
