@@ -244,7 +244,9 @@ struct assay_http_stream *assay_http_feed(struct assay_http_request *request, co
         assay_http_answer(request, 500, NULL);
         return NULL;
     }
+    pthread_mutex_lock(&stream->lock); // a server that stops may look at it already
     add_head(request, &stream->waiting, type);
+    pthread_mutex_unlock(&stream->lock);
     request->feed = stream;
     assay_http_answer_fed(request);
     return stream;
