@@ -49,7 +49,8 @@ static const struct assay_command commands[] = {
         {"suite mutate", "SUITE DIR",
                 "Break the fixed trees of a suite where their tests tell, and write the tasks",
                 "assay suite mutate quick mutants --count 4 --seed 7\n"
-                "assay suite add mutants && assay suite certify quick-mutants",
+                "assay suite add mutants && assay suite certify quick-mutants\n"
+                "assay suite mutate registry many --certify --newest --count 120",
                 assay_suite_mutate_options, 2, 2, assay_cmd_suite_mutate, false},
         {"suite make-repair", "DIR", "Write small repair tasks that a seed draws",
                 "assay suite make-repair tasks --seed 1 --count 64 --split rl\n"
