@@ -11,6 +11,7 @@ extern const struct assay_option assay_suite_add_options[];
 extern const struct assay_option assay_image_import_options[];
 extern const struct assay_option assay_suite_mine_options[];
 extern const struct assay_option assay_suite_list_options[];
+extern const struct assay_option assay_suite_show_options[];
 extern const struct assay_option assay_suite_export_options[];
 extern const struct assay_option assay_suite_certify_options[];
 extern const struct assay_option assay_suite_mutants_options[];

@@ -19,8 +19,10 @@ static const struct assay_command commands[] = {
                 assay_suite_add_options, 1, 1, assay_cmd_suite_add, false},
         {"suite list", "", "List the suites and how many of their instances are certified",
                 "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list, false},
-        {"suite show", "SUITE", "Show the instances of a suite", "assay suite show quick",
-                assay_suite_list_options, 1, 1, assay_cmd_suite_show, false},
+        {"suite show", "SUITE", "Show the instances of a suite",
+                "assay suite show quick\n"
+                "assay suite show quick --rated-by RUN --pass-rate 0.2:0.8 # what it sometimes solved",
+                assay_suite_show_options, 1, 1, assay_cmd_suite_show, false},
         {"suite export", "SUITE PATH",
                 "Write a suite as a native folder, as SWE-bench rows, or as Harbor folders",
                 "assay suite export quick quick.jsonl\n"
