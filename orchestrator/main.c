@@ -60,6 +60,11 @@ static const struct assay_command commands[] = {
         {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
                 "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
                 SIZE_MAX, assay_cmd_suite_mutants, false},
+        {"suite describe", "DIR",
+                "Let a model write the problem statements of a folder of tasks, as users would",
+                "assay suite mutate quick mutants && assay suite describe mutants --actor openai:qwen\n"
+                "assay suite add mutants",
+                assay_suite_describe_options, 1, 1, assay_cmd_suite_describe, false},
         {"image import", "PATH",
                 "Import a container image (an OCI layout, or what docker save writes) for recipes",
                 "assay image import python-3.11.tar --name python-3.11\n"
