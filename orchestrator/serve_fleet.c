@@ -57,7 +57,6 @@ static void put_network(
 void assay_service_fleet(struct assay_service_call *call)
 {
     struct assay_service *serve = call->serve;
-    const struct assay_sandbox *sandbox = assay_context_sandbox(serve->context);
     struct assay_json_writer w;
     struct assay_buf text;
 
@@ -65,7 +64,7 @@ void assay_service_fleet(struct assay_service_call *call)
     assay_json_writer_init(&w, &text, 0);
     assay_json_begin_object(&w, NULL);
     assay_json_put_text(&w, "version", serve->options.version);
-    assay_json_put_text(&w, "tier", assay_tier_name(assay_sandbox_tier(sandbox)));
+    assay_json_put_text(&w, "tier", serve->options.tier);
     assay_json_put_u64(&w, "uptime_s", (assay_clock_ms() - serve->start_ms) / 1000);
     assay_json_put_bool(&w, "draining", atomic_load(&serve->draining));
     put_jobs(&w, serve);
