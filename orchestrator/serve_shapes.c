@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "orchestrator/chat.h"
 #include "orchestrator/serve_gather.h"
 #include "orchestrator/serve_parts.h"
 #include "tasks/store_job.h"
@@ -37,6 +38,16 @@ struct shape_call {
     struct assay_submission *submissions;
     size_t count;
 };
+
+// A model may say a NUL, and its trainer is not to end for it: it reads as U+FFFD.
+static enum assay_status read_body(
+        struct assay_json **out, struct assay_http_request *request, struct assay_error *err)
+{
+    struct assay_buf *text = assay_http_body(request);
+
+    assay_chat_spare_nul(text->data, text->len);
+    return assay_service_read(out, request, err);
+}
 
 // --- which answer is meant ----------------------------------------------------------------------
 
@@ -402,7 +413,7 @@ static void answer_call(struct assay_service_call *call, const struct shape *sha
     *c = (struct shape_call){.shape = shape, .serve = call->serve, .request = request};
     status = assay_arena_create(&c->arena, ASSAY_SERVE_ARENA_BYTES, &err);
     if (status == ASSAY_OK)
-        status = assay_service_read(&c->body, request, &err);
+        status = read_body(&c->body, request, &err);
     if (status == ASSAY_OK)
         status = shape->read(c, &err);
     if (status == ASSAY_OK)
@@ -477,7 +488,7 @@ void assay_service_nemo_metrics(struct assay_service_call *call)
     struct assay_buf text;
     double sum = 0;
     size_t scored = 0, masked = 0;
-    enum assay_status status = assay_service_read(&body, call->request, &err);
+    enum assay_status status = read_body(&body, call->request, &err);
 
     if (status == ASSAY_OK)
         status = assay_json_read_array(&responses, body, "verify_responses", &err);
