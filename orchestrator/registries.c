@@ -98,7 +98,11 @@ static const char pypi_fetch[] =
     " | head -n 1)\n"                                                                                                  \
     "test -n \"$m\" || { echo \"apt names no archive of Debian\"; exit 1; }\n"
 
-// apt with nothing of the host's but its own programs.
+#define APT_GET                                                                                    \
+    "/usr/lib/apt/apt-helper -qq -o APT::Sandbox::User= -o Dir::Etc::sourceparts=- download-file"
+
+// apt with nothing of the host's but its own programs. Arguments: how many releases, whether their
+// patches are wanted ("series"), names.
 static const char debian_script[] = MIRROR
         "a=/out/apt; mkdir -p $a/lists/partial $a/cache/archives/partial; : >$a/status\n"
         "for s in bullseye bookworm trixie sid; do\n"
@@ -109,14 +113,21 @@ static const char debian_script[] = MIRROR
         "o=\"$o -o APT::Sandbox::User=\"\n"
         // A suite that is no longer served leaves the others.
         "apt-get $o update >&2\n"
-        "most=$1; shift\n"
+        "most=$1; what=$2; shift 2\n"
         "apt-cache $o showsrc \"$@\" >/out/sources 2>/dev/null\n"
-        "exec /usr/bin/python3 - $most <<'PY'\n"
-        "import json, re, subprocess, sys\n"
-        "most, found = int(sys.argv[1]), {}\n"
-        // Sections of sources say nothing; how Debian names libraries does.
+        "exec /usr/bin/python3 - $most $what \"$m\" <<'PY'\n"
+        "import functools, hashlib, json, re, subprocess, sys, tarfile\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "most, what, mirror, found = int(sys.argv[1]), sys.argv[2], sys.argv[3], {}\n"
+        // Sections of sources say nothing; how Debian names libraries does. What has headers and no
+        // other language is C.
         "languages = (('python3-', 'python'), ('lib.*-perl$', 'perl'), ('ruby-', 'ruby'), ('node-', 'javascript'),\n"
         "    ('golang-', 'go'))\n"
+        "def compare(a, b):\n"
+        "    newer = lambda x, y: subprocess.run(['dpkg', '--compare-versions', x, 'gt', y]).returncode == 0\n"
+        "    return -1 if newer(a['version'], b['version']) else 1\n"
+        "def newest(some):\n"
+        "    return sorted(some, key=functools.cmp_to_key(compare))[:most]\n"
         "for text in open('/out/sources').read().split('\\n\\n'):\n"
         "    field = lambda name: (re.search(r'^%s: (.*)$' % name, text, re.M) or ['', ''])[1]\n"
         "    files = re.search(r'^Checksums-Sha256:\\n((?: .*\\n?)+)', text, re.M)\n"
@@ -124,25 +135,54 @@ static const char debian_script[] = MIRROR
         "        continue\n"
         "    made = re.split('[, ]+', field('Binary'))\n"
         "    language = next((l for b in made for p, l in languages if re.match(p, b)), '')\n"
-        "    one = found.setdefault(field('Package'), {'language': language, 'releases': []})\n"
+        "    if not language and any(re.match('lib.*-dev$', b) for b in made):\n"
+        "        language = 'c'\n"
+        "    one = found.setdefault(field('Package'), {'language': language, 'releases': [], 'series': []})\n"
+        "    mine, archive = [], None\n"
         "    for line in files.group(1).splitlines():\n"
         "        sha, _, name = line.split()\n"
-        "        orig = re.fullmatch(r'[^_]+_(.+)\\.orig\\.tar\\.(gz|bz2|xz)', name)\n"
-        "        if orig and all(sha != r['sha256'] for r in one['releases']):\n"
-        "            one['releases'].append({'version': orig.group(1), 'file': name, 'sha256': sha,\n"
-        "                'path': field('Directory') + '/' + name})\n"
-        "import functools\n"
-        "def compare(a, b):\n"
-        "    newer = lambda x, y: subprocess.run(['dpkg', '--compare-versions', x, 'gt', y]).returncode == 0\n"
-        "    return -1 if newer(a['version'], b['version']) else 1\n"
-        "for one in found.values():\n"
-        "    one['releases'] = sorted(one['releases'], key=functools.cmp_to_key(compare))[:most]\n"
+        "        orig = re.fullmatch(r'[^_]+_(.+)\\.orig(-[^.]*)?\\.tar\\.(gz|bz2|xz)', name)\n"
+        "        file = {'file': name, 'sha256': sha, 'path': field('Directory') + '/' + name}\n"
+        "        if orig:\n"
+        "            mine.append(dict(file, version=orig.group(1)))\n"
+        "        elif re.search(r'\\.debian\\.tar\\.[a-z0-9]+$', name):\n"
+        "            archive = dict(file, version=field('Version'))\n"
+        // An upstream of several archives is none of them.
+        "    if len(mine) == 1 and all(mine[0]['sha256'] != r['sha256'] for r in one['releases']):\n"
+        "        one['releases'].append(mine[0])\n"
+        "    if len(mine) == 1 and archive and all(archive['sha256'] != s['archive']['sha256'] for s in one['series']):\n"
+        "        one['series'].append({'version': archive['version'], 'orig': mine[0], 'archive': archive})\n"
+        // Of each patch which files it names, and whether that is known of a newer version.
+        "def look(one):\n"
+        "    path = '/out/' + one['archive']['file']\n"
+        "    got = subprocess.run(('" APT_GET
+        "').split() + [mirror + '/' + one['archive']['path'], path,\n"
+        "        'SHA256:' + one['archive']['sha256']])\n"
+        "    patches = []\n"
+        "    if got.returncode == 0:\n"
+        "        with tarfile.open(path) as tar:\n"
+        "            names = set(tar.getnames())\n"
+        "            read = lambda name: tar.extractfile(name).read() if name in names else b''\n"
+        "            for line in read('debian/patches/series').decode('utf-8', 'replace').splitlines():\n"
+        "                words = line.split('#')[0].split()\n"
+        "                text = read('debian/patches/' + words[0]) if words else b''\n"
+        "                paths = re.findall(r'^\\+\\+\\+ (\\S+)', text.decode('utf-8', 'replace'), re.M)\n"
+        "                if paths:\n"
+        "                    patches.append({'name': words[0], 'sha256': hashlib.sha256(text).hexdigest(),\n"
+        "                        'files': [p if '-p0' in words else p.split('/', 1)[-1] for p in paths]})\n"
+        "    return patches\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    for one in found.values():\n"
+        "        one['releases'] = newest(one['releases'])\n"
+        "        one['series'] = newest(one['series']) if what == 'series' else []\n"
+        "        known = set()\n"
+        "        for s, patches in zip(one['series'], pool.map(look, one['series'])):\n"
+        "            s['patches'] = [p for p in patches if p['sha256'] not in known]\n"
+        "            known |= {p['sha256'] for p in patches}\n"
         "json.dump(found, open('/out/" PLAN "', 'w'))\n"
         "PY\n";
 
-static const char debian_fetch[] =
-        MIRROR "exec /usr/lib/apt/apt-helper -qq -o APT::Sandbox::User= -o Dir::Etc::sourceparts=- "
-               "download-file \"$m/$1\" \"/out/$2\" \"SHA256:$3\"\n";
+static const char debian_fetch[] = MIRROR "exec " APT_GET " \"$m/$1\" \"/out/$2\" \"SHA256:$3\"\n";
 
 static enum assay_status read_plan(
         struct assay_json **out, const char *dir, struct assay_error *err)
@@ -225,19 +265,20 @@ enum assay_status assay_registry_ask_pypi(struct assay_json **out, struct assay_
 }
 
 enum assay_status assay_registry_ask_debian(struct assay_json **out, struct assay_context *context,
-        const struct assay_strings *packages, size_t most, struct assay_error *err)
+        const struct assay_strings *packages, size_t most, bool series, struct assay_error *err)
 {
     struct assay_depot *depot = assay_context_depot(context);
-    const char *argv[NAMES_MAX + 6] = {"/bin/sh", "-c", debian_script, "sh"};
+    const char *argv[NAMES_MAX + 7] = {"/bin/sh", "-c", debian_script, "sh"};
     char number[24], dir[PATH_MAX];
     enum assay_status status = ASSAY_OK;
 
     if (packages->count > NAMES_MAX)
         return assay_fail(err, ASSAY_EINVAL, "more than %d packages of Debian", NAMES_MAX);
     argv[4] = number;
+    argv[5] = series ? "series" : "releases";
     (void)snprintf(number, sizeof(number), "%zu", most);
     for (size_t i = 0; i < packages->count; i++)
-        argv[5 + i] = packages->items[i];
+        argv[6 + i] = packages->items[i];
     status = assay_depot_tmp(depot, dir, err);
     if (status != ASSAY_OK)
         return status;
