@@ -152,7 +152,8 @@ static const struct assay_command commands[] = {
                 "assay mcp quick", assay_mcp_options, 0, SIZE_MAX, assay_cmd_mcp, false},
         {"top", "[RUN]", "Watch what is running (or one run): steps, rates, time left",
                 "assay top\n"
-                "assay top --once --json",
+                "assay top --once --json\n"
+                "assay top --url http://127.0.0.1:8080 --token-file token",
                 assay_top_options, 0, 1, assay_cmd_top, false},
         {"model info", "MODEL", "Show a model's graph, parameters, bytes and operations by length",
                 "assay model info ~/models/minimind-3\n"
