@@ -5,18 +5,13 @@
 // better the next time (no connection, a cut answer, 408, 409, 429, 5xx, 200 with an error or
 // without a choice) is asked again, after a wait that doubles and is drawn at random below that, or
 // that the server names. What will not (another 4xx) fails the episode at once.
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "envs/tools.h"
@@ -25,7 +20,6 @@
 #include "orchestrator/chat_stream.h"
 #include "orchestrator/client.h"
 
-#define KEY_BYTES_MAX 4096
 #define CHAT_BYTES_MAX ((size_t)256 << 20)
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 #define BACKOFF_MS UINT64_C(500) // before the second try; twice as long before each further one
@@ -53,33 +47,6 @@ struct line {
 
 // --- what the command said -----------------------------------------------------------------------
 
-static enum assay_status read_key_file(char **key, const char *file, struct assay_error *err)
-{
-    struct assay_buf text;
-    struct stat st;
-    const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    enum assay_status status = ASSAY_OK;
-
-    if (fd < 0)
-        return assay_fail_errno(err, errno, "--key-file %.150s", file);
-    assay_buf_init(&text, KEY_BYTES_MAX);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-        status = assay_fail(err, ASSAY_EREFUSED,
-                "--key-file %.150s: others may read it; it wants mode 0600", file);
-    if (status == ASSAY_OK)
-        status = assay_fs_read_fd(&text, fd, err);
-    if (status == ASSAY_OK) {
-        text.data[strcspn(text.data, "\r\n")] = '\0';
-        *key = strdup(text.data);
-        if (*key == NULL)
-            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-        explicit_bzero(text.data, text.len);
-    }
-    close(fd);
-    assay_buf_free(&text);
-    return status;
-}
-
 // A key never stands on a command line, where every user of the host could read it.
 static enum assay_status read_key(
         char **key, const struct assay_invocation *invocation, struct assay_error *err)
@@ -92,7 +59,7 @@ static enum assay_status read_key(
     if (name != NULL && file != NULL)
         return assay_fail(err, ASSAY_EUSAGE, "give one of --key-env, --key-file");
     if (file != NULL)
-        status = read_key_file(key, file, err);
+        status = assay_client_read_key(key, file, "--key-file", err);
     if (name != NULL) {
         value = getenv(name); // NOLINT(concurrency-mt-unsafe): before any thread
         if (value == NULL || value[0] == '\0')
@@ -101,9 +68,8 @@ static enum assay_status read_key(
         if (*key == NULL)
             return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     }
-    if (status == ASSAY_OK && *key != NULL &&
-            ((*key)[0] == '\0' || strpbrk(*key, "\r\n \t") != NULL))
-        return assay_fail(err, ASSAY_EUSAGE, "the key is empty, or has blanks in it");
+    if (status == ASSAY_OK && *key != NULL && strpbrk(*key, "\r\n \t") != NULL)
+        return assay_fail(err, ASSAY_EUSAGE, "the key has blanks in it");
     return status;
 }
 
@@ -115,10 +81,8 @@ static enum assay_status read_url(
 
     if (base == NULL)
         base = URL_DEFAULT;
-    if ((strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0) ||
-            strchr(base, '@') != NULL)
-        return assay_fail(err, ASSAY_EUSAGE,
-                "--base-url wants http://HOST/... or https://HOST/..., without a user or key");
+    if (assay_client_check_url(base, "--base-url", err) != ASSAY_OK)
+        return ASSAY_EUSAGE;
     len = strlen(base);
     while (len > 0 && base[len - 1] == '/')
         len--;

@@ -27,6 +27,10 @@ void assay_chat_add_result(struct assay_buf *out, const char *call_id, size_t nu
 void assay_chat_add_turns(
         struct assay_buf *out, const struct assay_turn *turns, size_t count, size_t *number);
 
+// A NUL that a server names in a string (\u0000: a token of its vocabulary may hold one) becomes
+// U+FFFD, in place and as long: our reader of JSON refuses it, for a text ends there.
+void assay_chat_spare_nul(char *text, size_t len);
+
 // An answer of a server, whole, into *out, whose arena is set: the first choice's text and calls,
 // the tokens that were sampled, what it cost. ASSAY_EINVAL: no answer, or the server's word for
 // what went wrong.

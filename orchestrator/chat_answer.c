@@ -126,13 +126,41 @@ static enum assay_status read_choice(
     return status;
 }
 
+void assay_chat_spare_nul(char *text, size_t len)
+{
+    for (size_t i = 0; i + 6 <= len; i++) {
+        if (text[i] != '\\')
+            continue;
+        if (memcmp(text + i, "\\u0000", 6) == 0)
+            memcpy(text + i, "\\ufffd", 6);
+        i++; // what is escaped begins no escape
+    }
+}
+
+static enum assay_status parse_answer(
+        struct assay_json **out, const char *text, size_t len, struct assay_error *err)
+{
+    const struct assay_json_limits limits = {ANSWER_BYTES_MAX, ANSWER_DEPTH_MAX};
+    struct assay_buf copy;
+    enum assay_status status = ASSAY_OK;
+
+    assay_buf_init(&copy, ANSWER_BYTES_MAX);
+    assay_buf_add(&copy, text, len);
+    status = assay_buf_check(&copy, "the answer", err);
+    if (status == ASSAY_OK) {
+        assay_chat_spare_nul(copy.data, copy.len);
+        status = assay_json_parse(out, copy.data, copy.len, limits, "the answer", 1, err);
+    }
+    assay_buf_free(&copy);
+    return status;
+}
+
 enum assay_status assay_chat_read_answer(
         struct assay_actor_message *out, const char *text, size_t len, struct assay_error *err)
 {
-    const struct assay_json_limits limits = {ANSWER_BYTES_MAX, ANSWER_DEPTH_MAX};
     const struct assay_json *trouble = NULL;
     struct assay_json *json = NULL;
-    enum assay_status status = assay_json_parse(&json, text, len, limits, "the answer", 1, err);
+    enum assay_status status = parse_answer(&json, text, len, err);
 
     if (status != ASSAY_OK)
         return status;

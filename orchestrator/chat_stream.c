@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "orchestrator/actor.h"
+#include "orchestrator/chat.h"
 
 #define EVENT_DEPTH_MAX 32
 #define PART_BYTES_MAX ((size_t)64 << 20) // of a text, of all arguments of a call
@@ -177,6 +178,7 @@ static enum assay_status take_event(struct gathering *g, struct assay_error *err
     if (strcmp(g->event.data, "[DONE]") == 0) {
         g->done = true;
     } else {
+        assay_chat_spare_nul(g->event.data, g->event.len);
         status = assay_json_parse(&chunk, g->event.data, g->event.len, limits, "an event", 1, err);
         if (status == ASSAY_OK)
             take_chunk(g, chunk);

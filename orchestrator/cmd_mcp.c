@@ -79,6 +79,7 @@ static enum assay_status run(struct assay_invocation *invocation, struct assay_c
     if (status != ASSAY_OK)
         return status;
     options.context = *context;
+    options.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(*context)));
     status = assay_service_start(&serve, &options, err);
     if (status == ASSAY_OK) {
         assay_mcp_init(&mcp, serve, ASSAY_ROLE_ADMIN, "");

@@ -166,7 +166,8 @@ static enum assay_status run(struct run_command *c, enum assay_exit *code, struc
         status = assay_store_load_suite(
                 assay_context_store(c->context), c->invocation->arguments[0], &c->suite, err);
     if (status == ASSAY_OK)
-        status = assay_selection_read(&ids, c->invocation, c->suite, c->arena, err);
+        status = assay_selection_read(
+                &ids, c->invocation, c->suite, assay_context_store(c->context), c->arena, err);
     if (status != ASSAY_OK)
         return status;
     c->options.suite = c->suite;

@@ -232,6 +232,7 @@ static enum assay_status run(struct serve_command *c, struct assay_error *err)
     if (status != ASSAY_OK)
         return status;
     c->options.context = c->context;
+    c->options.tier = assay_tier_name(assay_sandbox_tier(assay_context_sandbox(c->context)));
     c->options.http.log = assay_context_log(c->context);
     c->options.suites = (const char *const *)c->invocation->arguments;
     c->options.suite_count = c->invocation->argument_count;

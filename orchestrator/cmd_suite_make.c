@@ -121,7 +121,7 @@ static enum assay_status mutate(struct assay_context *context, const struct assa
                 assay_store_load_suite(assay_context_store(context), in->arguments[0], &suite, err);
     options.suite = suite;
     if (status == ASSAY_OK)
-        status = assay_selection_read(&ids, in, suite, arena, err);
+        status = assay_selection_read(&ids, in, suite, assay_context_store(context), arena, err);
     options.instance_ids = ids.items;
     options.instance_count = ids.count;
     if (status == ASSAY_OK)

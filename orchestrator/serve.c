@@ -139,8 +139,7 @@ void assay_service_version(struct assay_service_call *call)
     assay_json_put_text(&w, "name", "assay");
     assay_json_put_text(&w, "version", serve->options.version);
     assay_json_put_text(&w, "grader", ASSAY_GRADER_VERSION);
-    assay_json_put_text(
-            &w, "tier", assay_tier_name(assay_sandbox_tier(assay_context_sandbox(serve->context))));
+    assay_json_put_text(&w, "tier", serve->options.tier);
     assay_json_put_text(&w, "role", assay_role_name(assay_http_role(call->request)));
     assay_json_put_u64(&w, "uptime_s", (assay_clock_ms() - serve->start_ms) / 1000);
     assay_json_end_object(&w);

@@ -35,6 +35,7 @@ struct assay_service_options {
     struct assay_embedded *policy; // borrowed: what /v1/chat/completions asks; NULL: none
     const char *policy_name;       // by which clients call it
     const char *version;           // of the program
+    const char *tier;              // of its boxes
 };
 
 ASSAY_MUST_USE enum assay_status assay_service_start(struct assay_service **out,

@@ -118,7 +118,7 @@ static void list_tools(struct rpc *r)
 {
     begin_result(r->w);
     assay_mcp_write_tools(r->w, "tools", "inputSchema",
-            r->mcp->episode[0] != '\0' ? NULL : "the episode; the one opened last when not given");
+            r->mcp->confined ? NULL : "the episode; the one opened last when not given");
     assay_json_end_object(r->w);
 }
 
@@ -204,15 +204,17 @@ static void close_session(struct rpc *r)
 
 static const struct {
     const char *name;
+    bool anywhere; // also where one episode is all there is
     void (*answer)(struct rpc *r);
-} methods[] = {{"initialize", initialize}, {"server/discover", discover}, {"ping", ping},
-        {"tools/list", list_tools}, {"tools/call", call_tool},
-        {"openenv/session/create", create_session}, {"openenv/session/close", close_session}};
+} methods[] = {{"initialize", true, initialize}, {"server/discover", true, discover},
+        {"ping", true, ping}, {"tools/list", true, list_tools}, {"tools/call", true, call_tool},
+        {"openenv/session/create", false, create_session},
+        {"openenv/session/close", false, close_session}};
 
 static void answer_method(struct rpc *r, const char *method)
 {
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (strcmp(methods[i].name, method) == 0) {
+        if (strcmp(methods[i].name, method) == 0 && (methods[i].anywhere || !r->mcp->confined)) {
             methods[i].answer(r);
             return;
         }
@@ -310,19 +312,19 @@ void assay_mcp_answer_text(
 void assay_service_mcp(struct assay_service_call *call)
 {
     const struct assay_buf *body = assay_http_body(call->request);
+    struct assay_error err = {0};
     struct assay_mcp mcp;
     struct assay_buf reply;
 
     assay_mcp_init(
             &mcp, call->serve, assay_http_role(call->request), assay_http_who(call->request));
-    if (strlen(call->argument) >= sizeof(mcp.episode)) {
-        struct assay_error err = {0};
-
-        (void)assay_fail(&err, ASSAY_ENOTFOUND, "no episode %.40s is open here", call->argument);
+    mcp.confined = call->argument[0] != '\0';
+    if (mcp.confined &&
+            !assay_service_may_touch(call->serve, call->request, call->argument, &err)) {
         assay_service_fail(call->request, ASSAY_ENOTFOUND, &err);
         return;
     }
-    snprintf(mcp.episode, sizeof(mcp.episode), "%s", call->argument);
+    snprintf(mcp.episode, sizeof(mcp.episode), "%.*s", ASSAY_ID_BYTES - 1, call->argument);
     assay_buf_init(&reply, ASSAY_SERVE_REPLY_BYTES_MAX);
     assay_mcp_answer_text(&mcp, body->data, body->len, &reply);
     if (reply.len > 0 || reply.failed)

@@ -5,7 +5,8 @@
 // (`initialize`) and without one (2026-07-28: `server/discover`) are understood at once, since
 // nothing is kept between messages but the episode that was opened last, where the transport has a
 // place for it. An episode is named by the URL, by `episode_id` among a tool's arguments, or by
-// OpenEnv's `session_id`.
+// OpenEnv's `session_id`. Where the URL names it, nothing else is reached: no other episode, no
+// tool but the episode's own, no session.
 #ifndef ASSAY_ORCHESTRATOR_SERVE_MCP_H
 #define ASSAY_ORCHESTRATOR_SERVE_MCP_H
 
@@ -20,6 +21,7 @@ struct assay_mcp {
     unsigned role; // enum assay_role
     char who[64];
     char episode[ASSAY_ID_BYTES]; // that tools act in when none is named; "": none
+    bool confined;                // to that one
 };
 
 void assay_mcp_init(

@@ -316,6 +316,8 @@ static enum assay_status call(struct assay_mcp_tool_result *out, struct assay_mc
         return grade(out, mcp, arguments, err);
     if (episode == NULL)
         episode = given != NULL ? given : mcp->episode;
+    if (mcp->confined && strcmp(episode, mcp->episode) != 0)
+        return assay_fail(err, ASSAY_ENOTFOUND, "no other episode is reached from here");
     if (episode[0] == '\0')
         return assay_fail(err, ASSAY_ENOTFOUND, "no episode is open: open_episode comes first");
     if (!assay_service_owns(mcp->serve, mcp->role, mcp->who, episode, err))
@@ -342,7 +344,7 @@ enum assay_status assay_mcp_call(struct assay_mcp_tool_result *out, struct assay
     char kept[ASSAY_ID_BYTES + 32];
     enum assay_status status;
 
-    if (!is_around(name) && assay_tool_find(name) == NULL)
+    if ((mcp->confined || !is_around(name)) && assay_tool_find(name) == NULL)
         return assay_fail(err, ASSAY_EINVAL, "Unknown tool: %.80s", name);
     if (mcp->role < ASSAY_ROLE_RUN)
         return assay_fail(err, ASSAY_EREFUSED, "the token is not for this");

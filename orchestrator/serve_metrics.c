@@ -130,8 +130,7 @@ static void write_process(struct assay_buf *out, struct assay_service *serve)
 
     head(out, "assay_build_info", "gauge", "What is running.");
     assay_buf_addf(out, "assay_build_info{version=\"%s\",grader=\"%s\",tier=\"%s\"} 1\n",
-            serve->options.version, ASSAY_GRADER_VERSION,
-            assay_tier_name(assay_sandbox_tier(assay_context_sandbox(serve->context))));
+            serve->options.version, ASSAY_GRADER_VERSION, serve->options.tier);
     gauge(out, "assay_ready", atomic_load(&serve->draining) ? 0 : 1, "0 while it drains.");
     gauge(out, "process_start_time_seconds", (double)(assay_clock_now_ms() - uptime_ms) / 1000,
             "When the service began, in seconds since 1970.");

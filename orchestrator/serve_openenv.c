@@ -4,6 +4,8 @@
 //
 // A grading that takes longer than its client waits is an observation that is not done, with
 // `pending`; whatever the client does next asks for it again.
+#include "orchestrator/serve_openenv.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +16,6 @@
 #include "orchestrator/serve_parts.h"
 #include "orchestrator/serve_turn.h"
 #include "orchestrator/socket.h"
-
-#define SESSION_COOKIE "assay_session="
 
 // --- what is written ----------------------------------------------------------------------------
 
@@ -89,52 +89,7 @@ static void write_tools(struct assay_json_writer *w)
     assay_json_put_bool(w, "done", false);
 }
 
-// --- what is read -------------------------------------------------------------------------------
-
-// One of OpenEnv's actions, as ours.
-struct action {
-    struct assay_action action;
-    struct assay_buf arguments; // owned
-    char *tool_name;            // owned; of a call_tool, else NULL
-    bool lists;                 // list_tools
-};
-
-static void action_free(struct action *action)
-{
-    assay_buf_free(&action->arguments);
-    free(action->tool_name);
-}
-
-static enum assay_status read_action(
-        struct action *out, const struct assay_json *from, struct assay_error *err)
-{
-    static const char *const ours[] = {"tool", "arguments", "metadata"};
-    static const char *const call[] = {"type", "tool_name", "arguments", "metadata"};
-    const char *type = assay_json_text(assay_json_get(from, "type"));
-    const bool is_call = type != NULL && strcmp(type, "call_tool") == 0;
-    const char *name = NULL;
-    enum assay_status status;
-
-    *out = (struct action){.lists = type != NULL && strcmp(type, "list_tools") == 0};
-    assay_buf_init(&out->arguments, ASSAY_SERVE_BODY_BYTES_MAX);
-    if (assay_json_type(from) != ASSAY_JSON_OBJECT)
-        return assay_fail(err, ASSAY_EINVAL, "an action is an object");
-    if (out->lists || is_call)
-        status = assay_json_only_keys(from, call, sizeof(call) / sizeof(call[0]), err);
-    else
-        status = assay_json_only_keys(from, ours, sizeof(ours) / sizeof(ours[0]), err);
-    if (status != ASSAY_OK || out->lists)
-        return status;
-    status = assay_service_read_arguments(&out->arguments, from, err);
-    if (status == ASSAY_OK)
-        status = assay_json_read_text(&name, from, is_call ? "tool_name" : "tool", err);
-    if (status != ASSAY_OK)
-        return status;
-    out->action = (struct assay_action){.tool = name, .arguments = out->arguments.data};
-    if (is_call && (out->tool_name = strdup(name)) == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    return ASSAY_OK;
-}
+// --- acting --------------------------------------------------------------------------------------
 
 // An action in an episode; in one that is over, what that is worth.
 static enum assay_status act(struct assay_service *serve, const char *id,
@@ -152,26 +107,11 @@ static enum assay_status act(struct assay_service *serve, const char *id,
 
 // --- plain HTTP ---------------------------------------------------------------------------------
 
-// The session: a header, a cookie, or a member of the body.
 static bool find_session(
         char id[ASSAY_ID_BYTES], struct assay_service_call *call, const struct assay_json *body)
 {
-    const char *text = assay_http_header(call->request, "X-Session-ID");
-    size_t len;
-
-    if (text == NULL && body != NULL)
-        text = assay_json_text(assay_json_get(body, "episode_id"));
-    if (text == NULL) {
-        text = assay_http_header(call->request, "Cookie");
-        text = text != NULL ? strstr(text, SESSION_COOKIE) : NULL;
-        text = text != NULL ? text + strlen(SESSION_COOKIE) : NULL;
-    }
-    len = text != NULL ? strcspn(text, "; ") : 0;
-    if (len != ASSAY_ID_BYTES - 1)
-        return false;
-    memcpy(id, text, len);
-    id[len] = '\0';
-    return true;
+    return assay_openenv_read_session(id, assay_http_header(call->request, "X-Session-ID"),
+            assay_http_header(call->request, "Cookie"), body);
 }
 
 static void refuse_422(
@@ -207,7 +147,8 @@ void assay_service_openenv_reset(struct assay_service_call *call)
         refuse_422(call->request, status, &err);
         return;
     }
-    snprintf(cookie, sizeof(cookie), SESSION_COOKIE "%s; Path=/; HttpOnly; SameSite=Strict", id);
+    snprintf(cookie, sizeof(cookie), ASSAY_OPENENV_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict",
+            id);
     assay_http_add_header(call->request, "X-Session-ID", id);
     assay_http_add_header(call->request, "Set-Cookie", cookie);
     assay_buf_init(&text, ASSAY_SERVE_REPLY_BYTES_MAX);
@@ -258,7 +199,7 @@ void assay_service_openenv_step(struct assay_service_call *call)
     const struct assay_json *from = NULL;
     struct assay_json *body = NULL;
     struct assay_error err = {0};
-    struct action action = {.lists = false};
+    struct assay_openenv_action action = {.lists = false};
     char id[ASSAY_ID_BYTES] = "";
     enum assay_status status = assay_service_read(&body, call->request, &err);
 
@@ -268,7 +209,7 @@ void assay_service_openenv_step(struct assay_service_call *call)
     if (status == ASSAY_OK)
         status = assay_json_read_object(&from, body, "action", &err);
     if (status == ASSAY_OK)
-        status = read_action(&action, from, &err);
+        status = assay_openenv_read_action(&action, from, &err);
     if (status == ASSAY_OK && !action.lists &&
             (!find_session(id, call, body) ||
                     !assay_service_may_touch(call->serve, call->request, id, &err)))
@@ -288,7 +229,7 @@ void assay_service_openenv_step(struct assay_service_call *call)
         free(step->tool_name);
         free(step);
     }
-    action_free(&action);
+    assay_openenv_action_free(&action);
     assay_json_free(body);
 }
 
@@ -463,8 +404,8 @@ static void play_step(struct player *p, struct assay_socket *ticket, const struc
     struct assay_error err = {0};
     struct assay_json_writer w;
     struct assay_buf text;
-    struct action action;
-    enum assay_status status = read_action(&action, data, &err);
+    struct assay_openenv_action action;
+    enum assay_status status = assay_openenv_read_action(&action, data, &err);
 
     if (status == ASSAY_OK && action.lists) {
         begin_message(&w, &text, "observation");
@@ -483,7 +424,7 @@ static void play_step(struct player *p, struct assay_socket *ticket, const struc
         p->tool_name = NULL;
         send_error(ticket, code_of(status), err.message);
     }
-    action_free(&action);
+    assay_openenv_action_free(&action);
 }
 
 static void tell_state(struct player *p, struct assay_socket *ticket)
@@ -506,6 +447,7 @@ static void mcp(struct player *p, struct assay_socket *ticket, const struct assa
 
     assay_buf_init(&reply, ASSAY_SERVE_REPLY_BYTES_MAX);
     memcpy(p->mcp.episode, p->episode, sizeof(p->mcp.episode));
+    p->mcp.confined = p->episode[0] != '\0'; // an episode a connection
     assay_mcp_answer(&p->mcp, data, &reply);
     memcpy(p->episode, p->mcp.episode, sizeof(p->episode));
     assay_buf_init(&text, ASSAY_SERVE_REPLY_BYTES_MAX);

@@ -66,6 +66,10 @@ struct assay_service_route {
 
 size_t assay_service_route_count(void);
 const struct assay_service_route *assay_service_route_at(size_t index);
+// Of a decoded path; *argument, *len: what stands for its '*', shorter than
+// ASSAY_SERVE_ARGUMENT_BYTES. NULL: there is none, and `allowed` tells which methods the path has.
+const struct assay_service_route *assay_service_route_find(const char *method, const char *path,
+        char *allowed, size_t allowed_max, const char **argument, size_t *len);
 
 // http.h's callbacks; user is the service.
 void assay_service_observe(void *user, unsigned tag, unsigned status, uint64_t us);
@@ -123,6 +127,7 @@ void assay_service_trainings(struct assay_service_call *call);
 void assay_service_training(struct assay_service_call *call);
 void assay_service_trajectory(struct assay_service_call *call);
 void assay_service_fleet(struct assay_service_call *call);
+void assay_service_top(struct assay_service_call *call);
 void assay_service_certificates(struct assay_service_call *call);
 void assay_service_openenv_reset(struct assay_service_call *call);
 void assay_service_openenv_step(struct assay_service_call *call);

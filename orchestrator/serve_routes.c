@@ -30,6 +30,7 @@ static const struct assay_service_route routes[] = {
         {"GET", "/v1/trainings/*", ASSAY_ROLE_READ, true, assay_service_training},
         {"GET", "/v1/trajectories/*", ASSAY_ROLE_READ, true, assay_service_trajectory},
         {"GET", "/v1/fleet", ASSAY_ROLE_READ, false, assay_service_fleet},
+        {"GET", "/v1/top", ASSAY_ROLE_READ, true, assay_service_top},
         {"GET", "/v1/suites/*/certificates", ASSAY_ROLE_READ, true, assay_service_certificates},
         {"GET", "/v1/models", ASSAY_ROLE_READ, false, assay_service_models},
         {"POST", "/v1/chat/completions", ASSAY_ROLE_RUN, true, assay_service_chat_completions},
@@ -96,9 +97,8 @@ static bool matches(const char *pattern, const char *path, const char **argument
     return *path == '\0';
 }
 
-// The route; NULL: there is none, and `allowed` tells the methods that there are for the path.
-static const struct assay_service_route *find(const char *method, const char *path, char *allowed,
-        size_t allowed_max, const char **argument, size_t *len)
+const struct assay_service_route *assay_service_route_find(const char *method, const char *path,
+        char *allowed, size_t allowed_max, const char **argument, size_t *len)
 {
     const struct assay_service_route *found = NULL;
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
@@ -164,8 +164,8 @@ void assay_service_admit(void *user, struct assay_http_request *request)
     }
     role = assay_tokens_role(o->tokens, assay_http_header(request, "Authorization"), who);
     assay_http_set_who(request, role, who);
-    route = find(assay_http_method(request), assay_http_path(request), allowed, sizeof(allowed),
-            &argument, &len);
+    route = assay_service_route_find(assay_http_method(request), assay_http_path(request), allowed,
+            sizeof(allowed), &argument, &len);
     if (route != NULL)
         assay_http_set_tag(request, (unsigned)(route - routes) + 1);
     if (route == NULL && allowed[0] != '\0') {
@@ -206,8 +206,8 @@ void assay_service_handle(void *user, struct assay_http_request *request)
     }
     call->serve = serve;
     call->request = request;
-    call->route = find(assay_http_method(request), assay_http_path(request), allowed,
-            sizeof(allowed), &argument, &len);
+    call->route = assay_service_route_find(assay_http_method(request), assay_http_path(request),
+            allowed, sizeof(allowed), &argument, &len);
     memcpy(call->argument, argument, len);
     if (!call->route->waits) {
         work(call);

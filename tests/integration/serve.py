@@ -42,6 +42,10 @@ def the_gate():
     body = {"instance_id": ONE, "patch": ""}
     check(service.post("/v1/grade", body, headers=bearer["read"]).status == 403)
     check(service.post("/v1/grade", body, headers=bearer["run"]).status == 200)
+    episode = service.post("/v1/episodes", {"instance_id": ONE}, headers=bearer["admin"]).json["episode_id"]
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "bash", "arguments": {"command": "ls"}}}
+    for role, status in (("run", 404), ("read", 404), ("admin", 200)):
+        check(service.post(f"/mcp/{episode}", call, headers=bearer[role]).status == status, role)
     # A page of another site, by whatever name it reaches this port.
     for name, status in (("grader.example", 200), ("grader.example:99", 200), ("[::1]:8", 200),
                          ("evil.example", 403), ("127.0.0.1.evil.example", 403), ("", 403)):

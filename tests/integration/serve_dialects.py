@@ -163,6 +163,27 @@ def rpc(method, params=None, number=1):
     return {"jsonrpc": "2.0", "id": number, "method": method, **({"params": params} if params is not None else {})}
 
 
+def an_url_reaches_its_own(ask, other):
+    """Through the URL of one episode nothing but that one: no other of the same client, no tool around them, no session."""
+    mine = ask(rpc("openenv/session/create", {"instance_id": TWO})).json["result"]["session_id"]
+    act = {"name": "bash", "arguments": {"command": "touch /testbed/reached"}}
+    for call in ({**act, "arguments": {**act["arguments"], "episode_id": other}}, {**act, "session_id": other}):
+        told = ask(rpc("tools/call", call), f"/mcp/{mine}").json["result"]
+        check(told["isError"] and "no other episode" in told["content"][0]["text"], told)
+    for name, arguments in (("open_episode", {}), ("close_episode", {"episode_id": other}), ("list_tasks", {}),
+                            ("fork_episode", {"episode_id": other}), ("grade", {"instance_id": ONE, "answer": ""})):
+        told = ask(rpc("tools/call", {"name": name, "arguments": arguments}), f"/mcp/{mine}").json
+        check(told["error"]["code"] == -32602, name, told)
+    for method in ("openenv/session/create", "openenv/session/close"):
+        check(ask(rpc(method, {"session_id": other}), f"/mcp/{mine}").json["error"]["code"] == -32601, method)
+    own = {"name": "bash", "arguments": {"command": "pwd", "episode_id": mine}}
+    check(not ask(rpc("tools/call", own), f"/mcp/{mine}").json["result"]["isError"])
+    check(SERVICE.get(f"/v1/episodes/{other}").json["turns"] == 0, "it was reached")
+    check(ask(rpc("openenv/session/close", {"session_id": mine})).json["result"]["closed"])
+    for path in (f"/mcp/{mine}", "/mcp/" + "0" * 26):
+        check(ask(rpc("tools/list"), path).status == 404, path)
+
+
 def mcp_over_http():
     def ask(message, path="/mcp"):
         return SERVICE.post(path, message, headers={"Accept": "application/json, text/event-stream"})
@@ -182,6 +203,7 @@ def mcp_over_http():
     bound = ask(rpc("tools/list"), f"/mcp/{episode}").json["result"]["tools"]
     check(SERVICE.post("/mcp/" + "0" * 27, json.dumps(rpc("tools/list"))).status == 404)
     check(len(bound) == 8 and "episode_id" not in bound[0]["inputSchema"]["properties"], bound)
+    an_url_reaches_its_own(ask, episode)
     ask(rpc("tools/call", {"name": "apply_patch", "arguments": {"patch": gold(ONE)}}), f"/mcp/{episode}")
     many = ask([rpc("tools/call", {"name": "submit", "arguments": {"episode_id": episode}}, "a"), {"jsonrpc": "2.0", "method": "x"},
                 rpc("ping", number=2)]).json

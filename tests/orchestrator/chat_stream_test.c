@@ -91,6 +91,34 @@ static void calls_come_together_with_their_tokens(void **state)
     assay_arena_destroy(arena);
 }
 
+// llama.cpp's server names alternatives by their text, NUL and all; an escaped backslash before
+// u0000 is none.
+static void a_nul_in_an_answer_is_spared(void **state)
+{
+    static const char whole[] = "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+                                "\"content\":\"a\\u0000b\\\\u0000\"},\"logprobs\":{\"content\":[{"
+                                "\"token\":\"a\",\"logprob\":-0.5,\"top_logprobs\":[{\"token\":"
+                                "\"\\u0000\",\"logprob\":-2.5}]}]},\"finish_reason\":\"stop\"}]}";
+    static const char streamed[] =
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"logprobs\":{"
+            "\"content\":[{\"token\":\"a\",\"logprob\":-0.5,\"top_logprobs\":[{\"token\":"
+            "\"\\u0000\",\"logprob\":-2.5}]}]},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    struct assay_actor_message message = {0};
+    struct assay_arena *arena = NULL;
+    struct assay_error err = {0};
+
+    (void)state;
+    assert_int_equal(read_stream(&message, &arena, streamed, sizeof(streamed) - 1, &err), ASSAY_OK);
+    assert_string_equal(message.sampled, "{\"pieces\":[\"a\"],\"logp\":[-0.5]}");
+    message = (struct assay_actor_message){.arena = arena};
+    assert_int_equal(assay_chat_read_answer(&message, whole, sizeof(whole) - 1, &err), ASSAY_OK);
+    assert_string_equal(message.text,
+            "a\xef\xbf\xbd"
+            "b\\u0000");
+    assert_string_equal(message.sampled, "{\"pieces\":[\"a\"],\"logp\":[-0.5]}");
+    assay_arena_destroy(arena);
+}
+
 // The calls are cut off at every byte: until a finish_reason has come whole, that is no answer.
 static void a_stream_that_was_cut_is_no_answer(void **state)
 {
@@ -188,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_recorded_stream_is_read),
             cmocka_unit_test(calls_come_together_with_their_tokens),
+            cmocka_unit_test(a_nul_in_an_answer_is_spared),
             cmocka_unit_test(a_stream_that_was_cut_is_no_answer),
             cmocka_unit_test(what_goes_wrong_is_told),
             cmocka_unit_test(servers_differ),
