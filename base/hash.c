@@ -3,7 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,6 +138,20 @@ enum assay_status assay_sha256_fd(char hex[ASSAY_SHA256_HEX_BYTES], int fd, stru
 out:
     assay_sha256_destroy(sha);
     return status;
+}
+
+enum assay_status assay_hmac_sha256(unsigned char out[ASSAY_HMAC_BYTES], const void *key,
+        size_t key_size, const void *bytes, size_t size, struct assay_error *err)
+{
+    assert(key_size <= INT_MAX);
+    if (HMAC(EVP_sha256(), key, (int)key_size, bytes, size, out, NULL) == NULL)
+        return assay_fail(err, ASSAY_ENOTFOUND, "OpenSSL offers no HMAC with SHA-256");
+    return ASSAY_OK;
+}
+
+bool assay_secrets_equal(const void *a, const void *b, size_t size)
+{
+    return CRYPTO_memcmp(a, b, size) == 0;
 }
 
 enum assay_status assay_sha1_base64(

@@ -3,6 +3,7 @@
 #ifndef ASSAY_BASE_HASH_H
 #define ASSAY_BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,13 @@ ASSAY_MUST_USE enum assay_status assay_sha256_bytes(
 // Whole content of an open file, from its start; the offset is not moved.
 ASSAY_MUST_USE enum assay_status assay_sha256_fd(
         char hex[ASSAY_SHA256_HEX_BYTES], int fd, struct assay_error *err);
+
+// HMAC of RFC 2104 over SHA-256.
+#define ASSAY_HMAC_BYTES 32
+ASSAY_MUST_USE enum assay_status assay_hmac_sha256(unsigned char out[ASSAY_HMAC_BYTES],
+        const void *key, size_t key_size, const void *bytes, size_t size, struct assay_error *err);
+// In a time that does not depend on what they hold.
+bool assay_secrets_equal(const void *a, const void *b, size_t size);
 
 // SHA-1 in base 64: what a WebSocket's handshake asks for, and nothing else does.
 #define ASSAY_SHA1_BASE64_BYTES 29

@@ -6,10 +6,11 @@
 // ends the call of every other one at the deadline, or at once, with an error that names it; after
 // an error the group is of no use any more.
 //
-// Ranks meet in a file that all of them map: the board. It holds how far each rank has come, and,
-// in the local filling, what they exchange: sums are made in rank order, so they do not depend on
-// who is fast. With a GPU each, large exchanges go through NCCL (assay_collective_use_nccl) and the
-// board still tells who is late. Ranks of one host; several hosts need another board.
+// Ranks of one host meet in a file that all of them map: the board. Ranks of several hosts, or of
+// containers that do not see each other's processes, meet at rank 0, which listens: everything goes
+// through it. Either way sums are made in rank order, so they do not depend on who is fast. With a
+// GPU each, large exchanges go through NCCL (assay_collective_use_nccl), and what joins the ranks
+// still tells who is late.
 #ifndef ASSAY_KERNELS_COLLECTIVE_H
 #define ASSAY_KERNELS_COLLECTIVE_H
 
@@ -17,17 +18,23 @@
 
 #include "kernels/ops.h"
 
-enum { ASSAY_RANKS_MAX = 64, ASSAY_SHARE_BYTES_MAX = 65536 };
+enum { ASSAY_RANKS_MAX = 64 };
 
 struct assay_ranks {
     uint32_t rank, world; // rank < world
 };
 
-// This process's place, from the first pair of variables that is set: ASSAY_RANK and ASSAY_WORLD,
-// SLURM_PROCID and SLURM_NTASKS, OMPI_COMM_WORLD_RANK and _SIZE, PMIX_RANK and PMIX_SIZE (PMI_RANK,
-// PMI_SIZE), JOB_COMPLETION_INDEX and JOB_COMPLETIONS, RANK and WORLD_SIZE; none: rank 0 of 1.
-// `look` is getenv() or a test's. ASSAY_EINVAL: one of a pair is missing, or they are no such
-// numbers.
+// This process's place, as whoever started it has it in the environment:
+//
+//     ASSAY_RANK and ASSAY_WORLD, which settle it; else
+//     SLURM_PROCID and SLURM_NTASKS, OMPI_COMM_WORLD_RANK and _SIZE, PMI_RANK and PMI_SIZE, RANK
+//     and WORLD_SIZE; PMIX_RANK or JOB_COMPLETION_INDEX with PMIX_SIZE, JOB_COMPLETIONS or, since
+//     neither launcher says it, ASSAY_WORLD or WORLD_SIZE
+//
+// mpirun may stand inside Slurm, whose variables are of the node then: where Open MPI's are set,
+// Slurm's and PMIx' do not count. None: rank 0 of 1. `look` is getenv() or a test's. Errors:
+// ASSAY_EINVAL (half of a pair is missing, they are no such numbers, or two launchers disagree; the
+// variables are named).
 ASSAY_MUST_USE enum assay_status assay_ranks_find(struct assay_ranks *out,
         const char *(*look)(void *user, const char *name), void *user, struct assay_error *err);
 
@@ -36,11 +43,15 @@ struct assay_collective;
 struct assay_collective_options {
     struct assay_ranks ranks;
     const char *board;    // path of a file that no earlier group has used; made if it is not there
-    uint64_t deadline_ms; // of each call
+    const char *master;   // without a board: "host:port" that rank 0 listens on
+    const char *secret;   // with a master: what all ranks know, of ASSAY_SECRET_BYTES_MIN or more
+    uint64_t deadline_ms; // of each step of a call
 };
+#define ASSAY_SECRET_BYTES_MIN 16
 
-// Waits until all ranks have come. Errors: ASSAY_EINVAL (the board is another group's, or this rank
-// is there already), ASSAY_EIO, ASSAY_ENOMEM, ASSAY_ETIMEOUT (names a rank).
+// Waits until all ranks have come. Strings are borrowed for the call. Errors: ASSAY_EINVAL (the
+// board is another group's, this rank is there already, another secret or size of the group),
+// ASSAY_EIO, ASSAY_ENOMEM, ASSAY_ETIMEOUT (names a rank).
 ASSAY_MUST_USE enum assay_status assay_collective_create(struct assay_collective **out,
         const struct assay_collective_options *options, struct assay_error *err);
 // NULL is allowed. The file stays: whoever made its folder removes it.
@@ -57,15 +68,24 @@ struct assay_ranks assay_collective_ranks(const struct assay_collective *collect
 // Ranges: rank r has elements [bounds[r], bounds[r + 1]), bounds [world + 1] rising from 0.
 //
 // data [bounds[world]] float, device memory of `ops`: this rank's range becomes the sum of all
-// ranks' data there, in rank order (NCCL: in its own); the other ranges are undefined.
+// ranks' data there, in rank order (NCCL: in its own); the other ranges are undefined. `onto` [own
+// range], which either all ranks have or none: what the sum begins with.
+struct assay_sum {
+    float *data;
+    const float *onto; // may be NULL
+    const uint64_t *bounds;
+};
 ASSAY_MUST_USE enum assay_status assay_collective_reduce_scatter(
-        struct assay_collective *collective, const struct assay_ops *ops, float *data,
-        const uint64_t *bounds, struct assay_stream *stream, struct assay_error *err);
+        struct assay_collective *collective, const struct assay_ops *ops,
+        const struct assay_sum *args, struct assay_stream *stream, struct assay_error *err);
 // data [bounds[world]] of `element_bytes`: this rank's range goes to all, theirs come here.
 ASSAY_MUST_USE enum assay_status assay_collective_all_gather(struct assay_collective *collective,
         const struct assay_ops *ops, void *data, size_t element_bytes, const uint64_t *bounds,
         struct assay_stream *stream, struct assay_error *err);
-// all [world * bytes]: every rank's `mine`, by rank; host memory, at most ASSAY_SHARE_BYTES_MAX.
+// Host memory, [bounds[world]] bytes: this rank's range goes to all, theirs come here.
+ASSAY_MUST_USE enum assay_status assay_collective_gather(struct assay_collective *collective,
+        void *all, const uint64_t *bounds, struct assay_error *err);
+// The same with ranges of one length: all [world * bytes] are every rank's `mine`, by rank.
 ASSAY_MUST_USE enum assay_status assay_collective_share(struct assay_collective *collective,
         void *all, const void *mine, size_t bytes, struct assay_error *err);
 

@@ -18,8 +18,8 @@
 #include "tasks/suite.h"
 #include "tasks/trajectory.h"
 
-// Rows of a command's table of options: what openai:MODEL wants to know.
-#define ASSAY_ACTOR_OPTIONS                                                                        \
+// Rows of a command's table of options: what openai:MODEL and embedded:MODEL want to know.
+#define ASSAY_MODEL_OPTIONS                                                                        \
     {"base-url", 0, "URL", "openai: where /chat/completions is (http://127.0.0.1:8000/v1)",        \
             false},                                                                                \
             {"key-env", 0, "NAME", "openai: the variable that holds the key", false},              \
@@ -28,13 +28,21 @@
             {"answer-tokens", 0, "N", "of one answer (openai: the server's own; embedded: 1024)",  \
                     false},                                                                        \
             {"stream", 0, NULL, "openai: hear the answer as it is made", false},                   \
-            {"logprobs", 0, NULL, "openai: record the sampled tokens with their logp", false},     \
             {"request-timeout", 0, "SECONDS",                                                      \
                     "openai, command: of one answer; streamed: of silence in it (300)", false},    \
             {"request-tries", 0, "N", "openai: of one request (6)", false},                        \
+            {"request-rate", 0, "N", "openai: requests a second, of all episodes together",        \
+                    false},                                                                        \
+    {                                                                                              \
+        "template", 0, "NAME", "embedded: how its conversations are written", false                \
+    }
+
+// The same for any actor in an episode.
+#define ASSAY_ACTOR_OPTIONS                                                                        \
+    ASSAY_MODEL_OPTIONS,                                                                           \
+            {"logprobs", 0, NULL, "openai: record the sampled tokens with their logp", false},     \
             {"scaffold", 0, "NAME", "how a model is led: agent, single, agentless", false},        \
             {"dialect", 0, "NAME", "how a model says what it does: tools, bash, patch", false},    \
-            {"template", 0, "NAME", "embedded: how its conversations are written", false},         \
     {                                                                                              \
         "repairs", 0, "N", "agentless: patches that are drawn (4)", false                          \
     }
@@ -121,6 +129,9 @@ struct assay_actor {
 // "gold", "noop", "script:FILE", "command:PROGRAM", "openai:MODEL", "embedded:MODEL". ASSAY_EUSAGE:
 // none of them.
 ASSAY_MUST_USE enum assay_status assay_actor_make(struct assay_actor *out, const char *name,
+        const struct assay_invocation *invocation, struct assay_error *err);
+// One that answers questions, whom no scaffold leads: its kind's open, ask and close.
+ASSAY_MUST_USE enum assay_status assay_actor_make_model(struct assay_actor *out, const char *name,
         const struct assay_invocation *invocation, struct assay_error *err);
 void assay_actor_release(struct assay_actor *actor);
 

@@ -2,12 +2,19 @@
 #include "orchestrator/client.h"
 
 #include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
 
 #define CONNECT_MS_MAX 30000L
 #define RETRY_AFTER_S_MAX 3600
+#define KEY_BYTES_MAX 4096
 
 struct assay_client {
     CURL *curl;                 // owned
@@ -81,6 +88,47 @@ void assay_client_destroy(struct assay_client *client)
     free(client);
 }
 
+enum assay_status assay_client_read_key(
+        char **key, const char *file, const char *option, struct assay_error *err)
+{
+    struct assay_buf text;
+    struct stat st;
+    const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    enum assay_status status = ASSAY_OK;
+
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "%s %.150s", option, file);
+    assay_buf_init(&text, KEY_BYTES_MAX);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
+        status = assay_fail(err, ASSAY_EREFUSED,
+                "%s %.150s: others may read it; it wants mode 0600", option, file);
+    if (status == ASSAY_OK)
+        status = assay_fs_read_fd(&text, fd, err);
+    if (status == ASSAY_OK) {
+        text.data[strcspn(text.data, "\r\n")] = '\0';
+        *key = text.data[0] != '\0' ? strdup(text.data) : NULL;
+        if (text.data[0] == '\0')
+            status = assay_fail(err, ASSAY_EUSAGE, "%s %.150s: no key in it", option, file);
+        else if (*key == NULL)
+            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+        explicit_bzero(text.data, text.len);
+    }
+    close(fd);
+    assay_buf_free(&text);
+    return status;
+}
+
+enum assay_status assay_client_check_url(
+        const char *url, const char *option, struct assay_error *err)
+{
+    if ((strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0) &&
+            strpbrk(url, "@?#") == NULL)
+        return ASSAY_OK;
+    return assay_fail(err, ASSAY_EUSAGE,
+            "%s wants http://HOST/... or https://HOST/..., without a user, a query or a key",
+            option);
+}
+
 void assay_answer_release(struct assay_answer *answer)
 {
     assay_buf_free(&answer->body);
@@ -124,6 +172,7 @@ static void set_patience(CURL *curl, struct assay_client_patience patience)
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((patience.silence_ms + 999) / 1000));
 }
 
+// `body` NULL: a GET.
 static void set_options(struct assay_client *client, const char *url, const struct assay_buf *body,
         struct assay_answer *answer)
 {
@@ -133,9 +182,11 @@ static void set_options(struct assay_client *client, const char *url, const stru
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+    if (body != NULL) {
+        curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+    }
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
@@ -167,7 +218,7 @@ static enum assay_status explain(struct assay_client *client, CURLcode code,
     return assay_fail(err, ASSAY_EIO, "%.200s", words);
 }
 
-enum assay_status assay_client_post(struct assay_client *client, const char *url,
+static enum assay_status ask(struct assay_client *client, const char *url,
         const struct assay_buf *body, struct assay_client_patience patience, size_t body_bytes_max,
         struct assay_answer *out, struct assay_error *err)
 {
@@ -194,4 +245,18 @@ enum assay_status assay_client_post(struct assay_client *client, const char *url
     assay_client_redact(answer.body.data, answer.body.len, client->key);
     *out = answer;
     return ASSAY_OK;
+}
+
+enum assay_status assay_client_post(struct assay_client *client, const char *url,
+        const struct assay_buf *body, struct assay_client_patience patience, size_t body_bytes_max,
+        struct assay_answer *out, struct assay_error *err)
+{
+    return ask(client, url, body, patience, body_bytes_max, out, err);
+}
+
+enum assay_status assay_client_get(struct assay_client *client, const char *url,
+        struct assay_client_patience patience, size_t body_bytes_max, struct assay_answer *out,
+        struct assay_error *err)
+{
+    return ask(client, url, NULL, patience, body_bytes_max, out, err);
 }

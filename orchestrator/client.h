@@ -23,6 +23,15 @@ ASSAY_MUST_USE enum assay_status assay_client_create(struct assay_client **out, 
         const volatile bool *cancel, struct assay_error *err);
 void assay_client_destroy(struct assay_client *client); // NULL is allowed
 
+// The key in a file's first line; the file is the user's alone (mode 0600). `option` names the file
+// in messages. *key is the caller's. ASSAY_EREFUSED: others may read it; ASSAY_EUSAGE: no key.
+ASSAY_MUST_USE enum assay_status assay_client_read_key(
+        char **key, const char *file, const char *option, struct assay_error *err);
+// ASSAY_EUSAGE: not http://HOST... or https://HOST..., or with a user, a query or a fragment:
+// a command line is kept, and a key in it would be.
+ASSAY_MUST_USE enum assay_status assay_client_check_url(
+        const char *url, const char *option, struct assay_error *err);
+
 struct assay_answer {
     long status;            // HTTP's
     uint64_t retry_after_s; // 0: the server did not say
@@ -42,6 +51,11 @@ struct assay_client_patience {
 ASSAY_MUST_USE enum assay_status assay_client_post(struct assay_client *client, const char *url,
         const struct assay_buf *body, struct assay_client_patience patience, size_t body_bytes_max,
         struct assay_answer *out, struct assay_error *err);
+
+// The same without a body.
+ASSAY_MUST_USE enum assay_status assay_client_get(struct assay_client *client, const char *url,
+        struct assay_client_patience patience, size_t body_bytes_max, struct assay_answer *out,
+        struct assay_error *err);
 
 // Strike `key` out of text[0..len), in place, whatever its length.
 void assay_client_redact(char *text, size_t len, const char *key);

@@ -205,7 +205,8 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
         status = assay_store_load_suite(
                 assay_context_store(e->context), e->invocation->arguments[0], &e->suite, err);
     if (status == ASSAY_OK)
-        status = assay_selection_read(&ids, e->invocation, e->suite, e->arena, err);
+        status = assay_selection_read(
+                &ids, e->invocation, e->suite, assay_context_store(e->context), e->arena, err);
     if (status == ASSAY_OK)
         status = warn_uncertified(e, err);
     if (status != ASSAY_OK)

@@ -31,7 +31,8 @@ const struct assay_option assay_suite_mine_options[] = {
         {"base", 0, "BASE", "of the recipe: host, or image:NAME (host)", false},
         {"releases", 0, "pypi:NAME",
                 "instead of REPO: plan the neighbouring releases of a package of PyPI or, with "
-                "debian:NAME, of Debian's sources, for `suite add`",
+                "debian:NAME, of Debian's sources, or with debian-patches:NAME what Debian changes "
+                "in one, for `suite add`",
                 true},
         {"releases-file", 0, "FILE", "likewise, of each line of a file (#: a comment)", false},
         {"from", 0, "REF", "where the walk begins (HEAD)", false},
@@ -164,7 +165,7 @@ static enum assay_status add_package(
 {
     if (!assay_mine_package_valid(value))
         return assay_fail(err, ASSAY_EUSAGE,
-                "--releases: '%.60s' is neither pypi:NAME nor debian:NAME", value);
+                "--releases: '%.60s' is not pypi:NAME, debian:NAME or debian-patches:NAME", value);
     if (list->count == PACKAGES_MAX)
         return assay_fail(err, ASSAY_EUSAGE, "--releases: more than %d packages", PACKAGES_MAX);
     for (size_t i = 0; i < list->count; i++)
@@ -236,7 +237,8 @@ static enum assay_status plan_releases(struct assay_context *context,
     if (status == ASSAY_OK)
         status = assay_mine_releases(&packages, context, &options, arena, err);
     for (size_t i = 0; i < options.packages.count && status == ASSAY_OK; i++) {
-        printf("%-40s %3zu releases, %3zu pairs  %s\n", packages[i].name, packages[i].releases,
+        printf("%-40s %3zu %s, %3zu pairs  %s\n", packages[i].name, packages[i].releases,
+                strncmp(packages[i].name, "debian-", 7) == 0 ? "patches" : "releases",
                 packages[i].pairs, packages[i].reason);
         pairs += packages[i].pairs;
     }

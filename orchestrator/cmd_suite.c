@@ -8,6 +8,7 @@
 #include "orchestrator/gate.h"
 #include "orchestrator/page.h"
 #include "orchestrator/pool.h"
+#include "orchestrator/rated.h"
 #include "orchestrator/selection.h"
 #include "orchestrator/suite_add.h"
 #include "orchestrator/suite_export.h"
@@ -36,6 +37,12 @@ const struct assay_option assay_suite_add_options[] = {
 };
 
 const struct assay_option assay_suite_list_options[] = {
+        {"json", 0, NULL, "print one JSON object", false},
+        {NULL, 0, NULL, NULL, false},
+};
+
+const struct assay_option assay_suite_show_options[] = {
+        ASSAY_SELECTION_OPTIONS,
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
 };
@@ -272,17 +279,54 @@ static void write_certificate(
     assay_json_put_written(w, "details", certificate->details);
 }
 
-static enum assay_status print_suite_json(
-        struct suite_command *command, const struct assay_suite *suite, struct assay_error *err)
+// What is shown of a suite: the instances that are meant, and how often a run solved them.
+struct shown {
+    const struct assay_suite *suite;
+    struct assay_strings ids; // none: all
+    struct assay_rated *rated;
+    size_t rated_count;
+};
+
+static size_t shown_count(const struct shown *shown)
 {
+    return shown->ids.count > 0 ? shown->ids.count : shown->suite->instance_count;
+}
+
+static const struct assay_instance *shown_at(const struct shown *shown, size_t i)
+{
+    return shown->ids.count > 0 ? assay_suite_find(shown->suite, shown->ids.items[i])
+                                : &shown->suite->instances[i];
+}
+
+static enum assay_status read_shown(struct shown *shown, struct suite_command *command,
+        const struct assay_suite *suite, struct assay_error *err)
+{
+    struct assay_store *store = assay_context_store(command->context);
+    const char *run_id = assay_cli_value(command->invocation, "rated-by");
+    enum assay_status status = assay_selection_read(
+            &shown->ids, command->invocation, suite, store, command->arena, err);
+
+    shown->suite = suite;
+    if (status == ASSAY_OK && run_id != NULL)
+        status = assay_rated_read(
+                &shown->rated, &shown->rated_count, store, run_id, command->arena, err);
+    return status;
+}
+
+static enum assay_status print_suite_json(
+        struct suite_command *command, const struct shown *shown, struct assay_error *err)
+{
+    const struct assay_suite *const suite = shown->suite;
     struct assay_page page;
     struct assay_json_writer *const w = assay_page_begin(&page);
 
     assay_json_put_text(w, "name", suite->name);
     assay_json_put_text(w, "version", suite->version);
     assay_json_begin_array(w, "instances");
-    for (size_t i = 0; i < suite->instance_count; i++) {
-        const struct assay_instance *instance = &suite->instances[i];
+    for (size_t i = 0; i < shown_count(shown); i++) {
+        const struct assay_instance *instance = shown_at(shown, i);
+        const struct assay_rated *rated =
+                assay_rated_find(shown->rated, shown->rated_count, instance->instance_id);
         struct assay_certificate certificate = {0};
 
         assay_json_begin_object(w, NULL);
@@ -296,6 +340,12 @@ static enum assay_status print_suite_json(
         assay_json_end_array(w);
         assay_json_put_u64(w, "fail_to_pass_count", instance->fail_to_pass.count);
         assay_json_put_u64(w, "pass_to_pass_count", instance->pass_to_pass.count);
+        if (rated != NULL) {
+            assay_json_begin_object(w, "rated");
+            assay_json_put_u64(w, "scored", rated->scored);
+            assay_json_put_u64(w, "resolved", rated->resolved);
+            assay_json_end_object(w);
+        }
         assay_json_put_text(w, "certificate", certificate_text(command, suite, instance));
         if (find_certificate(command, suite, instance, &certificate)) {
             assay_json_begin_object(w, "certified");
@@ -308,26 +358,37 @@ static enum assay_status print_suite_json(
     return assay_page_print(&page, err);
 }
 
+static void print_shown(struct suite_command *command, const struct shown *shown)
+{
+    printf("%-44s %-9s %5s %5s  %s%s\n", shown->suite->name, "framework", "F2P", "P2P",
+            shown->rated != NULL ? "   solved  " : "", "certificate");
+    for (size_t i = 0; i < shown_count(shown); i++) {
+        const struct assay_instance *instance = shown_at(shown, i);
+        const struct assay_rated *rate =
+                assay_rated_find(shown->rated, shown->rated_count, instance->instance_id);
+
+        printf("%-44s %-9s %5zu %5zu  ", instance->instance_id, instance->framework,
+                instance->fail_to_pass.count, instance->pass_to_pass.count);
+        if (rate != NULL)
+            printf("%4zu/%-4zu  ", rate->resolved, rate->scored);
+        printf("%s\n", certificate_text(command, shown->suite, instance));
+    }
+}
+
 static enum assay_status work_show(struct suite_command *command, struct assay_error *err)
 {
     struct assay_suite *suite = NULL;
+    struct shown shown = {.rated = NULL};
     enum assay_status status = assay_store_load_suite(
             assay_context_store(command->context), command->invocation->arguments[0], &suite, err);
 
     if (status != ASSAY_OK)
         return status;
-    if (assay_cli_flag(command->invocation, "json")) {
-        status = print_suite_json(command, suite, err);
-    } else {
-        printf("%-44s %-9s %5s %5s  %s\n", suite->name, "framework", "F2P", "P2P", "certificate");
-        for (size_t i = 0; i < suite->instance_count; i++) {
-            const struct assay_instance *instance = &suite->instances[i];
-
-            printf("%-44s %-9s %5zu %5zu  %s\n", instance->instance_id, instance->framework,
-                    instance->fail_to_pass.count, instance->pass_to_pass.count,
-                    certificate_text(command, suite, instance));
-        }
-    }
+    status = read_shown(&shown, command, suite, err);
+    if (status == ASSAY_OK && assay_cli_flag(command->invocation, "json"))
+        status = print_suite_json(command, &shown, err);
+    else if (status == ASSAY_OK)
+        print_shown(command, &shown);
     assay_suite_free(suite);
     return status;
 }
@@ -447,7 +508,8 @@ static enum assay_status work_certify(struct suite_command *command, struct assa
         status = assay_store_load_suite(assay_context_store(command->context),
                 command->invocation->arguments[0], &suite, err);
     if (status == ASSAY_OK)
-        status = assay_selection_read(&ids, command->invocation, suite, command->arena, err);
+        status = assay_selection_read(&ids, command->invocation, suite,
+                assay_context_store(command->context), command->arena, err);
     options.suite = suite;
     options.instance_ids = ids.items;
     options.instance_count = ids.count;

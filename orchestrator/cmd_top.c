@@ -8,14 +8,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
-#include "orchestrator/top.h"
+#include "orchestrator/top_remote.h"
 
 const struct assay_option assay_top_options[] = {
         {"once", 0, NULL, "print it once", false},
         {"every", 0, "SECONDS", "between two looks (2 on a terminal, else 10)", false},
         {"json", 0, NULL, "print one JSON object a line", false},
+        {"url", 0, "URL", "of a service (assay serve), instead of this machine's store", false},
+        {"token-file", 0, "FILE", "that has a token for it (role read; mode 0600)", false},
         {NULL, 0, NULL, NULL, false},
 };
 
@@ -25,9 +28,11 @@ const struct assay_option assay_top_options[] = {
 
 struct top_command {
     struct assay_invocation *invocation;
-    struct assay_context *context;
+    struct assay_context *context;   // NULL with a service
+    struct assay_top_remote *remote; // NULL without one
     bool terminal, json, once;
     uint64_t every_s;
+    size_t looks; // that went well
     size_t drawn; // lines on the terminal that the next look takes the place of
 };
 
@@ -54,34 +59,74 @@ static bool knows_unicode(void)
     return false;
 }
 
+static void write_head(struct assay_buf *text, const struct top_command *c)
+{
+    char now[ASSAY_TIME_TEXT_BYTES];
+
+    assay_clock_utc(now);
+    if (c->drawn > 0) // up to where the last look began, and clear from there
+        (void)assay_buf_addf(text, "\033[%zuA\r\033[J", c->drawn);
+    (void)assay_buf_addf(text, "assay top  %.19sZ%s%s\n", now, c->remote ? "  " : "",
+            c->remote ? assay_top_remote_url(c->remote) : "");
+}
+
+// Print a look, and free it.
+static enum assay_status put(struct top_command *c, struct assay_buf *text, struct assay_error *err)
+{
+    enum assay_status status = assay_buf_check(text, "top", err);
+
+    c->drawn = 0;
+    for (size_t i = 0; c->terminal && !c->json && i < text->len; i++)
+        c->drawn += text->data[i] == '\n';
+    if (status == ASSAY_OK &&
+            (fwrite(text->data, 1, text->len, stdout) != text->len || fflush(stdout) != 0))
+        status = assay_fail_errno(err, errno, "standard output");
+    assay_buf_free(text);
+    return status;
+}
+
 static enum assay_status show(
         struct top_command *c, const struct assay_top *top, struct assay_error *err)
 {
-    char now[ASSAY_TIME_TEXT_BYTES];
     struct assay_buf text;
-    enum assay_status status;
 
     assay_buf_init(&text, TEXT_BYTES_MAX);
-    assay_clock_utc(now);
     if (c->json) {
         assay_top_write_json(&text, top);
         (void)assay_buf_addc(&text, '\n');
     } else {
-        if (c->drawn > 0) // up to where the last look began, and clear from there
-            (void)assay_buf_addf(&text, "\033[%zuA\r\033[J", c->drawn);
-        (void)assay_buf_addf(&text, "assay top  %.19sZ\n", now);
+        write_head(&text, c);
         assay_top_write(
                 &text, top, c->terminal ? terminal_width() : 0, c->terminal && knows_unicode());
     }
-    c->drawn = 0;
-    for (size_t i = 0; c->terminal && !c->json && i < text.len; i++)
-        c->drawn += text.data[i] == '\n';
-    status = assay_buf_check(&text, "top", err);
-    if (status == ASSAY_OK &&
-            (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0))
-        status = assay_fail_errno(err, errno, "standard output");
-    assay_buf_free(&text);
-    return status;
+    return put(c, &text, err);
+}
+
+// A service that does not answer: the next look may find it again.
+static enum assay_status show_trouble(
+        struct top_command *c, const struct assay_error *trouble, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    if (c->json) {
+        assay_json_writer_init(&w, &text, 0);
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_u64(&w, "schema", 1);
+        assay_json_begin_object(&w, "error");
+        assay_json_put_text(&w, "code", "no_answer");
+        assay_json_put_text(&w, "message", trouble->message);
+        assay_json_end_object(&w);
+        assay_json_end_object(&w);
+    } else {
+        write_head(&text, c);
+        for (const char *at = trouble->message; *at; at++) // what a terminal would obey is gone
+            (void)assay_buf_addc(&text, *at < ' ' || *at == 0x7f ? '?' : *at);
+        (void)assay_buf_adds(&text, "; asking again");
+    }
+    (void)assay_buf_addc(&text, '\n');
+    return put(c, &text, err);
 }
 
 static bool interrupted(const struct top_command *c)
@@ -102,18 +147,40 @@ static enum assay_status look(struct top_command *c, bool *over, struct assay_er
 {
     const char *run_id = c->invocation->argument_count > 0 ? c->invocation->arguments[0] : NULL;
     struct assay_arena *arena = NULL;
+    struct assay_error trouble = {0};
     struct assay_top top;
     enum assay_status status = assay_arena_create(&arena, ARENA_BYTES, err);
 
     if (status == ASSAY_OK)
-        status = assay_top_load(
-                &top, assay_context_store(c->context), run_id, assay_clock_now_ms(), arena, err);
-    if (status == ASSAY_OK)
+        status = c->remote ? assay_top_remote_load(&top, c->remote, run_id, arena, &trouble)
+                           : assay_top_load(&top, assay_context_store(c->context), run_id,
+                                     assay_clock_now_ms(), arena, &trouble);
+    if (status == ASSAY_OK) {
         status = show(c, &top, err);
-    if (status == ASSAY_OK)
-        *over = c->once || (run_id && top.items[0].state == ASSAY_TOP_FINISHED);
+        c->looks++;
+        *over = c->once || (run_id && top.count > 0 && top.items[0].state == ASSAY_TOP_FINISHED);
+    } else if (c->remote && c->looks > 0 && (status == ASSAY_EIO || status == ASSAY_ETIMEOUT)) {
+        status = show_trouble(c, &trouble, err);
+    } else if (status == ASSAY_EINTERRUPTED) {
+        status = ASSAY_OK;
+    } else if (arena) {
+        *err = trouble;
+    }
     assay_arena_destroy(arena);
     return status;
+}
+
+static enum assay_status begin(struct top_command *c, struct assay_error *err)
+{
+    const char *url = assay_cli_value(c->invocation, "url");
+    const char *token_file = assay_cli_value(c->invocation, "token-file");
+
+    if (url)
+        return assay_top_remote_create(
+                &c->remote, url, token_file, c->invocation->interrupted, err);
+    if (token_file)
+        return assay_fail(err, ASSAY_EUSAGE, "--token-file goes with --url");
+    return assay_context_open(&c->context, c->invocation, false, err);
 }
 
 // Until it is stopped; one run: until that is finished.
@@ -123,7 +190,7 @@ static enum assay_status run(struct top_command *c, struct assay_error *err)
     enum assay_status status = assay_cli_number(&c->every_s, c->invocation, "every", 1, 86400, err);
 
     if (status == ASSAY_OK)
-        status = assay_context_open(&c->context, c->invocation, false, err);
+        status = begin(c, err);
     while (status == ASSAY_OK && !over) {
         status = look(c, &over, err);
         if (status == ASSAY_OK && !over)
@@ -145,6 +212,7 @@ enum assay_exit assay_cmd_top(struct assay_invocation *invocation)
     c.every_s = c.terminal ? 2 : 10;
     if (run(&c, &err) != ASSAY_OK)
         code = assay_cli_fail(&err);
+    assay_top_remote_destroy(c.remote);
     assay_context_close(c.context);
     return code;
 }

@@ -19,8 +19,10 @@ static const struct assay_command commands[] = {
                 assay_suite_add_options, 1, 1, assay_cmd_suite_add, false},
         {"suite list", "", "List the suites and how many of their instances are certified",
                 "assay suite list", assay_suite_list_options, 0, 0, assay_cmd_suite_list, false},
-        {"suite show", "SUITE", "Show the instances of a suite", "assay suite show quick",
-                assay_suite_list_options, 1, 1, assay_cmd_suite_show, false},
+        {"suite show", "SUITE", "Show the instances of a suite",
+                "assay suite show quick\n"
+                "assay suite show quick --rated-by RUN --pass-rate 0.2:0.8 # what it sometimes solved",
+                assay_suite_show_options, 1, 1, assay_cmd_suite_show, false},
         {"suite export", "SUITE PATH",
                 "Write a suite as a native folder, as SWE-bench rows, or as Harbor folders",
                 "assay suite export quick quick.jsonl\n"
@@ -49,7 +51,8 @@ static const struct assay_command commands[] = {
         {"suite mutate", "SUITE DIR",
                 "Break the fixed trees of a suite where their tests tell, and write the tasks",
                 "assay suite mutate quick mutants --count 4 --seed 7\n"
-                "assay suite add mutants && assay suite certify quick-mutants",
+                "assay suite add mutants && assay suite certify quick-mutants\n"
+                "assay suite mutate registry many --certify --newest --count 120",
                 assay_suite_mutate_options, 2, 2, assay_cmd_suite_mutate, false},
         {"suite make-repair", "DIR", "Write small repair tasks that a seed draws",
                 "assay suite make-repair tasks --seed 1 --count 64 --split rl\n"
@@ -58,6 +61,27 @@ static const struct assay_command commands[] = {
         {"suite mutants", "FILE...", "List what could be broken in a file; nothing is run",
                 "assay suite mutants base/rng.c --count 20", assay_suite_mutants_options, 1,
                 SIZE_MAX, assay_cmd_suite_mutants, false},
+        {"suite describe", "DIR",
+                "Let a model write the problem statements of a folder of tasks, as users would",
+                "assay suite mutate quick mutants && assay suite describe mutants --actor openai:qwen\n"
+                "assay suite add mutants",
+                assay_suite_describe_options, 1, 1, assay_cmd_suite_describe, false},
+        {"recipe detect", "DIR | SUITE INSTANCE",
+                "Tell from a tree what its tests need, and which file says so; nothing is run",
+                "assay recipe detect ~/src/project\n"
+                "assay recipe detect quick quick__ini-reader-1 --json",
+                assay_recipe_detect_options, 1, 2, assay_cmd_recipe_detect, false},
+        {"recipe show", "SUITE [RECIPE]",
+                "Show what a suite's environments are made of, and whether they are there",
+                "assay recipe show quick", assay_recipe_show_options, 1, 2, assay_cmd_recipe_show,
+                false},
+        {"recipe edit", "SUITE RECIPE", "Change a recipe of a suite in the store",
+                "assay recipe edit quick python --env PYTHONHASHSEED=1", assay_recipe_edit_options,
+                2, 2, assay_cmd_recipe_edit, false},
+        {"recipe rebuild", "SUITE [RECIPE]",
+                "Make a recipe's layer anew; a step that fails shows the end of its log",
+                "assay recipe rebuild quick python", assay_recipe_rebuild_options, 1, 2,
+                assay_cmd_recipe_rebuild, false},
         {"image import", "PATH",
                 "Import a container image (an OCI layout, or what docker save writes) for recipes",
                 "assay image import python-3.11.tar --name python-3.11\n"
@@ -145,7 +169,8 @@ static const struct assay_command commands[] = {
                 "assay mcp quick", assay_mcp_options, 0, SIZE_MAX, assay_cmd_mcp, false},
         {"top", "[RUN]", "Watch what is running (or one run): steps, rates, time left",
                 "assay top\n"
-                "assay top --once --json",
+                "assay top --once --json\n"
+                "assay top --url http://127.0.0.1:8080 --token-file token",
                 assay_top_options, 0, 1, assay_cmd_top, false},
         {"model info", "MODEL", "Show a model's graph, parameters, bytes and operations by length",
                 "assay model info ~/models/minimind-3\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "orchestrator/mine_releases.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -19,11 +20,21 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NO_TESTS "no two neighbouring releases bring tests"
 #define NO_NEIGHBOURS "there is one release"
+#define NO_ARCHIVES "no source archives"
+#define NO_PATCHES "no patches"
+#define NO_TOLD "no patch changes both tests and something else"
+#define ID_MAX 200 // of an instance
 
 static const char pypi[] = "pypi:";
 static const char debian[] = "debian:";
+static const char series[] = "debian-patches:"; // what Debian changes in a release
 
 #define RUBY_TESTS "Dir['test/**/{test_*,*_test}.rb'].sort.each { |f| require File.expand_path(f) }"
+
+// A folder of the package's own may be called build.
+#define C_TESTS                                                                                    \
+    "cmake -S . -B obj-assay -DBUILD_TESTING=ON >/dev/null && cmake --build obj-assay >/dev/null " \
+    "&& ctest --test-dir obj-assay --output-on-failure"
 
 // How the tests of a language are run by what the host has: enough for packages that need nothing
 // but their language. Lists end with NULL.
@@ -52,14 +63,16 @@ static const struct language languages[] = {
                 {"/usr/bin/go", "test", "-v", "./..."}},
         {"javascript", "mocha", {"test/**", "tests/**", "test.js"},
                 {"/usr/bin/mocha", "--reporter", "spec", "--no-color", "--exit"}},
+        {"c", "ctest", {"tests/**", "test/**", "**/tests/**", "**/test/**"},
+                {"/bin/sh", "-c", C_TESTS}},
 };
 
 struct planning {
     struct assay_context *context;
     const struct assay_mine_releases_options *options;
     struct assay_mine_package *packages;
-    struct assay_json **plans; // owned; of each package of PyPI, NULL: none
-    struct assay_json *debian; // owned; of Debian's
+    struct assay_json **plans;          // owned; of each package of PyPI, NULL: none
+    struct assay_json *debian, *series; // owned; of Debian's
     struct assay_progress *progress;
     struct assay_arena *arena;
     pthread_mutex_t lock; // around the arena
@@ -76,9 +89,16 @@ static const char *name_in(const char *package, const char *registry)
     return strncmp(package, registry, strlen(registry)) == 0 ? package + strlen(registry) : NULL;
 }
 
+static const char *registry_of(const char *package)
+{
+    return name_in(package, pypi) != NULL      ? pypi
+            : name_in(package, series) != NULL ? series
+                                               : debian;
+}
+
 bool assay_mine_package_valid(const char *text)
 {
-    const char *name = name_in(text, pypi) != NULL ? name_in(text, pypi) : name_in(text, debian);
+    const char *name = name_in(text, registry_of(text));
 
     return name != NULL && assay_instance_id_valid(name) && name[0] != '-';
 }
@@ -94,8 +114,11 @@ static enum assay_status ask(struct planning *p, size_t index, struct assay_erro
                                   p->options->releases_max, err);
 }
 
-static enum assay_status ask_debian(struct planning *p, struct assay_error *err)
+// Of all packages that are named with `registry`, at once.
+static enum assay_status ask_debian(
+        struct assay_json **out, struct planning *p, const char *registry, struct assay_error *err)
 {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     const char **items =
             assay_arena_array(p->arena, p->options->packages.count + 1, sizeof(*items));
     struct assay_strings names = {items, 0};
@@ -103,11 +126,11 @@ static enum assay_status ask_debian(struct planning *p, struct assay_error *err)
     if (items == NULL)
         return no_memory(err);
     for (size_t i = 0; i < p->options->packages.count; i++)
-        if ((items[names.count] = name_in(p->packages[i].name, debian)) != NULL)
+        if ((items[names.count] = name_in(p->packages[i].name, registry)) != NULL)
             names.count++;
     return names.count == 0 ? ASSAY_OK
-                            : assay_registry_ask_debian(&p->debian, p->context, &names,
-                                      p->options->releases_max, err);
+                            : assay_registry_ask_debian(out, p->context, &names,
+                                      p->options->releases_max, registry == series, err);
 }
 
 static enum assay_status plan_one(void *user, size_t index, struct assay_error *err)
@@ -150,8 +173,9 @@ static const char *text_of(const struct assay_json *release, const char *key)
     return text == NULL ? "" : text;
 }
 
-static void put_release(
-        struct assay_json_writer *w, const char *key, const struct assay_json *release)
+// `patch` NULL: it is no series of patches.
+static void put_release(struct assay_json_writer *w, const char *key,
+        const struct assay_json *release, const char *patch)
 {
     assay_json_begin_object(w, key);
     assay_json_put_text(w, "version", text_of(release, "version"));
@@ -159,37 +183,69 @@ static void put_release(
     assay_json_put_text(w, "sha256", text_of(release, "sha256"));
     if (assay_json_get(release, "path") != NULL)
         assay_json_put_text(w, "path", text_of(release, "path"));
+    if (patch != NULL)
+        assay_json_put_text(w, "patch", patch);
     assay_json_end_object(w);
 }
 
-static void put_id(struct assay_json_writer *w, const char *package, const char *version)
+// What becomes of the one when the other is done to it.
+struct sides {
+    const struct assay_json *older, *newer;  // releases; newer NULL: a patch
+    const struct assay_json *archive, *name; // of a patch: of debian/, and in its series
+};
+
+static void put_id(struct assay_json_writer *w, const char *package, const struct sides *sides)
 {
     struct assay_buf text;
 
     assay_buf_init(&text, 4096);
-    assay_buf_addf(&text, "%s__%s-%s", package, package, version);
+    assay_buf_addf(&text, "%s__%s-%s", package, package,
+            text_of(sides->newer != NULL ? sides->newer : sides->archive, "version"));
+    if (sides->newer == NULL)
+        assay_buf_addf(&text, "-%s", assay_json_text(sides->name));
     for (size_t i = 0; i < text.len; i++) // Debian's versions may have "+" and "~"
-        if (strchr("+~:", text.data[i]) != NULL)
+        if (!isalnum((unsigned char)text.data[i]) && strchr("_.-", text.data[i]) == NULL)
             text.data[i] = '_';
-    assay_json_put_bytes(w, "instance_id", text.data, text.len);
+    assay_json_put_bytes(w, "instance_id", text.data, text.len < ID_MAX ? text.len : ID_MAX);
+    assay_buf_free(&text);
+}
+
+static void put_sides(struct assay_json_writer *w, const struct sides *sides)
+{
+    put_release(w, "old", sides->older, NULL);
+    if (sides->newer != NULL)
+        put_release(w, "new", sides->newer, NULL);
+    else
+        put_release(w, "series", sides->archive, assay_json_text(sides->name));
+}
+
+static void put_problem(struct assay_json_writer *w, const char *package, const struct sides *sides)
+{
+    struct assay_buf text;
+
+    assay_buf_init(&text, 4096);
+    // A patch says itself what it is for.
+    if (sides->newer != NULL)
+        assay_buf_addf(&text,
+                "Make this %s %s do what its release %s does, as far as the tests of that release tell.\n",
+                package, text_of(sides->older, "version"), text_of(sides->newer, "version"));
+    assay_json_put_bytes(w, "problem", text.data, text.len);
     assay_buf_free(&text);
 }
 
 static void put_pair(struct assay_json_writer *w, const struct planning *p, const char *registry,
-        const char *package, const struct language *language, const struct assay_json *older,
-        const struct assay_json *newer)
+        const char *package, const struct language *language, const struct sides *sides)
 {
     const struct assay_instance_limits *limits = &p->options->limits;
     struct assay_buf text;
 
     assay_buf_init(&text, 4096);
     assay_json_begin_object(w, NULL);
-    put_id(w, package, text_of(newer, "version"));
+    put_id(w, package, sides);
     assay_json_put_text(w, "package", package);
-    assay_buf_addf(&text, "%.*s/%s", (int)strlen(registry) - 1, registry, package);
+    assay_buf_addf(&text, "%.*s/%s", (int)strcspn(registry, "-:"), registry, package);
     assay_json_put_bytes(w, "repo", text.data, text.len);
-    put_release(w, "old", older);
-    put_release(w, "new", newer);
+    put_sides(w, sides);
     put_list(w, "tests", language->tests);
     assay_json_put_text(w, "recipe", "plain");
     assay_json_put_text(w, "framework", language->framework);
@@ -199,11 +255,7 @@ static void put_pair(struct assay_json_writer *w, const struct planning *p, cons
     assay_json_put_u64(w, "cpu_ms", limits->cpu_ms);
     assay_json_put_u64(w, "memory_bytes", limits->memory_bytes);
     assay_json_end_object(w);
-    assay_buf_clear(&text);
-    assay_buf_addf(&text,
-            "Make this %s %s do what its release %s does, as far as the tests of that release tell.\n",
-            package, text_of(older, "version"), text_of(newer, "version"));
-    assay_json_put_bytes(w, "problem", text.data, text.len);
+    put_problem(w, package, sides);
     assay_json_end_object(w);
     assay_buf_free(&text);
 }
@@ -224,30 +276,96 @@ static bool may_have_tests(const struct assay_json *release)
     return tests == NULL || assay_json_number(tests) >= 1;
 }
 
-static void put_package(struct assay_json_writer *w, struct planning *p, size_t index)
+static void put_releases(struct assay_json_writer *w, struct planning *p,
+        struct assay_mine_package *package, const struct assay_json *plan,
+        const struct language *language)
 {
-    struct assay_mine_package *package = &p->packages[index];
-    const char *registry = name_in(package->name, pypi) != NULL ? pypi : debian;
-    const char *name = name_in(package->name, registry);
-    const struct assay_json *plan =
-            registry == pypi ? p->plans[index] : assay_json_get(p->debian, name);
-    const struct assay_json *releases = plan == NULL ? NULL : assay_json_get(plan, "releases");
-    const struct language *language =
-            find_language(registry == pypi || plan == NULL ? "python" : text_of(plan, "language"));
+    const char *registry = registry_of(package->name);
+    const struct assay_json *list = assay_json_get(plan, "releases");
     const struct assay_json *newer = NULL;
 
-    for (const struct assay_json *one = releases == NULL ? NULL : assay_json_first(releases);
-            one != NULL; newer = one, one = assay_json_next(one)) {
+    for (const struct assay_json *one = list == NULL ? NULL : assay_json_first(list); one != NULL;
+            newer = one, one = assay_json_next(one)) {
+        const struct sides sides = {.older = one, .newer = newer};
+
         package->releases++;
         if (language == NULL || newer == NULL || !may_have_tests(one) || !may_have_tests(newer))
             continue;
-        put_pair(w, p, registry, name, language, one, newer);
+        put_pair(w, p, registry, name_in(package->name, registry), language, &sides);
         package->pairs++;
     }
+}
+
+static bool is_test(const struct language *language, const char *path)
+{
+    for (size_t i = 0; path != NULL && language->tests[i] != NULL; i++)
+        if (assay_glob_match(language->tests[i], path))
+            return true;
+    return false;
+}
+
+// Does a patch change tests, and something else?
+static bool may_tell(const struct assay_json *patch, const struct language *language)
+{
+    const struct assay_json *files = assay_json_get(patch, "files");
+    bool tests = false, rest = false;
+
+    for (const struct assay_json *one = files == NULL ? NULL : assay_json_first(files); one != NULL;
+            one = assay_json_next(one)) {
+        const bool test = is_test(language, assay_json_text(one));
+
+        tests = tests || test;
+        rest = rest || !test;
+    }
+    return tests && rest;
+}
+
+static void put_series(struct assay_json_writer *w, struct planning *p,
+        struct assay_mine_package *package, const struct assay_json *plan,
+        const struct language *language)
+{
+    const struct assay_json *list = assay_json_get(plan, "series");
+
+    for (const struct assay_json *one = list == NULL ? NULL : assay_json_first(list); one != NULL;
+            one = assay_json_next(one)) {
+        const struct assay_json *patches = assay_json_get(one, "patches");
+
+        for (const struct assay_json *patch = patches == NULL ? NULL : assay_json_first(patches);
+                patch != NULL; patch = assay_json_next(patch)) {
+            const struct sides sides = {.older = assay_json_get(one, "orig"),
+                    .archive = assay_json_get(one, "archive"),
+                    .name = assay_json_get(patch, "name")};
+
+            package->releases++;
+            if (language == NULL || assay_json_text(sides.name) == NULL || sides.older == NULL ||
+                    sides.archive == NULL || !may_tell(patch, language))
+                continue;
+            put_pair(w, p, series, name_in(package->name, series), language, &sides);
+            package->pairs++;
+        }
+    }
+}
+
+static void put_package(struct assay_json_writer *w, struct planning *p, size_t index)
+{
+    struct assay_mine_package *package = &p->packages[index];
+    const char *registry = registry_of(package->name);
+    const char *name = name_in(package->name, registry);
+    const struct assay_json *plan = registry == pypi
+            ? p->plans[index]
+            : assay_json_get(registry == series ? p->series : p->debian, name);
+    const struct language *language =
+            find_language(registry == pypi || plan == NULL ? "python" : text_of(plan, "language"));
+
+    if (plan != NULL && registry == series)
+        put_series(w, p, package, plan, language);
+    else if (plan != NULL)
+        put_releases(w, p, package, plan, language);
     if (package->reason[0] != '\0' || package->pairs > 0)
         return;
-    package->reason = package->releases == 0 ? "no source archives"
+    package->reason = package->releases == 0 ? (registry == series ? NO_PATCHES : NO_ARCHIVES)
             : language == NULL               ? "a language without a way to run its tests"
+            : registry == series             ? NO_TOLD
             : package->releases == 1         ? NO_NEIGHBOURS
                                              : NO_TESTS;
 }
@@ -331,7 +449,9 @@ enum assay_status assay_mine_releases(struct assay_mine_package **out,
     for (size_t i = 0; i < count; i++)
         p.packages[i] = (struct assay_mine_package){options->packages.items[i], 0, 0, ""};
     pthread_mutex_init(&p.lock, NULL);
-    status = ask_debian(&p, err);
+    status = ask_debian(&p.debian, &p, debian, err);
+    if (status == ASSAY_OK)
+        status = ask_debian(&p.series, &p, series, err);
     if (status == ASSAY_OK)
         status = assay_progress_start(&p.progress, "plan", "packages", count, 0, 0, err);
     if (status == ASSAY_OK) {
@@ -348,6 +468,7 @@ enum assay_status assay_mine_releases(struct assay_mine_package **out,
     for (size_t i = 0; i < count; i++)
         assay_json_free(p.plans[i]);
     assay_json_free(p.debian);
+    assay_json_free(p.series);
     if (status != ASSAY_OK)
         (void)rmdir(options->dir); // so that the command can be typed again
     pthread_mutex_destroy(&p.lock);

@@ -21,12 +21,16 @@
 ASSAY_MUST_USE enum assay_status assay_registry_ask_pypi(struct assay_json **out,
         struct assay_context *context, const char *package, size_t most, struct assay_error *err);
 // Of Debian's source packages: {NAME: {"language", "releases": [...]}...}, for all names at once,
-// since its lists come whole; "language" is "python", "perl", "ruby", "javascript", "go" or "".
-// Releases are upstream's archives in the suites of Debian from the oldest that is kept up to
-// unstable; none is fetched, and names it does not have are left out.
+// since its lists come whole; "language" is "python", "perl", "ruby", "javascript", "go", "c" or
+// "". Releases are upstream's archives in the suites of Debian from the oldest that is kept up to
+// unstable; none is fetched, and names it does not have are left out. With `series` each also has
+// "series": [{"version", "orig", "archive" (files as above), "patches": [{"name", "sha256",
+// "files"}]}...], newest first: the patches that Debian puts on that upstream archive, in their
+// order, each in the newest version that has it; these archives are fetched, and one that cannot be
+// had has no patches.
 ASSAY_MUST_USE enum assay_status assay_registry_ask_debian(struct assay_json **out,
         struct assay_context *context, const struct assay_strings *packages, size_t most,
-        struct assay_error *err);
+        bool series, struct assay_error *err);
 
 // downloads/<sha256>/<file> below the home: fetched unless it is there.
 ASSAY_MUST_USE enum assay_status assay_registry_fetch(char path[PATH_MAX],

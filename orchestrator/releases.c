@@ -14,8 +14,10 @@
 #include "orchestrator/progress.h"
 #include "orchestrator/registries.h"
 #include "orchestrator/releases_ledger.h"
+#include "orchestrator/releases_series.h"
 
 #define DIFF_BYTES_MAX ((size_t)64 << 20)
+#define PROBLEM_BYTES_MAX ((size_t)1 << 20)
 #define FETCHES 8 // at once
 
 struct pair_work {
@@ -95,6 +97,30 @@ static enum assay_status diff_part(struct build *b, const struct assay_release_p
     return status;
 }
 
+// Both sides of a patch of a series, from upstream's tree in instance->tree; the problem is the
+// plan's, or what the patch's header says.
+static enum assay_status import_patched(struct build *b, const struct assay_release_pair *pair,
+        struct assay_instance *instance, char new_tree[65], struct assay_error *err)
+{
+    struct assay_buf problem;
+    char upstream[65];
+    enum assay_status status;
+
+    assay_buf_init(&problem, PROBLEM_BYTES_MAX);
+    memcpy(upstream, instance->tree, sizeof(upstream));
+    status = assay_release_series(
+            instance->tree, new_tree, &problem, b->context, pair, upstream, err);
+    if (status == ASSAY_OK && problem.len == 0)
+        assay_buf_addf(&problem, "Make this %s %s do what Debian's %s makes it do.\n",
+                pair->package, pair->old_release.version, pair->patch);
+    if (status == ASSAY_OK)
+        status = assay_buf_check(&problem, pair->patch, err);
+    if (status == ASSAY_OK && pair->problem[0] == '\0')
+        status = keep(b, &instance->problem, &problem, err);
+    assay_buf_free(&problem);
+    return status;
+}
+
 static enum assay_status make_instance(
         struct build *b, struct pair_work *work, struct assay_error *err)
 {
@@ -115,7 +141,8 @@ static enum assay_status make_instance(
     if (status == ASSAY_OK)
         status = import(b, pair, &pair->old_release, instance->tree, err);
     if (status == ASSAY_OK)
-        status = import(b, pair, &pair->new_release, new_tree, err);
+        status = pair->patch != NULL ? import_patched(b, pair, instance, new_tree, err)
+                                     : import(b, pair, &pair->new_release, new_tree, err);
     if (status == ASSAY_OK)
         status = diff_part(b, pair, instance->tree, new_tree, false, &instance->gold_patch, err);
     if (status == ASSAY_OK)
@@ -338,7 +365,7 @@ static enum assay_status run_all(struct build *b, const char *verb, const char *
 static enum assay_status fetch_all(struct build *b, size_t threads, struct assay_error *err)
 {
     struct assay_arena *arena = b->suite->arena;
-    const size_t room = 2 * b->plan->pair_count + 1;
+    const size_t room = 3 * b->plan->pair_count + 1;
 
     // NOLINTBEGIN(bugprone-sizeof-expression): arrays of pointers
     b->archives = assay_arena_array(arena, room, sizeof(*b->archives));
@@ -353,6 +380,8 @@ static enum assay_status fetch_all(struct build *b, size_t threads, struct assay
             continue;
         want_archive(b, i, &b->plan->pairs[i].old_release);
         want_archive(b, i, &b->plan->pairs[i].new_release);
+        if (b->plan->pairs[i].patch != NULL)
+            want_archive(b, i, &b->plan->pairs[i].series);
     }
     return run_all(b, "fetch", "archives", threads < FETCHES ? FETCHES : threads, b->archive_count,
             fetch_one, err);

@@ -63,6 +63,10 @@ void assay_release_pair_key(char hex[ASSAY_SHA256_HEX_BYTES], const struct assay
     assay_sha256_field_text(sha, pair->framework);
     hash_strings(sha, &pair->test_cmd);
     assay_sha256_field(sha, &pair->limits, sizeof(pair->limits));
+    if (pair->patch != NULL) {
+        assay_sha256_field_text(sha, pair->series.sha256);
+        assay_sha256_field_text(sha, pair->patch);
+    }
     assay_sha256_hex(sha, hex);
     assay_sha256_destroy(sha);
 }

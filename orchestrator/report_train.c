@@ -19,6 +19,27 @@ static enum assay_status no_memory(struct assay_error *err)
     return assay_fail(err, ASSAY_ENOMEM, "training report: out of memory");
 }
 
+enum assay_status assay_train_row_read(struct assay_train_row *row, const struct assay_json *body,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    row->count = 0;
+    row->numbers = assay_arena_array(arena, assay_json_count(body), sizeof(*row->numbers));
+    if (!row->numbers)
+        return no_memory(err);
+    for (const struct assay_json *at = assay_json_first(body); at; at = assay_json_next(at)) {
+        struct assay_train_number *number = &row->numbers[row->count];
+
+        if (assay_json_type(at) != ASSAY_JSON_NUMBER)
+            continue;
+        number->name = assay_arena_strdup(arena, assay_json_key(at));
+        number->value = assay_json_number(at);
+        row->count++;
+        if (!number->name)
+            return no_memory(err);
+    }
+    return ASSAY_OK;
+}
+
 static enum assay_status read_row(struct assay_train_row *out,
         const struct assay_training_step *step, struct assay_arena *arena, struct assay_error *err)
 {
@@ -35,21 +56,7 @@ static enum assay_status read_row(struct assay_train_row *out,
             .phase = step->phase,
             .recorded_at = step->recorded_at,
             .body = step->body};
-    out->numbers = assay_arena_array(arena, assay_json_count(json), sizeof(*out->numbers));
-    if (!out->numbers)
-        status = no_memory(err);
-    for (const struct assay_json *at = assay_json_first(json); at && status == ASSAY_OK;
-            at = assay_json_next(at)) {
-        struct assay_train_number *number = &out->numbers[out->count];
-
-        if (assay_json_type(at) != ASSAY_JSON_NUMBER)
-            continue;
-        number->name = assay_arena_strdup(arena, assay_json_key(at));
-        number->value = assay_json_number(at);
-        out->count++;
-        if (!number->name)
-            status = no_memory(err);
-    }
+    status = assay_train_row_read(out, json, arena, err);
     assay_json_free(json);
     return status;
 }

@@ -11,6 +11,8 @@
 #include "orchestrator/train_tasks.h"
 #include "tasks/store_train.h"
 
+struct assay_json;
+
 struct assay_train_number {
     const char *name;
     double value;
@@ -44,6 +46,10 @@ enum assay_train_report_part {
 ASSAY_MUST_USE enum assay_status assay_train_report_load(struct assay_train_report *out,
         struct assay_store *store, const char *run_id, enum assay_train_report_part part,
         struct assay_arena *arena, struct assay_error *err);
+
+// A row's numbers from its body as JSON, into the arena. ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_train_row_read(struct assay_train_row *row,
+        const struct assay_json *body, struct assay_arena *arena, struct assay_error *err);
 
 // The value of a setting as the run was opened with it; "" when it has none of this name. `out` has
 // room for 64 bytes.

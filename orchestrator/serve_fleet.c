@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// serve_fleet.c - what the service has at work (GET /v1/fleet), and what its suites' certificates
-// say (GET /v1/suites/NAME/certificates).
+// serve_fleet.c - what the service has at work (GET /v1/fleet), that and what else its store says
+// is running (GET /v1/top: `assay top --url`), and what its suites' certificates say (GET
+// /v1/suites/NAME/certificates).
 #include <string.h>
 
 #include "base/clock.h"
 #include "orchestrator/serve_look.h"
+#include "orchestrator/top.h"
 
 static void put_jobs(struct assay_json_writer *w, struct assay_service *serve)
 {
@@ -72,6 +74,31 @@ void assay_service_fleet(struct assay_service_call *call)
     put_network(&w, serve, assay_http_of(call->request));
     assay_json_end_object(&w);
     assay_service_reply(call->request, 200, &text);
+}
+
+void assay_service_top(struct assay_service_call *call)
+{
+    struct assay_service *serve = call->serve;
+    const struct assay_grader_counts gradings = assay_grader_count(serve->grader);
+    const struct assay_top_service service = {.version = serve->options.version,
+            .uptime_s = (assay_clock_ms() - serve->start_ms) / 1000,
+            .draining = atomic_load(&serve->draining),
+            .slots = serve->options.threads,
+            .running = gradings.running,
+            .queued = gradings.queued,
+            .episodes = assay_leases_count(serve->leases).open,
+            .connections = assay_http_count(assay_http_of(call->request)).connections};
+    struct assay_look look;
+    struct assay_top top;
+
+    if (assay_service_look_begin(&look, call))
+        look.status = assay_top_load(&top, look.store, assay_http_query(call->request, "run"),
+                assay_clock_now_ms(), look.arena, &look.err);
+    if (look.status == ASSAY_OK) {
+        top.service = &service;
+        assay_top_write_json(&look.text, &top);
+    }
+    assay_service_look_end(&look);
 }
 
 void assay_service_certificates(struct assay_service_call *call)

@@ -127,6 +127,7 @@ void assay_service_trainings(struct assay_service_call *call);
 void assay_service_training(struct assay_service_call *call);
 void assay_service_trajectory(struct assay_service_call *call);
 void assay_service_fleet(struct assay_service_call *call);
+void assay_service_top(struct assay_service_call *call);
 void assay_service_certificates(struct assay_service_call *call);
 void assay_service_openenv_reset(struct assay_service_call *call);
 void assay_service_openenv_step(struct assay_service_call *call);

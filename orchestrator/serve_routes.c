@@ -30,6 +30,7 @@ static const struct assay_service_route routes[] = {
         {"GET", "/v1/trainings/*", ASSAY_ROLE_READ, true, assay_service_training},
         {"GET", "/v1/trajectories/*", ASSAY_ROLE_READ, true, assay_service_trajectory},
         {"GET", "/v1/fleet", ASSAY_ROLE_READ, false, assay_service_fleet},
+        {"GET", "/v1/top", ASSAY_ROLE_READ, true, assay_service_top},
         {"GET", "/v1/suites/*/certificates", ASSAY_ROLE_READ, true, assay_service_certificates},
         {"GET", "/v1/models", ASSAY_ROLE_READ, false, assay_service_models},
         {"POST", "/v1/chat/completions", ASSAY_ROLE_RUN, true, assay_service_chat_completions},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "orchestrator/chat.h"
 #include "orchestrator/serve_parts.h"
 
 struct shape_call {
@@ -19,6 +20,16 @@ struct shape_call {
     struct assay_json *body; // owned
     struct assay_shape_ask ask;
 };
+
+// A model may say a NUL, and its trainer is not to end for it: it reads as U+FFFD.
+static enum assay_status read_body(
+        struct assay_json **out, struct assay_http_request *request, struct assay_error *err)
+{
+    struct assay_buf *text = assay_http_body(request);
+
+    assay_chat_spare_nul(text->data, text->len);
+    return assay_service_read(out, request, err);
+}
 
 // --- one call -----------------------------------------------------------------------------------
 
@@ -76,7 +87,7 @@ static void answer_call(struct assay_service_call *call, enum assay_shape_name n
                     .details = assay_http_query(request, "detail") != NULL}};
     status = assay_arena_create(&c->ask.arena, ASSAY_SERVE_ARENA_BYTES, &err);
     if (status == ASSAY_OK)
-        status = assay_service_read(&c->body, request, &err);
+        status = read_body(&c->body, request, &err);
     c->ask.body = c->body;
     if (status == ASSAY_OK)
         status = c->shape->read(&c->ask, &err);
@@ -139,7 +150,7 @@ void assay_service_nemo_metrics(struct assay_service_call *call)
     struct assay_json *body = NULL;
     struct assay_error err = {0};
     struct assay_buf text;
-    enum assay_status status = assay_service_read(&body, call->request, &err);
+    enum assay_status status = read_body(&body, call->request, &err);
 
     assay_buf_init(&text, 4096);
     if (status == ASSAY_OK)

@@ -17,7 +17,6 @@
 #define FORGOTTEN_MS 3600000
 #define PACE_S 60 // a run's rate is that of the last minute
 #define INTERVALS_MAX 32
-#define CURVE_POINTS 32
 #define LINE_BYTES_MAX ((size_t)4096)
 
 const char *assay_top_state_name(enum assay_top_state state)
@@ -146,6 +145,18 @@ static bool wanted(const struct loading *l, const char *run_id, enum assay_run_s
     return l->run_id ? strcmp(l->run_id, run_id) == 0 : state == ASSAY_RUN_OPEN;
 }
 
+static enum assay_status find_run(struct assay_store *store, const char *run_id,
+        struct assay_arena *arena, struct assay_run **out, size_t *count, struct assay_error *err)
+{
+    struct assay_run *run = assay_arena_array(arena, 1, sizeof(*run));
+    const enum assay_status status = run ? assay_store_get_run(store, run_id, arena, run, err)
+                                         : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+
+    *out = run;
+    *count = status == ASSAY_OK;
+    return status == ASSAY_ENOTFOUND ? ASSAY_OK : status; // it may be a training
+}
+
 enum assay_status assay_top_load(struct assay_top *out, struct assay_store *store,
         const char *run_id, uint64_t now_ms, struct assay_arena *arena, struct assay_error *err)
 {
@@ -158,7 +169,8 @@ enum assay_status assay_top_load(struct assay_top *out, struct assay_store *stor
             assay_store_list_trainings(store, arena, &trainings, &training_count, err);
 
     if (status == ASSAY_OK)
-        status = assay_store_list_runs(store, arena, &runs, &run_count, err);
+        status = run_id ? find_run(store, run_id, arena, &runs, &run_count, err)
+                        : assay_store_list_open_runs(store, arena, &runs, &run_count, err);
     if (status != ASSAY_OK)
         return status;
     top.items = assay_arena_array(arena, training_count + run_count, sizeof(*top.items));
@@ -201,6 +213,8 @@ static void end_line(struct lines *l)
 
         if (byte < 0x20 || byte == 0x7f)
             l->line.data[at] = '?';
+        if (byte == 0xc2 && at + 1 < l->line.len && (unsigned char)l->line.data[at + 1] < 0xa0)
+            l->line.data[at] = l->line.data[at + 1] = '?'; // U+0080 to U+009F: ESC [ in one
         at++;
         while (at < l->line.len && ((unsigned char)l->line.data[at] & 0xc0) == 0x80)
             at++;
@@ -239,30 +253,44 @@ static void put_time(struct lines *l, const struct assay_top_item *item, const c
     }
 }
 
-// The last values of a number as a curve of one line, each between the least and the most of them.
-static void put_curve(struct lines *l, const struct assay_train_report *report, const char *name)
+size_t assay_top_rewards(
+        const struct assay_train_report *report, double rewards[ASSAY_TOP_REWARDS_MAX])
+{
+    size_t count = 0;
+
+    for (size_t i = report->row_count; i > 0 && count < ASSAY_TOP_REWARDS_MAX; i--) {
+        const double value = assay_train_row_get(&report->rows[i - 1], "reward");
+
+        if (strcmp(report->rows[i - 1].phase, "rl") == 0 && isfinite(value))
+            rewards[count++] = value;
+    }
+    for (size_t i = 0; i < count / 2; i++) {
+        const double value = rewards[i];
+
+        rewards[i] = rewards[count - 1 - i];
+        rewards[count - 1 - i] = value;
+    }
+    return count;
+}
+
+// The last rewards as a curve of one line, each between the least and the most of them.
+static void put_curve(struct lines *l, const struct assay_train_report *report)
 {
     static const char *const blocks[] = {
             "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588"};
-    double values[CURVE_POINTS], least = (double)INFINITY, most = -(double)INFINITY;
-    size_t count = 0;
+    double values[ASSAY_TOP_REWARDS_MAX], least = (double)INFINITY, most = -(double)INFINITY;
+    const size_t count = assay_top_rewards(report, values);
 
-    for (size_t i = report->row_count; i > 0 && count < CURVE_POINTS; i--) {
-        const double value = assay_train_row_get(&report->rows[i - 1], name);
-
-        if (strcmp(report->rows[i - 1].phase, "rl") != 0 || !isfinite(value))
-            continue;
-        values[count++] = value;
-        least = fmin(least, value);
-        most = fmax(most, value);
+    for (size_t i = 0; i < count; i++) {
+        least = fmin(least, values[i]);
+        most = fmax(most, values[i]);
     }
     if (count < 2)
         return;
-    (void)assay_buf_addf(&l->line, "  %s ", name);
-    for (size_t i = count; i > 0; i--)
+    (void)assay_buf_adds(&l->line, "  reward ");
+    for (size_t i = 0; i < count; i++)
         (void)assay_buf_adds(&l->line,
-                blocks[most > least ? (size_t)(7.999 * (values[i - 1] - least) / (most - least))
-                                    : 0]);
+                blocks[most > least ? (size_t)(7.999 * (values[i] - least) / (most - least)) : 0]);
     (void)assay_buf_addf(&l->line, " %.3g to %.3g", least, most);
 }
 
@@ -319,7 +347,7 @@ static void write_training(struct lines *l, const struct assay_top_item *item, b
         end_line(l);
     }
     if (curves && rl) {
-        put_curve(l, report, "reward");
+        put_curve(l, report);
         if (l->line.len > 0)
             end_line(l);
     }
@@ -338,11 +366,26 @@ static void write_run(struct lines *l, const struct assay_top_item *item)
     end_line(l);
 }
 
+static void write_service(struct lines *l, const struct assay_top_service *service)
+{
+    char text[ASSAY_DURATION_BYTES];
+
+    assay_duration_text(text, service->uptime_s * 1000);
+    (void)assay_buf_addf(&l->line,
+            "service %s  %s %s  gradings %" PRIu64 " of %" PRIu64 ", %" PRIu64
+            " queued  episodes %" PRIu64 "  connections %" PRIu64,
+            service->version, service->draining ? "DRAINING, up" : "up", text, service->running,
+            service->slots, service->queued, service->episodes, service->connections);
+    end_line(l);
+}
+
 void assay_top_write(struct assay_buf *out, const struct assay_top *top, size_t width, bool curves)
 {
     struct lines l = {.out = out, .width = width};
 
     assay_buf_init(&l.line, LINE_BYTES_MAX);
+    if (top->service)
+        write_service(&l, top->service);
     for (size_t i = 0; i < top->count; i++) {
         if (top->items[i].training)
             write_training(&l, &top->items[i], curves);
@@ -371,6 +414,31 @@ static void put_last(
         assay_json_put_null(w, phase);
 }
 
+static void put_rewards(struct assay_json_writer *w, const struct assay_train_report *report)
+{
+    double rewards[ASSAY_TOP_REWARDS_MAX];
+    const size_t count = assay_top_rewards(report, rewards);
+
+    assay_json_begin_array(w, "rewards");
+    for (size_t i = 0; i < count; i++)
+        assay_json_put_double(w, NULL, rewards[i]);
+    assay_json_end_array(w);
+}
+
+static void put_service(struct assay_json_writer *w, const struct assay_top_service *service)
+{
+    assay_json_begin_object(w, "service");
+    assay_json_put_text(w, "version", service->version);
+    assay_json_put_u64(w, "uptime_s", service->uptime_s);
+    assay_json_put_bool(w, "draining", service->draining);
+    assay_json_put_u64(w, "slots", service->slots);
+    assay_json_put_u64(w, "running", service->running);
+    assay_json_put_u64(w, "queued", service->queued);
+    assay_json_put_u64(w, "episodes", service->episodes);
+    assay_json_put_u64(w, "connections", service->connections);
+    assay_json_end_object(w);
+}
+
 static void put_item(struct assay_json_writer *w, const struct assay_top_item *item)
 {
     assay_json_begin_object(w, NULL);
@@ -386,6 +454,8 @@ static void put_item(struct assay_json_writer *w, const struct assay_top_item *i
         assay_json_put_text(w, "phase", item->phase);
         assay_json_put_u64(w, "phase_done", item->phase_done);
         assay_json_put_u64(w, "phase_total", item->phase_total);
+        assay_json_put_u64(w, "rl_steps", item->report.rl_steps);
+        put_rewards(w, &item->report);
         put_last(w, &item->report, "sft");
         put_last(w, &item->report, "rl");
         put_last(w, &item->report, "eval");
@@ -408,6 +478,8 @@ void assay_top_write_json(struct assay_buf *out, const struct assay_top *top)
     assay_json_writer_init(&w, out, 0);
     assay_json_begin_object(&w, NULL);
     assay_json_put_u64(&w, "schema", 1);
+    if (top->service)
+        put_service(&w, top->service);
     assay_json_begin_array(&w, "items");
     for (size_t i = 0; i < top->count; i++)
         put_item(&w, &top->items[i]);

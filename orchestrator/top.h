@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// top.h - what is running, as the store tells it: trainings and runs with their pace and time left.
+// top.h - what is running, as the store tells it: trainings and runs with their pace and time left;
+// from this machine's store, or as a service tells it of its own (top_remote.h).
 //
 // The store alone is read: whoever works is not asked and not held up. So a run whose process died
 // cannot be told from one that is slow; it is called silent once nothing was recorded for long.
@@ -29,8 +30,17 @@ struct assay_top_item {
     struct assay_run_pace pace;
 };
 
+// What a service that is asked has at work itself.
+struct assay_top_service {
+    const char *version;
+    uint64_t uptime_s, slots, running, queued; // gradings
+    uint64_t episodes, connections;            // open
+    bool draining;
+};
+
 struct assay_top {
-    struct assay_top_item *items; // trainings first, each newest first
+    const struct assay_top_service *service; // borrowed; NULL: no service was asked
+    struct assay_top_item *items;            // trainings first, each newest first
     size_t count;
     size_t forgotten; // open ones that have been silent for an hour, and are not shown
 };
@@ -44,5 +54,12 @@ ASSAY_MUST_USE enum assay_status assay_top_load(struct assay_top *out, struct as
 void assay_top_write(struct assay_buf *out, const struct assay_top *top, size_t width, bool curves);
 // One line of JSON without its line feed.
 void assay_top_write_json(struct assay_buf *out, const struct assay_top *top);
+// What was written as JSON, as it was. Everything in the arena. ASSAY_EINVAL: it is something else.
+ASSAY_MUST_USE enum assay_status assay_top_read(struct assay_top *out, const char *json, size_t len,
+        struct assay_arena *arena, struct assay_error *err);
+// The rewards of the last steps, oldest first; how many. `rewards` has room for this many.
+#define ASSAY_TOP_REWARDS_MAX 32
+size_t assay_top_rewards(
+        const struct assay_train_report *report, double rewards[ASSAY_TOP_REWARDS_MAX]);
 
 #endif

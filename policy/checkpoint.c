@@ -48,7 +48,7 @@ static enum assay_status make_parts(struct parts *p, const struct assay_model *m
             assay_trainer_counts(trainer)->norms, sizeof(assay_trainer_counts(trainer)->norms)};
     p->part[COUNTS] = (struct part){"counts", ASSAY_WEIGHT_I64, 3, p->counts, sizeof(p->counts)};
     p->count = MASTER;
-    if (assay_trainer_master(trainer))
+    if (assay_trainer_has(trainer, ASSAY_MOMENT_MASTER))
         p->part[p->count++] =
                 (struct part){"master_weights", type, count, malloc(count * s), count * s};
     if (!p->part[FIRST].data || !p->part[SECOND].data ||
@@ -62,6 +62,37 @@ static void free_parts(struct parts *p)
     free(p->part[FIRST].data);
     free(p->part[SECOND].data);
     free(p->part[MASTER].data);
+}
+
+// Which of the trainer's buffers a part is.
+static const struct {
+    size_t part;
+    enum assay_moment which;
+} buffers[] = {
+        {FIRST, ASSAY_MOMENT_FIRST}, {SECOND, ASSAY_MOMENT_SECOND}, {MASTER, ASSAY_MOMENT_MASTER}};
+
+static enum assay_status collect(
+        const struct parts *p, struct assay_trainer *trainer, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]) && status == ASSAY_OK; i++)
+        if (buffers[i].part < p->count)
+            status = assay_trainer_collect(
+                    trainer, buffers[i].which, p->part[buffers[i].part].data, err);
+    return status;
+}
+
+static enum assay_status spread(
+        const struct parts *p, struct assay_trainer *trainer, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]) && status == ASSAY_OK; i++)
+        if (buffers[i].part < p->count)
+            status = assay_trainer_spread(
+                    trainer, buffers[i].which, p->part[buffers[i].part].data, err);
+    return status;
 }
 
 static enum assay_status join(
@@ -174,28 +205,20 @@ enum assay_status assay_checkpoint_write(struct assay_checkpoint *out,
 {
     const struct assay_save_options save = {.type = ASSAY_WEIGHT_F32};
     const struct assay_trainer_counts *counts = assay_trainer_counts(trainer);
-    const struct assay_device *device = &model->ops->device;
     struct assay_checkpoint made;
     char weights[PATH_BYTES], optimizer[PATH_BYTES];
     struct parts p = {.counts = {counts->updates, counts->applied, counts->skipped}};
-    enum assay_status status = join(weights, dir, model_name, err);
+    enum assay_status status = make_parts(&p, model, trainer, err);
 
+    if (status == ASSAY_OK)
+        status = collect(&p, trainer, err);
+    if (status != ASSAY_OK || !dir)
+        goto out;
+    status = join(weights, dir, model_name, err);
     if (status == ASSAY_OK)
         status = join(optimizer, dir, optimizer_name, err);
     if (status == ASSAY_OK)
         status = assay_model_save(model, stream, dir, &save, err);
-    if (status == ASSAY_OK)
-        status = make_parts(&p, model, trainer, err);
-    if (status != ASSAY_OK)
-        goto out;
-    device->download(
-            stream, p.part[FIRST].data, assay_trainer_first_moment(trainer), p.part[FIRST].bytes);
-    device->download(stream, p.part[SECOND].data, assay_trainer_second_moment(trainer),
-            p.part[SECOND].bytes);
-    if (p.count > MASTER)
-        device->download(
-                stream, p.part[MASTER].data, assay_trainer_master(trainer), p.part[MASTER].bytes);
-    status = device->sync(stream, err);
     if (status == ASSAY_OK)
         status = write_optimizer(optimizer, &p, err);
     if (status == ASSAY_OK)
@@ -250,38 +273,18 @@ static enum assay_status read_weights(struct assay_model *model, struct assay_st
     return status;
 }
 
-static enum assay_status read_optimizer(struct assay_model *model, struct assay_trainer *trainer,
-        struct assay_stream *stream, const char *path, struct assay_error *err)
+static enum assay_status read_optimizer(struct parts *p, const char *path, struct assay_error *err)
 {
-    const struct assay_device *device = &model->ops->device;
-    struct assay_trainer_counts *counts = assay_trainer_counts(trainer);
     struct assay_weight_file *file = NULL;
-    struct parts p = {0};
     enum assay_status status = assay_weight_file_open(&file, path, err);
 
-    if (status == ASSAY_OK)
-        status = make_parts(&p, model, trainer, err);
-    for (size_t i = 0; i < p.count && status == ASSAY_OK; i++)
-        status = read_part(file, &p.part[i], path, err);
-    if (status == ASSAY_OK) {
-        counts->updates = p.counts[0];
-        counts->applied = p.counts[1];
-        counts->skipped = p.counts[2];
-        device->upload(stream, assay_trainer_first_moment(trainer), p.part[FIRST].data,
-                p.part[FIRST].bytes);
-        device->upload(stream, assay_trainer_second_moment(trainer), p.part[SECOND].data,
-                p.part[SECOND].bytes);
-        if (p.count > MASTER)
-            device->upload(stream, assay_trainer_master(trainer), p.part[MASTER].data,
-                    p.part[MASTER].bytes);
-        status = device->sync(stream, err);
-    }
-    free_parts(&p);
+    for (size_t i = 0; i < p->count && status == ASSAY_OK; i++)
+        status = read_part(file, &p->part[i], path, err);
     assay_weight_file_close(file);
     return status;
 }
 
-enum assay_status assay_checkpoint_read(struct assay_model *model, struct assay_trainer *trainer,
+static enum assay_status read_files(struct assay_model *model, struct parts *p,
         struct assay_stream *stream, const char *dir, const struct assay_checkpoint *wanted,
         struct assay_error *err)
 {
@@ -297,6 +300,28 @@ enum assay_status assay_checkpoint_read(struct assay_model *model, struct assay_
     if (status == ASSAY_OK)
         status = read_weights(model, stream, weights, err);
     if (status == ASSAY_OK)
-        status = read_optimizer(model, trainer, stream, optimizer, err);
+        status = read_optimizer(p, optimizer, err);
+    return status;
+}
+
+enum assay_status assay_checkpoint_read(struct assay_model *model, struct assay_trainer *trainer,
+        struct assay_stream *stream, const char *dir, const struct assay_checkpoint *wanted,
+        struct assay_error *err)
+{
+    struct assay_trainer_counts *counts = assay_trainer_counts(trainer);
+    struct parts p = {0};
+    enum assay_status status = make_parts(&p, model, trainer, err);
+
+    if (status == ASSAY_OK && dir)
+        status = read_files(model, &p, stream, dir, wanted, err);
+    if (status == ASSAY_OK) {
+        counts->updates = p.counts[0];
+        counts->applied = p.counts[1];
+        counts->skipped = p.counts[2];
+        status = spread(&p, trainer, err);
+    }
+    if (status == ASSAY_OK)
+        status = assay_trainer_follow(trainer, err);
+    free_parts(&p);
     return status;
 }

@@ -16,6 +16,10 @@ struct assay_checkpoint {
     char optimizer_hash[ASSAY_SHA256_HEX_BYTES];
 };
 
+// In a group every rank writes and reads, rank 0 with a directory, the others with NULL and without
+// hashes: it alone touches files, and they need not have the same ones. Nothing in a checkpoint
+// depends on how many ranks there were.
+//
 // `dir` is made if need be; all is on disk when this returns. Errors: ASSAY_EIO (a full disk),
 // ASSAY_EINVAL, ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_checkpoint_write(struct assay_checkpoint *out,

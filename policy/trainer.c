@@ -163,18 +163,54 @@ void assay_trainer_destroy(struct assay_trainer *trainer)
     free(t);
 }
 
-void *assay_trainer_first_moment(struct assay_trainer *trainer)
+static void *range_of(const struct assay_trainer *t, enum assay_moment which)
 {
-    return trainer->first;
+    void *const ranges[] = {[ASSAY_MOMENT_FIRST] = t->first,
+            [ASSAY_MOMENT_SECOND] = t->second,
+            [ASSAY_MOMENT_MASTER] = t->master};
+
+    return ranges[which];
 }
-void *assay_trainer_second_moment(struct assay_trainer *trainer)
+
+bool assay_trainer_has(const struct assay_trainer *trainer, enum assay_moment which)
 {
-    return trainer->second;
+    return range_of(trainer, which) != NULL;
 }
-void *assay_trainer_master(struct assay_trainer *trainer)
+
+// Between updates nobody needs the gradients.
+enum assay_status assay_trainer_collect(
+        struct assay_trainer *trainer, enum assay_moment which, void *host, struct assay_error *err)
 {
-    return trainer->master;
+    return assay_shares_collect(&trainer->shares, host, range_of(trainer, which),
+            assay_pass_gradients(trainer->pass), err);
 }
+
+enum assay_status assay_trainer_spread(
+        struct assay_trainer *trainer, enum assay_moment which, void *host, struct assay_error *err)
+{
+    return assay_shares_spread(&trainer->shares, range_of(trainer, which), host, err);
+}
+
+enum assay_status assay_trainer_follow(struct assay_trainer *trainer, struct assay_error *err)
+{
+    struct assay_trainer *t = trainer;
+    const struct assay_ops *ops = t->model->ops;
+    uint64_t bounds[ASSAY_RANKS_MAX + 1] = {0}; // all of it is rank 0's
+    enum assay_status status;
+
+    if (!t->options.collective)
+        return ASSAY_OK;
+    for (uint32_t r = 1; r <= t->shares.ranks.world; r++)
+        bounds[r] = t->model->params.element_count;
+    status = assay_collective_all_gather(t->options.collective, ops, t->model->params.weights,
+            assay_dtype_bytes(ops->weight), bounds, t->stream, err);
+    for (uint32_t r = 1; r <= t->shares.ranks.world; r++)
+        bounds[r] = sizeof(t->counts);
+    return status == ASSAY_OK
+            ? assay_collective_gather(t->options.collective, &t->counts, bounds, err)
+            : status;
+}
+
 struct assay_trainer_counts *assay_trainer_counts(struct assay_trainer *trainer)
 {
     return &trainer->counts;
@@ -313,9 +349,16 @@ static double correlation(const struct moments *m)
     return (m->xy - m->x * m->y / m->n) / sqrt(vx * vy);
 }
 
-static void compare(struct assay_agreement *out, struct moments *m, double logp, double logp_old)
+struct compared {
+    struct assay_agreement found; // gap_mean: the sum
+    struct moments moments;
+};
+
+static void compare(struct compared *c, double logp, double logp_old)
 {
     const double gap = fabs(logp - logp_old), x = exp(logp), y = exp(logp_old);
+    struct assay_agreement *out = &c->found;
+    struct moments *m = &c->moments;
 
     out->token_count++;
     out->differing_count += logp != logp_old;
@@ -330,11 +373,25 @@ static void compare(struct assay_agreement *out, struct moments *m, double logp,
     m->xy += x * y;
 }
 
-enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_trainer *trainer,
+static void add_compared(struct compared *to, const struct compared *from)
+{
+    to->found.token_count += from->found.token_count;
+    to->found.differing_count += from->found.differing_count;
+    to->found.gap_mean += from->found.gap_mean;
+    if (!(from->found.gap_max <= to->found.gap_max))
+        to->found.gap_max = from->found.gap_max;
+    to->moments.n += from->moments.n;
+    to->moments.x += from->moments.x;
+    to->moments.y += from->moments.y;
+    to->moments.xx += from->moments.xx;
+    to->moments.yy += from->moments.yy;
+    to->moments.xy += from->moments.xy;
+}
+
+// What one shard's trajectories say.
+static enum assay_status agree_on(struct assay_trainer *t, struct compared *out,
         const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
 {
-    struct assay_agreement agreement = {0};
-    struct moments moments = {0};
     double **rows = NULL, *values = NULL;
     size_t total = 0, at = 0;
     enum assay_status status = ASSAY_OK;
@@ -351,23 +408,49 @@ enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_
         rows[i] = values + at;
         at += trajectories[i].count;
     }
-    status = assay_trainer_score(trainer, trajectories, count, rows, err);
+    status = assay_trainer_score(t, trajectories, count, rows, err);
     if (status != ASSAY_OK)
         goto out;
     for (size_t i = 0; i < count; i++)
         for (size_t k = 1; k < trajectories[i].count; k++)
             if (trajectories[i].mask[k] != 0)
-                compare(&agreement, &moments, rows[i][k], trajectories[i].logp_old[k]);
-    if (agreement.token_count > 0)
-        agreement.gap_mean /= (double)agreement.token_count;
-    // Equal pairs are perfectly correlated whatever their rounding.
-    agreement.correlation = agreement.differing_count == 0 ? 1 : correlation(&moments);
-    *out = agreement;
+                compare(out, rows[i][k], trajectories[i].logp_old[k]);
 
 out:
     free(values);
     free(rows);
     return status;
+}
+
+// A group's ranks score a shard each, and all know what all have found.
+enum assay_status assay_trainer_agree(struct assay_agreement *out, struct assay_trainer *trainer,
+        const struct assay_trajectory *trajectories, size_t count, struct assay_error *err)
+{
+    struct assay_trainer *t = trainer;
+    const uint32_t world = t->shares.ranks.world;
+    struct compared mine[ASSAY_RANKS_MAX] = {0}, all[ASSAY_RANKS_MAX], sum = {0};
+    struct assay_agreement agreement;
+    enum assay_status status = ASSAY_OK;
+
+    for (uint32_t i = t->shares.ranks.rank; i < t->shares.count && status == ASSAY_OK; i += world) {
+        const size_t from = assay_shares_begin(&t->shares, i, count);
+        const size_t end = assay_shares_begin(&t->shares, i + 1, count);
+
+        status = agree_on(t, &mine[i / world], trajectories + from, end - from, err);
+    }
+    if (status == ASSAY_OK)
+        status = assay_shares_join(&t->shares, all, mine, sizeof(*mine), err);
+    if (status != ASSAY_OK)
+        return status;
+    for (uint32_t i = 0; i < t->shares.count; i++)
+        add_compared(&sum, &all[i]);
+    agreement = sum.found;
+    if (agreement.token_count > 0)
+        agreement.gap_mean /= (double)agreement.token_count;
+    // Equal pairs are perfectly correlated whatever their rounding.
+    agreement.correlation = agreement.differing_count == 0 ? 1 : correlation(&sum.moments);
+    *out = agreement;
+    return ASSAY_OK;
 }
 
 // --- one update ----------------------------------------------------------------------------------
@@ -441,44 +524,53 @@ static enum assay_status accumulate(struct assay_trainer *t, size_t at, size_t c
     return status == ASSAY_OK ? t->model->ops->device.sync(t->stream, err) : status;
 }
 
+// Gradients of one shard, and what it counts.
+static enum assay_status run_shard(struct assay_trainer *t, uint32_t shard, size_t count,
+        const struct assay_batch_totals *totals, struct assay_share *share, struct assay_error *err)
+{
+    const struct assay_device *device = &t->model->ops->device;
+    const size_t end = assay_shares_begin(&t->shares, shard + 1, count);
+    struct assay_update part = {0};
+    enum assay_status status = ASSAY_OK;
+
+    assay_pass_zero_gradients(t->pass);
+    device->zero(t->stream, t->metrics, sizeof(*t->metrics));
+    for (size_t at = assay_shares_begin(&t->shares, shard, count); at < end && status == ASSAY_OK;
+            at += t->batch->sequence_count)
+        status = accumulate(t, at, end, totals, &part, err);
+    if (status != ASSAY_OK)
+        return status;
+    device->download(t->stream, &share->metrics, t->metrics, sizeof(share->metrics));
+    share->aux_loss = part.aux_loss;
+    share->row_count = part.row_count;
+    return device->sync(t->stream, err);
+}
+
 // Gradients of this process's shards, and what they count; all shards' sum is *gradients.
 static enum assay_status sum_shards(struct assay_trainer *t, size_t count,
         const struct assay_batch_totals *totals, struct assay_update *update, void **gradients,
         double *squares, struct assay_error *err)
 {
-    const struct assay_device *device = &t->model->ops->device;
-    struct assay_share mine[ASSAY_RANKS_MAX] = {0}, all;
+    const uint32_t world = t->shares.ranks.world;
+    struct assay_share mine[ASSAY_RANKS_MAX] = {0}, all[ASSAY_RANKS_MAX];
     enum assay_status status = ASSAY_OK;
 
-    for (uint32_t i = t->shares.first; i < t->shares.end && status == ASSAY_OK; i++) {
-        const size_t end = assay_shares_begin(&t->shares, i + 1, count);
-        struct assay_share *share = &mine[i - t->shares.first];
-        struct assay_update part = {0};
-
-        assay_pass_zero_gradients(t->pass);
-        device->zero(t->stream, t->metrics, sizeof(*t->metrics));
-        for (size_t at = assay_shares_begin(&t->shares, i, count); at < end && status == ASSAY_OK;
-                at += t->batch->sequence_count)
-            status = accumulate(t, at, end, totals, &part, err);
-        if (status != ASSAY_OK)
-            return status;
-        assay_shares_add(&t->shares, i, assay_pass_gradients(t->pass));
-        device->download(t->stream, &share->metrics, t->metrics, sizeof(share->metrics));
-        status = device->sync(t->stream, err);
-        share->aux_loss = part.aux_loss;
-        share->row_count = part.row_count;
+    for (uint32_t i = t->shares.ranks.rank; i < t->shares.count && status == ASSAY_OK; i += world) {
+        status = run_shard(t, i, count, totals, &mine[i / world], err);
+        if (status == ASSAY_OK)
+            status = assay_shares_add(&t->shares, i, assay_pass_gradients(t->pass), err);
     }
     if (status == ASSAY_OK)
-        status = assay_shares_join(&t->shares, &all, mine, err);
+        status = assay_shares_join(&t->shares, all, mine, sizeof(*mine), err);
     if (status == ASSAY_OK)
         status = assay_shares_sum(
                 &t->shares, gradients, squares, assay_pass_gradients(t->pass), err);
-    if (status != ASSAY_OK)
-        return status;
-    update->metrics = all.metrics;
-    update->aux_loss = all.aux_loss;
-    update->row_count = (size_t)all.row_count;
-    return ASSAY_OK;
+    for (uint32_t i = 0; i < t->shares.count && status == ASSAY_OK; i++) {
+        assay_loss_metrics_add(&update->metrics, &all[i].metrics);
+        update->aux_loss += all[i].aux_loss;
+        update->row_count += (size_t)all[i].row_count;
+    }
+    return status;
 }
 
 static enum assay_status measure_gradient(struct assay_trainer *t, double squares,

@@ -41,7 +41,7 @@ struct assay_trainer_options {
     // The group that this process trains with, borrowed; every rank calls update with the same
     // trajectories and works on its shard of them. NULL: alone.
     struct assay_collective *collective;
-    uint32_t shards; // policy/shares.h
+    uint32_t shards; // that an update is summed in; policy/shares.h
 };
 
 // What goes on from update to update beside the moments; plain, saved as it is.
@@ -68,7 +68,7 @@ ASSAY_MUST_USE enum assay_status assay_trainer_score(struct assay_trainer *train
         struct assay_error *err);
 
 // How far the sampler's record is from what the trainer computes now. Right after sampling on one
-// filling everything is 0 and 1: promise 5.
+// filling everything is 0 and 1: promise 5. In a group each rank looks at its shards.
 struct assay_agreement {
     uint64_t token_count, differing_count; // differing in any bit
     double gap_max, gap_mean;              // |logp - logp_old|
@@ -96,13 +96,20 @@ ASSAY_MUST_USE enum assay_status assay_trainer_update(struct assay_trainer *trai
         const struct assay_trajectory *trajectories, size_t count, struct assay_update *out,
         struct assay_error *err);
 
-// What a checkpoint keeps of it: moments [element_count] S in device memory, in the layout of the
-// model's weights, and the counts; both may be written to between updates. In a group a rank has
-// those of its own range of the layout alone.
-void *assay_trainer_first_moment(struct assay_trainer *trainer);
-void *assay_trainer_second_moment(struct assay_trainer *trainer);
-// The weights before they were rounded to W, likewise; NULL where W is S.
-void *assay_trainer_master(struct assay_trainer *trainer);
+// What a checkpoint keeps of it: moments, the weights before they were rounded to W (where W is not
+// S), and the counts; all may be written to between updates. Each is a buffer [element_count] of S
+// in host memory, in the layout of the model's weights. In a group the ranks have a range each, and
+// all of them call these: collect() gives each the whole; spread() takes rank 0's, and writes it
+// over the others'.
+enum assay_moment { ASSAY_MOMENT_FIRST, ASSAY_MOMENT_SECOND, ASSAY_MOMENT_MASTER };
+bool assay_trainer_has(const struct assay_trainer *trainer, enum assay_moment which);
+ASSAY_MUST_USE enum assay_status assay_trainer_collect(struct assay_trainer *trainer,
+        enum assay_moment which, void *host, struct assay_error *err);
+ASSAY_MUST_USE enum assay_status assay_trainer_spread(struct assay_trainer *trainer,
+        enum assay_moment which, void *host, struct assay_error *err);
+// Of a group: weights and counts become those of rank 0. Alone they stay.
+ASSAY_MUST_USE enum assay_status assay_trainer_follow(
+        struct assay_trainer *trainer, struct assay_error *err);
 struct assay_trainer_counts *assay_trainer_counts(struct assay_trainer *trainer);
 
 #endif

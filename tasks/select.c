@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -215,11 +216,21 @@ static bool listed(const struct assay_strings *ids, const char *id)
     return ids->count == 0;
 }
 
+static int compare_text(const void *id, const void *item)
+{
+    return strcmp(id, *(const char *const *)item);
+}
+
 static bool is_meant(const struct assay_select *select, const struct filter *filters,
         const struct assay_instance *instance)
 {
     if (!listed(&select->ids, instance->instance_id) ||
             (select->split_only && assay_split_of(instance) != select->split))
+        return false;
+    if (select->rated_only &&
+            (select->rated.count == 0 ||
+                    bsearch(instance->instance_id, select->rated.items, select->rated.count,
+                            sizeof(*select->rated.items), compare_text) == NULL))
         return false;
     for (size_t i = 0; i < select->filters.count; i++)
         if (key_matches(&filters[i], instance) != filters[i].wanted)

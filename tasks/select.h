@@ -27,10 +27,11 @@ struct assay_select {
     // matches, "=" does not hold and "!=" does. Keys: id, repo, group, framework, recipe, rules,
     // task, version, split, tag, and row.NAME for a field of the row that it was read from.
     struct assay_strings filters;
-    bool split_only, shuffle, sliced;
+    bool split_only, rated_only, shuffle, sliced;
     enum assay_split split;
-    uint64_t seed;     // of the shuffle
-    size_t begin, end; // of the slice; end may lie behind the last
+    struct assay_strings rated; // with rated_only: only of these, which are sorted by strcmp
+    uint64_t seed;              // of the shuffle
+    size_t begin, end;          // of the slice; end may lie behind the last
 };
 
 // *ids: in the arena, in suite order or as shuffled. ASSAY_EUSAGE names the filter that is none;

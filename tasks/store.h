@@ -118,6 +118,9 @@ ASSAY_MUST_USE enum assay_status assay_store_get_run(struct assay_store *store, 
 ASSAY_MUST_USE enum assay_status assay_store_list_runs(struct assay_store *store,
         struct assay_arena *arena, struct assay_run **rows, size_t *count,
         struct assay_error *err); // newest first
+// Those that are not finished.
+ASSAY_MUST_USE enum assay_status assay_store_list_open_runs(struct assay_store *store,
+        struct assay_arena *arena, struct assay_run **rows, size_t *count, struct assay_error *err);
 
 // How a run gets on.
 struct assay_run_pace {

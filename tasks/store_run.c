@@ -197,6 +197,7 @@ struct run_args {
     struct assay_run *rows;
     size_t count;
     const char **ids;
+    bool all; // of a list: also those that are finished
 };
 
 static enum assay_status no_run(const struct run_args *args, struct assay_error *err)
@@ -260,7 +261,10 @@ static enum assay_status list_work(sqlite3 *db, void *user, struct assay_error *
     struct assay_query query;
 
     assay_query_begin(&query, db,
-            "SELECT " RUN_COLUMNS ", count(*) OVER () FROM runs AS r ORDER BY run_number DESC");
+            args->all ? "SELECT " RUN_COLUMNS ", count(*) OVER () FROM runs AS r"
+                        " ORDER BY run_number DESC"
+                      : "SELECT " RUN_COLUMNS ", count(*) OVER () FROM runs AS r"
+                        " WHERE state = 'open' ORDER BY run_number DESC"); // by the index runs_open
     while (assay_query_row(&query)) {
         if (args->rows == NULL)
             args->rows = assay_arena_array(
@@ -274,10 +278,10 @@ static enum assay_status list_work(sqlite3 *db, void *user, struct assay_error *
     return assay_query_end(&query, "list runs", err);
 }
 
-enum assay_status assay_store_list_runs(struct assay_store *store, struct assay_arena *arena,
+static enum assay_status list(struct assay_store *store, bool all, struct assay_arena *arena,
         struct assay_run **rows, size_t *count, struct assay_error *err)
 {
-    struct run_args args = {.arena = arena};
+    struct run_args args = {.arena = arena, .all = all};
     const enum assay_status status = assay_store_read(store, list_work, &args, err);
 
     if (status == ASSAY_OK) {
@@ -285,6 +289,18 @@ enum assay_status assay_store_list_runs(struct assay_store *store, struct assay_
         *count = args.count;
     }
     return status;
+}
+
+enum assay_status assay_store_list_runs(struct assay_store *store, struct assay_arena *arena,
+        struct assay_run **rows, size_t *count, struct assay_error *err)
+{
+    return list(store, true, arena, rows, count, err);
+}
+
+enum assay_status assay_store_list_open_runs(struct assay_store *store, struct assay_arena *arena,
+        struct assay_run **rows, size_t *count, struct assay_error *err)
+{
+    return list(store, false, arena, rows, count, err);
 }
 
 struct pace_args {

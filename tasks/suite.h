@@ -83,6 +83,10 @@ struct assay_release_file {
 struct assay_release_pair {
     const char *instance_id, *package, *repo, *recipe, *framework, *problem;
     struct assay_release_file old_release, new_release;
+    // A patch of a Debian source package instead of a newer release, which then is the old one:
+    // the archive of debian/, and the patch's name in its series. patch NULL: none.
+    struct assay_release_file series;
+    const char *patch;
     struct assay_strings tests; // globs; what matches is the test part
     struct assay_strings test_cmd;
     struct assay_instance_limits limits;

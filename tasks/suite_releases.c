@@ -24,15 +24,18 @@ static bool path_valid(const char *path, const char *file)
             strstr(path, "..") == NULL && path[strspn(path, letters)] == '\0';
 }
 
-static enum assay_status release_fields(struct assay_release_file *release,
+// `patch` NULL: it is no series of patches.
+static enum assay_status release_fields(struct assay_release_file *release, const char **patch,
         const struct assay_fields *pair, const char *key, struct assay_error *err)
 {
-    static const char *const keys[] = {"version", "file", "sha256", "path"};
+    static const char *const keys[] = {"version", "file", "sha256", "path", "patch"};
     struct assay_fields fields;
     enum assay_status status = assay_fields_object(&fields, pair, key, err);
 
     if (status == ASSAY_OK)
-        status = assay_fields_only(&fields, keys, COUNT(keys), err);
+        status = assay_fields_only(&fields, keys, COUNT(keys) - (patch == NULL), err);
+    if (status == ASSAY_OK && patch != NULL)
+        status = assay_fields_text(patch, &fields, "patch", err);
     if (status == ASSAY_OK)
         status = assay_fields_text(&release->version, &fields, "version", err);
     if (status == ASSAY_OK)
@@ -51,6 +54,18 @@ static enum assay_status release_fields(struct assay_release_file *release,
     if (release->path != NULL && !path_valid(release->path, release->file))
         return assay_fields_fail(&fields, "path", err, "expected a relative path to the file");
     return ASSAY_OK;
+}
+
+// What the pair's new side is: a release, or the old one with a patch of its series.
+static enum assay_status new_fields(
+        struct assay_release_pair *pair, const struct assay_fields *fields, struct assay_error *err)
+{
+    if (assay_json_get(fields->object, "series") == NULL)
+        return release_fields(&pair->new_release, NULL, fields, "new", err);
+    if (assay_json_get(fields->object, "new") != NULL)
+        return assay_fields_fail(fields, "series", err, "there is \"new\" already");
+    pair->new_release = pair->old_release;
+    return release_fields(&pair->series, &pair->patch, fields, "series", err);
 }
 
 static enum assay_status measured_fields(
@@ -99,8 +114,8 @@ static enum assay_status pair_texts(
 static enum assay_status pair_fields(
         struct assay_release_pair *pair, const struct assay_fields *fields, struct assay_error *err)
 {
-    static const char *const keys[] = {"instance_id", "package", "repo", "old", "new", "tests",
-            "recipe", "framework", "test_cmd", "limits", "problem", "measured"};
+    static const char *const keys[] = {"instance_id", "package", "repo", "old", "new", "series",
+            "tests", "recipe", "framework", "test_cmd", "limits", "problem", "measured"};
     enum assay_status status = assay_fields_only(fields, keys, COUNT(keys), err);
 
     pair->limits = (struct assay_instance_limits){.wall_ms = ASSAY_INSTANCE_WALL_MS,
@@ -109,9 +124,9 @@ static enum assay_status pair_fields(
     if (status == ASSAY_OK)
         status = pair_texts(pair, fields, err);
     if (status == ASSAY_OK)
-        status = release_fields(&pair->old_release, fields, "old", err);
+        status = release_fields(&pair->old_release, NULL, fields, "old", err);
     if (status == ASSAY_OK)
-        status = release_fields(&pair->new_release, fields, "new", err);
+        status = new_fields(pair, fields, err);
     if (status == ASSAY_OK)
         status = assay_limits_fields(&pair->limits, fields, err);
     if (status == ASSAY_OK)

@@ -261,7 +261,8 @@ def report_seeds():
             "collapsed": sum(collapsed(r) for r in kept[arm]),
             "mechanism": {key: sum(mean_of(r, key) or 0 for r in kept[arm]) / len(whole)
                           for key in ("masked", "rescued", "entropy", "ratio_max", "ran_executed", "ran_remembered")},
-            "branch": [sum(r["steps"][i].get("branch_right", 0) for r in kept[arm]) / len(whole) for i in range(STEPS)],
+            "by_step": {key: [sum(r["steps"][i].get(key, 0) for r in kept[arm]) / len(whole) for i in range(STEPS)]
+                        for key in ("branch_right", "masked", "rescued", "entropy")},
             "curve": [[step, sum(r["rates"][i][1] for r in kept[arm]) / len(whole)]
                       for i, (step, _) in enumerate(kept[arm][0]["rates"])],
         }
@@ -322,40 +323,75 @@ COLOURS = {"grpo": "#8a5a00", "clip": "#7a3fa0", "dapo": "#1766b5", "cispo": "#b
 DASHES = {"grpo": "2 4", "clip": "8 3 2 3", "dapo": "8 4", "cispo": "none"}
 
 
-def panel(x, title, series, bottom, top, mark=None):
-    """One chart of 300 x 200 at x: lines by step."""
-    parts = [f'<g transform="translate({x},40)"><text x="0" y="-14" class="t">{title}</text>'
+def frame(column, row, title, bottom, top, ticks):
+    """The box of one chart of 300 x 200 and its axes; ticks: [(x, label)]. What is drawn in it ends with </g>."""
+    parts = [f'<g transform="translate({50 + 370 * column},{40 + 270 * row})"><text x="0" y="-14" class="t">{title}</text>'
              '<path d="M0 0V200H300" fill="none" stroke="#888"/>']
     for k in range(5):
-        value = bottom + (top - bottom) * k / 4
         y = 200 - 50 * k
-        parts.append(f'<text x="-6" y="{y + 4}" text-anchor="end">{value:.2g}</text>'
+        parts.append(f'<text x="-6" y="{y + 4}" text-anchor="end">{bottom + (top - bottom) * k / 4:.2g}</text>'
                      f'<path d="M0 {y}H300" stroke="#ddd"/>')
-    for step in range(0, STEPS + 1, 4):
-        parts.append(f'<text x="{300 * step / STEPS:.0f}" y="216" text-anchor="middle">{step}</text>')
+    parts += [f'<text x="{x:.0f}" y="216" text-anchor="middle">{label}</text>' for x, label in ticks]
+    return parts
+
+
+def height(value, bottom, top):
+    return f"{200 - 200 * (min(max(value, bottom), top) - bottom) / (top - bottom):.1f}"
+
+
+def line(arm, points):
+    return (f'<polyline points="{" ".join(points)}" fill="none" stroke="{COLOURS[arm]}" stroke-width="2" '
+            f'stroke-dasharray="{DASHES[arm]}"/>')
+
+
+def by_step(place, title, series, top=1, mark=None):
+    parts = frame(*place, title, 0, top, [(300 * step / STEPS, step) for step in range(0, STEPS + 1, 4)])
     if mark is not None:
-        y = 200 - 200 * (mark - bottom) / (top - bottom)
-        parts.append(f'<path d="M0 {y:.1f}H300" stroke="#333" stroke-dasharray="1 3"/>')
+        parts.append(f'<path d="M0 {height(mark, 0, top)}H300" stroke="#333" stroke-dasharray="1 3"/>')
     for arm, points in series.items():
-        path = " ".join(f"{300 * s / STEPS:.1f},{200 - 200 * (min(max(v, bottom), top) - bottom) / (top - bottom):.1f}"
-                        for s, v in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[arm]}" stroke-width="2" '
-                     f'stroke-dasharray="{DASHES[arm]}"/>')
+        parts.append(line(arm, [f"{300 * s / STEPS:.1f},{height(v, 0, top)}" for s, v in points]))
     return "".join(parts) + "</g>"
 
 
-def draw(seeds):
+def by_dose(place, title, doses):
+    """Steps to the threshold by dose: the mean as a line, each seed a point; hollow: not reached."""
+    ticks = [(30 + 240 * i / max(len(doses) - 1, 1), name) for i, name in enumerate(doses)]
+    parts = frame(*place, title, 0, STEPS, ticks)
+    for arm in ("dapo", "cispo"):
+        parts.append(line(arm, [f"{x:.1f},{height(doses[name][arm]['mean'], 0, STEPS)}" for x, name in ticks]))
+        for x, name in ticks:
+            parts += [f'<circle cx="{x + (4 if arm == "cispo" else -4):.1f}" cy="{height(time, 0, STEPS)}" r="3" '
+                      f'fill="{COLOURS[arm] if reached else "#fff"}" stroke="{COLOURS[arm]}"/>'
+                      for time, reached in doses[name][arm]["steps"]]
+    return "".join(parts) + "</g>"
+
+
+def draw(seeds, dose):
     arms = seeds["arms"]
-    curves = {arm: arms[arm]["curve"] for arm in ARMS}
-    branch = {arm: [[i + 1, v] for i, v in enumerate(arms[arm]["branch"])] for arm in ARMS}
+
+    def measured(key):
+        return {arm: [[i + 1, v] for i, v in enumerate(arms[arm]["by_step"][key])] for arm in ARMS}
+
+    charts = [
+        by_step((0, 0), f"held-out solve rate, mean of {len(seeds['seeds'])} seeds, by step",
+                {arm: arms[arm]["curve"] for arm in ARMS}, mark=THRESHOLD),
+        by_step((1, 0), "right branch token where it is rare", measured("branch_right")),
+        by_step((0, 1), "tokens that PPO's bounds hit (share)", measured("masked"), top=0.25),
+        by_step((1, 1), "gradient on such tokens (share)", measured("rescued"), top=0.25),
+        by_step((0, 2), "entropy (nats)", measured("entropy"), top=0.8),
+    ]
+    if dose["updates"]:
+        charts.append(by_dose((1, 2), f"steps to {THRESHOLD}, by updates a step (K)", dose["updates"]))
+    if dose["rare"]:
+        rare = {f"q = {name}": row for name, row in sorted(dose["rare"].items(), reverse=True)}
+        charts.append(by_dose((0, 3), f"steps to {THRESHOLD}, by rarity of right branches", rare))
     legend = "".join(
-        f'<g transform="translate({60 + 170 * i},290)"><path d="M0 0H30" stroke="{COLOURS[arm]}" stroke-width="2" '
+        f'<g transform="translate(420,{905 + 40 * i})"><path d="M0 0H30" stroke="{COLOURS[arm]}" stroke-width="2" '
         f'stroke-dasharray="{DASHES[arm]}"/><text x="38" y="4">{label}</text></g>'
         for i, (arm, label) in enumerate(zip(ARMS, ("GRPO as published", "clip + dynamic", "DAPO", "CISPO"))))
-    return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 740 310" font-family="sans-serif" font-size="12">'
-            '<style>.t{font-weight:bold}</style><rect width="740" height="310" fill="#fff"/>' +
-            panel(50, f"held-out solve rate, mean of {len(seeds['seeds'])} seeds, by step", curves, 0, 1, THRESHOLD) +
-            panel(420, "right branch token where it is rare", branch, 0, 1) + legend + "</svg>\n")
+    return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 740 1090" font-family="sans-serif" font-size="12">'
+            '<style>.t{font-weight:bold}</style><rect width="740" height="1090" fill="#fff"/>' +
+            "".join(charts) + legend + "</svg>\n")
 
 
 def stage_report(_):
@@ -367,7 +403,7 @@ def stage_report(_):
         file.write("\n")
     if seeds:
         with open(os.path.join(DOCS, "curves.svg"), "w") as file:
-            file.write(draw(seeds))
+            file.write(draw(seeds, result["dose"]))
         for arm, row in seeds["arms"].items():
             print(arm, row["medians"], "last", [round(v, 3) for v in row["last"]], "collapsed", row["collapsed"],
                   {k: round(v, 4) for k, v in row["mechanism"].items()})

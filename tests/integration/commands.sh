@@ -97,11 +97,28 @@ put("binary", bytes(range(256)))
 put("others", json.dumps({"instance_id": "other__x-1", "model_patch": gold}))
 PY
 mkdir "$WORK/reports"
-j 0 assay eval tiny --predictions "$WORK/mixed.jsonl" --json --report-dir "$WORK/reports"
+j 0 assay eval tiny --predictions "$WORK/mixed.jsonl" --json --report-dir "$WORK/reports" --run-id mixed
 [ "$(json 'd["resolved_ids"], d["empty_patch_ids"], d["error_ids"]')" = "['tiny__t-1'] ['tiny__t-2'] ['tiny__t-3']" ] ||
     fail "mixed predictions: $(cat "$WORK/out")"
 has err "executed=1"
 ls "$WORK/reports" | grep -q '^m__xxx.*json$' || fail "the report of a long model name: $(ls "$WORK/reports")"
+# What that run measured is how hard its tasks are, and picks them.
+j 0 assay suite show tiny --rated-by mixed --json
+tr '\n' ' ' <"$WORK/out" >"$WORK/line" && mv "$WORK/line" "$WORK/out"
+[ "$(json '[(i["instance_id"][-1], i["rated"]["resolved"], i["rated"]["scored"]) for i in d["instances"]]')" = \
+    "[('1', 1, 1), ('2', 0, 1), ('3', 0, 1)]" ] || fail "rated: $(cat "$WORK/out")"
+run 0 assay suite show tiny --rated-by mixed --pass-rate 0.5:1
+[ "$(sed -n '2,$s/ .*//p' "$WORK/out")" = tiny__t-1 ] || fail "by rate: $(cat "$WORK/out")"
+j 0 assay eval tiny --gold --rated-by mixed --pass-rate 0:0.5 --slice 0:1 --json
+[ "$(json 'd["submitted_ids"]')" = "['tiny__t-2']" ] || fail "eval by rate: $(cat "$WORK/out")"
+run 1 assay suite show tiny --rated-by mixed --pass-rate 0.4:0.6
+has err "no instance is selected"
+run 2 assay suite show tiny --pass-rate 0:1
+has err "--rated-by"
+run 2 assay suite show tiny --rated-by mixed --pass-rate 0.6:0.4
+has err "is not A:B"
+run 1 assay suite show tiny --rated-by nosuch
+has err "no run nosuch"
 j 0 assay eval tiny --predictions "$WORK/object.json" --json
 [ "$(json 'd["resolved_instances"], d["total_instances"], d["incomplete_ids"]')" = "1 3 ['tiny__t-3']" ] ||
     fail "predictions by id: $(cat "$WORK/out")"

@@ -63,6 +63,7 @@ def trainers():
     told = reward(prompts=["a", "b"], completions=[gold(ONE), [{"role": "assistant", "content": "no"}]],
                   instance_id=[ONE, TWO], other=[1, 2])
     check(told == [1, 0], told)
+    check(reward(completions=["a\0b\ud800", "\0"], instance_id=[ONE, TWO]) == [0, 0], "what a model may say has a reward")
     score = verl_score(CLIENT)
     check(score("assay", gold(TWO), TWO)["score"] == 1)
     check(score("assay", "", "?", {"instance_id": TWO})["score"] == 0)

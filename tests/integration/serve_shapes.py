@@ -45,6 +45,8 @@ def trl():
     ask = {"prompts": ["a", "b", "c"], "instance_id": [ONE, TWO, ONE],
            "completions": [gold(ONE), WRONG, [{"role": "assistant", "content": gold(ONE)}]]}
     check(SERVICE.post("/v1/reward/trl", ask).json == [1, 0, 1])
+    ask["completions"][1] = "\0\\u0000\0"  # as a model may say: no reason to end a training
+    check(SERVICE.post("/v1/reward/trl", ask).json == [1, 0, 1])
 
 
 def nemo():

@@ -120,6 +120,53 @@ static void lines_are_cut_and_cleaned(void **state)
     world_close(&w);
 }
 
+static void what_was_written_is_read_as_it_was(void **state)
+{
+    static const char *const wrong[] = {"", "[]", "{}", "{\"items\":{},\"forgotten\":0}",
+            "{\"items\":[1],\"forgotten\":0}", "{\"items\":[],\"forgotten\":-1}",
+            "{\"items\":[{\"run_id\":\"a\",\"kind\":\"run\",\"state\":\"asleep\",\"quiet_ms\":1}],"
+            "\"forgotten\":0}",
+            "{\"items\":[],\"forgotten\":0,\"service\":{\"version\":1}}"};
+    const struct assay_top_service service = {.version = "1\xc2\x9b"
+                                                         "2J",
+            .slots = 2,
+            .running = 1,
+            .draining = true};
+    struct assay_buf json, again, screen, screen_again;
+    struct assay_top top, read = {0};
+    struct assay_error err = {0};
+    struct world w;
+
+    world_open(&w, state);
+    begin_training(&w, "a", 6);
+    begin_training(&w, "none yet", 0);
+    top = load(&w, NULL, 1000);
+    top.service = &service;
+    assay_buf_init(&json, 1 << 16);
+    assay_buf_init(&again, 1 << 16);
+    assay_buf_init(&screen, 1 << 16);
+    assay_buf_init(&screen_again, 1 << 16);
+    assay_top_write_json(&json, &top);
+    if (assay_top_read(&read, json.data, json.len, w.arena, &err) != ASSAY_OK)
+        fail_msg("%s", err.message);
+    assay_top_write_json(&again, &read);
+    assert_string_equal(json.data, again.data);
+    assay_top_write(&screen, &top, 0, true);
+    assay_top_write(&screen_again, &read, 0, true);
+    assert_string_equal(screen.data, screen_again.data);
+    assert_holds(&screen, "DRAINING");
+    assert_holds(&screen, "to 0.5"); // the curve
+    assert_lacks(&screen, "\xc2\x9b");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(
+                assay_top_read(&read, wrong[i], strlen(wrong[i]), w.arena, NULL), ASSAY_EINVAL);
+    assay_buf_free(&json);
+    assay_buf_free(&again);
+    assay_buf_free(&screen);
+    assay_buf_free(&screen_again);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +176,8 @@ int main(void)
                     nothing_recorded_yet_and_no_such_run, assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
                     lines_are_cut_and_cleaned, assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(
+                    what_was_written_is_read_as_it_was, assay_temp_setup, assay_temp_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

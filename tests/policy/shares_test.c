@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What must hold: ranks that train together (ZeRO-1) have, after every update, the bits of one
-// process that sums the same shards; a rank keeps the moments of its own range alone; and a group
-// whose rank stays away says which.
+// process that sums the same shards, however many of them a rank has; a checkpoint of a group is
+// that of one process, and serves any number of ranks.
 #include "policy/shares.h"
 
 #include <pthread.h>
@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "kernels/gpu.h"
+#include "policy/checkpoint.h"
 #include "policy/formula.h"
 #include "policy/trainer.h"
 #include "support/harness.h"
+#include "support/temp.h"
 
 #define MODEL "tests/golden/models/minimax_m1.json"
 enum { COUNT = 7, LENGTH = 9, PROMPT = 4, UPDATES = 3, WORLD_MAX = 3, PATH_BYTES = 64 };
+enum { BEFORE = 2 }; // updates before a checkpoint
 
 // One process, or a thread that is a rank.
 struct side {
@@ -27,6 +30,10 @@ struct side {
     float *weights;    // [element_count] out
     uint64_t element_count;
     struct assay_update updates[UPDATES];
+    // Of rank 0: where it writes a checkpoint, or reads one; the others have none.
+    bool writes, reads;
+    const char *dir;
+    struct assay_checkpoint made;
     enum assay_status status;
     struct assay_error err;
 };
@@ -78,8 +85,14 @@ static enum assay_status train(struct side *s, struct assay_model *model,
         return ASSAY_EINVAL;
     fill(&texts, model->config.vocab_size);
     status = assay_trainer_create(&trainer, model, &options, stream, &s->err);
-    for (size_t u = 0; u < UPDATES && status == ASSAY_OK; u++)
-        status = assay_trainer_update(trainer, texts.at, COUNT, &s->updates[u], &s->err);
+    if (status == ASSAY_OK && s->reads)
+        status = assay_checkpoint_read(model, trainer, stream, s->dir, &s->made, &s->err);
+    for (size_t u = s->reads ? BEFORE : 0; u < UPDATES && status == ASSAY_OK; u++) {
+        if (s->writes && u == BEFORE)
+            status = assay_checkpoint_write(&s->made, model, trainer, stream, s->dir, &s->err);
+        if (status == ASSAY_OK)
+            status = assay_trainer_update(trainer, texts.at, COUNT, &s->updates[u], &s->err);
+    }
     s->element_count = model->params.element_count;
     s->weights = calloc((size_t)s->element_count, sizeof(float));
     s->ops->device.download(stream, s->weights, model->params.weights,
@@ -129,20 +142,32 @@ static void make_board(char path[PATH_BYTES])
     (void)close(fd);
 }
 
-// Ranks of a group of `world`, each a thread.
-static void run_group(struct side *sides, const struct assay_ops *ops, uint32_t world)
+// Ranks of a group of `world`, each a thread that does as sides[0] says.
+static void run_group(struct side *sides, uint32_t world)
 {
+    const struct side first = sides[0];
     pthread_t threads[WORLD_MAX];
     char path[PATH_BYTES];
 
     make_board(path);
     for (uint32_t r = 0; r < world; r++) {
-        sides[r] = (struct side){.ops = ops, .ranks = {r, world}, .board = path};
+        sides[r] = first;
+        sides[r].ranks = (struct assay_ranks){r, world};
+        sides[r].board = path;
+        sides[r].dir = r == 0 ? first.dir : NULL;
         assert_int_equal(pthread_create(&threads[r], NULL, run, &sides[r]), 0);
     }
-    for (uint32_t r = 0; r < world; r++)
+    for (uint32_t r = 0; r < world; r++) {
         assert_int_equal(pthread_join(threads[r], NULL), 0);
+        must(&sides[r]);
+    }
     (void)unlink(path);
+}
+
+static void free_weights(struct side *sides, uint32_t world)
+{
+    for (uint32_t r = 0; r < world; r++)
+        free(sides[r].weights);
 }
 
 static void are_equal(const struct side *a, const struct side *b)
@@ -160,18 +185,20 @@ static void are_equal(const struct side *a, const struct side *b)
 
 static void compare_on(const struct assay_ops *ops)
 {
-    for (uint32_t world = 2; world <= WORLD_MAX; world++) {
-        struct side sides[WORLD_MAX] = {0}, alone = {.ops = ops, .shards = world};
+    static const struct {
+        uint32_t world, shards;
+    } rows[] = {{2, 2}, {3, 3}, {2, 4}, {3, 6}, {1, 1}};
 
-        alone.ranks.world = 1;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct side sides[WORLD_MAX] = {{.ops = ops, .shards = rows[i].shards}};
+        struct side alone = {.ops = ops, .shards = rows[i].shards, .ranks = {0, 1}};
+
         (void)run(&alone);
         must(&alone);
-        run_group(sides, ops, world);
-        for (uint32_t r = 0; r < world; r++) {
-            must(&sides[r]);
+        run_group(sides, rows[i].world);
+        for (uint32_t r = 0; r < rows[i].world; r++)
             are_equal(&sides[r], &alone);
-            free(sides[r].weights);
-        }
+        free_weights(sides, rows[i].world);
         free(alone.weights);
     }
 }
@@ -194,19 +221,38 @@ static void ranks_have_the_bits_of_one_on_a_gpu(void **state)
     compare_on(ops);
 }
 
-static void one_shard_is_the_whole(void **state)
+// Two ranks stop, one goes on; one stops, two go on: the files and the end are those of a run that
+// never stopped.
+static void a_checkpoint_serves_any_number_of_ranks(void **state)
 {
-    struct side whole = {.ops = assay_ops_cpu(NULL), .shards = 0, .ranks = {0, 1}};
-    struct side group[1] = {0};
+    const struct assay_temp *temp = *state;
+    const struct assay_ops *ops = assay_ops_cpu(NULL);
+    char of_two[128], of_one[128];
+    struct side whole = {.ops = ops, .shards = 2, .ranks = {0, 1}, .writes = true, .dir = of_one};
+    struct side two[WORLD_MAX] = {{.ops = ops, .shards = 2, .writes = true, .dir = of_two}};
+    struct side one = {.ops = ops, .shards = 2, .ranks = {0, 1}, .reads = true, .dir = of_two};
+    struct side again[WORLD_MAX] = {{.ops = ops, .shards = 2, .reads = true, .dir = of_one}};
+    size_t bytes;
 
-    (void)state;
+    (void)snprintf(of_one, sizeof(of_one), "%s/one", temp->path);
+    (void)snprintf(of_two, sizeof(of_two), "%s/two", temp->path);
     (void)run(&whole);
     must(&whole);
-    run_group(group, whole.ops, 1);
-    must(&group[0]);
-    are_equal(&group[0], &whole);
+    bytes = (size_t)whole.element_count * sizeof(float);
+    run_group(two, 2);
+    assert_memory_equal(&two[0].made, &whole.made, sizeof(whole.made));
+    one.made = two[0].made;
+    (void)run(&one);
+    must(&one);
+    assert_memory_equal(one.weights, whole.weights, bytes);
+    again[0].made = whole.made;
+    run_group(again, 2);
+    for (uint32_t r = 0; r < 2; r++)
+        assert_memory_equal(again[r].weights, whole.weights, bytes);
+    free_weights(again, 2);
+    free_weights(two, 2);
+    free(one.weights);
     free(whole.weights);
-    free(group[0].weights);
 }
 
 static void shards_that_do_not_match_are_refused(void **state)
@@ -230,7 +276,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(ranks_have_the_bits_of_one),
             cmocka_unit_test(ranks_have_the_bits_of_one_on_a_gpu),
-            cmocka_unit_test(one_shard_is_the_whole),
+            cmocka_unit_test_setup_teardown(
+                    a_checkpoint_serves_any_number_of_ranks, assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test(shards_that_do_not_match_are_refused),
     };
 

@@ -91,6 +91,7 @@ static void what_is_no_selection_is_told(void **state)
 static void slices_and_shuffles(void **state)
 {
     struct assay_suite *suite = suite_of();
+    static const char *const rated[] = {"demo__thing-00001", "demo__thing-00003"};
     struct assay_select select = {.sliced = true, .begin = 1, .end = 3};
     char whole[16];
 
@@ -98,6 +99,8 @@ static void slices_and_shuffles(void **state)
     assert_string_equal(selected(suite, &select), "23");
     select.end = SIZE_MAX;
     assert_string_equal(selected(suite, &select), "2345");
+    select = (struct assay_select){.rated_only = true, .rated = {rated, 2}};
+    assert_string_equal(selected(suite, &select), "13");
     select = (struct assay_select){.shuffle = true, .seed = 1};
     (void)snprintf(whole, sizeof(whole), "%s", selected(suite, &select));
     assert_int_equal(strlen(whole), 5);

@@ -76,6 +76,20 @@ static void an_archive_of_debian_has_a_path(void **state)
     assay_release_plan_free(plan);
 }
 
+static void a_patch_of_debian_stands_for_a_newer_release(void **state)
+{
+    struct assay_release_plan *plan = NULL;
+    struct assay_error err;
+
+    write_plan(state, "\"new\": {", "\"series\": {\"patch\": \"fix.patch\", ");
+    if (assay_release_plan_read(&plan, in_dir(state, ""), &err) != ASSAY_OK)
+        fail_msg("%s", err.message);
+    assert_string_equal(plan->pairs[0].new_release.version, "1.0");
+    assert_string_equal(plan->pairs[0].series.version, "1.1");
+    assert_string_equal(plan->pairs[0].patch, "fix.patch");
+    assay_release_plan_free(plan);
+}
+
 static void a_malformed_plan_is_refused_with_file_line_and_field(void **state)
 {
     static const struct {
@@ -107,6 +121,10 @@ static void a_malformed_plan_is_refused_with_file_line_and_field(void **state)
                     "\"sha256\": \"" HASH "\", \"path\": \"thing-1.0.tar.gz\"}",
                     "7: pairs[0].old.path: expected a relative path to the file"},
             {"\"version\": \"1.1\",", "", "8: pairs[0].new.version: missing"},
+            {"\"new\": {", "\"series\": {", "8: pairs[0].series.patch: missing"},
+            {"\"new\": {", "\"new\": {\"patch\": \"x\", ", "8: pairs[0].new.patch: unknown key"},
+            {"\"new\": {", "\"series\": {}, \"new\": {",
+                    "8: pairs[0].series: there is \"new\" already"},
             {"[\"tests/**\"]", "[]", "9: pairs[0].tests: must not be empty"},
             {"\"plain\"", "\"fancy\"", "9: pairs[0].recipe: unknown recipe \"fancy\""},
             {"60000", "\"60000\"", "11: pairs[0].limits.wall_ms: expected a whole number"},
@@ -137,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             ROOM(a_plan_is_read),
             ROOM(an_archive_of_debian_has_a_path),
+            ROOM(a_patch_of_debian_stands_for_a_newer_release),
             ROOM(a_malformed_plan_is_refused_with_file_line_and_field),
     };
 

@@ -57,6 +57,12 @@ class Turn:
                     raw["terminated"], raw["truncated"], raw["pending"], raw["cause"], raw)
 
 
+def sendable(item: Mapping[str, Any]) -> Json:
+    """An item as the service can read it: what no JSON text may carry (a NUL, half of a pair) is U+FFFD."""
+    return {key: value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            if isinstance(value, str) else value for key, value in item.items()}
+
+
 class Client:
     """One service. Thread-safe: every call has a connection of its own."""
 
@@ -126,16 +132,17 @@ class Client:
 
     def submit(self, items: Sequence[Mapping[str, Any]]) -> List[str]:
         """Have answers graded; the ids of their jobs. An item is what POST /v1/grade takes."""
-        told = self.call("POST", "/v1/grade", {"items": list(items), "wait_s": 0}, again=True)
+        told = self.call("POST", "/v1/grade", {"items": [sendable(item) for item in items], "wait_s": 0}, again=True)
         return [item["job_id"] for item in told["items"]]
 
     def grade_many(self, items: Sequence[Mapping[str, Any]], *, patience: float = 3600.0) -> List[Json]:
         """The verdict of each, in order."""
         deadline = time.monotonic() + patience
+        asked = [sendable(item) for item in items]
         while True:
             left = max(0.0, deadline - time.monotonic())
             wait = int(min(left, max(1.0, self._timeout - 10)))
-            told = self.call("POST", "/v1/grade", {"items": list(items), "wait_s": wait}, again=True)
+            told = self.call("POST", "/v1/grade", {"items": asked, "wait_s": wait}, again=True)
             if all(item["state"] == "finished" for item in told["items"]):
                 return [item["verdict"] for item in told["items"]]
             if left <= 0:
