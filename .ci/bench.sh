@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Run every program of bench/ with --json, keep the figures in build/bench.jsonl and write
-# docs/performance.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh, suites.py.
+# docs/performance.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh, suites.py, crowd.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 shopt -s nullglob globstar
-programs=(build/release/benches/* bench/**/*.sh bench/orchestrator/suites.py)
+programs=(build/release/benches/* bench/**/*.sh bench/orchestrator/suites.py bench/orchestrator/crowd.py)
 if [ "${#programs[@]}" -eq 0 ]; then
     echo "no benches yet"
     exit 0
