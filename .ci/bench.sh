@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Run every program of bench/ with --json, keep the figures in build/bench.jsonl and write
-# docs/bench.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh, suites.py, waiting.py.
+# docs/bench.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh, suites.py, crowd.py, waiting.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 shopt -s nullglob globstar
-programs=(build/release/benches/* bench/**/*.sh bench/orchestrator/suites.py bench/orchestrator/waiting.py)
+programs=(build/release/benches/* bench/**/*.sh bench/orchestrator/suites.py bench/orchestrator/crowd.py bench/orchestrator/waiting.py)
 if [ "${#programs[@]}" -eq 0 ]; then
     echo "no benches yet"
     exit 0

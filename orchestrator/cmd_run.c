@@ -144,7 +144,7 @@ static enum assay_status finish(struct run_command *c, const struct assay_rollou
     }
     if (status == ASSAY_OK && c->options.on_rollout != NULL) {
         assay_json_writer_init(&w, &text, 0);
-        assay_run_summary_write(&w, &summary);
+        assay_run_summary_write(&w, NULL, &summary);
         return assay_cli_print(&text, err);
     }
     assay_buf_free(&text);

@@ -45,7 +45,7 @@ row "kill -9 of a training with boxes" "30 times over one run, the same bits at 
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS=30 ASSAY_TURNS=0 sh tests/integration/turns.sh
 row "kill -9 of a training in episodes" "30 times over one run, the same bits at the end" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS=30 sh tests/integration/turns.sh
-row "kill -9 during a run of 200 episodes" "50 rounds, each episode once, trajectories whole" \
+row "kill -9 during a run of 200 episodes" "50 kills of one run, each episode once, trajectories whole" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" ASSAY_SAMPLES=50 sh tests/integration/episodes_kill.sh
 row "kill -9 of the service" "50 times with two jobs in flight, a verdict each, nothing lost" \
     env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" sh tests/integration/serve.sh
