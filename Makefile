@@ -16,7 +16,7 @@ help:
 	@echo 'make train-demo   a small policy learns to repair programs from what their tests say'
 	@echo 'make train-demo-all   three seeds of it, and a control that gets shuffled rewards'
 	@echo 'make train-episodes   the same in episodes of several turns: view, edit, test, submit'
-	@echo 'make bench        measure; writes docs/performance.md'
+	@echo 'make bench        measure; writes docs/bench.md'
 	@echo 'make soak         the full counts: kills, fuzzing; writes docs/soak.md'
 	@echo 'make conformance  real packages and heavy peers; writes docs/conformance.md'
 	@echo 'make suites       certified tasks of real packages; writes docs/suites-yields.md'
