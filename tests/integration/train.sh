@@ -186,10 +186,10 @@ kill_often() {
     name=$1
     count=$2
     shift 2
-    set -- --set sft.updates=60 --set "rl.steps=$((30 + 2 * count))" "$@"
+    set -- --set sft.updates=60 --set "rl.steps=$((20 + 2 * count))" "$@"
     run 0 assay train config.yaml --set "name=$name-whole" "$@"
     files_of "$name-whole" >"$name-whole.txt"
-    /usr/bin/python3 "$ROOT/tests/integration/kill_often.py" "$count" 20 "$ASSAY_HOME/runs/$name" \
+    /usr/bin/python3 "$ROOT/tests/integration/kill_often.py" "$count" 8 "$ASSAY_HOME/runs/$name" \
         "$ASSAY" train config.yaml --set "name=$name" "$@" || fail "$name was not killed $count times"
     run 0 assay report --list # of a run that was killed, too
     run 0 assay train config.yaml --set "name=$name" "$@" --json
