@@ -201,12 +201,12 @@ kill_often killed "$kills"
 kill_often killed-ahead "$kills" --set rl.staleness=2
 
 # --- a checkpoint cut in half, another one gone: the next older one, by name, and the same bits ---------
-# It is killed once three are there.
+# It is killed once three are there: those of steps 3, 6 and 9, while the next one is made.
 for try in 1 2 3 4 5; do
     spoiled=spoiled-$try
     "$ASSAY" train config.yaml --set "name=$spoiled" --set checkpoint.keep=3 >"$WORK/out" 2>"$WORK/err" &
     pid=$!
-    until [ "$(ls "$ASSAY_HOME/runs/$spoiled/checkpoints" 2>/dev/null | wc -l)" -ge 4 ] || ! kill -0 "$pid" 2>/dev/null; do
+    until [ -e "$ASSAY_HOME/runs/$spoiled/checkpoints/12" ] || ! kill -0 "$pid" 2>/dev/null; do
         sleep 0.02
     done
     kill -9 "$pid" 2>/dev/null || true
