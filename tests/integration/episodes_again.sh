@@ -91,6 +91,21 @@ printf '%s\n%s\n' "$(head -n 1 "$WORK/gold.jsonl")" '{"messages": 1}' >"$WORK/ba
 run 1 assay episodes import "$WORK/bad.jsonl" --suite quick
 has err "bad.jsonl, line 2"
 
+# --- a group: every sample begins in the same box, to the byte ---
+cat >"$WORK/same" <<'EOF'
+{"tool": "bash", "arguments": {"command": "pwd; ls -ln --time-style=full-iso . inireader; id; env | sort; umask; ulimit -a; cut -d' ' -f2,3 /proc/mounts"}}
+{"tool": "view", "arguments": {"path": "inireader/reader.py"}}
+{"tool": "search", "arguments": {"pattern": "def "}}
+EOF
+run 0 assay run quick --actor "script:$WORK/same" -i $ONE -n 6 -j 3 --run-id same
+/usr/bin/python3 - "$ASSAY_HOME/assay.db" <<'PY'
+import sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+rows = db.execute("SELECT turn, group_concat(DISTINCT failed), count(*), count(DISTINCT observation), max(length(observation)) FROM turns JOIN episodes "
+                  "USING (episode_number) JOIN runs USING (run_number) WHERE run_id = 'same' GROUP BY turn ORDER BY turn").fetchall()
+assert [r[:4] for r in rows] == [(t, "0", 6, 1) for t in (1, 2, 3)] and rows[0][4] > 500, rows
+PY
+
 # --- a report of all samples ---
 /usr/bin/python3 - "$ROOT/tasks/data/quick" >"$WORK/agent.py" <<'PY'
 import sys
