@@ -160,12 +160,8 @@ static enum assay_status collect_blob(
 // --- images -------------------------------------------------------------------------------------
 
 struct named_images {
-<<<<<<< HEAD
     const char *items[NAMED_IMAGES_MAX]; // into ids
     char ids[NAMED_IMAGES_MAX][65];
-=======
-    char *items[NAMED_IMAGES_MAX]; // owned
->>>>>>> suitesb
     size_t count;
 };
 
@@ -221,16 +217,10 @@ static enum assay_status collect_images(struct collecting *c, struct assay_error
     if (status == ASSAY_OK && named->count > 0)
         qsort(named->items, named->count, sizeof(named->items[0]), by_text_both);
     if (status == ASSAY_OK)
-        status = collect_place(c, "images",
-                &(struct assay_strings){(const char *const *)named->items, named->count}, false,
-                &c->out->images, &names, err);
+        status = collect_place(c, "images", &(struct assay_strings){named->items, named->count},
+                false, &c->out->images, &names, err);
     if (status == ASSAY_OK && blobs_fd >= 0)
         status = assay_fs_walk(blobs_fd, 2, collect_blob, c, err);
-<<<<<<< HEAD
-=======
-    for (size_t i = 0; named != NULL && i < named->count; i++)
-        free(named->items[i]);
->>>>>>> suitesb
     free(named);
     if (names_fd >= 0)
         close(names_fd);
