@@ -168,6 +168,8 @@ static enum assay_status run(struct run_command *c, enum assay_exit *code, struc
     if (status == ASSAY_OK)
         status = assay_selection_read(
                 &ids, c->invocation, c->suite, assay_context_store(c->context), c->arena, err);
+    if (status == ASSAY_OK)
+        status = assay_selection_warn(c->suite, c->context, c->arena, err);
     if (status != ASSAY_OK)
         return status;
     c->options.suite = c->suite;

@@ -39,7 +39,8 @@ struct assay_mutate_result {
     // were kept, by earlier commands too.
     size_t gross, twins, unsteady, withdrawn, mixed;
     uint64_t wall_ms, cpu_ms; // since the command was typed; cpu_ms: of boxes
-    const char *reason;       // why nothing was tried; NULL
+    const char *reason;       // why nothing was tried, or no more; NULL
+    char trouble[160];        // what reason points to where trouble of ours ended a package
 };
 
 // Strings in the arena. A partial folder stays when this fails; ASSAY_EINTERRUPTED.

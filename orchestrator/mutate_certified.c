@@ -130,8 +130,16 @@ static enum assay_status work(void *user, size_t index, struct assay_error *err)
     if (p.tree_fd >= 0)
         close(p.tree_fd);
     assay_arena_destroy(p.arena);
-    return status == ASSAY_OK ? ASSAY_OK
-                              : assay_wrap(err, "%s", all->instances[index]->instance_id);
+    if (status == ASSAY_OK || status == ASSAY_EINTERRUPTED || status == ASSAY_ENOMEM ||
+            status == ASSAY_EREFUSED)
+        return status == ASSAY_OK ? ASSAY_OK : assay_wrap(err, "%s", p.parent->instance_id);
+    // One package's trouble is not the others': typed again, the command goes on there.
+    (void)snprintf(p.result->trouble, sizeof(p.result->trouble), "%s", err->message);
+    p.result->reason = p.result->trouble;
+    assay_log(assay_context_log(all->making.context), ASSAY_LOG_WARN, "orchestrator",
+            "package given up", "instance", p.parent->instance_id, "reason", p.result->trouble,
+            NULL);
+    return ASSAY_OK;
 }
 
 // --- the whole ----------------------------------------------------------------------------------

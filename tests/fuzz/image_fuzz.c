@@ -16,7 +16,7 @@
 #include "base/fs.h"
 #include "envs/image_parts.h"
 
-#define ENTRIES_MAX 2000
+#define ENTRIES_MAX ((size_t)2000)
 #define BYTES_MAX (1u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -167,7 +167,7 @@ static void put_blob(char hex[65], const uint8_t *data, size_t size, const char 
 // Index, manifest and configuration, a NUL between.
 static void fuzz(const uint8_t *data, size_t size, struct assay_arena *arena)
 {
-    static const char layer[1024];
+    static const char layer[1024], version[] = "{\"imageLayoutVersion\": \"1.0.0\"}";
     const uint8_t *parts[3];
     size_t sizes[3], at = 0;
     char hexes[3][65], rest[65], path[PATH_MAX];
@@ -183,7 +183,7 @@ static void fuzz(const uint8_t *data, size_t size, struct assay_arena *arena)
     (void)mkdir(path, 0700);
     (void)snprintf(path, sizeof(path), "%.128s/blobs/sha256", input);
     (void)mkdir(path, 0700);
-    write_file("oci-layout", "{\"imageLayoutVersion\": \"1.0.0\"}", 31);
+    write_file("oci-layout", version, strlen(version));
     put_blob(hexes[2], (const uint8_t *)layer, sizeof(layer), (const char *const[3]){NULL});
     put_blob(hexes[1], parts[2], sizes[2], (const char *const[3]){NULL, NULL, hexes[2]});
     put_blob(hexes[0], parts[1], sizes[1], (const char *const[3]){NULL, hexes[1], hexes[2]});
