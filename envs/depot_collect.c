@@ -160,9 +160,21 @@ static enum assay_status collect_blob(
 // --- images -------------------------------------------------------------------------------------
 
 struct named_images {
-    char *items[NAMED_IMAGES_MAX]; // owned
+    const char *items[NAMED_IMAGES_MAX]; // into ids
+    char ids[NAMED_IMAGES_MAX][65];
     size_t count;
 };
+
+static enum assay_status add_named(
+        struct named_images *named, const char *id, struct assay_error *err)
+{
+    if (named->count == NAMED_IMAGES_MAX)
+        return assay_fail(err, ASSAY_EINVAL, "more than %u names of images", NAMED_IMAGES_MAX);
+    (void)snprintf(named->ids[named->count], sizeof(named->ids[0]), "%s", id);
+    named->items[named->count] = named->ids[named->count];
+    named->count++;
+    return ASSAY_OK;
+}
 
 static enum assay_status read_name(
         const struct assay_fs_entry *entry, void *user, struct assay_error *err)
@@ -177,13 +189,7 @@ static enum assay_status read_name(
         return ASSAY_OK;
     }
     close(fd);
-    if (named->count == NAMED_IMAGES_MAX)
-        return assay_fail(err, ASSAY_EINVAL, "more than %u names of images", NAMED_IMAGES_MAX);
-    named->items[named->count] = strdup(id);
-    if (named->items[named->count] == NULL)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    named->count++;
-    return ASSAY_OK;
+    return add_named(named, id, err);
 }
 
 static int by_text_both(const void *left, const void *right)
@@ -204,24 +210,17 @@ static enum assay_status collect_images(struct collecting *c, struct assay_error
 
     if (named == NULL)
         status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    for (size_t i = 0; status == ASSAY_OK && i < c->garbage->images.count; i++) {
-        named->items[named->count] = strdup(c->garbage->images.items[i]);
-        if (named->items[named->count] == NULL || named->count + 1 == NAMED_IMAGES_MAX)
-            status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
-        named->count += status == ASSAY_OK;
-    }
+    for (size_t i = 0; status == ASSAY_OK && i < c->garbage->images.count; i++)
+        status = add_named(named, c->garbage->images.items[i], err);
     if (status == ASSAY_OK && names_fd >= 0)
         status = assay_fs_walk(names_fd, 1, read_name, named, err);
     if (status == ASSAY_OK && named->count > 0)
         qsort(named->items, named->count, sizeof(named->items[0]), by_text_both);
     if (status == ASSAY_OK)
-        status = collect_place(c, "images",
-                &(struct assay_strings){(const char *const *)named->items, named->count}, false,
-                &c->out->images, &names, err);
+        status = collect_place(c, "images", &(struct assay_strings){named->items, named->count},
+                false, &c->out->images, &names, err);
     if (status == ASSAY_OK && blobs_fd >= 0)
         status = assay_fs_walk(blobs_fd, 2, collect_blob, c, err);
-    for (size_t i = 0; named != NULL && i < named->count; i++)
-        free(named->items[i]);
     free(named);
     if (names_fd >= 0)
         close(names_fd);

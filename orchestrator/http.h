@@ -56,9 +56,10 @@ void assay_http_quiesce(struct assay_http *http);
 void assay_http_stop(struct assay_http *http);
 
 struct assay_http_counts {
-    uint64_t connections, requests, cut; // open now; since the start; ended because they were slow
-    uint64_t pending;                    // handed over and not answered
-    uint64_t streams;                    // open now
+    // Open now, without those of feeds; since the start; ended because they were slow.
+    uint64_t connections, requests, cut;
+    uint64_t pending; // handed over and not answered
+    uint64_t streams; // open now
 };
 struct assay_http_counts assay_http_count(struct assay_http *http);
 
@@ -68,6 +69,10 @@ struct assay_http *assay_http_of(const struct assay_http_request *request); // i
 const char *assay_http_method(const struct assay_http_request *request);    // "GET", "POST", ...
 const char *assay_http_path(const struct assay_http_request *request);      // decoded
 struct assay_buf *assay_http_body(struct assay_http_request *request);      // empty in admit()
+// A body of multipart/form-data, part by part ("": one without a name); the bytes of one come in
+// pieces, in order. False: it is none, or `part` said false.
+bool assay_http_read_form(struct assay_http_request *request,
+        bool (*part)(void *user, const char *name, const char *bytes, size_t len), void *user);
 // A header or a query's parameter; NULL: none. Borrowed.
 const char *assay_http_header(struct assay_http_request *request, const char *name);
 const char *assay_http_query(struct assay_http_request *request, const char *name);
@@ -96,6 +101,10 @@ void assay_http_reply(struct assay_http_request *request, unsigned status, const
 // An answer that is written bit by bit: a stream of type `type`, status 200. *out is the caller's
 // until assay_http_stream_end(). NULL on failure: it was answered as 500.
 struct assay_http_stream *assay_http_stream(struct assay_http_request *request, const char *type);
+// Likewise, of a GET whose stream has no end and is mostly silent: what is needed for a watcher is
+// some hundred bytes, since its connection is not libmicrohttpd's any more (http_feed.c); over TLS
+// it is a stream as above. 503: as many as connections may be are open.
+struct assay_http_stream *assay_http_feed(struct assay_http_request *request, const char *type);
 // False: the client is gone, or so slow that more than 1 MiB waits for it. End the stream then.
 bool assay_http_stream_write(struct assay_http_stream *stream, const char *bytes, size_t len);
 void assay_http_stream_end(struct assay_http_stream *stream); // NULL is allowed

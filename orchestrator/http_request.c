@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "orchestrator/http_inner.h"
 
+#define FORM_BYTES 65536 // libmicrohttpd's own, for one part's head and what it looks at
+
 // Of a body that is too large as much again as may come is read and forgotten: a client that
 // listens only at the end of what it sends is to hear of it. Then the connection is cut.
 
@@ -95,6 +97,18 @@ static enum MHD_Result take_body(struct assay_http_request *r, const char *data,
     return r->forgotten > max ? MHD_NO : MHD_YES;
 }
 
+// Its connection goes to the feeds; libmicrohttpd asks again, and is told to close what it is left
+// with. `r->lock` is held.
+static enum MHD_Result take_feed(struct assay_http_request *r)
+{
+    if (r->feed == NULL)
+        return MHD_NO;
+    MHD_suspend_connection(r->connection);
+    assay_http_feed_take(r);
+    MHD_resume_connection(r->connection);
+    return MHD_YES;
+}
+
 static enum MHD_Result hand_over(struct assay_http_request *r)
 {
     enum MHD_Result result = MHD_YES;
@@ -109,7 +123,9 @@ static enum MHD_Result hand_over(struct assay_http_request *r)
     else
         r->http->options.handle(r->http->options.user, r);
     pthread_mutex_lock(&r->lock);
-    if (r->response != NULL) {
+    if (r->fed) {
+        result = take_feed(r);
+    } else if (r->response != NULL) {
         result = queue(r);
     } else {
         r->suspended = true;
@@ -136,7 +152,10 @@ enum MHD_Result assay_http_access(void *user, struct MHD_Connection *connection,
     if (!r->handed)
         return hand_over(r);
     pthread_mutex_lock(&r->lock); // resumed: it has been answered
-    result = r->response != NULL ? queue(r) : MHD_NO;
+    if (r->fed)
+        result = take_feed(r);
+    else
+        result = r->response != NULL ? queue(r) : MHD_NO;
     pthread_mutex_unlock(&r->lock);
     return result;
 }
@@ -170,12 +189,18 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
     if (r == NULL)
         return;
     *state = NULL;
+    if (r->fed) // the connection went away by our own doing
+        code = MHD_REQUEST_TERMINATED_COMPLETED_OK;
     tell(r, code);
-    if (http->options.observe != NULL && r->response != NULL)
+    if (http->options.observe != NULL && (r->response != NULL || r->fed))
         http->options.observe(
                 http->options.user, r->tag, r->status, assay_clock_us() - r->start_us);
     if (r->stream != NULL)
         assay_http_stream_gone(r->stream);
+    if (r->feed != NULL) { // its connection ended before it was taken
+        assay_http_stream_gone(r->feed);
+        assay_http_stream_drop(r->feed);
+    }
     if (r->upgrade != NULL)
         assay_http_upgrade_over(r->upgrade);
     pthread_mutex_lock(&http->lock);
@@ -216,6 +241,39 @@ const char *assay_http_path(const struct assay_http_request *request)
 struct assay_buf *assay_http_body(struct assay_http_request *request)
 {
     return &request->body;
+}
+
+struct form {
+    bool (*part)(void *user, const char *name, const char *bytes, size_t len);
+    void *user;
+};
+
+static enum MHD_Result take_part(void *user, enum MHD_ValueKind kind, const char *name,
+        const char *file, const char *type, const char *encoding, const char *bytes,
+        uint64_t offset, size_t len)
+{
+    const struct form *form = user;
+
+    (void)kind;
+    (void)file;
+    (void)type;
+    (void)encoding;
+    (void)offset;
+    return form->part(form->user, name != NULL ? name : "", bytes, len) ? MHD_YES : MHD_NO;
+}
+
+bool assay_http_read_form(struct assay_http_request *request,
+        bool (*part)(void *user, const char *name, const char *bytes, size_t len), void *user)
+{
+    struct form form = {part, user};
+    struct MHD_PostProcessor *reader =
+            MHD_create_post_processor(request->connection, FORM_BYTES, take_part, &form);
+    bool read;
+
+    if (reader == NULL)
+        return false;
+    read = MHD_post_process(reader, request->body.data, request->body.len) == MHD_YES;
+    return MHD_destroy_post_processor(reader) == MHD_YES && read;
 }
 
 const char *assay_http_header(struct assay_http_request *request, const char *name)

@@ -172,29 +172,72 @@ static enum assay_status read_state(
     return status;
 }
 
-enum assay_status training_restore(struct training *t, struct assay_error *err)
+static enum assay_status read_checkpoint(
+        struct training *t, const struct assay_training_checkpoint *row, struct assay_error *err)
 {
     const char *home = assay_depot_home(assay_context_depot(t->context));
-    struct assay_training_checkpoint *rows = NULL;
     struct assay_checkpoint wanted;
     char path[2 * PATH_BYTES];
-    size_t count = 0;
     bool rl = false;
-    enum assay_status status = assay_store_training_checkpoints(
-            assay_context_store(t->context), t->run_id, t->arena, &rows, &count, err);
+    enum assay_status status = read_state(t, &rl, row->state, err);
 
-    if (status != ASSAY_OK || count == 0)
-        return status;
-    (void)snprintf(path, sizeof(path), "%s/%s", home, rows[0].directory);
-    (void)snprintf(wanted.model_hash, sizeof(wanted.model_hash), "%s", rows[0].model_hash);
-    (void)snprintf(
-            wanted.optimizer_hash, sizeof(wanted.optimizer_hash), "%s", rows[0].optimizer_hash);
-    status = read_state(t, &rl, rows[0].state, err);
+    (void)snprintf(path, sizeof(path), "%s/%s", home, row->directory);
+    (void)snprintf(wanted.model_hash, sizeof(wanted.model_hash), "%s", row->model_hash);
+    (void)snprintf(wanted.optimizer_hash, sizeof(wanted.optimizer_hash), "%s", row->optimizer_hash);
     if (status == ASSAY_OK)
         status = training_make_trainer(t, rl, err);
     if (status == ASSAY_OK)
         status = assay_checkpoint_read(t->model, t->trainer, t->stream, path, &wanted, err);
     if (status == ASSAY_OK)
-        t->position = rows[0].position;
+        t->position = row->position;
     return status;
+}
+
+// The run is at rows[whole]: the newer ones, which cannot be read, go, and what was measured behind
+// it. Files before rows, as in drop_old().
+static enum assay_status drop_newer(struct training *t,
+        const struct assay_training_checkpoint *rows, size_t whole, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < whole && status == ASSAY_OK; i++)
+        status = remove_directory(t, rows[i].directory, err);
+    if (status == ASSAY_OK && whole > 0)
+        status = assay_store_rewind_training(
+                assay_context_store(t->context), t->run_id, t->position, err);
+    return status;
+}
+
+static bool is_spoiled(enum assay_status status) // rather than out of reach at the moment
+{
+    return status == ASSAY_EINVAL || status == ASSAY_ENOTFOUND;
+}
+
+enum assay_status training_restore(struct training *t, struct assay_error *err)
+{
+    const struct assay_log *log = assay_context_log(t->context);
+    struct assay_training_checkpoint *rows = NULL;
+    struct assay_error newest = {0}, why = {0};
+    size_t count = 0, at = 0;
+    enum assay_status status = assay_store_training_checkpoints(
+            assay_context_store(t->context), t->run_id, t->arena, &rows, &count, err);
+
+    if (status != ASSAY_OK || count == 0)
+        return status;
+    for (status = ASSAY_EINVAL; at < count && is_spoiled(status); at++) {
+        status = read_checkpoint(t, &rows[at], &why);
+        if (at == 0)
+            newest = why;
+        if (is_spoiled(status))
+            assay_log(log, ASSAY_LOG_WARN, "train", "checkpoint passed over", "why", why.message,
+                    NULL);
+    }
+    if (status != ASSAY_OK) {
+        if (err)
+            *err = is_spoiled(status) ? newest : why;
+        if (is_spoiled(status) && count > 1)
+            (void)assay_wrap(err, "none of %zu checkpoints is whole; the newest", count);
+        return is_spoiled(status) ? newest.status : status;
+    }
+    return drop_newer(t, rows, at - 1, err);
 }

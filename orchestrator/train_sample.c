@@ -139,6 +139,19 @@ static enum assay_status decode(
     return status;
 }
 
+enum assay_status training_grade(struct training *t, struct assay_train_reward *rewards,
+        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+{
+    struct training_wait wait = {
+            .who = training_name(t), .what = "rewards of answers", .count = count};
+    enum assay_status status;
+
+    training_watch_begin(t, &wait);
+    status = t->source->grade(t->source->user, rewards, answers, count, err);
+    training_watch_end(t, &wait);
+    return status;
+}
+
 static enum assay_status grade(struct training *t, struct group *groups, size_t group_count,
         size_t group_size, struct assay_arena *arena, struct assay_error *err)
 {
@@ -154,7 +167,7 @@ static enum assay_status grade(struct training *t, struct group *groups, size_t 
         answers[i] = (struct assay_train_answer){&g->task, g->rollouts[i % group_size].text};
     }
     if (status == ASSAY_OK)
-        status = t->source->grade(t->source->user, rewards, answers, count, err);
+        status = training_grade(t, rewards, answers, count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         struct group *g = &groups[i / group_size];
         struct rollout *r = &g->rollouts[i % group_size];
