@@ -168,13 +168,13 @@ enum assay_status assay_sha1_base64(
 
 bool assay_base64(struct assay_buf *out, const void *bytes, size_t size)
 {
+    const size_t step = 3 * (size_t)1024; // whole threes: no padding stands between two pieces
     const unsigned char *from = bytes;
-    unsigned char piece[(3 * 1024 / 3) * 4 + 1];
+    unsigned char piece[4 * 1024 + 1];
     bool added = !out->failed;
 
-    // Whole threes but the last: no padding stands between two pieces.
-    for (size_t at = 0; at < size && added; at += 3 * 1024) {
-        const size_t len = size - at < 3 * 1024 ? size - at : 3 * 1024;
+    for (size_t at = 0; at < size && added; at += step) {
+        const size_t len = size - at < step ? size - at : step;
         const int made = EVP_EncodeBlock(piece, from + at, (int)len);
 
         added = assay_buf_add(out, piece, (size_t)made);

@@ -84,8 +84,11 @@ static void tell_text(struct assay_http_stream *stream, const char *name, const 
     struct assay_buf line;
 
     assay_buf_init(&line, ASSAY_SERVE_REPLY_BYTES_MAX);
-    for (const char *at = text; *at; at++)
-        assay_buf_addc(&line, *at == '\n' || *at == '\r' ? ' ' : *at);
+    assay_buf_adds(&line, text);
+    for (size_t i = 0; i < line.len; i++) {
+        if (line.data[i] == '\n' || line.data[i] == '\r')
+            line.data[i] = ' ';
+    }
     if (!line.failed)
         (void)tell(stream, name, line.data, line.len, false);
     assay_buf_free(&line);

@@ -371,29 +371,35 @@ static void write_run(struct assay_rex *rex, const struct assay_observation *see
                 ended && strcmp(check, "ignore") != 0 ? &seen->exit_code : NULL);
 }
 
+static bool is_interactive(const struct assay_rex *rex)
+{
+    const struct assay_json *expect = assay_json_get(rex->body, "expect");
+
+    return flag_of(rex, "is_interactive_command") || flag_of(rex, "is_interactive_quit") ||
+            (expect != NULL && assay_json_count(expect) > 0);
+}
+
 void assay_service_swerex_run(struct assay_service_call *call)
 {
     struct assay_rex *rex = assay_rex_begin(call, true);
-    const struct assay_json *expect;
     struct assay_error err = {0};
-    const char *command = NULL;
+    const char *command = "";
     struct assay_buf script;
     const int zero = 0;
+    bool interrupts;
 
     if (rex == NULL)
         return;
-    expect = assay_json_get(rex->body, "expect");
+    interrupts = strcmp(text_of(rex, "action_type", "bash"), "bash_interrupt") == 0;
     if (strcmp(text_of(rex, "session", "default"), rex->view.shell) != 0) {
         raise_no_session(rex);
-    } else if (strcmp(text_of(rex, "action_type", "bash"), "bash_interrupt") == 0) {
-        reply_observation(rex, "", 0, &zero);
-    } else if (assay_json_read_text(&command, rex->body, "command", &err) != ASSAY_OK) {
+    } else if (!interrupts &&
+            assay_json_read_text(&command, rex->body, "command", &err) != ASSAY_OK) {
         refuse_field(rex, &err);
-    } else if (flag_of(rex, "is_interactive_command") || flag_of(rex, "is_interactive_quit") ||
-            (expect != NULL && assay_json_count(expect) > 0)) {
+    } else if (!interrupts && is_interactive(rex)) {
         assay_rex_raise(rex, ASSAY_REX_ERROR "SwerexException",
                 "there is no terminal here: nothing interactive is run");
-    } else if (command[strspn(command, " \t\r\n")] == '\0') {
+    } else if (command[strspn(command, " \t\r\n")] == '\0') { // also an interrupt
         reply_observation(rex, "", 0, &zero);
     } else {
         rex->write = write_run;
