@@ -10,7 +10,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 #include "policy/checkpoint.h"
 
 #define STATE_BYTES_MAX ((size_t)1 << 20)
@@ -115,6 +115,15 @@ static enum assay_status record_with_checkpoint(
     return status;
 }
 
+// Of a rank but 0: it gives its part of the optimizer.
+static enum assay_status give_part(struct training *t, bool checkpoint, struct assay_error *err)
+{
+    struct assay_checkpoint none;
+
+    return checkpoint ? assay_checkpoint_write(&none, t->model, t->trainer, t->stream, NULL, err)
+                      : ASSAY_OK;
+}
+
 enum assay_status training_record(struct training *t, const struct assay_training_step *steps,
         size_t count, bool checkpoint, struct assay_error *err)
 {
@@ -122,10 +131,13 @@ enum assay_status training_record(struct training *t, const struct assay_trainin
             .step_count = count,
             .rollouts = t->rollouts,
             .rollout_count = t->rollout_count};
-    enum assay_status status = checkpoint
+    enum assay_status status;
+
+    if (t->ranks.rank > 0)
+        return give_part(t, checkpoint, err);
+    status = checkpoint
             ? record_with_checkpoint(t, &record, err)
             : assay_store_put_training(assay_context_store(t->context), t->run_id, &record, err);
-
     training_forget_rollouts(t);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
         status = assay_train_log_add(t->log, &steps[i], err);
@@ -172,29 +184,49 @@ static enum assay_status read_state(
     return status;
 }
 
-enum assay_status training_restore(struct training *t, struct assay_error *err)
+// What rank 0 has found, for all: state "" where there is nothing.
+static enum assay_status find_checkpoint(struct training *t, struct assay_checkpoint *wanted,
+        const char **path, const char **state, struct assay_error *err)
 {
     const char *home = assay_depot_home(assay_context_depot(t->context));
     struct assay_training_checkpoint *rows = NULL;
-    struct assay_checkpoint wanted;
-    char path[2 * PATH_BYTES];
     size_t count = 0;
-    bool rl = false;
     enum assay_status status = assay_store_training_checkpoints(
             assay_context_store(t->context), t->run_id, t->arena, &rows, &count, err);
 
     if (status != ASSAY_OK || count == 0)
         return status;
-    (void)snprintf(path, sizeof(path), "%s/%s", home, rows[0].directory);
-    (void)snprintf(wanted.model_hash, sizeof(wanted.model_hash), "%s", rows[0].model_hash);
+    *path = assay_arena_printf(t->arena, "%s/%s", home, rows[0].directory);
+    if (!*path)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    (void)snprintf(wanted->model_hash, sizeof(wanted->model_hash), "%s", rows[0].model_hash);
     (void)snprintf(
-            wanted.optimizer_hash, sizeof(wanted.optimizer_hash), "%s", rows[0].optimizer_hash);
-    status = read_state(t, &rl, rows[0].state, err);
+            wanted->optimizer_hash, sizeof(wanted->optimizer_hash), "%s", rows[0].optimizer_hash);
+    *state = rows[0].state;
+    t->position = rows[0].position;
+    return ASSAY_OK;
+}
+
+enum assay_status training_restore(struct training *t, struct assay_error *err)
+{
+    struct assay_checkpoint wanted = {0};
+    const char *path = NULL, *state = "";
+    bool rl = false;
+    enum assay_status status = ASSAY_OK;
+
+    if (t->ranks.rank == 0)
+        status = find_checkpoint(t, &wanted, &path, &state, err);
+    if (status == ASSAY_OK && t->collective)
+        status = training_tell_text(t, &state, state, err);
+    if (status == ASSAY_OK)
+        status = training_tell(t, &t->position, sizeof(t->position), err);
+    if (status == ASSAY_OK && !*state)
+        return assay_trainer_follow(t->trainer, err);
+    if (status == ASSAY_OK)
+        status = read_state(t, &rl, state, err);
     if (status == ASSAY_OK)
         status = training_make_trainer(t, rl, err);
     if (status == ASSAY_OK)
         status = assay_checkpoint_read(t->model, t->trainer, t->stream, path, &wanted, err);
-    if (status == ASSAY_OK)
-        t->position = rows[0].position;
     return status;
 }

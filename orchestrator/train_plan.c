@@ -6,16 +6,42 @@
 #include "orchestrator/train_parts.h"
 #include "policy/pass.h"
 
-enum assay_status assay_train_plan(
-        const struct assay_train_settings *settings, struct assay_buf *out, struct assay_error *err)
+// Of each rank: weights and gradients are whole, moments are cut (ZeRO-1).
+static void plan_memory(struct assay_buf *out, const struct assay_train_config *c,
+        const struct assay_model_config *config, const struct assay_params *params,
+        const struct assay_ops *ops, uint32_t world)
 {
-    const struct assay_train_config *c = &settings->config;
-    const struct assay_ops *ops = NULL;
     const struct assay_pass_options train = {.rows_max = (size_t)c->rows_max,
             .sequences_max = 2 * (size_t)c->sequences_max, // spans: trainer.c
             .training = true};
     const struct assay_pass_options sample = {.rows_max = (size_t)c->sample_sequences_max + 512,
             .sequences_max = (size_t)c->sample_sequences_max};
+    const double weights = (double)params->element_count * 4 / 1e6;
+    // Shards that one process adds to each other; of several ranks, in a rank's own range.
+    const double sums = c->shards > world ? weights / world : 0;
+
+    (void)assay_buf_addf(out,
+            "memory    %s%.0f MB weights, gradients and moments, %.0f MB a pass of training, "
+            "%.0f MB a pass of sampling\n",
+            world > 1 ? "a rank: " : "", 2 * weights + 2 * weights / world + sums,
+            (double)assay_pass_bytes(config, ops, &train) / 1e6,
+            (double)assay_pass_bytes(config, ops, &sample) / 1e6);
+    if (world > 1)
+        (void)assay_buf_addf(out,
+                "          of them %.0f MB moments: 1/%u of all; %u ranks, %" PRIu64
+                " shards of an update\n",
+                2 * weights / world, world, world, c->shards);
+    if (c->staleness > 0)
+        (void)assay_buf_addf(out,
+                "          %.0f MB weights of %" PRIu64 " versions and of the sampler\n",
+                weights * (double)(c->staleness + 2), c->staleness + 1);
+}
+
+enum assay_status assay_train_plan(const struct assay_train_settings *settings, uint32_t world,
+        struct assay_buf *out, struct assay_error *err)
+{
+    const struct assay_train_config *c = &settings->config;
+    const struct assay_ops *ops = NULL;
     struct assay_model_config config;
     struct assay_params params = {0};
     struct assay_arena *arena = NULL;
@@ -36,15 +62,7 @@ enum assay_status assay_train_plan(
 
         (void)assay_buf_addf(out, "model     %" PRIu64 " parameters, %u layers, on %s\n",
                 params.element_count, config.layer_count, ops->name);
-        (void)assay_buf_addf(out,
-                "memory    %.0f MB weights, gradients and moments, %.0f MB a pass of training, "
-                "%.0f MB a pass of sampling\n",
-                4 * weights, (double)assay_pass_bytes(&config, ops, &train) / 1e6,
-                (double)assay_pass_bytes(&config, ops, &sample) / 1e6);
-        if (c->staleness > 0)
-            (void)assay_buf_addf(out,
-                    "          %.0f MB weights of %" PRIu64 " versions and of the sampler\n",
-                    weights * (double)(c->staleness + 2), c->staleness + 1);
+        plan_memory(out, c, &config, &params, ops, world);
         (void)assay_buf_addf(out, "disk      %.0f MB a checkpoint, %" PRIu64 " kept\n", 3 * weights,
                 c->checkpoint_keep);
         (void)assay_buf_addf(out, "sft       %" PRIu64 " updates of %" PRIu64 " demonstrations\n",

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "orchestrator/device.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 
 // One step under way; everything is in its arena.
 struct rl_step {
@@ -331,6 +331,22 @@ static void put_times(const struct rl_step *s, struct assay_metrics *m)
         assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
 }
 
+// What ranks have done of a batch, counted together; the slowest one's times.
+static enum assay_status count_all(struct rl_step *s, struct assay_error *err)
+{
+    uint64_t values[] = {s->executed, s->remembered, s->boxed, s->known, s->sample_ms, s->grade_ms};
+    enum assay_status status =
+            training_sum_counts(s->t, values, sizeof(values) / sizeof(values[0]), 4, err);
+
+    s->executed = values[0];
+    s->remembered = values[1];
+    s->boxed = values[2];
+    s->known = values[3];
+    s->sample_ms = values[4];
+    s->grade_ms = values[5];
+    return status;
+}
+
 // --- a step, in two halves -----------------------------------------------------------------------
 
 // Whoever samples may be batches ahead of whoever records.
@@ -370,6 +386,8 @@ enum assay_status training_rl_sample(
         s->passed_over = t->passed_over - s->passed_over;
         s->boxed = t->boxed - s->boxed;
         s->known = t->known - s->known;
+        if (status == ASSAY_OK)
+            status = count_all(s, err);
         if (status == ASSAY_OK)
             status = keep_curriculum(s, err);
     } else {
