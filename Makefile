@@ -5,7 +5,7 @@ JOBS ?= 2
 export ASSAY_JOBS := $(JOBS)
 SHELL := /bin/bash
 
-.PHONY: help build demo test bench soak conformance train-demo train-demo-all train-episodes clean format tidy asan \
+.PHONY: help build demo test bench soak conformance suites train-demo train-demo-all train-episodes clean format tidy asan \
 	tsan fuzz coverage check
 
 help:
@@ -16,9 +16,10 @@ help:
 	@echo 'make train-demo   a small policy learns to repair programs from what their tests say'
 	@echo 'make train-demo-all   three seeds of it, and a control that gets shuffled rewards'
 	@echo 'make train-episodes   the same in episodes of several turns: view, edit, test, submit'
-	@echo 'make bench        measure; writes docs/performance.md'
+	@echo 'make bench        measure; writes docs/bench.md'
 	@echo 'make soak         the full counts: kills, fuzzing; writes docs/soak.md'
 	@echo 'make conformance  real packages and heavy peers; writes docs/conformance.md'
+	@echo 'make suites       certified tasks of real packages; writes docs/suites-yields.md'
 	@echo 'make format tidy asan tsan fuzz coverage clean'
 
 build:
@@ -58,6 +59,11 @@ soak:
 conformance: build
 	@bash .ci/install.sh conformance
 	@sh tests/conformance/run
+
+# Hours: a thousand test runs and more. Typed again it goes on where it was; docs/suites.md.
+suites: build
+	@bash .ci/install.sh conformance
+	@sh .ci/suites.sh
 
 # One seed, into build/train-demo; typed again it goes on where it was stopped.
 train-demo: build

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Run every program of bench/ with --json, keep the figures in build/bench.jsonl and write
-# docs/performance.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh, suites.py.
+# docs/bench.md with host, commit and command. Programs: build/release/benches/*, bench/**/*.sh, suites.py, crowd.py, waiting.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 shopt -s nullglob globstar
-programs=(build/release/benches/* bench/**/*.sh bench/orchestrator/suites.py)
+programs=(build/release/benches/* bench/**/*.sh bench/orchestrator/suites.py bench/orchestrator/crowd.py bench/orchestrator/waiting.py)
 if [ "${#programs[@]}" -eq 0 ]; then
     echo "no benches yet"
     exit 0
@@ -21,6 +21,6 @@ for program in "${programs[@]}"; do
     }
 done
 mkdir -p docs
-python3 .ci/bench_page.py build/bench.jsonl >docs/performance.md
-echo "docs/performance.md written" >&2
+python3 .ci/bench_page.py build/bench.jsonl >docs/bench.md
+echo "docs/bench.md written; what people say about figures is in docs/performance.md" >&2
 exit "$rc"

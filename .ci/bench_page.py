@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Turn the figures of `make bench` (one JSON object a line) into docs/performance.md on stdout."""
+"""Turn the figures of `make bench` (one JSON object a line) into docs/bench.md on stdout."""
 import json
 import os
 import platform
@@ -28,9 +28,10 @@ def main():
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     columns = ["bench", "metric", "value", "unit", "spread", "peer", "peer_value", "ratio", "bound",
                "met"]
-    print("# Performance\n")
-    print("Written by `make bench`; do not edit. Each row comes from one program in `bench/`;")
-    print("a peer was measured beside it in the same run, and medians are quoted.\n")
+    print("<!-- SPDX-License-Identifier: MIT -->")
+    print("# Benches\n")
+    print("Written by `make bench`; do not edit: docs/performance.md is the page for people.")
+    print("Each row comes from one program in `bench/`; a peer was measured beside it in the same run, and medians are quoted.\n")
     print(f"- commit: {commit or 'unknown'}")
     print(f"- processor: {first('model name', '/proc/cpuinfo', platform.machine())}, "
           f"{len(os.sched_getaffinity(0))} cores")

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""train_demo.py RUN ... [--control RUN] [--episodes] [--svg FILE]: what the runs measured, and whether it holds.
+"""train_demo.py RUN ... [--control RUN] [--episodes] [--reports DIR] [--svg FILE]: what the runs measured, and whether it holds.
 
 RUN is a directory with metrics.jsonl. Bound of a run: the greedy solve rate on at least 512 tasks of unseen seeds is
-0.3 to 0.5 where rl begins, and at the end at least 0.85 with a lower Wilson bound of at least 0.80; all steps
-together take at most 20 minutes. The control ends at most 0.05 above its beginning. With --episodes: on at least 256
+0.3 to 0.5 where rl begins, and at the end at least 0.85 with a lower Wilson bound of at least 0.80; from start to
+finish it takes at most 20 minutes (DIR/NAME.json: `assay report NAME --json`; a run that was resumed, DIR/NAME.resumed,
+or has no report: the sum of its steps and evaluations, which leaves out start-up and checkpoints). The control ends at most 0.05 above its beginning. With --episodes: on at least 256
 tasks the rate rises, and the intervals of beginning and end are apart.
 """
 import argparse
+import datetime
 import json
 import os
 import sys
@@ -22,11 +24,28 @@ def milliseconds(row):
     return row["step_ms"] if "step_ms" in row else sum(row.get(key, 0) for key in EVAL_CLOCK)
 
 
+def wall_minutes(reports, name):
+    """From start to finish, or None where that says nothing about the work."""
+    if not reports or os.path.exists(os.path.join(reports, name + ".resumed")):
+        return None
+    try:
+        with open(os.path.join(reports, name + ".json")) as file:
+            report = json.load(file)
+    except OSError:
+        return None
+    if not report.get("finished_at"):
+        return None
+    start, end = (datetime.datetime.fromisoformat(report[key].replace("Z", "+00:00")) for key in ("started_at", "finished_at"))
+    return (end - start).total_seconds() / 60
+
+
 class Run:
-    def __init__(self, path):
+    def __init__(self, path, reports):
         rows = [json.loads(line) for line in open(os.path.join(path, "metrics.jsonl"))]
         self.name = os.path.basename(path.rstrip("/"))
-        self.minutes = sum(map(milliseconds, rows)) / 60000
+        wall = wall_minutes(reports, self.name)
+        self.minutes = sum(map(milliseconds, rows)) / 60000 if wall is None else wall
+        self.clock = "of steps and evaluations" if wall is None else "from start to finish"
         evals = [row for row in rows if row["phase"] == "eval" and "seeds_rate" in row]
         if not evals:
             sys.exit("%s: no evaluation yet" % path)
@@ -46,7 +65,7 @@ def sentence(row, split):
 
 def check(run, control, episodes=False):
     first, last = run.evals[0], run.evals[-1]
-    print("%s: %.1f minutes, %d steps of rl" % (run.name, run.minutes, last["position"] - run.start))
+    print("%s: %.1f minutes %s, %d steps of rl" % (run.name, run.minutes, run.clock, last["position"] - run.start))
     for split in ("seeds", "families"):
         print("  unseen %-9s after sft %s" % (split, sentence(first, split)))
         print("  %16s after rl  %s" % ("", sentence(last, split)))
@@ -118,10 +137,11 @@ def main():
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--control")
     parser.add_argument("--episodes", action="store_true")
+    parser.add_argument("--reports")
     parser.add_argument("--svg")
     args = parser.parse_args()
-    runs = [Run(path) for path in args.runs]
-    control = Run(args.control) if args.control else None
+    runs = [Run(path, args.reports) for path in args.runs]
+    control = Run(args.control, args.reports) if args.control else None
     met = [check(run, False, args.episodes) for run in runs] + ([check(control, True)] if control else [])
     if args.svg:
         draw(runs, control, args.svg, None if args.episodes else 0.85)

@@ -330,6 +330,7 @@ out:
 enum assay_status assay_fs_lock(int *fd_out, const char *path, bool wait, struct assay_error *err)
 {
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    struct flock mark = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     if (fd < 0)
         return assay_fail_errno(err, errno, "open lock %s", path);
@@ -343,6 +344,21 @@ enum assay_status assay_fs_lock(int *fd_out, const char *path, bool wait, struct
             return assay_fail(err, ASSAY_ECONFLICT, "%s is locked by another process", path);
         return assay_fail_errno(err, error, "lock %s", path);
     }
+    (void)fcntl(fd, F_OFD_SETLK, &mark); // unlike flock(), it can be asked for without taking it
     *fd_out = fd;
     return ASSAY_OK;
+}
+
+enum assay_lock_state assay_fs_lock_state(const char *path)
+{
+    struct flock mark = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+    enum assay_lock_state state = ASSAY_LOCK_HELD;
+
+    if (fd < 0)
+        return errno == ENOENT ? ASSAY_LOCK_NONE : ASSAY_LOCK_HELD;
+    if (fcntl(fd, F_OFD_GETLK, &mark) == 0 && mark.l_type == F_UNLCK)
+        state = ASSAY_LOCK_FREE;
+    close(fd);
+    return state;
 }

@@ -79,6 +79,11 @@ ASSAY_MUST_USE enum assay_status assay_fs_copy_tree(
 // no NUL or control byte?
 bool assay_fs_path_is_plain(const char *path);
 
+// Is the file there, and somebody's by assay_fs_lock()? Asking takes nothing; a file that cannot be
+// asked counts as locked.
+enum assay_lock_state { ASSAY_LOCK_NONE, ASSAY_LOCK_FREE, ASSAY_LOCK_HELD };
+enum assay_lock_state assay_fs_lock_state(const char *path);
+
 // Exclusive lock on a file (created 0600). Blocks until it is had, or returns
 // ASSAY_ECONFLICT at once if `wait` is false. *fd_out is owned; closing releases it.
 ASSAY_MUST_USE enum assay_status assay_fs_lock(

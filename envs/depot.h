@@ -91,15 +91,17 @@ ASSAY_MUST_USE enum assay_status assay_depot_check_tree(
         struct assay_depot *depot, const char *hash, struct assay_error *err);
 
 // Remove what nobody refers to: trees that are not in `trees` (sorted) and are as old, layers and
-// downloads that were last used as long ago (both can be made again), and file contents that no
-// tree names any more. Nothing is removed while another handle, of any process, has the depot
-// open: `others` says how many there were.
+// downloads that were last used as long ago (both can be made again), images as old that have no
+// name any more and are not in `images` (sorted), and file contents that no tree and no image names
+// any more. Besides, logs of runs that were last written log_age_s ago. Nothing is removed while
+// another handle, of any process, has the depot open: `others` says how many there were.
 struct assay_depot_garbage {
-    struct assay_strings trees; // to be kept
-    uint64_t age_s;
+    struct assay_strings trees;  // to be kept
+    struct assay_strings images; // ids, to be kept
+    uint64_t age_s, log_age_s;
 };
 struct assay_depot_collected {
-    size_t others, trees, blobs, layers, downloads;
+    size_t others, trees, blobs, layers, downloads, images, logs;
     uint64_t bytes; // of the disk that were freed
 };
 ASSAY_MUST_USE enum assay_status assay_depot_collect(struct assay_depot_collected *out,

@@ -19,12 +19,13 @@
 
 #define RESERVE_BYTES (UINT64_C(1) << 30)
 #define DEPTH_MAX 4096
+#define NAMED_IMAGES_MAX 4096u
 
 struct collecting {
     struct assay_depot *depot;
     const struct assay_depot_garbage *garbage;
     struct assay_depot_collected *out;
-    time_t before;
+    time_t before, logs_before;
 };
 
 // --- who else is there --------------------------------------------------------------------------
@@ -156,6 +157,107 @@ static enum assay_status collect_blob(
     return ASSAY_OK;
 }
 
+// --- images -------------------------------------------------------------------------------------
+
+struct named_images {
+    const char *items[NAMED_IMAGES_MAX]; // into ids
+    char ids[NAMED_IMAGES_MAX][65];
+    size_t count;
+};
+
+static enum assay_status add_named(
+        struct named_images *named, const char *id, struct assay_error *err)
+{
+    if (named->count == NAMED_IMAGES_MAX)
+        return assay_fail(err, ASSAY_EINVAL, "more than %u names of images", NAMED_IMAGES_MAX);
+    (void)snprintf(named->ids[named->count], sizeof(named->ids[0]), "%s", id);
+    named->items[named->count] = named->ids[named->count];
+    named->count++;
+    return ASSAY_OK;
+}
+
+static enum assay_status read_name(
+        const struct assay_fs_entry *entry, void *user, struct assay_error *err)
+{
+    struct named_images *named = user;
+    char id[65] = "";
+    const int fd = openat(entry->dir_fd, entry->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 || read(fd, id, 64) != 64 || !is_hash(id)) {
+        if (fd >= 0)
+            close(fd);
+        return ASSAY_OK;
+    }
+    close(fd);
+    return add_named(named, id, err);
+}
+
+static int by_text_both(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+// An image whose name was given to another one, and that no recipe asks for by its id.
+static enum assay_status collect_images(struct collecting *c, struct assay_error *err)
+{
+    struct named_images *named = calloc(1, sizeof(*named));
+    const int names_fd =
+            openat(c->depot->home_fd, "images/names", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int blobs_fd =
+            openat(c->depot->home_fd, "images/blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t names = 0; // its bytes are its blobs'
+    enum assay_status status = ASSAY_OK;
+
+    if (named == NULL)
+        status = assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    for (size_t i = 0; status == ASSAY_OK && i < c->garbage->images.count; i++)
+        status = add_named(named, c->garbage->images.items[i], err);
+    if (status == ASSAY_OK && names_fd >= 0)
+        status = assay_fs_walk(names_fd, 1, read_name, named, err);
+    if (status == ASSAY_OK && named->count > 0)
+        qsort(named->items, named->count, sizeof(named->items[0]), by_text_both);
+    if (status == ASSAY_OK)
+        status = collect_place(c, "images", &(struct assay_strings){named->items, named->count},
+                false, &c->out->images, &names, err);
+    if (status == ASSAY_OK && blobs_fd >= 0)
+        status = assay_fs_walk(blobs_fd, 2, collect_blob, c, err);
+    free(named);
+    if (names_fd >= 0)
+        close(names_fd);
+    if (blobs_fd >= 0)
+        close(blobs_fd);
+    return status;
+}
+
+// --- logs ---------------------------------------------------------------------------------------
+
+// Of runs: verdicts and evidence do not need them.
+static enum assay_status collect_log(
+        const struct assay_fs_entry *entry, void *user, struct assay_error *err)
+{
+    struct collecting *c = user;
+
+    if (!S_ISREG(entry->stat.st_mode) || entry->stat.st_mtime > c->logs_before)
+        return ASSAY_OK;
+    if (unlinkat(entry->dir_fd, entry->name, 0) != 0)
+        return assay_fail_errno(err, errno, "remove a log");
+    c->out->logs++;
+    c->out->bytes += (uint64_t)entry->stat.st_blocks * 512;
+    return ASSAY_OK;
+}
+
+static enum assay_status collect_logs(struct collecting *c, struct assay_error *err)
+{
+    const int fd = openat(c->depot->home_fd, "runs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum assay_status status;
+
+    if (fd < 0)
+        return errno == ENOENT ? ASSAY_OK : assay_fail_errno(err, errno, "open runs");
+    status = assay_fs_walk(fd, DEPTH_MAX, collect_log, c, err);
+    close(fd);
+    return status;
+}
+
 static enum assay_status collect(struct collecting *c, struct assay_error *err)
 {
     const struct assay_strings none = {NULL, 0};
@@ -170,6 +272,10 @@ static enum assay_status collect(struct collecting *c, struct assay_error *err)
         status = collect_place(c, "layers", &none, true, &out->layers, &out->bytes, err);
     if (status == ASSAY_OK)
         status = collect_place(c, "downloads", &none, true, &out->downloads, &out->bytes, err);
+    if (status == ASSAY_OK)
+        status = collect_images(c, err);
+    if (status == ASSAY_OK)
+        status = collect_logs(c, err);
     return status;
 }
 
@@ -179,7 +285,8 @@ enum assay_status assay_depot_collect(struct assay_depot_collected *out, struct 
     struct collecting c = {.depot = depot,
             .garbage = garbage,
             .out = out,
-            .before = time(NULL) - (time_t)garbage->age_s};
+            .before = time(NULL) - (time_t)garbage->age_s,
+            .logs_before = time(NULL) - (time_t)garbage->log_age_s};
     char path[PATH_MAX];
     int guard_fd = -1;
     enum assay_status status = assay_depot_path(path, depot->home, "tmp/.lock", err);

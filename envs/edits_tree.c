@@ -28,19 +28,41 @@ static enum assay_status write_file(
     return status;
 }
 
+// What stands at the path goes: a directory with all that is in it, for an edit of its own path
+// says that it is empty after the others, or that something else takes its place.
+static enum assay_status make_way(int base_fd, const char *path, struct assay_error *err)
+{
+    char dir[4096];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    int fd = base_fd;
+    enum assay_status status = ASSAY_OK;
+
+    if (slash) {
+        (void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+        fd = assay_fs_open_beneath(base_fd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+        if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+            return ASSAY_OK;
+    }
+    if (fd < 0)
+        return assay_fail_errno(err, errno, "open %.150s", dir);
+    if (unlinkat(fd, name, 0) != 0 && errno != ENOENT)
+        status = errno == EISDIR ? assay_fs_remove_tree(fd, name, err)
+                                 : assay_fail_errno(err, errno, "remove %.150s", path);
+    if (slash)
+        close(fd);
+    return status;
+}
+
 static enum assay_status write_edit(
         int base_fd, const struct assay_edit *edit, struct assay_error *err)
 {
     char dir[4096];
     const char *slash = strrchr(edit->path, '/');
-    enum assay_status status = ASSAY_OK;
+    enum assay_status status = make_way(base_fd, edit->path, err);
 
-    if (edit->kind == ASSAY_FILE_NONE || edit->kind == ASSAY_FILE_LINK) {
-        if (unlinkat(base_fd, edit->path, 0) != 0 && errno != ENOENT)
-            return assay_fail_errno(err, errno, "remove %.150s", edit->path);
-        if (edit->kind == ASSAY_FILE_NONE)
-            return ASSAY_OK;
-    }
+    if (status != ASSAY_OK || edit->kind == ASSAY_FILE_NONE)
+        return status;
     if (slash) {
         (void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - edit->path), edit->path);
         status = assay_fs_mkdirs(base_fd, dir, 0755, err);

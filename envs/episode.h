@@ -31,16 +31,6 @@
 
 struct assay_episode; // opaque; owned by whoever called assay_episode_reset()
 
-// 0 takes the default.
-struct assay_episode_limits {
-    uint32_t turns_max;           // 100
-    uint64_t wall_ms_max;         // 3,600 s, the actor's own time included
-    uint64_t cpu_ms_max;          // 1,800 s, of all commands together
-    uint64_t command_ms_max;      // 120 s; a command may ask for less
-    size_t observation_bytes_max; // 16,000: head and tail are kept, and what was left out is told
-};
-#define ASSAY_EPISODE_TURNS_MAX 10000u
-
 // All borrowed, for as long as the episode lives.
 struct assay_episode_place {
     struct assay_sandbox *sandbox;
@@ -49,13 +39,6 @@ struct assay_episode_place {
     const struct assay_recipe *recipe;
     const struct assay_environment *environment;
     const volatile bool *cancel; // may be NULL
-};
-
-struct assay_episode_options {
-    struct assay_episode_limits limits;
-    // `bash` runs each command in a process of its own: directory and exported variables carry
-    // over, functions and unexported ones do not. Such an episode is forked in constant time.
-    bool fresh;
 };
 
 struct assay_action {
@@ -73,7 +56,8 @@ struct assay_observation {
     // Of the command that it ran, if it ran one.
     bool ran;
     enum assay_box_cause box_cause;
-    int exit_code;
+    int exit_code; // when exited
+    int signal;    // when signalled
     uint64_t wall_us, cpu_us, queue_us;
 };
 void assay_observation_release(struct assay_observation *observation);

@@ -390,3 +390,58 @@ enum assay_status assay_recipe_prepare(struct assay_depot *depot, struct assay_s
     *out = environment;
     return ASSAY_OK;
 }
+
+// --- looking, forgetting ------------------------------------------------------------------------
+
+enum assay_status assay_recipe_look(struct assay_recipe_state *out, struct assay_depot *depot,
+        const struct assay_recipe *recipe, struct assay_error *err)
+{
+    struct assay_environment environment = {0};
+    struct building building = {.depot = depot, .recipe = recipe, .log_fd = -1};
+    char name[96];
+    enum assay_status status = find_base(depot, recipe, &environment, building.base_digest, err);
+
+    *out = (struct assay_recipe_state){.ready = recipe->setup.count == 0};
+    if (status == ASSAY_OK)
+        status = make_keys(&building, &environment, err);
+    if (status != ASSAY_OK || recipe->setup.count == 0)
+        return status;
+    snprintf(out->key, sizeof(out->key), "%s", building.key);
+    snprintf(name, sizeof(name), "layers/%s/root", building.key);
+    out->ready = faccessat(depot->home_fd, name, F_OK, 0) == 0;
+    snprintf(out->log, sizeof(out->log), out->ready ? "layers/%s/log" : "layers/%s.failed.log",
+            building.key);
+    if (faccessat(depot->home_fd, out->log, F_OK, 0) != 0)
+        out->log[0] = '\0';
+    return ASSAY_OK;
+}
+
+enum assay_status assay_recipe_forget(
+        struct assay_depot *depot, const struct assay_recipe *recipe, struct assay_error *err)
+{
+    struct assay_recipe_state state;
+    char name[96], lock[PATH_MAX], scratch[PATH_MAX], gone[PATH_MAX];
+    int lock_fd = -1;
+    enum assay_status status = assay_recipe_look(&state, depot, recipe, err);
+
+    if (status != ASSAY_OK || state.key[0] == '\0')
+        return status;
+    snprintf(name, sizeof(name), "layers/%s.lock", state.key);
+    status = assay_depot_path(lock, assay_depot_home(depot), name, err);
+    if (status == ASSAY_OK)
+        status = assay_depot_lock(depot, &lock_fd, lock, err);
+    if (status != ASSAY_OK)
+        return status;
+    // Out of the way first: no reader ever sees half of it.
+    status = assay_depot_tmp(depot, scratch, err);
+    if (status == ASSAY_OK) {
+        status = assay_depot_path(gone, scratch, "layer", err);
+        snprintf(name, sizeof(name), "layers/%s", state.key);
+        if (status == ASSAY_OK && renameat(depot->home_fd, name, AT_FDCWD, gone) != 0 &&
+                errno != ENOENT)
+            status = assay_fail_errno(err, errno, "remove %s", name);
+        assay_depot_drop_tmp(depot, scratch);
+    }
+    close(lock_fd);
+    return status;
+}

@@ -32,4 +32,19 @@ ASSAY_MUST_USE enum assay_status assay_recipe_prepare(struct assay_depot *depot,
         struct assay_sandbox *sandbox, const struct assay_recipe *recipe,
         const struct assay_access *access, struct assay_environment *out, struct assay_error *err);
 
+// Remove the recipe's layer, so that the next preparing makes it anew; none is fine. Boxes that
+// have it keep it until they end. ASSAY_EINVAL, ASSAY_ENOTFOUND: as its base is wrong.
+ASSAY_MUST_USE enum assay_status assay_recipe_forget(
+        struct assay_depot *depot, const struct assay_recipe *recipe, struct assay_error *err);
+
+// Where the layer is, or would be, and where the log of its last building lies: of one that failed
+// as long as there is no layer. Paths below the home; `log` is "" when there is none.
+struct assay_recipe_state {
+    char key[65]; // of the layer; "" when the recipe has no set-up
+    bool ready;
+    char log[128];
+};
+ASSAY_MUST_USE enum assay_status assay_recipe_look(struct assay_recipe_state *out,
+        struct assay_depot *depot, const struct assay_recipe *recipe, struct assay_error *err);
+
 #endif

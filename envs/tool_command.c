@@ -116,6 +116,7 @@ enum assay_status assay_tool_command(struct assay_episode *e, struct assay_comma
     out->ran = true;
     out->box_cause = result.cause;
     out->exit_code = result.exit_code;
+    out->signal = result.cause == ASSAY_BOX_SIGNALLED ? result.signal : 0;
     out->wall_us = result.wall_us;
     out->cpu_us = result.cpu_user_us + result.cpu_system_us;
     out->queue_us = result.queue_us;

@@ -31,6 +31,8 @@
             {"request-timeout", 0, "SECONDS",                                                      \
                     "openai, command: of one answer; streamed: of silence in it (300)", false},    \
             {"request-tries", 0, "N", "openai: of one request (6)", false},                        \
+            {"request-rate", 0, "N", "openai: requests a second, of all episodes together",        \
+                    false},                                                                        \
     {                                                                                              \
         "template", 0, "NAME", "embedded: how its conversations are written", false                \
     }

@@ -285,6 +285,20 @@ static enum assay_status hear(struct conversation *c, size_t *len, struct assay_
 
 // --- the protocol --------------------------------------------------------------------------------
 
+// What was done before this program came, as a turn of `episodes show --json`.
+static void write_done(struct assay_json_writer *w, const struct assay_turn *turn)
+{
+    assay_json_begin_object(w, NULL);
+    assay_json_put_u64(w, "message", turn->message);
+    assay_json_put_text(w, "text", turn->text);
+    assay_json_put_text(w, "id", turn->call_id);
+    assay_json_put_text(w, "tool", turn->tool);
+    assay_json_put_text(w, "arguments", turn->arguments);
+    assay_json_put_bytes(w, "observation", turn->observation.data, turn->observation.len);
+    assay_json_put_bool(w, "failed", turn->failed);
+    assay_json_end_object(w);
+}
+
 static void write_reset(struct assay_buf *line, const struct assay_actor_task *task)
 {
     const struct assay_instance *instance = task->instance;
@@ -306,6 +320,12 @@ static void write_reset(struct assay_buf *line, const struct assay_actor_task *t
     assay_json_put_text(&w, "seed", seed);
     assay_json_put_u64(&w, "turns_max", task->turns_max);
     assay_tools_write(&w, "tools");
+    if (task->history_count > 0) {
+        assay_json_begin_array(&w, "history");
+        for (size_t i = 0; i < task->history_count; i++)
+            write_done(&w, &task->history[i]);
+        assay_json_end_array(&w);
+    }
     assay_json_end_object(&w);
     assay_buf_addc(line, '\n');
 }

@@ -6,6 +6,7 @@
 // without a choice) is asked again, after a wait that doubles and is drawn at random below that, or
 // that the server names. What will not (another 4xx) fails the episode at once.
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 #define BACKOFF_MS UINT64_C(500) // before the second try; twice as long before each further one
 #define BACKOFF_MS_MAX UINT64_C(60000)
+#define LOOK_US UINT64_C(20000) // how often who waits looks whether it is over
 #define URL_DEFAULT "http://127.0.0.1:8000/v1"
 
 struct openai {
@@ -34,7 +36,15 @@ struct openai {
     uint64_t timeout_ms;
     unsigned tries;
     bool stream, logprobs;
-    char *digest; // owned
+    char *digest;      // owned
+    struct pace *pace; // owned; NULL: none
+};
+
+// When requests may begin, one behind the other, whoever asks.
+struct pace {
+    pthread_mutex_t lock;
+    uint64_t interval_us;
+    uint64_t next_us; // on assay_clock_us()'s scale
 };
 
 // A connection of one episode.
@@ -91,13 +101,34 @@ static enum assay_status read_url(
             : assay_fail(err, ASSAY_ENOMEM, "out of memory");
 }
 
-static bool is_number(const char *text)
+static bool is_number(const char *text, double max)
 {
     char *end = NULL;
     const double value = strtod(text, &end);
 
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value <= 100 &&
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value <= max &&
             strpbrk(text, "xXpP") == NULL;
+}
+
+static enum assay_status read_pace(
+        struct pace **out, const struct assay_invocation *invocation, struct assay_error *err)
+{
+    const char *text = assay_cli_value(invocation, "request-rate");
+    const double rate = text != NULL && is_number(text, 1e6) ? strtod(text, NULL) : 0;
+    struct pace *pace = NULL;
+
+    if (text == NULL)
+        return ASSAY_OK;
+    if (rate < 0.001)
+        return assay_fail(err, ASSAY_EUSAGE,
+                "--request-rate: '%.60s' is no number from 0.001 to 1000000", text);
+    pace = calloc(1, sizeof(*pace));
+    if (pace == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    pthread_mutex_init(&pace->lock, NULL);
+    pace->interval_us = (uint64_t)(1e6 / rate);
+    *out = pace;
+    return ASSAY_OK;
 }
 
 static void release(void *config)
@@ -112,6 +143,9 @@ static void release(void *config)
     free(o->url);
     free(o->model);
     free(o->digest);
+    if (o->pace != NULL)
+        pthread_mutex_destroy(&o->pace->lock);
+    free(o->pace);
     free(o);
 }
 
@@ -127,7 +161,7 @@ static enum assay_status read_options(struct openai *o, const char *model,
     if (o->model == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     o->temperature = assay_cli_value(invocation, "temperature");
-    if (o->temperature != NULL && !is_number(o->temperature))
+    if (o->temperature != NULL && !is_number(o->temperature, 100))
         return assay_fail(err, ASSAY_EUSAGE, "--temperature: '%.60s' is no number", o->temperature);
     status = assay_cli_number(&o->answer_tokens, invocation, "answer-tokens", 1, 100000000, err);
     if (status == ASSAY_OK)
@@ -138,6 +172,8 @@ static enum assay_status read_options(struct openai *o, const char *model,
         status = read_url(&o->url, invocation, err);
     if (status == ASSAY_OK)
         status = read_key(&o->key, invocation, err);
+    if (status == ASSAY_OK)
+        status = read_pace(&o->pace, invocation, err);
     o->timeout_ms = seconds * 1000;
     o->tries = (unsigned)tries;
     o->stream = assay_cli_flag(invocation, "stream");
@@ -274,11 +310,43 @@ static enum assay_status read_answer(struct assay_actor_message *out,
     return status;
 }
 
+// Sleep until then, or until the episode's time is over. False: cancelled.
+static bool sleep_until(const struct line *l, uint64_t deadline_us)
+{
+    while (assay_clock_us() < deadline_us && assay_clock_left_ms(l->task->deadline_ms) > 0 &&
+            !*l->task->cancel) {
+        const uint64_t now_us = assay_clock_us();
+        const uint64_t left_us = now_us < deadline_us ? deadline_us - now_us : 0;
+        const struct timespec moment = {
+                .tv_nsec = (long)(left_us < LOOK_US ? left_us : LOOK_US) * 1000};
+
+        nanosleep(&moment, NULL);
+    }
+    return !*l->task->cancel;
+}
+
+// Until the rate of all lines together allows a request. False: cancelled.
+static bool await_turn(const struct line *l)
+{
+    struct pace *pace = l->openai->pace;
+    uint64_t begin_us = assay_clock_us();
+
+    if (pace == NULL)
+        return true;
+    pthread_mutex_lock(&pace->lock);
+    if (pace->next_us > begin_us)
+        begin_us = pace->next_us;
+    pace->next_us = begin_us + pace->interval_us;
+    pthread_mutex_unlock(&pace->lock);
+    return sleep_until(l, begin_us);
+}
+
 // One request. *again: it may go better the next time, after *wait_ms if the server said so.
 static enum assay_status ask_once(struct line *l, const struct assay_buf *body,
         struct assay_actor_message *out, bool *again, uint64_t *wait_ms, struct assay_error *err)
 {
     const struct openai *o = l->openai;
+    const bool may_ask = await_turn(l);
     const uint64_t left_ms = assay_clock_left_ms(l->task->deadline_ms);
     // A stream is as long as it is: there it counts how long nothing comes.
     const struct assay_client_patience patience = {
@@ -288,6 +356,8 @@ static enum assay_status ask_once(struct line *l, const struct assay_buf *body,
     enum assay_status status = ASSAY_OK;
 
     *again = false;
+    if (!may_ask)
+        return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (left_ms == 0)
         return assay_fail(err, ASSAY_ETIMEOUT, "the episode's time is over");
     status = assay_client_post(l->client, o->url, body, patience, ANSWER_BYTES_MAX, &answer, err);
@@ -317,16 +387,11 @@ static bool wait_for(struct line *l, unsigned try, uint64_t wait_ms)
     try : BACKOFF_MS_MAX
         ;
     const uint64_t drawn_ms = longest_ms / 2 + assay_rng_below(&l->rng, longest_ms / 2);
-    const uint64_t deadline_ms = assay_clock_ms() +
-            (wait_ms > BACKOFF_MS_MAX     ? BACKOFF_MS_MAX
-                            : wait_ms > 0 ? wait_ms
-                                          : drawn_ms);
-    const struct timespec moment = {.tv_nsec = 20L * 1000 * 1000};
+    const uint64_t ms = wait_ms > BACKOFF_MS_MAX ? BACKOFF_MS_MAX
+            : wait_ms > 0                        ? wait_ms
+                                                 : drawn_ms;
 
-    while (assay_clock_left_ms(deadline_ms) > 0 && assay_clock_left_ms(l->task->deadline_ms) > 0 &&
-            !*l->task->cancel)
-        nanosleep(&moment, NULL);
-    return !*l->task->cancel;
+    return sleep_until(l, assay_clock_us() + ms * 1000);
 }
 
 static enum assay_status ask(void *state, const struct assay_actor_question *question,

@@ -214,26 +214,6 @@ static void print_overview(FILE *out, const struct assay_command *commands)
             out);
 }
 
-static enum assay_exit unknown_command(const struct assay_command *commands, const char *typed)
-{
-    const char *best = NULL;
-    size_t best_distance = 4;
-
-    for (const struct assay_command *c = commands; c->name; c++) {
-        const size_t distance = assay_edit_distance(typed, c->name);
-
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = c->name;
-        }
-    }
-    fprintf(stderr, "assay: unknown command '%s'", typed);
-    if (best)
-        fprintf(stderr, "; did you mean '%s'?", best);
-    fputs("\n'assay --help' lists the commands\n", stderr);
-    return ASSAY_EXIT_USAGE;
-}
-
 // The command whose words open argv[1..]; *words tells how many it took.
 static const struct assay_command *find_command(
         const struct assay_command *commands, int argc, char **argv, int *words)
@@ -272,6 +252,42 @@ static bool print_family(FILE *out, const struct assay_command *commands, const 
         fprintf(out, "  %-16s  %s\n", c->name, c->summary);
     }
     return any;
+}
+
+static bool opens_family(const struct assay_command *commands, const char *word)
+{
+    const size_t len = strlen(word);
+
+    for (const struct assay_command *c = commands; c->name; c++)
+        if (strncmp(c->name, word, len) == 0 && c->name[len] == ' ')
+            return true;
+    return false;
+}
+
+static enum assay_exit unknown_command(
+        const struct assay_command *commands, const char *first, const char *second)
+{
+    const bool family = second != NULL && opens_family(commands, first);
+    char typed[128];
+    const char *best = NULL;
+    size_t best_distance = 4;
+
+    snprintf(typed, sizeof(typed), "%.60s%s%.60s", first, family ? " " : "", family ? second : "");
+    for (const struct assay_command *c = commands; c->name; c++) {
+        const size_t distance = assay_edit_distance(typed, c->name);
+
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = c->name;
+        }
+    }
+    fprintf(stderr, "assay: unknown command '%s'", typed);
+    if (best)
+        fprintf(stderr, "; did you mean '%s'?", best);
+    fputs(family ? "\n" : "\n'assay --help' lists the commands\n", stderr);
+    if (family)
+        (void)print_family(stderr, commands, first);
+    return ASSAY_EXIT_USAGE;
 }
 
 struct parse_state {
@@ -560,7 +576,7 @@ static enum assay_exit run_line(const struct assay_command *commands, int argc, 
 
         if (help && print_family(argc == 2 ? stderr : stdout, commands, argv[1]))
             return argc == 2 ? ASSAY_EXIT_USAGE : ASSAY_EXIT_OK;
-        return unknown_command(commands, argv[1]);
+        return unknown_command(commands, argv[1], argc > 2 ? argv[2] : NULL);
     }
 
     char *line = join_command_line(argc, argv);

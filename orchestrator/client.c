@@ -122,10 +122,11 @@ enum assay_status assay_client_check_url(
         const char *url, const char *option, struct assay_error *err)
 {
     if ((strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0) &&
-            strchr(url, '@') == NULL)
+            strpbrk(url, "@?#") == NULL)
         return ASSAY_OK;
     return assay_fail(err, ASSAY_EUSAGE,
-            "%s wants http://HOST/... or https://HOST/..., without a user or key", option);
+            "%s wants http://HOST/... or https://HOST/..., without a user, a query or a key",
+            option);
 }
 
 void assay_answer_release(struct assay_answer *answer)

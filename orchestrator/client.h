@@ -27,7 +27,8 @@ void assay_client_destroy(struct assay_client *client); // NULL is allowed
 // in messages. *key is the caller's. ASSAY_EREFUSED: others may read it; ASSAY_EUSAGE: no key.
 ASSAY_MUST_USE enum assay_status assay_client_read_key(
         char **key, const char *file, const char *option, struct assay_error *err);
-// ASSAY_EUSAGE: not http://HOST... or https://HOST..., or with a user or key in it.
+// ASSAY_EUSAGE: not http://HOST... or https://HOST..., or with a user, a query or a fragment:
+// a command line is kept, and a key in it would be.
 ASSAY_MUST_USE enum assay_status assay_client_check_url(
         const char *url, const char *option, struct assay_error *err);
 

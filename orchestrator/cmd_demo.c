@@ -274,10 +274,14 @@ static enum assay_status read_options(struct assay_demo_plan *out,
 }
 
 static enum assay_status perform(struct assay_context *context,
-        const struct assay_invocation *invocation, struct assay_demo *demo, struct assay_error *err)
+        const struct assay_invocation *invocation, volatile bool *cancel, struct assay_demo *demo,
+        struct assay_error *err)
 {
     struct chart chart = {.terminal = isatty(STDERR_FILENO)};
-    struct assay_demo_plan plan = {.steps = 24, .command_line = invocation->command_line};
+    struct assay_demo_plan plan = {.steps = 24,
+            .command_line = invocation->command_line,
+            .cancel = cancel,
+            .interrupted = invocation->interrupted};
     char prefix[64], now[ASSAY_TIME_TEXT_BYTES];
     enum assay_status status = read_options(&plan, invocation, err);
 
@@ -300,17 +304,21 @@ static enum assay_status perform(struct assay_context *context,
 enum assay_exit assay_cmd_demo_cispo(struct assay_invocation *invocation)
 {
     struct assay_demo *demo = calloc(1, sizeof(*demo));
+    struct assay_invocation inner;
     struct assay_context *context = NULL;
     struct assay_error err = {0};
+    volatile bool cancel = false;
     enum assay_exit code = ASSAY_EXIT_OK;
     enum assay_status status = demo ? ASSAY_OK : assay_fail(&err, ASSAY_ENOMEM, "out of memory");
 
     if (invocation->log.level_max == ASSAY_LOG_INFO) // the chart says it
         invocation->log.level_max = ASSAY_LOG_WARN;
+    inner = *invocation;
+    inner.interrupted = &cancel;
     if (status == ASSAY_OK)
-        status = assay_context_open(&context, invocation, true, &err);
+        status = assay_context_open(&context, &inner, true, &err);
     if (status == ASSAY_OK)
-        status = perform(context, invocation, demo, &err);
+        status = perform(context, invocation, &cancel, demo, &err);
     if (status != ASSAY_OK)
         code = assay_cli_fail(&err);
     assay_context_close(context);

@@ -46,6 +46,7 @@ const struct assay_option assay_episodes_fork_options[] = {
 
 #define ARENA_BYTES ((size_t)8 << 30)
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
+#define LINE_BYTES_MAX 4000u // that are shown
 
 // One episode, loaded; and what is compared with it.
 struct episodes {
@@ -120,6 +121,8 @@ static enum assay_status list(struct episodes *e, struct assay_error *err)
     for (size_t i = 0; status == ASSAY_OK && count == 0 && i < run_count; i++)
         status = assay_store_list_episodes(
                 assay_context_store(e->context), runs[i].run_id, e->arena, &rows, &count, err);
+    if (status == ASSAY_OK && count == 0 && run_id != NULL)
+        status = assay_fail(err, ASSAY_ENOTFOUND, "run %.100s has no episodes", run_id);
     assay_buf_init(&out, OUTPUT_BYTES_MAX);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         if (as_json)
@@ -164,7 +167,15 @@ static void write_turn(struct assay_json_writer *w, const struct assay_turn *tur
     assay_json_put_bytes(w, "observation", turn->observation.data, turn->observation.len);
     assay_json_put_bool(w, "failed", turn->failed);
     assay_json_put_text(w, "cause", turn->cause);
-    assay_json_put_u64(w, "exit_code", (uint64_t)turn->exit_code);
+    // What was killed has no exit status.
+    if (turn->cause != NULL && strcmp(turn->cause, "exited") != 0)
+        assay_json_put_null(w, "exit_code");
+    else
+        assay_json_put_i64(w, "exit_code", turn->exit_code);
+    if (turn->signal != 0)
+        assay_json_put_i64(w, "signal", turn->signal);
+    else
+        assay_json_put_null(w, "signal");
     assay_json_put_u64(w, "wall_us", turn->wall_us);
     assay_json_put_u64(w, "cpu_us", turn->cpu_us);
     assay_json_put_u64(w, "queue_us", turn->queue_us);
@@ -207,6 +218,46 @@ static void put_text(const char *text)
     putchar('\n');
 }
 
+// Bytes of one line, in which a control byte is what a terminal would obey, and a NUL its end.
+static void put_line(const char *bytes, size_t len)
+{
+    const size_t shown = len < LINE_BYTES_MAX ? len : LINE_BYTES_MAX;
+
+    for (size_t i = 0; i < shown; i++) {
+        const char text[2] = {bytes[i], '\0'};
+
+        if (bytes[i] == '\0')
+            fputs("\\0", stdout);
+        else
+            assay_cli_put(stdout, text);
+    }
+    if (shown < len)
+        printf(" [%zu bytes of this line are left out; --json has them]", len - shown);
+    putchar('\n');
+}
+
+static void put_observation(struct assay_bytes text)
+{
+    for (size_t at = 0; at < text.len;) {
+        const char *end = memchr(text.data + at, '\n', text.len - at);
+        const size_t len = end != NULL ? (size_t)(end - text.data) - at : text.len - at;
+
+        put_line(text.data + at, len);
+        at += len + 1;
+    }
+}
+
+// How the command of a turn ended.
+static void show_end(const struct assay_turn *turn)
+{
+    printf(" · %s", turn->cause);
+    if (turn->signal != 0)
+        printf(" by signal %d", turn->signal);
+    else if (turn->exit_code != 0)
+        printf(" with %d", turn->exit_code);
+    printf(" · %.1f ms", (double)turn->wall_us / 1e3);
+}
+
 static void show_text(const struct episodes *e)
 {
     const struct assay_episode_row *row = &e->row;
@@ -219,21 +270,13 @@ static void show_text(const struct episodes *e)
 
         printf("\n--- turn %u", turn->turn);
         if (turn->cause != NULL)
-            printf(" · %s · %.1f ms", turn->cause, (double)turn->wall_us / 1e3);
+            show_end(turn);
         printf("\n");
         if (turn->text != NULL)
             put_text(turn->text);
         printf("> %s ", turn->tool != NULL ? turn->tool : "(no tool)");
         put_text(turn->arguments != NULL ? turn->arguments : "");
-        // Line by line: control bytes within one are what a terminal would obey.
-        for (const char *at = turn->observation.data; *at != '\0';) {
-            const size_t len = strcspn(at, "\n");
-            char line[4096];
-
-            snprintf(line, sizeof(line), "%.*s", (int)(len < 4000 ? len : 4000), at);
-            put_text(line);
-            at += len + (at[len] == '\n');
-        }
+        put_observation(turn->observation);
     }
     printf("\nended: %s%s", assay_episode_cause_name(row->cause), row->reason[0] ? ": " : "");
     put_text(row->reason);
@@ -295,6 +338,15 @@ static enum assay_status load_suite(
     return ASSAY_OK;
 }
 
+// Those that it was recorded with, where no flag says otherwise.
+static enum assay_status take_options(
+        const struct episodes *e, struct assay_drive_request *request, struct assay_error *err)
+{
+    request->options = e->row.options;
+    request->tokens_max = e->row.tokens_max;
+    return assay_episode_options_read(&request->options, &request->tokens_max, e->invocation, err);
+}
+
 static bool same_answer(const struct assay_buf *answer, struct assay_bytes before)
 {
     return answer->len == before.len &&
@@ -351,8 +403,7 @@ static enum assay_status replay(struct episodes *e, struct assay_error *err)
     if (status == ASSAY_OK)
         status = load_suite(e, &request.instance, err);
     if (status == ASSAY_OK)
-        status = assay_episode_options_read(
-                &request.options, &request.tokens_max, e->invocation, err);
+        status = take_options(e, &request, err);
     if (status != ASSAY_OK)
         return status;
     recorded = (struct assay_recorded){e->turns, e->turn_count};
@@ -433,7 +484,9 @@ static enum assay_status run_fork(
             .sample = 1,
             .graded_in = run_id,
             .actor = request->actor->name,
-            .seed = e->row.seed};
+            .seed = e->row.seed,
+            .options = request->options,
+            .tokens_max = request->tokens_max};
 
     if (status == ASSAY_OK)
         status = assay_store_begin_episode(
@@ -452,6 +505,23 @@ static enum assay_status run_fork(
     return status;
 }
 
+// Does the episode go on after its first `count` turns?
+static enum assay_status check_open(
+        const struct episodes *e, size_t count, uint32_t turns_max, struct assay_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (e->turns[i].tool != NULL && strcmp(e->turns[i].tool, "submit") == 0 &&
+                !e->turns[i].failed)
+            return assay_fail(err, ASSAY_EINVAL,
+                    "the episode is over after turn %u, which submits: --turn 0 to %zu",
+                    e->turns[i].turn, i);
+    if (count >= turns_max)
+        return assay_fail(err, ASSAY_EINVAL,
+                "the episode is over after turn %zu: it may take %u turns; --turns allows more",
+                count, turns_max);
+    return ASSAY_OK;
+}
+
 static enum assay_status fork_at(struct episodes *e, struct assay_error *err)
 {
     const char *name = assay_cli_value(e->invocation, "actor");
@@ -464,12 +534,13 @@ static enum assay_status fork_at(struct episodes *e, struct assay_error *err)
     if (status == ASSAY_OK)
         status = load_suite(e, &request.instance, err);
     if (status == ASSAY_OK)
-        status = assay_episode_options_read(
-                &request.options, &request.tokens_max, e->invocation, err);
+        status = take_options(e, &request, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&turn, e->invocation, "turn", 0, e->turn_count, err);
     if (status == ASSAY_OK && turn == UINT64_MAX)
         status = assay_fail(err, ASSAY_EUSAGE, "after which turn? --turn 0 to %zu", e->turn_count);
+    if (status == ASSAY_OK)
+        status = check_open(e, (size_t)turn, request.options.limits.turns_max, err);
     if (status == ASSAY_OK && name != NULL)
         status = assay_actor_make(&e->actor, name, e->invocation, err);
     if (status != ASSAY_OK)

@@ -118,25 +118,6 @@ static enum assay_status read_options(struct eval *e, struct assay_error *err)
     return choose_candidate(e, err);
 }
 
-static enum assay_status warn_uncertified(struct eval *e, struct assay_error *err)
-{
-    struct assay_suite_row *rows = NULL;
-    size_t count = 0;
-    char text[64];
-    enum assay_status status =
-            assay_store_list_suites(assay_context_store(e->context), e->arena, &rows, &count, err);
-
-    for (size_t i = 0; status == ASSAY_OK && i < count; i++) {
-        if (strcmp(rows[i].name, e->suite->name) != 0 ||
-                rows[i].certified_count == rows[i].instance_count)
-            continue;
-        snprintf(text, sizeof(text), "%zu of %zu", rows[i].certified_count, rows[i].instance_count);
-        assay_log(assay_context_log(e->context), ASSAY_LOG_WARN, "orchestrator",
-                "suite is not fully certified", "suite", rows[i].name, "certified", text, NULL);
-    }
-    return status;
-}
-
 static enum assay_status write_report_files(
         struct eval *e, const struct assay_report *report, struct assay_error *err)
 {
@@ -208,7 +189,7 @@ static enum assay_status run(struct eval *e, enum assay_exit *code, struct assay
         status = assay_selection_read(
                 &ids, e->invocation, e->suite, assay_context_store(e->context), e->arena, err);
     if (status == ASSAY_OK)
-        status = warn_uncertified(e, err);
+        status = assay_selection_warn(e->suite, e->context, e->arena, err);
     if (status != ASSAY_OK)
         return status;
     e->options.suite = e->suite;

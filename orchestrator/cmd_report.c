@@ -11,7 +11,8 @@
 const struct assay_option assay_report_options[] = {
         {"html", 0, "FILE", "write one self-contained HTML page", false},
         {"report-dir", 0, "DIR", "write SWE-bench's <model>.<run>.json there", false},
-        {"json", 0, NULL, "print SWE-bench's report (schema_version 2); a training: all of it",
+        {"json", 0, NULL,
+                "print SWE-bench's report (schema_version 2), with all samples; a training: all of it",
                 false},
         {"list", 0, NULL, "list the runs, newest first", false},
         {NULL, 0, NULL, NULL, false},
@@ -183,6 +184,8 @@ static enum assay_status report_run(
     enum assay_status status =
             assay_report_load(&report, assay_context_store(c->context), run_id, c->arena, err);
 
+    if (status == ASSAY_OK)
+        status = assay_report_load_summary(&report, assay_context_store(c->context), c->arena, err);
     if (status == ASSAY_OK && dir)
         status = assay_report_save_swebench(&report, dir, err);
     if (status == ASSAY_OK && html)

@@ -144,7 +144,7 @@ static enum assay_status finish(struct run_command *c, const struct assay_rollou
     }
     if (status == ASSAY_OK && c->options.on_rollout != NULL) {
         assay_json_writer_init(&w, &text, 0);
-        assay_run_summary_write(&w, &summary);
+        assay_run_summary_write(&w, NULL, &summary);
         return assay_cli_print(&text, err);
     }
     assay_buf_free(&text);
@@ -168,6 +168,8 @@ static enum assay_status run(struct run_command *c, enum assay_exit *code, struc
     if (status == ASSAY_OK)
         status = assay_selection_read(
                 &ids, c->invocation, c->suite, assay_context_store(c->context), c->arena, err);
+    if (status == ASSAY_OK)
+        status = assay_selection_warn(c->suite, c->context, c->arena, err);
     if (status != ASSAY_OK)
         return status;
     c->options.suite = c->suite;

@@ -12,7 +12,11 @@
 
 const struct assay_option assay_store_prune_options[] = {
         {"older-than", 0, "DAYS",
-                "evidence of runs that began before that; what no suite needs and is as old (90)",
+                "evidence of runs that began before that; what no suite needs and is as old "
+                "(ASSAY_KEEP_DAYS; 90)",
+                false},
+        {"logs-older-than", 0, "DAYS",
+                "what tests printed, of runs that ended before that (ASSAY_KEEP_LOG_DAYS; as above)",
                 false},
         {"json", 0, NULL, "print one JSON object", false},
         {NULL, 0, NULL, NULL, false},
@@ -33,12 +37,13 @@ static enum assay_status print_pruned(const struct assay_invocation *in, const c
         printf("evidence of %zu runs of tests removed, %.1f MB; their verdicts stay\n",
                 dropped->runs, (double)dropped->bytes / 1e6);
         if (collected->others > 0)
-            printf("%zu other commands are at work here: trees, layers and downloads were left\n",
+            printf("%zu other commands are at work here: nothing but evidence was removed\n",
                     collected->others);
         else
-            printf("%zu trees, %zu layers, %zu downloads and %zu file contents removed, %.1f MB\n",
-                    collected->trees, collected->layers, collected->downloads, collected->blobs,
-                    (double)collected->bytes / 1e6);
+            printf("%zu trees, %zu layers, %zu downloads, %zu images, %zu logs and %zu file contents "
+                   "removed, %.1f MB\n",
+                    collected->trees, collected->layers, collected->downloads, collected->images,
+                    collected->logs, collected->blobs, (double)collected->bytes / 1e6);
         return ASSAY_OK;
     }
     w = assay_page_begin(&page);
@@ -50,6 +55,8 @@ static enum assay_status print_pruned(const struct assay_invocation *in, const c
     assay_json_put_u64(w, "trees", collected->trees);
     assay_json_put_u64(w, "layers", collected->layers);
     assay_json_put_u64(w, "downloads", collected->downloads);
+    assay_json_put_u64(w, "images", collected->images);
+    assay_json_put_u64(w, "logs", collected->logs);
     assay_json_put_u64(w, "file_contents", collected->blobs);
     assay_json_put_u64(w, "bytes", collected->bytes);
     assay_json_end_object(w);
@@ -102,12 +109,37 @@ static enum assay_status add_trees(struct needed *trees, const struct assay_suit
     return ASSAY_OK;
 }
 
+// Images that recipes ask for by their ids; those with a name stay anyway.
+static enum assay_status add_images(struct needed *images, const struct assay_suite *suite,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    static const char front[] = "image:";
+    const size_t len = strlen(front);
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
+    const char **items =
+            assay_arena_array(arena, images->count + suite->recipe_count + 1, sizeof(*items));
+
+    if (items == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    if (images->count > 0)
+        memcpy(items, images->items, images->count * sizeof(images->items[0]));
+    images->items = items;
+    for (size_t i = 0; i < suite->recipe_count; i++) {
+        if (strncmp(suite->recipes[i].base, front, len) != 0)
+            continue;
+        items[images->count] = assay_arena_strdup(arena, suite->recipes[i].base + len);
+        if (items[images->count++] == NULL)
+            return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
+    return ASSAY_OK;
+}
+
 static enum assay_status collect(struct assay_depot_collected *out, struct assay_context *context,
-        uint64_t days, struct assay_arena *arena, struct assay_error *err)
+        uint64_t days, uint64_t log_days, struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_store *store = assay_context_store(context);
-    struct assay_depot_garbage garbage = {.age_s = days * 86400};
-    struct needed trees = {NULL, 0};
+    struct assay_depot_garbage garbage = {.age_s = days * 86400, .log_age_s = log_days * 86400};
+    struct needed trees = {NULL, 0}, images = {NULL, 0};
     struct assay_suite_row *rows = NULL;
     size_t count = 0;
     enum assay_status status = assay_store_list_suites(store, arena, &rows, &count, err);
@@ -118,6 +150,8 @@ static enum assay_status collect(struct assay_depot_collected *out, struct assay
         status = assay_store_load_suite(store, rows[i].name, &suite, err);
         if (status == ASSAY_OK)
             status = add_trees(&trees, suite, arena, err);
+        if (status == ASSAY_OK)
+            status = add_images(&images, suite, arena, err);
         assay_suite_free(suite);
     }
     if (status != ASSAY_OK)
@@ -126,7 +160,25 @@ static enum assay_status collect(struct assay_depot_collected *out, struct assay
         // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
         qsort(trees.items, trees.count, sizeof(*trees.items), by_text);
     garbage.trees = (struct assay_strings){trees.items, trees.count};
+    garbage.images = (struct assay_strings){images.items, images.count};
     return assay_depot_collect(out, assay_context_depot(context), &garbage, err);
+}
+
+// A number of days: the option, else the variable, else what is there.
+static enum assay_status read_days(uint64_t *days, const struct assay_invocation *in,
+        const char *option, const char *variable, struct assay_error *err)
+{
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here sets variables
+    const char *text = getenv(variable);
+    char *end = NULL;
+
+    if (text && *text) {
+        *days = strtoull(text, &end, 10);
+        if (*end != '\0' || *text == '-' || *days > DAYS_MAX)
+            return assay_fail(err, ASSAY_EUSAGE, "%s: '%.60s' is no number of days from 0 to %d",
+                    variable, text, DAYS_MAX);
+    }
+    return assay_cli_number(days, in, option, 0, DAYS_MAX, err);
 }
 
 static enum assay_status prune(struct assay_context **context, struct assay_invocation *invocation,
@@ -135,9 +187,12 @@ static enum assay_status prune(struct assay_context **context, struct assay_invo
     char before[ASSAY_TIME_TEXT_BYTES];
     struct assay_depot_collected collected = {0};
     struct assay_dropped dropped;
-    uint64_t days = DAYS_DEFAULT;
-    enum assay_status status = assay_cli_number(&days, invocation, "older-than", 0, DAYS_MAX, err);
+    uint64_t days = DAYS_DEFAULT, log_days;
+    enum assay_status status = read_days(&days, invocation, "older-than", "ASSAY_KEEP_DAYS", err);
 
+    log_days = days;
+    if (status == ASSAY_OK)
+        status = read_days(&log_days, invocation, "logs-older-than", "ASSAY_KEEP_LOG_DAYS", err);
     if (status == ASSAY_OK)
         status = assay_context_open(context, invocation, false, err);
     if (status != ASSAY_OK)
@@ -145,7 +200,7 @@ static enum assay_status prune(struct assay_context **context, struct assay_invo
     assay_clock_utc_ago(before, days * 86400);
     status = assay_store_drop_evidence(assay_context_store(*context), NULL, before, &dropped, err);
     if (status == ASSAY_OK)
-        status = collect(&collected, *context, days, arena, err);
+        status = collect(&collected, *context, days, log_days, arena, err);
     if (status == ASSAY_OK)
         status = print_pruned(invocation, before, &dropped, &collected, err);
     return status;

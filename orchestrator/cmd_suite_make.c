@@ -3,13 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "orchestrator/certify.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/context.h"
 #include "orchestrator/gate.h"
 #include "orchestrator/mutate.h"
 #include "orchestrator/page.h"
 #include "orchestrator/pool.h"
+#include "orchestrator/progress.h"
 #include "orchestrator/selection.h"
+#include "orchestrator/suite_add.h"
 #include "orchestrator/suite_write.h"
 #include "tasks/repair.h"
 
@@ -17,6 +21,7 @@
 #define COUNT_MAX 4096
 #define MUTANTS_DEFAULT 4
 #define TRIES_TIMES 6 // runs for each that is wanted, unless told
+#define RUNS_DEFAULT 2
 #define TASKS_DEFAULT 64
 #define TASKS_MAX 100000
 
@@ -25,6 +30,9 @@ const struct assay_option assay_suite_mutate_options[] = {
         {"tries", 0, "N", "runs of each instance, at most (6 times the tasks)", false},
         {"seed", 0, "N", "of the draw (0)", false},
         {"name", 0, "NAME", "of the new suite (SUITE-mutants)", false},
+        {"certify", 0, NULL, "break whole packages, certify each task, and add the suite", false},
+        {"runs", 0, "N", "with --certify: of the instances' own certification (2)", false},
+        {"newest", 0, NULL, "only the last instance of each repository", false},
         ASSAY_SELECTION_OPTIONS,
         {"no-zygote", 0, NULL, "start every interpreter anew: slower, the same tasks", false},
         {"jobs", 'j', "N", "boxes at once (the number of CPUs)", false},
@@ -59,6 +67,13 @@ static enum assay_status print_json(
         assay_json_put_u64(w, "tried", results[i].tried);
         assay_json_put_u64(w, "survived", results[i].survived);
         assay_json_put_u64(w, "spoiled", results[i].spoiled);
+        assay_json_put_u64(w, "gross", results[i].gross);
+        assay_json_put_u64(w, "twins", results[i].twins);
+        assay_json_put_u64(w, "unsteady", results[i].unsteady);
+        assay_json_put_u64(w, "withdrawn", results[i].withdrawn);
+        assay_json_put_u64(w, "mixed", results[i].mixed);
+        assay_json_put_u64(w, "wall_ms", results[i].wall_ms);
+        assay_json_put_u64(w, "cpu_ms", results[i].cpu_ms);
         assay_json_put_text(w, "reason", results[i].reason);
         assay_json_end_object(w);
     }
@@ -82,10 +97,36 @@ static void print_results(const struct assay_mutate_result *results, size_t coun
             kept, tried, dir);
 }
 
+static void print_certified(const struct assay_mutate_result *results, size_t count,
+        const char *suite, uint64_t wall_ms)
+{
+    size_t kept = 0, tried = 0, packages = 0;
+    char wall[ASSAY_DURATION_BYTES];
+
+    printf("%-44s %5s %6s %8s %7s %5s %5s %8s %6s %6s %6s\n", "", "tasks", "tried", "survived",
+            "spoiled", "gross", "twins", "unsteady", "mixed", "s", "cpu s");
+    for (size_t i = 0; i < count; i++) {
+        const struct assay_mutate_result *r = &results[i];
+
+        printf("%-44.44s %5zu %6zu %8zu %7zu %5zu %5zu %8zu %6zu %6llu %6llu  %s\n", r->instance_id,
+                r->kept, r->tried, r->survived, r->spoiled, r->gross, r->twins,
+                r->unsteady + r->withdrawn, r->mixed, (unsigned long long)(r->wall_ms / 1000),
+                (unsigned long long)(r->cpu_ms / 1000), r->reason ? r->reason : "");
+        kept += r->kept;
+        tried += r->tried;
+        packages += r->kept > 0;
+    }
+    assay_duration_text(wall, wall_ms);
+    printf("%zu certified tasks of %zu mutants of %zu packages in %s (%.1f a minute): suite %s\n",
+            kept, tried, packages, wall,
+            wall_ms > 0 ? (double)kept * 60000.0 / (double)wall_ms : 0.0, suite);
+}
+
 static enum assay_status read_options(struct assay_mutate_options *out,
         const struct assay_invocation *in, struct assay_error *err)
 {
     uint64_t count = MUTANTS_DEFAULT, tries = 0, threads = assay_jobs_default_threads();
+    uint64_t runs = RUNS_DEFAULT;
     enum assay_status status = assay_cli_number(&count, in, "count", 1, COUNT_MAX, err);
 
     if (status == ASSAY_OK)
@@ -94,8 +135,12 @@ static enum assay_status read_options(struct assay_mutate_options *out,
         status = assay_cli_number(&out->seed, in, "seed", 0, UINT64_MAX, err);
     if (status == ASSAY_OK)
         status = assay_cli_number(&threads, in, "jobs", 1, ASSAY_POOL_THREADS_MAX, err);
+    if (status == ASSAY_OK)
+        status = assay_cli_number(&runs, in, "runs", 1, ASSAY_CERTIFY_RUNS_MAX, err);
     if (status != ASSAY_OK)
         return status;
+    out->runs = (unsigned)runs;
+    out->newest = assay_cli_flag(in, "newest");
     out->count = (size_t)count;
     out->tries = (size_t)(tries ? tries : count * TRIES_TIMES);
     if (out->tries > COUNT_MAX)
@@ -104,6 +149,31 @@ static enum assay_status read_options(struct assay_mutate_options *out,
     out->name = assay_cli_value(in, "name");
     out->dir = in->arguments[1];
     return ASSAY_OK;
+}
+
+// What the folder holds becomes the suite, certificates and all.
+static enum assay_status mutate_certified(struct assay_context *context,
+        const struct assay_mutate_options *options, bool json, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    const uint64_t started_ms = assay_clock_ms();
+    const struct assay_suite_add_options add = {
+            .path = options->dir, .replace = true, .threads = options->threads};
+    struct assay_mutate_result *results = NULL;
+    struct assay_suite_add_result added = {.name = ""};
+    size_t count = 0, kept = 0;
+    enum assay_status status =
+            assay_mutate_certified(&results, &count, context, options, arena, err);
+
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++)
+        kept += results[i].kept;
+    if (status == ASSAY_OK && kept > 0)
+        status = assay_suite_add(&added, context, &add, arena, err);
+    if (status == ASSAY_OK && json)
+        status = print_json(results, count, err);
+    else if (status == ASSAY_OK)
+        print_certified(results, count, added.name, assay_clock_ms() - started_ms);
+    return status;
 }
 
 static enum assay_status mutate(struct assay_context *context, const struct assay_invocation *in,
@@ -124,12 +194,15 @@ static enum assay_status mutate(struct assay_context *context, const struct assa
         status = assay_selection_read(&ids, in, suite, assay_context_store(context), arena, err);
     options.instance_ids = ids.items;
     options.instance_count = ids.count;
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && assay_cli_flag(in, "certify")) {
+        status = mutate_certified(context, &options, assay_cli_flag(in, "json"), arena, err);
+    } else if (status == ASSAY_OK) {
         status = assay_mutate(&results, &count, context, &options, arena, err);
-    if (status == ASSAY_OK && assay_cli_flag(in, "json"))
-        status = print_json(results, count, err);
-    else if (status == ASSAY_OK)
-        print_results(results, count, options.dir);
+        if (status == ASSAY_OK && assay_cli_flag(in, "json"))
+            status = print_json(results, count, err);
+        else if (status == ASSAY_OK)
+            print_results(results, count, options.dir);
+    }
     assay_suite_free(suite);
     return status;
 }

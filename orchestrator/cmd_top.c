@@ -153,12 +153,13 @@ static enum assay_status look(struct top_command *c, bool *over, struct assay_er
 
     if (status == ASSAY_OK)
         status = c->remote ? assay_top_remote_load(&top, c->remote, run_id, arena, &trouble)
-                           : assay_top_load(&top, assay_context_store(c->context), run_id,
+                           : assay_top_load(&top, assay_context_store(c->context),
+                                     assay_depot_home(assay_context_depot(c->context)), run_id,
                                      assay_clock_now_ms(), arena, &trouble);
     if (status == ASSAY_OK) {
         status = show(c, &top, err);
         c->looks++;
-        *over = c->once || (run_id && top.count > 0 && top.items[0].state == ASSAY_TOP_FINISHED);
+        *over = c->once || (run_id && top.count > 0 && top.items[0].state >= ASSAY_TOP_STOPPED);
     } else if (c->remote && c->looks > 0 && (status == ASSAY_EIO || status == ASSAY_ETIMEOUT)) {
         status = show_trouble(c, &trouble, err);
     } else if (status == ASSAY_EINTERRUPTED) {
@@ -183,7 +184,7 @@ static enum assay_status begin(struct top_command *c, struct assay_error *err)
     return assay_context_open(&c->context, c->invocation, false, err);
 }
 
-// Until it is stopped; one run: until that is finished.
+// Until it is stopped; one run: until that is finished, or stopped itself.
 static enum assay_status run(struct top_command *c, struct assay_error *err)
 {
     bool over = false;

@@ -42,8 +42,9 @@ struct train {
     bool has_source;
     struct assay_place place;
     struct assay_collective *collective, *ahead;
-    uint32_t world; // ranks: those that are, or that --ranks is to start
-    bool starts;    // them
+    uint32_t world;       // ranks: those that are, or that --ranks is to start
+    bool starts;          // them
+    volatile bool cancel; // what the context is interrupted by (train.h)
 };
 
 static const char *origin_of(const struct train *t, const char *key)
@@ -100,6 +101,8 @@ static enum assay_status find_place(struct train *t, struct assay_error *err)
         status = assay_place_find(&t->place, err);
     if (status != ASSAY_OK)
         return status;
+    if (t->place.is_started) // several write to one terminal: whole lines
+        (void)setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     t->world = t->place.ranks.world;
     if (wanted > 1 && !t->place.is_started && t->world > 1)
         return assay_fail(err, ASSAY_EUSAGE,
@@ -135,6 +138,47 @@ static enum assay_status print_text(struct assay_buf *text, struct assay_error *
     return status;
 }
 
+// The settings of a part ("loss."; "": all), with where they came from.
+static void put_settings(const struct train *t, const char *part, struct assay_json_writer *w)
+{
+    assay_json_begin_array(w, "settings");
+    for (size_t i = 0; i < t->settings.count; i++) {
+        const struct assay_train_value *value = &t->settings.values[i];
+
+        if (strncmp(value->key, part, strlen(part)) != 0)
+            continue;
+        assay_json_begin_object(w, NULL);
+        assay_json_put_text(w, "name", value->key);
+        assay_json_put_text(w, "value", value->value);
+        assay_json_put_text(w, "origin", value->origin);
+        assay_json_end_object(w);
+    }
+    assay_json_end_array(w);
+}
+
+static enum assay_status explain_json(
+        const struct train *t, const struct assay_buf *explanation, struct assay_error *err)
+{
+    struct assay_json_writer w;
+    struct assay_buf text;
+    enum assay_status status = assay_buf_check(explanation, "explanation", err);
+
+    if (status != ASSAY_OK)
+        return status;
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    assay_json_writer_init(&w, &text, 0);
+    assay_json_begin_object(&w, NULL);
+    assay_json_put_u64(&w, "schema", 1);
+    assay_json_put_text(&w, "loss", t->settings.config.objective.loss);
+    put_settings(t, "loss.", &w);
+    assay_json_put_text(&w, "explanation", explanation->data);
+    assay_json_end_object(&w);
+    (void)assay_buf_addc(&text, '\n');
+    status = print_text(&text, err);
+    assay_buf_free(&text);
+    return status;
+}
+
 static enum assay_status explain(const struct train *t, struct assay_error *err)
 {
     const struct assay_train_config *c = &t->settings.config;
@@ -147,21 +191,9 @@ static enum assay_status explain(const struct train *t, struct assay_error *err)
 
     assay_buf_init(&text, TEXT_BYTES_MAX);
     assay_objective_explain(&c->objective, &setting, &text);
-    status = print_text(&text, err);
-    assay_buf_free(&text);
-    return status;
-}
-
-static enum assay_status dry_run(const struct train *t, struct assay_error *err)
-{
-    struct assay_buf text;
-    enum assay_status status;
-
-    assay_buf_init(&text, TEXT_BYTES_MAX);
-    assay_train_config_print(&t->settings, &text);
-    (void)assay_buf_addc(&text, '\n');
-    status = assay_train_plan(&t->settings, t->world, &text, err);
-    if (status == ASSAY_OK)
+    if (assay_cli_flag(t->invocation, "json"))
+        status = explain_json(t, &text, err);
+    else
         status = print_text(&text, err);
     assay_buf_free(&text);
     return status;
@@ -223,6 +255,41 @@ static enum assay_status print_json(const struct assay_train_result *r, struct a
     return status;
 }
 
+static enum assay_status open_context(struct train *t, bool boxes, struct assay_error *err)
+{
+    struct assay_invocation inner = *t->invocation;
+
+    inner.interrupted = &t->cancel;
+    return assay_context_open(&t->context, &inner, boxes, err);
+}
+
+// What these settings draw from must be there before the first of them is drawn.
+static enum assay_status check_splits(struct train *t, struct assay_error *err)
+{
+    const struct assay_train_config *c = &t->settings.config;
+    const struct {
+        enum assay_train_split split;
+        bool wanted;
+        const char *by;
+    } rows[] = {{ASSAY_TRAIN_SFT, c->sft_updates > 0, "sft.updates"},
+            {ASSAY_TRAIN_SFT, !*c->model_path, "the vocabulary (no model.path)"},
+            {ASSAY_TRAIN_RL, c->steps > 0, "rl.steps"}};
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && status == ASSAY_OK; i++) {
+        struct assay_train_task task;
+
+        if (!rows[i].wanted)
+            continue;
+        status = t->source.draw(t->source.user, &task, rows[i].split, 0, t->arena, err);
+        if (status == ASSAY_ENOTFOUND)
+            status = assay_fail(err, ASSAY_EINVAL, "%s%s: no task of split %s, which %s needs",
+                    *c->path ? c->path : "tasks.source ", *c->path ? "" : c->source,
+                    assay_train_split_name(rows[i].split), rows[i].by);
+    }
+    return status;
+}
+
 static enum assay_status open_source(struct train *t, struct assay_error *err)
 {
     const struct assay_train_config *c = &t->settings.config;
@@ -233,32 +300,76 @@ static enum assay_status open_source(struct train *t, struct assay_error *err)
             .tests_ms = c->tests_ms,
             .turns_max = (uint32_t)c->turns_max,
             .seen_bytes_max = (size_t)c->seen_bytes_max};
-    const enum assay_status status = strcmp(c->source, "file") == 0
+    enum assay_status status = strcmp(c->source, "file") == 0
             ? assay_task_file_open(&t->source, t->source_hash, c->path, err)
             : strcmp(c->source, "mini") == 0
             ? assay_task_mini_open(&t->source, t->context, c->tasks_seed, c->rare, err)
             : assay_task_repair_open(&t->source, t->context, &repair, err);
 
     t->has_source = status == ASSAY_OK;
+    return status == ASSAY_OK ? check_splits(t, err) : status;
+}
+
+static struct assay_train_options options_of(struct train *t)
+{
+    return (struct assay_train_options){.settings = &t->settings,
+            .source = &t->source,
+            .local = t->place.local,
+            .world = t->world,
+            .source_hash = *t->source_hash ? t->source_hash : NULL,
+            .again = assay_cli_flag(t->invocation, "again"),
+            .command_line = t->invocation->command_line,
+            .cancel = &t->cancel,
+            .interrupted = t->invocation->interrupted};
+}
+
+static enum assay_status dry_run(struct train *t, struct assay_error *err)
+{
+    const bool json = assay_cli_flag(t->invocation, "json");
+    struct assay_train_options options;
+    struct assay_train_plan plan;
+    struct assay_json_writer w;
+    struct assay_buf text;
+    enum assay_status status = open_context(t, false, err);
+
+    if (status == ASSAY_OK)
+        status = open_source(t, err);
+    options = options_of(t);
+    if (status == ASSAY_OK)
+        status = assay_train_plan_make(&plan, t->context, &options, t->arena, err);
+    if (status != ASSAY_OK)
+        return status;
+    assay_buf_init(&text, TEXT_BYTES_MAX);
+    if (json) {
+        assay_json_writer_init(&w, &text, 0);
+        assay_json_begin_object(&w, NULL);
+        assay_json_put_u64(&w, "schema", 1);
+        assay_train_plan_put(&plan, &w);
+        put_settings(t, "", &w);
+        assay_json_end_object(&w);
+        (void)assay_buf_addc(&text, '\n');
+    } else {
+        assay_train_config_print(&t->settings, &text);
+        (void)assay_buf_addc(&text, '\n');
+        assay_train_plan_print(&plan, &t->settings.config, &text);
+    }
+    status = print_text(&text, err);
+    assay_buf_free(&text);
     return status;
 }
 
 static enum assay_status train(struct train *t, struct assay_error *err)
 {
-    struct assay_train_options options = {.settings = &t->settings,
-            .source = &t->source,
-            .local = t->place.local,
-            .source_hash = *t->source_hash ? t->source_hash : NULL,
-            .again = assay_cli_flag(t->invocation, "again"),
-            .command_line = t->invocation->command_line};
     const uint64_t wait_ms = (uint64_t)(t->settings.config.rank_wait_s_max * 1000);
     const bool boxes = strcmp(t->settings.config.source, "file") != 0;
+    struct assay_train_options options;
     struct assay_train_result result;
     // The spawner of boxes first: before memory is shared and connections are made.
-    enum assay_status status = assay_context_open(&t->context, t->invocation, boxes, err);
+    enum assay_status status = open_context(t, boxes, err);
 
     if (status == ASSAY_OK)
         status = open_source(t, err);
+    options = options_of(t);
     if (status == ASSAY_OK)
         status = assay_ranks_join(&t->collective, &t->place, NULL, wait_ms, err);
     if (status == ASSAY_OK && t->settings.config.staleness > 0)
@@ -303,7 +414,9 @@ enum assay_exit assay_cmd_train(struct assay_invocation *invocation)
     if (perform(&t, &err) != ASSAY_OK) {
         if (t.place.ranks.world > 1 && err.status != ASSAY_EINTERRUPTED)
             (void)assay_wrap(&err, "rank %u", t.place.ranks.rank);
-        code = assay_cli_fail(&err);
+        // Whoever started this rank was interrupted, too, and says so once.
+        code = t.place.is_started && err.status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED
+                                                                      : assay_cli_fail(&err);
     }
     assay_collective_destroy(t.ahead);
     assay_collective_destroy(t.collective); // the others see it, whatever is still to be closed

@@ -131,6 +131,8 @@ static enum assay_status train(struct demo *d, const char *config, const struct 
     const struct assay_train_options options = {.settings = &settings,
             .source = &d->source,
             .command_line = d->plan->command_line,
+            .cancel = d->plan->cancel,
+            .interrupted = d->plan->interrupted,
             .on_step = on_step,
             .user = d};
     const uint64_t before = assay_clock_ms();

@@ -20,6 +20,8 @@ struct assay_demo_plan {
     uint64_t steps, budget_ms;
     const char *prefix; // of the runs' names
     const char *command_line;
+    volatile bool *cancel; // as those of train.h
+    const volatile bool *interrupted;
 };
 
 struct assay_demo_run {

@@ -55,6 +55,7 @@ void assay_drive_tell_turn(
     turn->failed = observation->failed;
     turn->cause = observation->ran ? assay_box_cause_name(observation->box_cause) : NULL;
     turn->exit_code = observation->exit_code;
+    turn->signal = observation->signal;
     turn->wall_us = observation->wall_us;
     turn->cpu_us = observation->cpu_us;
     turn->queue_us = observation->queue_us;

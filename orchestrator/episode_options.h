@@ -19,6 +19,7 @@
                 "persistent: one bash for an episode (default); fresh: a process a command", false \
     }
 
+// In *out and *tokens_max stands what counts where no flag says otherwise; 0 takes the default.
 ASSAY_MUST_USE enum assay_status assay_episode_options_read(struct assay_episode_options *out,
         uint64_t *tokens_max, const struct assay_invocation *invocation, struct assay_error *err);
 

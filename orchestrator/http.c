@@ -217,6 +217,8 @@ enum assay_status assay_http_start(
     pthread_cond_init(&http->change, NULL);
     pthread_cond_init(&http->tick, NULL);
     status = open_socket(&fd, &http->options, err);
+    if (status == ASSAY_OK && options->tls_certificate == NULL)
+        status = assay_http_feeds_start(&http->feeds, err);
     if (status == ASSAY_OK) {
         http->port = port_of(fd);
         status = start_daemon(http, fd, err);
@@ -270,6 +272,9 @@ void assay_http_stop(struct assay_http *http)
         pthread_join(http->reaper, NULL);
     if (http->daemon != NULL)
         MHD_stop_daemon(http->daemon);
+    // No stream comes any more; the last that came is hung up, too.
+    assay_http_streams_end(http);
+    assay_http_feeds_stop(http->feeds);
     pthread_cond_destroy(&http->tick);
     pthread_cond_destroy(&http->change);
     pthread_mutex_destroy(&http->lock);

@@ -56,9 +56,10 @@ void assay_http_quiesce(struct assay_http *http);
 void assay_http_stop(struct assay_http *http);
 
 struct assay_http_counts {
-    uint64_t connections, requests, cut; // open now; since the start; ended because they were slow
-    uint64_t pending;                    // handed over and not answered
-    uint64_t streams;                    // open now
+    // Open now, without those of feeds; since the start; ended because they were slow.
+    uint64_t connections, requests, cut;
+    uint64_t pending; // handed over and not answered
+    uint64_t streams; // open now
 };
 struct assay_http_counts assay_http_count(struct assay_http *http);
 
@@ -96,6 +97,10 @@ void assay_http_reply(struct assay_http_request *request, unsigned status, const
 // An answer that is written bit by bit: a stream of type `type`, status 200. *out is the caller's
 // until assay_http_stream_end(). NULL on failure: it was answered as 500.
 struct assay_http_stream *assay_http_stream(struct assay_http_request *request, const char *type);
+// Likewise, of a GET whose stream has no end and is mostly silent: what is needed for a watcher is
+// some hundred bytes, since its connection is not libmicrohttpd's any more (http_feed.c); over TLS
+// it is a stream as above. 503: as many as connections may be are open.
+struct assay_http_stream *assay_http_feed(struct assay_http_request *request, const char *type);
 // False: the client is gone, or so slow that more than 1 MiB waits for it. End the stream then.
 bool assay_http_stream_write(struct assay_http_stream *stream, const char *bytes, size_t len);
 void assay_http_stream_end(struct assay_http_stream *stream); // NULL is allowed

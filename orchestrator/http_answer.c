@@ -12,17 +12,6 @@
 #define STREAM_BYTES_MAX ((size_t)1 << 20) // that wait for a slow client
 #define STREAM_PIECE 1024
 
-struct assay_http_stream {
-    struct assay_http *http;
-    struct assay_http_stream *before, *after; // in http->streams, under its lock
-    struct MHD_Connection *connection;
-    pthread_mutex_t lock; // around what follows
-    struct assay_buf waiting;
-    size_t sent; // of `waiting`
-    bool ended, gone, suspended;
-    unsigned holders; // whoever writes, and the response
-};
-
 void assay_http_add_header(struct assay_http_request *request, const char *name, const char *value)
 {
     const size_t i = request->header_count;
@@ -44,24 +33,18 @@ static void add_headers(const struct assay_http_request *r, struct MHD_Response 
         (void)MHD_add_response_header(response, r->headers[i].name, r->headers[i].value);
 }
 
-void assay_http_answer(
+// `response` NULL: it is a feed's. The last touch of the request.
+static void hand_in(
         struct assay_http_request *request, unsigned status, struct MHD_Response *response)
 {
     struct assay_http *http = request->http;
     bool handed;
 
-    if (response != NULL) {
-        add_headers(request, response);
-    } else {
-        static char none[1];
-
-        response = MHD_create_response_from_buffer(0, none, MHD_RESPMEM_PERSISTENT);
-        status = 500;
-    }
     pthread_mutex_lock(&request->lock);
     handed = request->handed;
     request->status = status;
     request->response = response;
+    request->fed = response == NULL;
     if (request->suspended)
         MHD_resume_connection(request->connection);
     pthread_mutex_unlock(&request->lock);
@@ -71,6 +54,25 @@ void assay_http_answer(
     http->counts.pending--;
     pthread_cond_broadcast(&http->change);
     pthread_mutex_unlock(&http->lock);
+}
+
+void assay_http_answer_fed(struct assay_http_request *request)
+{
+    hand_in(request, 200, NULL);
+}
+
+void assay_http_answer(
+        struct assay_http_request *request, unsigned status, struct MHD_Response *response)
+{
+    if (response != NULL) {
+        add_headers(request, response);
+    } else {
+        static char none[1];
+
+        response = MHD_create_response_from_buffer(0, none, MHD_RESPMEM_PERSISTENT);
+        status = 500;
+    }
+    hand_in(request, status, response);
 }
 
 void assay_http_reply(struct assay_http_request *request, unsigned status, const char *type,
@@ -93,7 +95,7 @@ void assay_http_reply(struct assay_http_request *request, unsigned status, const
 
 // --- streams ------------------------------------------------------------------------------------
 
-static void drop_stream(struct assay_http_stream *stream)
+void assay_http_stream_drop(struct assay_http_stream *stream)
 {
     struct assay_http *http = stream->http;
     bool last;
@@ -110,7 +112,6 @@ static void drop_stream(struct assay_http_stream *stream)
         http->streams = stream->after;
     if (stream->after != NULL)
         stream->after->before = stream->before;
-    http->counts.streams--;
     pthread_mutex_unlock(&http->lock);
     pthread_mutex_destroy(&stream->lock);
     assay_buf_free(&stream->waiting);
@@ -121,10 +122,8 @@ static void response_freed(void *user)
 {
     struct assay_http_stream *stream = user;
 
-    pthread_mutex_lock(&stream->lock);
-    stream->gone = true;
-    pthread_mutex_unlock(&stream->lock);
-    drop_stream(stream);
+    assay_http_stream_gone(stream);
+    assay_http_stream_drop(stream);
 }
 
 static ssize_t give(void *user, uint64_t position, char *out, size_t max)
@@ -156,30 +155,24 @@ static ssize_t give(void *user, uint64_t position, char *out, size_t max)
 // `stream->lock` is held.
 static void wake(struct assay_http_stream *stream)
 {
-    if (stream->suspended && !stream->gone)
+    if (stream->connection == NULL)
+        assay_http_feed_flush(stream);
+    else if (stream->suspended && !stream->gone)
         MHD_resume_connection(stream->connection);
     stream->suspended = false;
 }
 
-struct assay_http_stream *assay_http_stream(struct assay_http_request *request, const char *type)
+struct assay_http_stream *assay_http_stream_make(
+        struct assay_http *http, struct MHD_Connection *connection)
 {
-    struct assay_http *http = request->http;
     struct assay_http_stream *stream = calloc(1, sizeof(*stream));
-    struct MHD_Response *response = NULL;
 
-    if (stream != NULL) {
-        *stream = (struct assay_http_stream){
-                .http = http, .connection = request->connection, .holders = 2};
-        pthread_mutex_init(&stream->lock, NULL);
-        assay_buf_init(&stream->waiting, STREAM_BYTES_MAX);
-        response = MHD_create_response_from_callback(
-                MHD_SIZE_UNKNOWN, STREAM_PIECE, give, stream, response_freed);
-    }
-    if (response == NULL) {
-        free(stream);
-        assay_http_answer(request, 500, NULL);
+    if (stream == NULL)
         return NULL;
-    }
+    *stream = (struct assay_http_stream){
+            .http = http, .connection = connection, .counted = true, .holders = 2, .fd = -1};
+    pthread_mutex_init(&stream->lock, NULL);
+    assay_buf_init(&stream->waiting, STREAM_BYTES_MAX);
     pthread_mutex_lock(&http->lock);
     stream->after = http->streams;
     if (http->streams != NULL)
@@ -187,6 +180,26 @@ struct assay_http_stream *assay_http_stream(struct assay_http_request *request, 
     http->streams = stream;
     http->counts.streams++;
     pthread_mutex_unlock(&http->lock);
+    return stream;
+}
+
+struct assay_http_stream *assay_http_stream(struct assay_http_request *request, const char *type)
+{
+    struct assay_http_stream *stream = assay_http_stream_make(request->http, request->connection);
+    struct MHD_Response *response = NULL;
+
+    if (stream != NULL)
+        response = MHD_create_response_from_callback(
+                MHD_SIZE_UNKNOWN, STREAM_PIECE, give, stream, response_freed);
+    if (response == NULL) {
+        if (stream != NULL) {
+            assay_http_stream_gone(stream);
+            assay_http_stream_drop(stream);
+            assay_http_stream_drop(stream);
+        }
+        assay_http_answer(request, 500, NULL);
+        return NULL;
+    }
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     request->stream = stream;
@@ -211,6 +224,8 @@ static void end(struct assay_http_stream *stream)
     pthread_mutex_lock(&stream->lock);
     stream->ended = true;
     wake(stream);
+    if (stream->connection == NULL)
+        assay_http_feed_hang_up(stream);
     pthread_mutex_unlock(&stream->lock);
 }
 
@@ -219,14 +234,22 @@ void assay_http_stream_end(struct assay_http_stream *stream)
     if (stream == NULL)
         return;
     end(stream);
-    drop_stream(stream);
+    assay_http_stream_drop(stream);
 }
 
 void assay_http_stream_gone(struct assay_http_stream *stream)
 {
+    struct assay_http *http = stream->http;
+    bool counted;
+
     pthread_mutex_lock(&stream->lock);
     stream->gone = true;
+    counted = stream->counted;
+    stream->counted = false;
     pthread_mutex_unlock(&stream->lock);
+    pthread_mutex_lock(&http->lock);
+    http->counts.streams -= counted;
+    pthread_mutex_unlock(&http->lock);
 }
 
 void assay_http_streams_end(struct assay_http *http)

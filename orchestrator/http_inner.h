@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // http_inner.h - the server in its parts: connections and life (http.c), requests (http_request.c),
-// answers (http_answer.c). Internal to http*.c.
+// answers (http_answer.c), feeds (http_feed.c). Internal to http*.c.
 #ifndef ASSAY_ORCHESTRATOR_HTTP_INNER_H
 #define ASSAY_ORCHESTRATOR_HTTP_INNER_H
 
@@ -27,6 +27,21 @@ struct assay_http_link {
     bool cut;
 };
 
+struct assay_http_feeds; // the thread of what was taken off libmicrohttpd (http_feed.c)
+
+struct assay_http_stream {
+    struct assay_http *http;
+    struct assay_http_stream *before, *after; // in http->streams, under its lock
+    struct MHD_Connection *connection;        // NULL: a feed
+    pthread_mutex_t lock;                     // around what follows
+    struct assay_buf waiting;
+    size_t sent; // of `waiting`
+    bool ended, gone, suspended;
+    bool counted;     // among those that are open
+    unsigned holders; // whoever writes, and whoever sends
+    int fd;           // owned, of a feed; -1: not its own yet, or no more
+};
+
 struct assay_http {
     struct assay_http_options options;
     struct assay_log log;
@@ -40,6 +55,7 @@ struct assay_http {
     bool stopping;
     struct assay_http_link *links;
     struct assay_http_stream *streams;
+    struct assay_http_feeds *feeds; // NULL over TLS
     struct assay_http_counts counts;
     uint64_t open; // requests that are not over
 };
@@ -67,6 +83,8 @@ struct assay_http_request {
     struct MHD_Response *response; // owned; NULL: not answered yet
     unsigned status;
     struct assay_http_stream *stream;   // it is answered by; borrowed
+    struct assay_http_stream *feed;     // likewise, until the connection is taken: then NULL
+    bool fed;                           // it is answered by a feed
     struct assay_http_upgrade *upgrade; // likewise; owned
 };
 
@@ -84,5 +102,23 @@ void assay_http_answer(
 void assay_http_upgrade_over(struct assay_http_upgrade *upgrade);
 void assay_http_stream_gone(struct assay_http_stream *stream); // its request is over
 void assay_http_streams_end(struct assay_http *http);
+// A stream of both kinds. *out has two holders and is listed; NULL: no memory.
+struct assay_http_stream *assay_http_stream_make(
+        struct assay_http *http, struct MHD_Connection *connection);
+void assay_http_stream_drop(struct assay_http_stream *stream); // by one holder
+// The request is answered without a response of libmicrohttpd's.
+void assay_http_answer_fed(struct assay_http_request *request);
+
+// --- feeds (http_feed.c) ------------------------------------------------------------------------
+
+ASSAY_MUST_USE enum assay_status assay_http_feeds_start(
+        struct assay_http_feeds **out, struct assay_error *err);
+void assay_http_feeds_stop(struct assay_http_feeds *feeds); // closes all; NULL is allowed
+// On the network's thread: the connection's socket is the feed's from here on, and libmicrohttpd is
+// left with one that leads nowhere, which it is to close.
+void assay_http_feed_take(struct assay_http_request *request);
+// What waits is sent, as far as the client takes it. The stream's lock is held.
+void assay_http_feed_flush(struct assay_http_stream *stream);
+void assay_http_feed_hang_up(struct assay_http_stream *stream); // likewise
 
 #endif

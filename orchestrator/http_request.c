@@ -95,6 +95,18 @@ static enum MHD_Result take_body(struct assay_http_request *r, const char *data,
     return r->forgotten > max ? MHD_NO : MHD_YES;
 }
 
+// Its connection goes to the feeds; libmicrohttpd asks again, and is told to close what it is left
+// with. `r->lock` is held.
+static enum MHD_Result take_feed(struct assay_http_request *r)
+{
+    if (r->feed == NULL)
+        return MHD_NO;
+    MHD_suspend_connection(r->connection);
+    assay_http_feed_take(r);
+    MHD_resume_connection(r->connection);
+    return MHD_YES;
+}
+
 static enum MHD_Result hand_over(struct assay_http_request *r)
 {
     enum MHD_Result result = MHD_YES;
@@ -109,7 +121,9 @@ static enum MHD_Result hand_over(struct assay_http_request *r)
     else
         r->http->options.handle(r->http->options.user, r);
     pthread_mutex_lock(&r->lock);
-    if (r->response != NULL) {
+    if (r->fed) {
+        result = take_feed(r);
+    } else if (r->response != NULL) {
         result = queue(r);
     } else {
         r->suspended = true;
@@ -136,7 +150,10 @@ enum MHD_Result assay_http_access(void *user, struct MHD_Connection *connection,
     if (!r->handed)
         return hand_over(r);
     pthread_mutex_lock(&r->lock); // resumed: it has been answered
-    result = r->response != NULL ? queue(r) : MHD_NO;
+    if (r->fed)
+        result = take_feed(r);
+    else
+        result = r->response != NULL ? queue(r) : MHD_NO;
     pthread_mutex_unlock(&r->lock);
     return result;
 }
@@ -170,12 +187,18 @@ void assay_http_completed(void *user, struct MHD_Connection *connection, void **
     if (r == NULL)
         return;
     *state = NULL;
+    if (r->fed) // the connection went away by our own doing
+        code = MHD_REQUEST_TERMINATED_COMPLETED_OK;
     tell(r, code);
-    if (http->options.observe != NULL && r->response != NULL)
+    if (http->options.observe != NULL && (r->response != NULL || r->fed))
         http->options.observe(
                 http->options.user, r->tag, r->status, assay_clock_us() - r->start_us);
     if (r->stream != NULL)
         assay_http_stream_gone(r->stream);
+    if (r->feed != NULL) { // its connection ended before it was taken
+        assay_http_stream_gone(r->feed);
+        assay_http_stream_drop(r->feed);
+    }
     if (r->upgrade != NULL)
         assay_http_upgrade_over(r->upgrade);
     pthread_mutex_lock(&http->lock);

@@ -45,7 +45,8 @@ enum assay_status assay_lease_record(
             .sample = 1,
             .graded_in = lease->id,
             .actor = ASSAY_LEASE_ACTOR,
-            .seed = seed};
+            .seed = seed,
+            .options = lease->options};
     struct assay_arena *arena = NULL;
     struct assay_run run;
     bool known = false;

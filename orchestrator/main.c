@@ -51,7 +51,8 @@ static const struct assay_command commands[] = {
         {"suite mutate", "SUITE DIR",
                 "Break the fixed trees of a suite where their tests tell, and write the tasks",
                 "assay suite mutate quick mutants --count 4 --seed 7\n"
-                "assay suite add mutants && assay suite certify quick-mutants",
+                "assay suite add mutants && assay suite certify quick-mutants\n"
+                "assay suite mutate registry many --certify --newest --count 120",
                 assay_suite_mutate_options, 2, 2, assay_cmd_suite_mutate, false},
         {"suite make-repair", "DIR", "Write small repair tasks that a seed draws",
                 "assay suite make-repair tasks --seed 1 --count 64 --split rl\n"
@@ -65,6 +66,22 @@ static const struct assay_command commands[] = {
                 "assay suite mutate quick mutants && assay suite describe mutants --actor openai:qwen\n"
                 "assay suite add mutants",
                 assay_suite_describe_options, 1, 1, assay_cmd_suite_describe, false},
+        {"recipe detect", "DIR | SUITE INSTANCE",
+                "Tell from a tree what its tests need, and which file says so; nothing is run",
+                "assay recipe detect ~/src/project\n"
+                "assay recipe detect quick quick__ini-reader-1 --json",
+                assay_recipe_detect_options, 1, 2, assay_cmd_recipe_detect, false},
+        {"recipe show", "SUITE [RECIPE]",
+                "Show what a suite's environments are made of, and whether they are there",
+                "assay recipe show quick", assay_recipe_show_options, 1, 2, assay_cmd_recipe_show,
+                false},
+        {"recipe edit", "SUITE RECIPE", "Change a recipe of a suite in the store",
+                "assay recipe edit quick python --env PYTHONHASHSEED=1", assay_recipe_edit_options,
+                2, 2, assay_cmd_recipe_edit, false},
+        {"recipe rebuild", "SUITE [RECIPE]",
+                "Make a recipe's layer anew; a step that fails shows the end of its log",
+                "assay recipe rebuild quick python", assay_recipe_rebuild_options, 1, 2,
+                assay_cmd_recipe_rebuild, false},
         {"image import", "PATH",
                 "Import a container image (an OCI layout, or what docker save writes) for recipes",
                 "assay image import python-3.11.tar --name python-3.11\n"

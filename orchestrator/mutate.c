@@ -290,27 +290,54 @@ static bool is_wanted(
     return options->instance_count == 0;
 }
 
-static enum assay_status choose(
-        struct mutation *m, size_t *count, struct assay_arena *arena, struct assay_error *err)
+// With `newest` the last one of a repository takes the place of those before it.
+static size_t place_of(const struct assay_mutate_options *options,
+        const struct assay_instance **chosen, size_t count, const char *repo)
 {
-    const struct assay_suite *suite = m->options->suite;
+    size_t i = 0;
 
+    while (options->newest && i < count && strcmp(chosen[i]->repo, repo) != 0)
+        i++;
+    return options->newest ? i : count;
+}
+
+enum assay_status assay_mutate_choose(const struct assay_instance ***out, size_t *count,
+        const struct assay_mutate_options *options, struct assay_arena *arena,
+        struct assay_error *err)
+{
+    const struct assay_suite *suite = options->suite;
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
-    m->instances = assay_arena_array(arena, suite->instance_count + 1, sizeof(*m->instances));
-    m->results = assay_arena_array(arena, suite->instance_count + 1, sizeof(*m->results));
-    if (!m->instances || !m->results)
-        return no_memory(err);
+    *out = assay_arena_array(arena, suite->instance_count + 1, sizeof(**out));
     *count = 0;
+    if (!*out)
+        return no_memory(err);
     for (size_t i = 0; i < suite->instance_count; i++) {
-        if (!is_wanted(m->options, &suite->instances[i]))
+        size_t at;
+
+        if (!is_wanted(options, &suite->instances[i]))
             continue;
-        m->instances[*count] = &suite->instances[i];
-        m->results[(*count)++].instance_id =
-                assay_arena_strdup(arena, suite->instances[i].instance_id);
+        at = place_of(options, *out, *count, suite->instances[i].repo);
+        (*out)[at] = &suite->instances[i];
+        *count += at == *count;
     }
     return *count > 0
             ? ASSAY_OK
             : assay_fail(err, ASSAY_EINVAL, "%s has no such instance to repair", suite->name);
+}
+
+static enum assay_status choose(
+        struct mutation *m, size_t *count, struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status = assay_mutate_choose(&m->instances, count, m->options, arena, err);
+
+    if (status != ASSAY_OK)
+        return status;
+    m->results = assay_arena_array(arena, *count, sizeof(*m->results));
+    if (!m->results)
+        return no_memory(err);
+    for (size_t i = 0; i < *count; i++)
+        m->results[i].instance_id = assay_arena_strdup(arena, m->instances[i]->instance_id);
+    return ASSAY_OK;
 }
 
 enum assay_status assay_mutate(struct assay_mutate_result **out, size_t *count,

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "orchestrator/cli.h"
+#include "orchestrator/run_summary.h"
 
 const char *assay_report_group_name(enum assay_report_group group)
 {
@@ -51,7 +52,23 @@ enum assay_status assay_report_load(struct assay_report *out, struct assay_store
     return ASSAY_OK;
 }
 
-// E. B. Wilson, "Probable inference", 1927: the centre is pulled towards 1/2.
+enum assay_status assay_report_load_summary(struct assay_report *report, struct assay_store *store,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_run_summary *summary = assay_arena_alloc(arena, sizeof(*summary));
+    struct assay_error none = {0};
+    enum assay_status status;
+
+    if (summary == NULL)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    status = assay_run_summary_load(summary, store, report->run.run_id, arena, &none);
+    if (status == ASSAY_OK)
+        report->summary = summary;
+    else if (status != ASSAY_ENOTFOUND && err != NULL)
+        *err = none;
+    return status == ASSAY_ENOTFOUND ? ASSAY_OK : status;
+}
+
 enum assay_status assay_report_load_episodes(struct assay_report *report, struct assay_store *store,
         struct assay_arena *arena, struct assay_error *err)
 {
@@ -75,6 +92,7 @@ enum assay_status assay_report_load_episodes(struct assay_report *report, struct
     return status;
 }
 
+// E. B. Wilson, "Probable inference", 1927: the centre is pulled towards 1/2.
 void assay_wilson(double *low, double *high, size_t k, size_t n)
 {
     const double z = 1.959963984540054;
@@ -159,6 +177,8 @@ void assay_report_write_swebench(
     assay_json_end_object(&w);
     assay_json_put_text(&w, "suite", report->run.suite);
     assay_json_put_text(&w, "suite_hash", report->run.suite_hash);
+    if (report->summary != NULL)
+        assay_run_summary_write(&w, "episodes", report->summary);
     assay_json_put_u64(&w, "schema_version", 2);
     assay_json_end_object(&w);
 }
@@ -188,6 +208,10 @@ void assay_report_print(FILE *out, const struct assay_report *report)
             report->group_counts[ASSAY_REPORT_INCOMPLETE];
     double low, high;
 
+    if (report->summary != NULL) {
+        assay_run_summary_print(out, report->summary);
+        fputs("\nof each instance's first sample:\n", out);
+    }
     assay_wilson(&low, &high, resolved, report->count);
     fprintf(out, "run %s  suite %s", report->run.run_id, report->run.suite);
     if (report->run.suite_hash[0] != '\0')

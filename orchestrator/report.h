@@ -24,6 +24,8 @@ enum assay_report_group {
 };
 const char *assay_report_group_name(enum assay_report_group group);
 
+struct assay_run_summary; // run_summary.h
+
 struct assay_report_episode {
     struct assay_episode_row row;
     struct assay_turn *turns;
@@ -38,6 +40,7 @@ struct assay_report {
     size_t group_counts[ASSAY_REPORT_GROUPS];
     struct assay_report_episode *episodes; // by instance and sample; none until they are loaded
     size_t episode_count;
+    const struct assay_run_summary *summary; // of all samples; NULL: no episodes, or not loaded
 };
 
 // Everything in the arena.
@@ -45,6 +48,9 @@ ASSAY_MUST_USE enum assay_status assay_report_load(struct assay_report *out,
         struct assay_store *store, const char *run_id, struct assay_arena *arena,
         struct assay_error *err);
 
+// What the run's episodes came to, if it has any. Everything in the arena.
+ASSAY_MUST_USE enum assay_status assay_report_load_summary(struct assay_report *report,
+        struct assay_store *store, struct assay_arena *arena, struct assay_error *err);
 // The run's episodes with their turns, if it has any. Everything in the arena.
 ASSAY_MUST_USE enum assay_status assay_report_load_episodes(struct assay_report *report,
         struct assay_store *store, struct assay_arena *arena, struct assay_error *err);
@@ -52,7 +58,9 @@ ASSAY_MUST_USE enum assay_status assay_report_load_episodes(struct assay_report 
 // Wilson score interval of k successes in n, 95 %; 0..1. n = 0 gives 0 and 1.
 void assay_wilson(double *low, double *high, size_t k, size_t n);
 
-// SWE-bench's run report, schema_version 2, keys and sorted lists as that harness writes them.
+// SWE-bench's run report, schema_version 2, keys and sorted lists as that harness writes them; of
+// the first samples, where there are several. What all of them came to is "episodes", if it is
+// loaded.
 void assay_report_write_swebench(
         struct assay_buf *out, const struct assay_report *report, unsigned indent);
 // For people: rate with its counts, interval, causes, what has no verdict and why.

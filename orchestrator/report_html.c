@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "orchestrator/html.h"
 #include "orchestrator/report_page.h"
+#include "orchestrator/run_summary.h"
 
 const char *assay_report_mark(enum assay_report_group group)
 {
@@ -100,6 +101,12 @@ void assay_report_end_page(struct assay_buf *out)
             "nothing.</p></footer>\n</body>\n</html>\n");
 }
 
+// More episodes than the one of each instance whose verdicts are the rows.
+static bool has_samples(const struct assay_report *report)
+{
+    return report->summary != NULL && report->summary->count > report->summary->instances;
+}
+
 static enum assay_status write_head(const struct assay_report_page *page, struct assay_error *err)
 {
     struct assay_buf *out = page->out;
@@ -107,8 +114,13 @@ static enum assay_status write_head(const struct assay_report_page *page, struct
 
     if (status != ASSAY_OK)
         return status;
-    assay_buf_addf(out, "%zu of %zu resolved: ", page->report->group_counts[ASSAY_REPORT_RESOLVED],
-            page->report->count);
+    if (has_samples(page->report))
+        assay_buf_addf(out, "%zu of %zu episodes resolved: ", page->report->summary->resolved,
+                page->report->summary->count);
+    else
+        assay_buf_addf(out,
+                "%zu of %zu resolved: ", page->report->group_counts[ASSAY_REPORT_RESOLVED],
+                page->report->count);
     assay_html_text(out, page->report->run.model);
     assay_buf_adds(out, " on ");
     assay_html_text(out, page->report->run.suite);
@@ -191,11 +203,12 @@ static void write_header(const struct assay_report_page *page)
         assay_html_text(out, run->command);
         assay_buf_adds(out, "</code></dd></div>\n");
     }
-    assay_buf_adds(out,
-            "</dl>\n<nav aria-label=\"Parts of this page\"><a href=\"#result\">Result</a> "
+    assay_buf_addf(out,
+            "</dl>\n<nav aria-label=\"Parts of this page\">%s<a href=\"#result\">Result</a> "
             "<a href=\"#repositories\">Repositories</a> "
             "<a href=\"#instances\">Instances</a> "
-            "<a href=\"#details\">Details</a></nav>\n</header>\n");
+            "<a href=\"#details\">Details</a></nav>\n</header>\n",
+            page->report->summary != NULL ? "<a href=\"#samples\">All samples</a> " : "");
 }
 
 // No rate stands without its counts.
@@ -212,8 +225,8 @@ static void write_headline(const struct assay_report_page *page)
     assay_buf_addf(out,
             "<section id=\"result\" aria-labelledby=\"h-result\">\n<h2 id=\"h-result\">Result</h2>\n"
             "<p class=\"headline\"><strong>%zu of %zu</strong> selected instances "
-            "resolved <span class=\"rate\">",
-            resolved, report->count);
+            "resolved%s <span class=\"rate\">",
+            resolved, report->count, has_samples(report) ? " by their first sample" : "");
     assay_html_percent(out, resolved, report->count);
     assay_buf_addf(out,
             "</span></p>\n<p class=\"q\">Wilson 95&nbsp;%% interval %.1f to %.1f&nbsp;%%. "
@@ -241,6 +254,7 @@ enum assay_status assay_report_write_html(struct assay_buf *out, const struct as
         goto out;
     write_header(&page);
     assay_buf_adds(out, "<main id=\"main\" tabindex=\"-1\">\n");
+    assay_report_write_samples(&page);
     write_headline(&page);
     status = assay_report_write_repos(&page, err);
     if (status != ASSAY_OK)

@@ -59,6 +59,8 @@ static void put_line(
         assay_buf_adds(out, "refused");
     else if (turn->cause != NULL && strcmp(turn->cause, "exited") == 0)
         assay_buf_addf(out, "exit %d, ", turn->exit_code);
+    else if (turn->signal != 0)
+        assay_buf_addf(out, "signal %d, ", turn->signal);
     else if (turn->cause != NULL)
         assay_buf_addf(out, "%s, ", turn->cause);
     if (!turn->failed && turn->cause != NULL)
@@ -135,7 +137,8 @@ static void put_turn(struct assay_buf *out, const struct assay_turn *turn, size_
     const struct assay_json_limits limits = {ARGUMENT_BYTES_MAX, ARGUMENT_DEPTH_MAX};
     const size_t half = bytes_max / ASSAY_HTML_GROWTH / 2;
     const size_t shown = half < SHOWN_BYTES_MAX ? half : SHOWN_BYTES_MAX;
-    const bool bad = turn->failed || (turn->cause != NULL && turn->exit_code != 0);
+    const bool bad = turn->failed ||
+            (turn->cause != NULL && (turn->exit_code != 0 || strcmp(turn->cause, "exited") != 0));
     struct assay_json *arguments = NULL;
 
     if (turn->arguments != NULL &&

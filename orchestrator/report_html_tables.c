@@ -8,8 +8,7 @@
 
 #define CAUSE_COUNT ((size_t)ASSAY_CAUSE_INFRA_ERROR + 1)
 
-// A table wider than the screen scrolls in its own place, which the keyboard can reach.
-static void begin_table(struct assay_buf *out, const char *class, const char *caption)
+void assay_report_begin_table(struct assay_buf *out, const char *class, const char *caption)
 {
     assay_buf_addf(out,
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">"
@@ -17,7 +16,7 @@ static void begin_table(struct assay_buf *out, const char *class, const char *ca
             caption, class, caption);
 }
 
-static void put_column(struct assay_buf *out, const char *class, const char *name)
+void assay_report_put_column(struct assay_buf *out, const char *class, const char *name)
 {
     assay_buf_addf(out, "<th scope=\"col\"%s>%s</th>", class, name);
 }
@@ -51,11 +50,11 @@ void assay_report_write_groups(const struct assay_report_page *page)
     const struct assay_report *report = page->report;
     struct assay_buf *out = page->out;
 
-    begin_table(out, "groups", "Groups and their causes");
-    put_column(out, TEXT_COLUMN, "Group");
-    put_column(out, NUMBER_COLUMN, "Instances");
-    put_column(out, MEDIUM_NUMBER_COLUMN, "Share");
-    put_column(out, TEXT_COLUMN, "Causes");
+    assay_report_begin_table(out, "groups", "Groups and their causes");
+    assay_report_put_column(out, TEXT_COLUMN, "Group");
+    assay_report_put_column(out, NUMBER_COLUMN, "Instances");
+    assay_report_put_column(out, MEDIUM_NUMBER_COLUMN, "Share");
+    assay_report_put_column(out, TEXT_COLUMN, "Causes");
     assay_buf_adds(out, "</tr></thead>\n<tbody>\n");
     for (unsigned g = 0; g < ASSAY_REPORT_GROUPS; g++) {
         if (report->group_counts[g] == 0 && g != ASSAY_REPORT_RESOLVED)
@@ -120,12 +119,12 @@ enum assay_status assay_report_write_repos(
     assay_buf_adds(out,
             "<section id=\"repositories\" aria-labelledby=\"h-repositories\">\n"
             "<h2 id=\"h-repositories\">Repositories</h2>\n");
-    begin_table(out, "repos", "Rate by repository");
-    put_column(out, TEXT_COLUMN, "Repository");
-    put_column(out, NUMBER_COLUMN, "Selected");
-    put_column(out, NUMBER_COLUMN, "Resolved");
-    put_column(out, NUMBER_COLUMN, "Rate");
-    put_column(out, INTERVAL_COLUMN, "95&nbsp;% interval");
+    assay_report_begin_table(out, "repos", "Rate by repository");
+    assay_report_put_column(out, TEXT_COLUMN, "Repository");
+    assay_report_put_column(out, NUMBER_COLUMN, "Selected");
+    assay_report_put_column(out, NUMBER_COLUMN, "Resolved");
+    assay_report_put_column(out, NUMBER_COLUMN, "Rate");
+    assay_report_put_column(out, INTERVAL_COLUMN, "95&nbsp;% interval");
     assay_buf_adds(out, "</tr></thead>\n<tbody>\n");
     for (size_t i = 0, end = 0; i < report->count; i = end) {
         size_t resolved = 0;
@@ -212,19 +211,20 @@ void assay_report_write_instances(const struct assay_report_page *page)
             "<section id=\"instances\" aria-labelledby=\"h-instances\">\n"
             "<h2 id=\"h-instances\">Instances</h2>\n");
     write_filter(page);
-    begin_table(out, "instances", "Every selected instance; its name leads to its details");
-    put_column(out, TEXT_COLUMN, "Result");
-    put_column(out, TEXT_COLUMN, "Instance");
-    put_column(out, TEXT_COLUMN, "Cause");
-    put_column(
+    assay_report_begin_table(
+            out, "instances", "Every selected instance; its name leads to its details");
+    assay_report_put_column(out, TEXT_COLUMN, "Result");
+    assay_report_put_column(out, TEXT_COLUMN, "Instance");
+    assay_report_put_column(out, TEXT_COLUMN, "Cause");
+    assay_report_put_column(
             out, MEDIUM_NUMBER_COLUMN, "<abbr title=\"FAIL_TO_PASS tests that pass\">F2P</abbr>");
-    put_column(
+    assay_report_put_column(
             out, MEDIUM_NUMBER_COLUMN, "<abbr title=\"PASS_TO_PASS tests that pass\">P2P</abbr>");
-    put_column(out, WIDE_NUMBER_COLUMN, "Wall");
-    put_column(out, WIDE_NUMBER_COLUMN, "CPU");
-    put_column(out, WIDE_NUMBER_COLUMN, "Memory");
-    put_column(out, WIDE_COLUMN, "Evidence");
-    put_column(out, WIDE_COLUMN, "Cached");
+    assay_report_put_column(out, WIDE_NUMBER_COLUMN, "Wall");
+    assay_report_put_column(out, WIDE_NUMBER_COLUMN, "CPU");
+    assay_report_put_column(out, WIDE_NUMBER_COLUMN, "Memory");
+    assay_report_put_column(out, WIDE_COLUMN, "Evidence");
+    assay_report_put_column(out, WIDE_COLUMN, "Cached");
     assay_buf_adds(out, "</tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < page->report->count; i++)
         write_row(page, i);

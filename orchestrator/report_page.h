@@ -40,7 +40,13 @@ void assay_report_put_fraction(const struct assay_report_page *page,
 void assay_report_write_chart(const struct assay_report_page *page);
 void assay_report_write_interval(const struct assay_report_page *page, size_t k, size_t n);
 
-// report_html_tables.c
+// report_html_samples.c: what a run of episodes came to; nothing where there is no summary.
+void assay_report_write_samples(const struct assay_report_page *page);
+
+// report_html_tables.c. A table up to its columns, each of which has its attributes (" class=..."):
+// one that is wider than the screen scrolls in its own place, which the keyboard can reach.
+void assay_report_begin_table(struct assay_buf *out, const char *class, const char *caption);
+void assay_report_put_column(struct assay_buf *out, const char *class, const char *name);
 void assay_report_write_groups(const struct assay_report_page *page);
 void assay_report_write_instances(const struct assay_report_page *page);
 ASSAY_MUST_USE enum assay_status assay_report_write_repos(

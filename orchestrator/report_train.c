@@ -202,7 +202,7 @@ void assay_train_report_print(FILE *out, const struct assay_train_report *report
 {
     static const char *const shown[] = {"reward", "pass_rate", "groups_live", "groups_cliff",
             "groups_collapse", "entropy", "rescued", "grad_norm", "answer_tokens", "executed_per_s",
-            "sampled_tokens_per_s", "idle_for_rewards"};
+            "sampled_tokens_per_s", "idle_for_rewards", "idle_trainer", "idle_sampler"};
     const struct assay_train_row *last = assay_train_report_last(report, "rl", NULL);
 
     (void)fprintf(out, "training %s, %s: %" PRIu64 " of %" PRIu64 " steps, begun %s\n",

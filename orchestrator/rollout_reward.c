@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "orchestrator/rollout_reward.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct assay_rewarder {
     size_t remembered_count;
     char scope[ASSAY_SHA256_HEX_BYTES]; // of what the store keeps; "" until it was asked
     struct assay_rewarder_counts counts;
+    _Atomic uint64_t ended; // executions
 };
 
 // --- what is remembered -------------------------------------------------------------------------
@@ -297,6 +299,7 @@ static enum assay_status execute(void *user, size_t index, struct assay_error *e
         assay_grade_release(call->r->context, &graded, false);
     }
     assay_arena_destroy(arena);
+    atomic_fetch_add(&call->r->ended, 1);
     return status;
 }
 
@@ -430,6 +433,11 @@ void assay_rewarder_destroy(struct assay_rewarder *r)
     assay_suite_free(r->suite);
     free(r->slots);
     free(r);
+}
+
+uint64_t assay_rewarder_progress(const struct assay_rewarder *r)
+{
+    return atomic_load(&r->ended);
 }
 
 struct assay_rewarder_counts assay_rewarder_counts(const struct assay_rewarder *r)

@@ -74,6 +74,9 @@ ASSAY_MUST_USE enum assay_status assay_rewarder_grade(struct assay_rewarder *rew
         struct assay_rollout_verdict *verdicts, const struct assay_rollout *rollouts, size_t count,
         struct assay_error *err);
 
+// Runs that have ended since it was created; by any thread, while grade() is at it.
+uint64_t assay_rewarder_progress(const struct assay_rewarder *rewarder);
+
 struct assay_rewarder_counts assay_rewarder_counts(const struct assay_rewarder *rewarder);
 
 #endif

@@ -187,7 +187,9 @@ static enum assay_status begin(struct sample *s, bool *finished, struct assay_er
             .graded_in = r->run_ids[s->number - 1],
             .actor = r->options->actor->name,
             .seed = seed,
-            .retry_infra = r->options->retry_infra};
+            .retry_infra = r->options->retry_infra,
+            .options = r->options->episode,
+            .tokens_max = r->options->tokens_max};
 
     snprintf(seed, sizeof(seed), "%" PRIu64, s->seed);
     return assay_store_begin_episode(
@@ -362,9 +364,10 @@ static enum assay_status tell(struct sample *s, struct assay_error *err)
 static enum assay_status roll_one(void *user, size_t index, struct assay_error *err)
 {
     struct rollouts *r = user;
+    // Instances take turns: a slow one holds up no other's first samples.
     struct sample s = {.r = r,
-            .instance = r->selected[index / r->options->samples],
-            .number = (unsigned)(index % r->options->samples) + 1};
+            .instance = r->selected[index % r->count],
+            .number = (unsigned)(index / r->count) + 1};
     enum assay_status status = assay_arena_create(&s.arena, ASSAY_GRADE_ARENA_BYTES, err);
 
     if (status != ASSAY_OK)

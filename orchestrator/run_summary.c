@@ -134,9 +134,10 @@ static void put_causes(struct assay_json_writer *w, const struct assay_run_summa
     assay_json_end_object(w);
 }
 
-void assay_run_summary_write(struct assay_json_writer *w, const struct assay_run_summary *s)
+void assay_run_summary_write(
+        struct assay_json_writer *w, const char *key, const struct assay_run_summary *s)
 {
-    assay_json_begin_object(w, NULL);
+    assay_json_begin_object(w, key);
     assay_json_put_u64(w, "schema", 1);
     assay_json_put_text(w, "run_id", s->run_id);
     assay_json_put_text(w, "suite", s->suite);
@@ -165,24 +166,31 @@ void assay_run_summary_write(struct assay_json_writer *w, const struct assay_run
     assay_json_end_object(w);
 }
 
+struct assay_run_ending assay_run_ending(
+        const struct assay_run_summary *s, enum assay_episode_cause cause)
+{
+    struct assay_run_ending ending = {.count = s->causes[cause]};
+
+    for (size_t i = 0; i < s->count && ending.count > 0; i++) {
+        if (s->rows[i].cause != cause)
+            continue;
+        ending.resolved += s->rows[i].resolved;
+        ending.null += s->rows[i].has_verdict && !s->rows[i].scored;
+    }
+    return ending;
+}
+
 // How each ending of an episode was judged.
 static void print_causes(FILE *out, const struct assay_run_summary *s)
 {
     fprintf(out, "\n  %-14s %8s %9s %8s\n", "episode ended", "episodes", "resolved", "null");
     for (size_t c = 0; c < ASSAY_EPISODE_CAUSES; c++) {
-        size_t resolved = 0, nulls = 0;
+        const struct assay_run_ending ending = assay_run_ending(s, (enum assay_episode_cause)c);
 
-        if (s->causes[c] == 0)
-            continue;
-        for (size_t i = 0; i < s->count; i++) {
-            if ((size_t)s->rows[i].cause != c)
-                continue;
-            resolved += s->rows[i].resolved;
-            nulls += s->rows[i].has_verdict && !s->rows[i].scored;
-        }
-        fprintf(out, "  %-14s %8zu %9zu %8zu\n",
-                assay_episode_cause_name((enum assay_episode_cause)c), s->causes[c], resolved,
-                nulls);
+        if (ending.count > 0)
+            fprintf(out, "  %-14s %8zu %9zu %8zu\n",
+                    assay_episode_cause_name((enum assay_episode_cause)c), ending.count,
+                    ending.resolved, ending.null);
     }
     fprintf(out, "\n  %-14s %8s\n", "verdict", "episodes");
     for (size_t c = 0; c < ASSAY_RUN_VERDICTS; c++)

@@ -33,11 +33,21 @@ struct assay_run_summary {
     uint64_t turns, prompt_tokens, answer_tokens, command_us, actor_us;
 };
 
+// The episodes that ended so.
+struct assay_run_ending {
+    size_t count, resolved;
+    size_t null; // without a verdict, by trouble of ours
+};
+struct assay_run_ending assay_run_ending(
+        const struct assay_run_summary *summary, enum assay_episode_cause cause);
+
 // Everything in the arena. ASSAY_ENOTFOUND: no episode is of this run.
 ASSAY_MUST_USE enum assay_status assay_run_summary_load(struct assay_run_summary *out,
         struct assay_store *store, const char *run_id, struct assay_arena *arena,
         struct assay_error *err);
-void assay_run_summary_write(struct assay_json_writer *w, const struct assay_run_summary *summary);
+// An object; key as json.h has it.
+void assay_run_summary_write(
+        struct assay_json_writer *w, const char *key, const struct assay_run_summary *summary);
 void assay_run_summary_print(FILE *out, const struct assay_run_summary *summary);
 // A prediction a line, of one sample of each instance, as `assay eval --predictions` reads them.
 void assay_run_summary_write_predictions(

@@ -2,6 +2,7 @@
 #include "orchestrator/selection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,4 +126,25 @@ enum assay_status assay_selection_read(struct assay_strings *ids, const struct a
                     !select.split_only && !select.rated_only && !select.sliced))
         return status;
     return assay_select(ids, suite, &select, arena, err);
+}
+
+enum assay_status assay_selection_warn(const struct assay_suite *suite,
+        struct assay_context *context, struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_suite_row *rows = NULL;
+    size_t count = 0;
+    char text[64];
+    enum assay_status status =
+            assay_store_list_suites(assay_context_store(context), arena, &rows, &count, err);
+
+    for (size_t i = 0; status == ASSAY_OK && i < count; i++) {
+        if (strcmp(rows[i].name, suite->name) != 0 ||
+                rows[i].certified_count == rows[i].instance_count)
+            continue;
+        (void)snprintf(
+                text, sizeof(text), "%zu of %zu", rows[i].certified_count, rows[i].instance_count);
+        assay_log(assay_context_log(context), ASSAY_LOG_WARN, "orchestrator",
+                "suite is not fully certified", "suite", rows[i].name, "certified", text, NULL);
+    }
+    return status;
 }

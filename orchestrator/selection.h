@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "orchestrator/cli.h"
+#include "orchestrator/context.h"
 #include "tasks/store.h"
 #include "tasks/suite.h"
 
@@ -25,5 +26,9 @@
 ASSAY_MUST_USE enum assay_status assay_selection_read(struct assay_strings *ids,
         const struct assay_invocation *invocation, const struct assay_suite *suite,
         struct assay_store *store, struct assay_arena *arena, struct assay_error *err);
+
+// A suite that is not certified as a whole is told in the log. Errors: of the store.
+ASSAY_MUST_USE enum assay_status assay_selection_warn(const struct assay_suite *suite,
+        struct assay_context *context, struct assay_arena *arena, struct assay_error *err);
 
 #endif

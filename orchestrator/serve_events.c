@@ -186,7 +186,7 @@ void assay_events_watch(
 {
     static const char hello[] = "retry: 1000\n\n";
     struct watcher *watcher = malloc(sizeof(*watcher));
-    struct assay_http_stream *stream = assay_http_stream(request, "text/event-stream");
+    struct assay_http_stream *stream = assay_http_feed(request, "text/event-stream");
 
     if (stream == NULL || watcher == NULL) {
         assay_http_stream_end(stream);

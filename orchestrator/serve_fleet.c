@@ -92,8 +92,10 @@ void assay_service_top(struct assay_service_call *call)
     struct assay_top top;
 
     if (assay_service_look_begin(&look, call))
-        look.status = assay_top_load(&top, look.store, assay_http_query(call->request, "run"),
-                assay_clock_now_ms(), look.arena, &look.err);
+        look.status = assay_top_load(&top, look.store,
+                assay_depot_home(assay_context_depot(serve->options.context)),
+                assay_http_query(call->request, "run"), assay_clock_now_ms(), look.arena,
+                &look.err);
     if (look.status == ASSAY_OK) {
         top.service = &service;
         assay_top_write_json(&look.text, &top);

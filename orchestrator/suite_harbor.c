@@ -202,30 +202,40 @@ static bool folder_of(const struct assay_instance *instance, char hash[65])
     return text != NULL;
 }
 
-static enum assay_status export_one(struct assay_context *context,
-        const struct assay_instance *instance, int dir_fd, struct assay_error *err)
+static enum assay_status copy_folder(
+        struct assay_context *context, const char *hash, int to, struct assay_error *err)
 {
-    char hash[65], tree[PATH_MAX];
-    int from = -1, to = -1;
-    enum assay_status status;
+    char tree[PATH_MAX];
+    int from = -1;
+    enum assay_status status = assay_depot_tree(assay_context_depot(context), hash, tree, err);
 
-    if (!folder_of(instance, hash))
-        return assay_fail(
-                err, ASSAY_EINVAL, "%s was not read from a Harbor folder", instance->instance_id);
-    status = assay_depot_tree(assay_context_depot(context), hash, tree, err);
     if (status != ASSAY_OK)
         return status;
     from = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    status = from < 0 ? assay_fail_errno(err, errno, "open %.150s", tree)
+                      : assay_fs_copy_tree(from, to, err);
+    if (from >= 0)
+        close(from);
+    return status;
+}
+
+static enum assay_status export_one(struct assay_context *context, const struct assay_suite *suite,
+        const struct assay_instance *instance, int dir_fd, struct assay_error *err)
+{
+    char hash[65];
+    int to = -1;
+    enum assay_status status = ASSAY_OK;
+
     if (mkdirat(dir_fd, instance->instance_id, 0755) != 0)
         status = assay_fail_errno(err, errno, "make %.150s", instance->instance_id);
     else
         to = openat(dir_fd, instance->instance_id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (status == ASSAY_OK && (from < 0 || to < 0))
+    if (status == ASSAY_OK && to < 0)
         status = assay_fail_errno(err, errno, "open %.150s", instance->instance_id);
     if (status == ASSAY_OK)
-        status = assay_fs_copy_tree(from, to, err);
-    if (from >= 0)
-        close(from);
+        status = folder_of(instance, hash)
+                ? copy_folder(context, hash, to, err)
+                : assay_suite_harbor_write(context, suite, instance, to, err);
     if (to >= 0)
         close(to);
     return status;
@@ -243,7 +253,7 @@ enum assay_status assay_suite_export_harbor(struct assay_context *context,
     if (fd < 0)
         return assay_fail_errno(err, errno, "open %.150s", dir);
     for (size_t i = 0; i < suite->instance_count && status == ASSAY_OK; i++)
-        status = export_one(context, &suite->instances[i], fd, err);
+        status = export_one(context, suite, &suite->instances[i], fd, err);
     close(fd);
     return status;
 }

@@ -14,8 +14,16 @@
 ASSAY_MUST_USE enum assay_status assay_suite_harbor_complete(struct assay_context *context,
         struct assay_suite *suite, size_t threads, struct assay_error *err);
 
-// The folders again, byte for byte. ASSAY_EINVAL: an instance did not come from one.
+// A folder a task. What was read from one comes back byte for byte; another repair becomes one:
+// its base tree and recipe as environment/, its tests as tests/, which say 1 if the listed tests
+// pass (by pytest's ids; elsewhere: if the test command exits 0), gold as solution/. ASSAY_EINVAL:
+// not a repair, or its recipe begins from an image of this host.
 ASSAY_MUST_USE enum assay_status assay_suite_export_harbor(struct assay_context *context,
         const struct assay_suite *suite, const char *dir, struct assay_error *err);
+
+// One task that was not read from a Harbor folder, into the empty folder dir_fd.
+ASSAY_MUST_USE enum assay_status assay_suite_harbor_write(struct assay_context *context,
+        const struct assay_suite *suite, const struct assay_instance *instance, int dir_fd,
+        struct assay_error *err);
 
 #endif

@@ -16,7 +16,7 @@
 #define JSON_BYTES_MAX ((size_t)64 << 20)
 #define FILE_MODE 0644
 
-static enum assay_status write_file(int dir_fd, const char *path, struct assay_bytes content,
+enum assay_status assay_suite_write_file(int dir_fd, const char *path, struct assay_bytes content,
         mode_t mode, struct assay_error *err)
 {
     const int fd =
@@ -40,7 +40,7 @@ static enum assay_status write_text(
 
     assay_buf_addc(text, '\n');
     if (status == ASSAY_OK)
-        status = write_file(
+        status = assay_suite_write_file(
                 dir_fd, path, (struct assay_bytes){text->data, text->len}, FILE_MODE, err);
     assay_buf_free(text);
     return status;
@@ -182,24 +182,31 @@ static enum assay_status write_texts(
         struct assay_bytes content;
     } files[] = {{"problem.md", instance->problem}, {"gold.patch", instance->gold_patch},
             {"test.patch", instance->test_patch}};
-    struct assay_instance copy = *instance;
     struct assay_buf json;
     enum assay_status status = ASSAY_OK;
 
-    copy.base = (struct assay_base){.kind = ASSAY_BASE_DIR, .where = "base"};
     assay_buf_init(&json, JSON_BYTES_MAX);
-    assay_instance_write(&json, &copy);
+    assay_instance_write(&json, instance);
     status = write_text(folder_fd, "instance.json", &json, err);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && status == ASSAY_OK; i++)
-        status = write_file(folder_fd, files[i].path, files[i].content, FILE_MODE, err);
+        status = assay_suite_write_file(folder_fd, files[i].path, files[i].content, FILE_MODE, err);
     if (status == ASSAY_OK && instance->row.data != NULL)
-        status = write_file(folder_fd, "row.json", instance->row, FILE_MODE, err);
+        status = assay_suite_write_file(folder_fd, "row.json", instance->row, FILE_MODE, err);
+    if (status == ASSAY_OK && instance->base.patch.data != NULL)
+        status = assay_suite_write_file(
+                folder_fd, ASSAY_BASE_PATCH_FILE, instance->base.patch, FILE_MODE, err);
     return status;
 }
 
-enum assay_status assay_suite_writer_add(struct assay_suite_writer *writer,
-        const struct assay_instance *instance, int tree_fd, const struct assay_edits *edits,
-        struct assay_error *err)
+// What is copied as an instance's base.
+struct base_of {
+    int tree_fd;
+    const struct assay_edits *edits;
+};
+
+// Complete or not at all. base NULL: it lies elsewhere.
+static enum assay_status add_folder(struct assay_suite_writer *writer,
+        const struct assay_instance *instance, const struct base_of *base, struct assay_error *err)
 {
     char scratch[256];
     enum assay_status status;
@@ -213,7 +220,8 @@ enum assay_status assay_suite_writer_add(struct assay_suite_writer *writer,
     fd = openat(writer->dir_fd, scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return assay_fail_errno(err, errno, "open %.150s", scratch);
-    status = write_base(fd, tree_fd, edits, err);
+    if (base)
+        status = write_base(fd, base->tree_fd, base->edits, err);
     if (status == ASSAY_OK)
         status = write_texts(fd, instance, err);
     close(fd);
@@ -224,4 +232,21 @@ enum assay_status assay_suite_writer_add(struct assay_suite_writer *writer,
     if (status != ASSAY_OK && assay_fs_remove_tree(writer->dir_fd, scratch, NULL) != ASSAY_OK)
         (void)assay_wrap(err, "%.100s is left", scratch);
     return status;
+}
+
+enum assay_status assay_suite_writer_add(struct assay_suite_writer *writer,
+        const struct assay_instance *instance, int tree_fd, const struct assay_edits *edits,
+        struct assay_error *err)
+{
+    const struct base_of base = {tree_fd, edits};
+    struct assay_instance copy = *instance;
+
+    copy.base = (struct assay_base){.kind = ASSAY_BASE_DIR, .where = "base"};
+    return add_folder(writer, &copy, &base, err);
+}
+
+enum assay_status assay_suite_writer_add_patched(struct assay_suite_writer *writer,
+        const struct assay_instance *instance, struct assay_error *err)
+{
+    return add_folder(writer, instance, NULL, err);
 }

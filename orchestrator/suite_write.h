@@ -7,9 +7,15 @@
 #ifndef ASSAY_ORCHESTRATOR_SUITE_WRITE_H
 #define ASSAY_ORCHESTRATOR_SUITE_WRITE_H
 
+#include <sys/types.h>
+
 #include "base/error.h"
 #include "envs/apply.h"
 #include "tasks/suite.h"
+
+// One file below a folder that is there; what was there is replaced.
+ASSAY_MUST_USE enum assay_status assay_suite_write_file(int dir_fd, const char *path,
+        struct assay_bytes content, mode_t mode, struct assay_error *err);
 
 struct assay_suite_writer {
     int dir_fd; // of the folder; owned
@@ -29,6 +35,11 @@ ASSAY_MUST_USE enum assay_status assay_suite_writer_reopen(
 ASSAY_MUST_USE enum assay_status assay_suite_writer_add(struct assay_suite_writer *writer,
         const struct assay_instance *instance, int tree_fd, const struct assay_edits *edits,
         struct assay_error *err);
+
+// The instance with its texts. Its base is a folder that lies in the suite's already
+// (instance->base.where, from the instance's own folder), with base.patch.
+ASSAY_MUST_USE enum assay_status assay_suite_writer_add_patched(struct assay_suite_writer *writer,
+        const struct assay_instance *instance, struct assay_error *err);
 
 void assay_suite_writer_close(struct assay_suite_writer *writer);
 

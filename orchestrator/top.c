@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "orchestrator/progress.h"
@@ -17,11 +18,12 @@
 #define FORGOTTEN_MS 3600000
 #define PACE_S 60 // a run's rate is that of the last minute
 #define INTERVALS_MAX 32
+#define PATH_BYTES 4096
 #define LINE_BYTES_MAX ((size_t)4096)
 
 const char *assay_top_state_name(enum assay_top_state state)
 {
-    static const char *const names[] = {"running", "silent", "finished"};
+    static const char *const names[] = {"running", "silent", "stopped", "finished"};
 
     return names[state];
 }
@@ -75,8 +77,18 @@ static enum assay_top_state state_of(bool finished, uint64_t quiet_ms, uint64_t 
                                                                             : ASSAY_TOP_RUNNING;
 }
 
+// A training's lock is its process's as long as that lives (train.c).
+static bool is_stopped(const char *home, const char *run_id)
+{
+    char path[PATH_BYTES];
+
+    (void)snprintf(path, sizeof(path), "%s/runs/%s/lock", home, run_id);
+    return assay_fs_lock_state(path) == ASSAY_LOCK_FREE;
+}
+
 static enum assay_status load_training(struct assay_top_item *out, struct assay_store *store,
-        const char *run_id, uint64_t now_ms, struct assay_arena *arena, struct assay_error *err)
+        const char *home, const char *run_id, uint64_t now_ms, struct assay_arena *arena,
+        struct assay_error *err)
 {
     struct assay_train_report *report = &out->report;
     enum assay_status status =
@@ -100,6 +112,8 @@ static enum assay_status load_training(struct assay_top_item *out, struct assay_
     usual = step_ms(report, out->phase);
     out->left_ms = usual == 0 ? ASSAY_TOP_UNKNOWN_MS : usual * (out->phase_total - out->phase_done);
     out->state = state_of(report->training.state == ASSAY_RUN_FINISHED, out->quiet_ms, usual);
+    if (out->state != ASSAY_TOP_FINISHED && is_stopped(home, run_id))
+        out->state = ASSAY_TOP_STOPPED;
     return ASSAY_OK;
 }
 
@@ -134,7 +148,9 @@ struct loading {
 
 static void keep(const struct loading *l, const struct assay_top_item *item)
 {
-    if (!l->run_id && item->state == ASSAY_TOP_SILENT && item->quiet_ms > FORGOTTEN_MS)
+    const bool quiet = item->state == ASSAY_TOP_SILENT || item->state == ASSAY_TOP_STOPPED;
+
+    if (!l->run_id && quiet && item->quiet_ms > FORGOTTEN_MS)
         l->top->forgotten++;
     else
         l->top->items[l->top->count++] = *item;
@@ -157,7 +173,7 @@ static enum assay_status find_run(struct assay_store *store, const char *run_id,
     return status == ASSAY_ENOTFOUND ? ASSAY_OK : status; // it may be a training
 }
 
-enum assay_status assay_top_load(struct assay_top *out, struct assay_store *store,
+enum assay_status assay_top_load(struct assay_top *out, struct assay_store *store, const char *home,
         const char *run_id, uint64_t now_ms, struct assay_arena *arena, struct assay_error *err)
 {
     struct assay_top top = {0};
@@ -181,7 +197,7 @@ enum assay_status assay_top_load(struct assay_top *out, struct assay_store *stor
         struct assay_top_item item = {0};
 
         if (training && wanted(&l, trainings[i].run_id, trainings[i].state))
-            status = load_training(&item, store, trainings[i].run_id, now_ms, arena, err);
+            status = load_training(&item, store, home, trainings[i].run_id, now_ms, arena, err);
         else if (!training &&
                 wanted(&l, runs[i - training_count].run_id, runs[i - training_count].state))
             status = load_run(&item, store, &runs[i - training_count], now_ms, arena, err);
@@ -249,7 +265,10 @@ static void put_time(struct lines *l, const struct assay_top_item *item, const c
     if (item->state != ASSAY_TOP_FINISHED) {
         assay_duration_text(text, item->quiet_ms);
         (void)assay_buf_addf(&l->line, "  %s %s ago",
-                item->state == ASSAY_TOP_SILENT ? "SILENT: last recorded" : "recorded", text);
+                item->state == ASSAY_TOP_SILENT            ? "SILENT: last recorded"
+                        : item->state == ASSAY_TOP_STOPPED ? "its process is gone: last recorded"
+                                                           : "recorded",
+                text);
     }
 }
 

@@ -2,15 +2,21 @@
 // top.h - what is running, as the store tells it: trainings and runs with their pace and time left;
 // from this machine's store, or as a service tells it of its own (top_remote.h).
 //
-// The store alone is read: whoever works is not asked and not held up. So a run whose process died
-// cannot be told from one that is slow; it is called silent once nothing was recorded for long.
+// The store is read: whoever works is not asked and not held up. A training whose process is gone
+// is known by its lock, which is looked at and never taken. Any other run whose process died cannot
+// be told from one that is slow; it is called silent once nothing was recorded for long.
 #ifndef ASSAY_ORCHESTRATOR_TOP_H
 #define ASSAY_ORCHESTRATOR_TOP_H
 
 #include "base/buf.h"
 #include "orchestrator/report_train.h"
 
-enum assay_top_state { ASSAY_TOP_RUNNING, ASSAY_TOP_SILENT, ASSAY_TOP_FINISHED };
+enum assay_top_state {
+    ASSAY_TOP_RUNNING,
+    ASSAY_TOP_SILENT,
+    ASSAY_TOP_STOPPED, // before its end; the same command goes on
+    ASSAY_TOP_FINISHED,
+};
 const char *assay_top_state_name(enum assay_top_state state);
 
 #define ASSAY_TOP_UNKNOWN_MS UINT64_MAX
@@ -46,8 +52,10 @@ struct assay_top {
 };
 
 // `run_id` NULL: all that are open. Everything in the arena. ASSAY_ENOTFOUND: no such run.
+// `home` has the locks of the store's trainings.
 ASSAY_MUST_USE enum assay_status assay_top_load(struct assay_top *out, struct assay_store *store,
-        const char *run_id, uint64_t now_ms, struct assay_arena *arena, struct assay_error *err);
+        const char *home, const char *run_id, uint64_t now_ms, struct assay_arena *arena,
+        struct assay_error *err);
 
 // Lines of text. `width`: longer ones are cut (0: none is); `curves`: with small curves, which need
 // a terminal that knows Unicode.

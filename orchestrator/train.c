@@ -29,15 +29,20 @@
 
 bool training_interrupted(const struct training *t)
 {
-    const volatile bool *interrupted = assay_context_interrupted(t->context);
+    const volatile bool *interrupted = t->options->interrupted;
 
-    return t->stopped || (interrupted && *interrupted) || (t->stop && atomic_load(t->stop));
+    return t->stopped || (interrupted && __atomic_load_n(interrupted, __ATOMIC_RELAXED)) ||
+            (t->stop && atomic_load(t->stop));
+}
+
+const char *training_name(const struct training *t)
+{
+    return t->stop ? "sampler" : "trainer";
 }
 
 // --- opening -------------------------------------------------------------------------------------
 
-// Everything that a number of the run depends on.
-static enum assay_status identify(
+enum assay_status training_identify(
         char hex[65], const struct assay_train_options *options, struct assay_error *err)
 {
     const struct assay_train_settings *settings = options->settings;
@@ -113,7 +118,7 @@ static enum assay_status open_run(
         struct training *t, struct assay_train_result *result, struct assay_error *err)
 {
     char identity[65];
-    enum assay_status status = identify(identity, t->options, err);
+    enum assay_status status = training_identify(identity, t->options, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -198,6 +203,7 @@ static void release(struct training *t)
     assay_trainer_destroy(t->trainer);
     assay_model_destroy(t->model);
     assay_tokenizer_destroy(t->tokenizer);
+    training_watch_stop(t);
     if (t->stream)
         t->ops->device.stream_destroy(t->stream);
     if (t->lock_fd >= 0)
@@ -213,7 +219,7 @@ static void tell(struct training *t, const char *phase, const struct assay_metri
     static const char *const sft[] = {"loss", "grad_norm", "rows_per_s", NULL};
     static const char *const rl[] = {"reward", "pass_rate", "groups_live", "groups", "entropy",
             "ratio_max", "rescued", "grad_norm", "agree_gap_max", "sample_ms", "grade_ms",
-            "train_ms", NULL};
+            "train_ms", "idle_for_rewards", "idle_trainer", "idle_sampler", NULL};
     static const char *const eval[] = {"seeds_rate", "seeds_low", "families_rate", "families_low",
             "sft_rate", "rl_rate", "variants_rate", "seeds_fault_form", "seeds_fault_place",
             "seeds_fault_text", "seeds_pass_1", "seeds_pass_16", NULL};
@@ -381,7 +387,8 @@ static enum assay_status run(struct training *t, struct assay_error *err)
         if (status == ASSAY_OK && t->position < t->total && stops)
             status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     }
-    if (status != ASSAY_OK && training_interrupted(t)) // and others were gone sooner than we saw it
+    // Others were gone sooner than we saw it.
+    if (status != ASSAY_OK && t->collective && training_interrupted(t))
         status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     if (status != ASSAY_OK || t->ranks.rank > 0)
         return status;
@@ -458,9 +465,12 @@ enum assay_status assay_train(struct assay_train_result *out, struct assay_conte
     status = open_run(&t, &result, err);
 
     if (status == ASSAY_OK && !result.was_finished)
+        status = training_watch_start(&t, err);
+    if (status == ASSAY_OK && !result.was_finished)
         status = prepare(&t, err);
     if (status == ASSAY_OK && !result.was_finished)
         status = run(&t, err);
+    status = training_watch_explain(&t, status, err);
     if (status == ASSAY_OK && t.ranks.rank == 0)
         status = read_rates(&result, &t, err);
     if (status == ASSAY_OK) {

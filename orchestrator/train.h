@@ -8,6 +8,7 @@
 #ifndef ASSAY_ORCHESTRATOR_TRAIN_H
 #define ASSAY_ORCHESTRATOR_TRAIN_H
 
+#include "base/json.h"
 #include "orchestrator/context.h"
 #include "orchestrator/train_config.h"
 #include "orchestrator/train_log.h"
@@ -23,9 +24,15 @@ struct assay_train_options {
     struct assay_collective *collective;
     struct assay_collective *ahead; // with rl.staleness: the same ranks, for what samples ahead
     uint32_t local;
+    uint32_t world;          // of a plan: ranks; 0 is 1
     const char *source_hash; // of what its tasks come from; NULL: of nothing but settings
     bool again;
     const char *command_line;
+    // The context was opened with `cancel` as its interrupt; training sets it when the user asks to
+    // stop (`interrupted`), when what its boxes do takes too long (rl.wait_s_max), and when it ends
+    // while they are busy. It is false again when training returns.
+    volatile bool *cancel;
+    const volatile bool *interrupted; // NULL: nobody asks
     // Told of every step and evaluation as it ends, with the steps done by then; NULL: nobody.
     // False stops the run there, as an interruption would.
     bool (*on_step)(
@@ -45,16 +52,43 @@ struct assay_train_result {
 
 // Run it to its end, or go on with the one that the same settings began. What the result points to
 // is in the arena; a rank but 0 is told of run and steps alone. Errors: ASSAY_EINTERRUPTED (the
-// same command goes on), ASSAY_ECONFLICT (another process is at it), ASSAY_EIO or ASSAY_ETIMEOUT of
-// a rank that is gone or late, ASSAY_EINVAL (settings that do not fit each other, a number that is
-// none, a sampler and a trainer that disagree), of the source, ASSAY_EIO.
+// same command goes on), ASSAY_ECONFLICT (another process is at it), ASSAY_ETIMEOUT (a wait or a
+// rank that was too long, by name), ASSAY_EINVAL (settings that do not fit each other, a number
+// that is none, a sampler and a trainer that disagree), of the source, ASSAY_EIO (a rank that is
+// gone, too).
 ASSAY_MUST_USE enum assay_status assay_train(struct assay_train_result *out,
         struct assay_context *context, const struct assay_train_options *options,
         struct assay_arena *arena, struct assay_error *err);
 
-// What a run of these settings would take with `world` ranks, as lines of text: parameters, memory
-// of a rank, disk, steps.
-ASSAY_MUST_USE enum assay_status assay_train_plan(const struct assay_train_settings *settings,
-        uint32_t world, struct assay_buf *out, struct assay_error *err);
+// What a run of these settings would take.
+struct assay_train_plan {
+    const char *device;
+    uint64_t parameters, layers;
+    bool on_gpu; // then memory is the device's, and compared with nothing
+    // Bytes: weights, gradients and moments; one pass of each; the weights that sampling ahead has.
+    uint32_t world; // ranks; bytes of memory are of each of them
+    uint64_t shards;
+    double moments_bytes; // of the state
+    double state_bytes, train_pass_bytes, sample_pass_bytes, ahead_bytes;
+    double memory_bytes, ram_bytes; // of all these; of this host
+    // One checkpoint; all that stay, one more while it is written, final/, reference/; free at
+    // home.
+    double checkpoint_bytes, disk_bytes, free_bytes;
+    uint64_t sft_steps, rl_steps, evaluations;
+    uint64_t rollouts, rollouts_max; // of a step: trained on, sampled
+    // Of the newest run of these settings in the store; NULL: there is none, nothing is known.
+    const char *measured_in;
+    double sft_ms, rl_ms, eval_ms; // of one each; NAN: not measured
+};
+
+// No memory is taken for weights, nothing is written. Texts are in the arena. Errors: of a device
+// or a model that is not there, of the store.
+ASSAY_MUST_USE enum assay_status assay_train_plan_make(struct assay_train_plan *out,
+        struct assay_context *context, const struct assay_train_options *options,
+        struct assay_arena *arena, struct assay_error *err);
+// As lines of text, and as members of the object that is open.
+void assay_train_plan_print(const struct assay_train_plan *plan,
+        const struct assay_train_config *config, struct assay_buf *out);
+void assay_train_plan_put(const struct assay_train_plan *plan, struct assay_json_writer *w);
 
 #endif

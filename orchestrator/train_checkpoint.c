@@ -184,49 +184,106 @@ static enum assay_status read_state(
     return status;
 }
 
-// What rank 0 has found, for all: state "" where there is nothing.
-static enum assay_status find_checkpoint(struct training *t, struct assay_checkpoint *wanted,
-        const char **path, const char **state, struct assay_error *err)
+struct found {
+    const char *state; // "": there is none
+    char path[2 * PATH_BYTES];
+    struct assay_checkpoint hashes;
+};
+
+// Is it whole? Then *out and the rest are of it.
+static enum assay_status look_at(struct training *t, struct found *out,
+        const struct assay_training_checkpoint *row, struct assay_error *err)
 {
     const char *home = assay_depot_home(assay_context_depot(t->context));
+    bool rl;
+    enum assay_status status = read_state(t, &rl, row->state, err);
+
+    (void)snprintf(out->path, sizeof(out->path), "%s/%s", home, row->directory);
+    (void)snprintf(out->hashes.model_hash, sizeof(out->hashes.model_hash), "%s", row->model_hash);
+    (void)snprintf(out->hashes.optimizer_hash, sizeof(out->hashes.optimizer_hash), "%s",
+            row->optimizer_hash);
+    out->state = row->state;
+    if (status == ASSAY_OK)
+        status = assay_checkpoint_check(out->path, &out->hashes, err);
+    if (status == ASSAY_OK)
+        t->position = row->position;
+    return status;
+}
+
+// The run is at rows[whole]: the newer ones, which cannot be read, go, and what was measured behind
+// it. Files before rows, as in drop_old().
+static enum assay_status drop_newer(struct training *t,
+        const struct assay_training_checkpoint *rows, size_t whole, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < whole && status == ASSAY_OK; i++)
+        status = remove_directory(t, rows[i].directory, err);
+    if (status == ASSAY_OK && whole > 0)
+        status = assay_store_rewind_training(
+                assay_context_store(t->context), t->run_id, t->position, err);
+    return status;
+}
+
+static bool is_spoiled(enum assay_status status) // rather than out of reach at the moment
+{
+    return status == ASSAY_EINVAL || status == ASSAY_ENOTFOUND;
+}
+
+// Of rank 0: the newest that is whole.
+static enum assay_status find_checkpoint(
+        struct training *t, struct found *out, struct assay_error *err)
+{
+    const struct assay_log *log = assay_context_log(t->context);
     struct assay_training_checkpoint *rows = NULL;
-    size_t count = 0;
+    struct assay_error newest = {0}, why = {0};
+    size_t count = 0, at = 0;
     enum assay_status status = assay_store_training_checkpoints(
             assay_context_store(t->context), t->run_id, t->arena, &rows, &count, err);
 
     if (status != ASSAY_OK || count == 0)
         return status;
-    *path = assay_arena_printf(t->arena, "%s/%s", home, rows[0].directory);
-    if (!*path)
-        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    (void)snprintf(wanted->model_hash, sizeof(wanted->model_hash), "%s", rows[0].model_hash);
-    (void)snprintf(
-            wanted->optimizer_hash, sizeof(wanted->optimizer_hash), "%s", rows[0].optimizer_hash);
-    *state = rows[0].state;
-    t->position = rows[0].position;
-    return ASSAY_OK;
+    for (status = ASSAY_EINVAL; at < count && is_spoiled(status); at++) {
+        status = look_at(t, out, &rows[at], &why);
+        if (at == 0)
+            newest = why;
+        if (is_spoiled(status))
+            assay_log(log, ASSAY_LOG_WARN, "train", "checkpoint passed over", "why", why.message,
+                    NULL);
+    }
+    if (status != ASSAY_OK) {
+        if (err)
+            *err = is_spoiled(status) ? newest : why;
+        if (is_spoiled(status) && count > 1)
+            (void)assay_wrap(err, "none of %zu checkpoints is whole; the newest", count);
+        return is_spoiled(status) ? newest.status : status;
+    }
+    return drop_newer(t, rows, at - 1, err);
 }
 
 enum assay_status training_restore(struct training *t, struct assay_error *err)
 {
-    struct assay_checkpoint wanted = {0};
-    const char *path = NULL, *state = "";
+    struct found *found = assay_arena_alloc(t->arena, sizeof(*found));
     bool rl = false;
     enum assay_status status = ASSAY_OK;
 
+    if (!found)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    found->state = "";
     if (t->ranks.rank == 0)
-        status = find_checkpoint(t, &wanted, &path, &state, err);
+        status = find_checkpoint(t, found, err);
     if (status == ASSAY_OK && t->collective)
-        status = training_tell_text(t, &state, state, err);
+        status = training_tell_text(t, &found->state, found->state, err);
     if (status == ASSAY_OK)
         status = training_tell(t, &t->position, sizeof(t->position), err);
-    if (status == ASSAY_OK && !*state)
+    if (status == ASSAY_OK && !*found->state)
         return assay_trainer_follow(t->trainer, err);
     if (status == ASSAY_OK)
-        status = read_state(t, &rl, state, err);
+        status = read_state(t, &rl, found->state, err);
     if (status == ASSAY_OK)
         status = training_make_trainer(t, rl, err);
     if (status == ASSAY_OK)
-        status = assay_checkpoint_read(t->model, t->trainer, t->stream, path, &wanted, err);
+        status = assay_checkpoint_read(t->model, t->trainer, t->stream,
+                t->ranks.rank == 0 ? found->path : NULL, &found->hashes, err);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "kernels/collective.h"
 #include "orchestrator/device.h"
 #include "orchestrator/nearest.h"
+#include "orchestrator/train_idle.h"
 #include "tasks/store_train.h"
 #include "tasks/yaml_flat.h"
 
@@ -171,10 +172,10 @@ static const struct setting settings[] = {
                 "cispo, grpo, dapo, gspo, dr_grpo, rloo, reinforce, reinforce_is, ppo"),
         RATIONAL("loss.is_cap", objective.is_cap, NULL, 0, 1e9, "largest weight; no offset from 1"),
         RATIONAL("loss.is_floor", objective.is_floor, NULL, 0, 1e9, "smallest weight"),
-        RATIONAL(
-                "loss.clip_low", objective.clip_low, NULL, 0, 1, "ratio; below it A < 0 is masked"),
+        RATIONAL("loss.clip_low", objective.clip_low, NULL, 0, 1,
+                "ratio; below it A < 0 is masked (cispo: counted as rescued)"),
         RATIONAL("loss.clip_high", objective.clip_high, NULL, 1, 1e9,
-                "ratio; above it A > 0 is masked"),
+                "ratio; above it A > 0 is masked (cispo: counted as rescued, and nothing else)"),
         RATIONAL("loss.clip_dual", objective.clip_dual, NULL, 0, 1e9,
                 "ratio; above it A < 0 is masked; 0: not"),
         ONE_OF("loss.norm", objective.norm, NULL, assay_norm_find,
@@ -314,6 +315,8 @@ static enum assay_status put_by_name(struct reading *r, const char *key, const c
             best = i;
         }
     }
+    if (best_distance > strlen(key) / 3) // then a guess helps nobody
+        return assay_fail(err, ASSAY_EINVAL, "%s: %.60s: no such setting", origin, key);
     return assay_fail(err, ASSAY_EINVAL, "%s: %.60s: no such setting; did you mean %s?", origin,
             key, settings[best].key);
 }
@@ -407,12 +410,17 @@ static enum assay_status put_sets(
         char *key;
 
         if (!equals)
-            return assay_fail(err, ASSAY_EINVAL, "--set: \"%.60s\" is not name=value", sets[i]);
+            return assay_fail(err, ASSAY_EUSAGE, "--set: \"%.60s\" is not name=value", sets[i]);
         key = assay_arena_strdup(r->arena, sets[i]);
         if (!key)
             return no_memory(err);
         key[equals - sets[i]] = 0;
         status = put_by_name(r, key, key + (equals - sets[i]) + 1, "--set", err);
+    }
+    if (status == ASSAY_EINVAL) { // of the command line, not of a file
+        status = ASSAY_EUSAGE;
+        if (err)
+            err->status = status;
     }
     return status;
 }
@@ -487,6 +495,8 @@ enum assay_status assay_train_config_read(struct assay_train_settings *out, cons
         status = put_published(&r, err);
     if (status == ASSAY_OK)
         status = check(c, err);
+    if (status == ASSAY_OK)
+        status = assay_train_idle_check(&read, err);
     if (status != ASSAY_OK)
         return status;
     c->optimizer.updates = c->steps * c->updates * c->epochs;

@@ -3,7 +3,8 @@
 //
 // One table (train_config.c) has name, place, bounds, default and meaning of each. A value comes
 // from, in rising order: its default, what `loss.name` was published with, the config file, --set.
-// A name that nobody knows is refused with the nearest one.
+// A name that nobody knows is refused with the nearest one, and a value that would change nothing
+// with the reason.
 #ifndef ASSAY_ORCHESTRATOR_TRAIN_CONFIG_H
 #define ASSAY_ORCHESTRATOR_TRAIN_CONFIG_H
 
@@ -86,8 +87,8 @@ struct assay_train_settings {
 };
 
 // `text`: the YAML, which `source` names in messages; `sets`: "key=value" of the command line.
-// Everything is in the arena. Errors: ASSAY_EINVAL ("demo.yaml:3: rl.step: no such setting; did you
-// mean rl.steps?"), ASSAY_ENOMEM.
+// Everything is in the arena. Errors: ASSAY_EUSAGE (a --set that is wrong by itself), ASSAY_EINVAL
+// ("demo.yaml:3: rl.step: no such setting; did you mean rl.steps?"), ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_train_config_read(struct assay_train_settings *out,
         const char *text, size_t len, const char *source, const char *const *sets, size_t set_count,
         struct assay_arena *arena, struct assay_error *err);

@@ -9,37 +9,6 @@
 
 #define FAMILIES_SHOWN 96
 
-struct family {
-    const char *name;
-    size_t solved, count;
-};
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct family *)a)->name, ((const struct family *)b)->name);
-}
-
-static void put_families(struct assay_metrics *m, struct family *families, size_t count)
-{
-    size_t kinds = 0;
-
-    qsort(families, count, sizeof(*families), by_name);
-    for (size_t i = 0; i < count; i++) {
-        if (kinds > 0 && strcmp(families[kinds - 1].name, families[i].name) == 0) {
-            families[kinds - 1].solved += families[i].solved;
-            families[kinds - 1].count += families[i].count;
-        } else {
-            families[kinds++] = families[i];
-        }
-    }
-    for (size_t i = 0; i < kinds && i < FAMILIES_SHOWN; i++) {
-        char name[ASSAY_METRIC_NAME_BYTES];
-
-        (void)snprintf(name, sizeof(name), "family/%s", families[i].name);
-        assay_metrics_put(m, name, (double)families[i].solved / (double)families[i].count);
-    }
-}
-
 static void put_named(struct assay_metrics *m, const char *split, const char *what, double value)
 {
     char name[ASSAY_METRIC_NAME_BYTES];
@@ -115,7 +84,7 @@ static enum assay_status evaluate_greedy(struct training *t, const struct eval_p
     uint64_t truncated = 0, faults[ASSAY_TRAIN_FAULTS] = {0};
     struct assay_arena *arena = NULL;
     struct group *groups = NULL;
-    struct family *families = NULL;
+    struct training_family *families = NULL;
     size_t scored = 0;
     enum assay_status status = assay_arena_create(&arena, ASSAY_STEP_ARENA_BYTES, err);
 
@@ -131,7 +100,7 @@ static enum assay_status evaluate_greedy(struct training *t, const struct eval_p
         truncated += r->truncated;
         if (!r->verdict.scored)
             continue; // trouble of ours: neither solved nor not
-        families[scored++] = (struct family){groups[g].task.family, r->verdict.solved, 1};
+        families[scored++] = (struct training_family){groups[g].task.family, r->verdict.solved, 1};
         faults[r->verdict.fault]++;
     }
     if (status == ASSAY_OK && scored > 0) {
@@ -142,7 +111,7 @@ static enum assay_status evaluate_greedy(struct training *t, const struct eval_p
         training_put_faults(metrics, prefix, faults, scored);
         put_named(metrics, split, "truncated", (double)truncated / (double)part->count);
         if (part->split >= ASSAY_TRAIN_SEEDS)
-            put_families(metrics, families, scored);
+            training_put_families(metrics, "family/", families, scored, FAMILIES_SHOWN);
     }
     if (status == ASSAY_OK && part->split >= ASSAY_TRAIN_SEEDS) // a record has room for these two
         status = keep_some(t, groups, part->count, arena, place, err);

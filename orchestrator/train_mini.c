@@ -93,6 +93,13 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
     return status;
 }
 
+static uint64_t progress(void *user)
+{
+    const struct mini *m = user;
+
+    return assay_rewarder_progress(m->rewarder);
+}
+
 static struct assay_train_counts counts(void *user)
 {
     const struct mini *m = user;
@@ -128,6 +135,7 @@ enum assay_status assay_task_mini_open(struct assay_task_source *out, struct ass
                 .grade = grade,
                 .patch = patch_of,
                 .counts = counts,
+                .progress = progress,
                 .close = close_mini};
     else
         close_mini(m);

@@ -9,6 +9,7 @@
 #include "orchestrator/train.h"
 #include "orchestrator/train_curriculum.h"
 #include "orchestrator/train_histories.h"
+#include "orchestrator/train_watch.h"
 #include "policy/generate.h"
 #include "policy/tokenizer.h"
 
@@ -41,7 +42,8 @@ struct training {
     struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
     bool swaps;                         // newer weights are taken between tokens
     uint64_t swap_count;
-    const _Atomic bool *stop; // may be NULL: whoever samples ends early
+    struct training_watch *watch; // over all that boxes do
+    const _Atomic bool *stop;     // may be NULL: whoever samples ends early
     // What a checkpoint keeps beside weights and optimizer.
     uint64_t position;                    // steps done
     uint64_t sft_cursor, rl_cursor;       // tasks drawn
@@ -143,6 +145,10 @@ void training_put_token(const struct training *t, struct rollout *r, const struc
 // ASSAY_EINTERRUPTED.
 ASSAY_MUST_USE enum assay_status training_pass(
         struct training *t, size_t *left, struct assay_error *err);
+// The source's grade(), watched. Errors: of the source; ASSAY_EINTERRUPTED.
+ASSAY_MUST_USE enum assay_status training_grade(struct training *t,
+        struct assay_train_reward *rewards, const struct assay_train_answer *answers, size_t count,
+        struct assay_error *err);
 // Draw tasks, sample answers of each, decode, grade. Everything is in the arena. *sample_ms and
 // *grade_ms are added to.
 ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct group **out,
@@ -213,7 +219,19 @@ ASSAY_MUST_USE enum assay_status training_evaluate(
 // PREFIXfault_form, PREFIXfault_place, PREFIXfault_text: shares of `count` answers.
 void training_put_faults(struct assay_metrics *metrics, const char *prefix,
         const uint64_t faults[ASSAY_TRAIN_FAULTS], uint64_t count);
+// Everything that a number of the run depends on.
+ASSAY_MUST_USE enum assay_status training_identify(
+        char hex[65], const struct assay_train_options *options, struct assay_error *err);
+// PREFIXNAME: the share of solved answers of each family, of the first `shown` by name; entries of
+// one name add up. The array is sorted in place.
+struct training_family {
+    const char *name;
+    size_t solved, count;
+};
+void training_put_families(struct assay_metrics *metrics, const char *prefix,
+        struct training_family *families, size_t count, size_t shown);
 bool training_interrupted(const struct training *t);
+const char *training_name(const struct training *t); // "trainer", "sampler"
 
 // --- the pipeline (train_pipeline.c) -------------------------------------------------------------
 struct training_lead {     // of a batch that was sampled ahead
@@ -238,7 +256,7 @@ ASSAY_MUST_USE enum assay_status training_pipeline_publish(
 // Of the sampler, between two passes: with rl.swap: token, the newest weights.
 ASSAY_MUST_USE enum assay_status training_pipeline_swap(
         struct training *sampler, struct assay_error *err);
-void training_pipeline_stop(struct training *t); // waits for what is being graded
+void training_pipeline_stop(struct training *t); // what is being graded is given up
 
 // --- what is recorded of rollouts (train_record.c) -----------------------------------------------
 // Keep up to record.rollouts of these groups for the record of the step at t->position. *place: of
@@ -252,7 +270,8 @@ void training_forget_rollouts(struct training *t);
 ASSAY_MUST_USE enum assay_status training_record(struct training *t,
         const struct assay_training_step *steps, size_t count, bool checkpoint,
         struct assay_error *err);
-// Go on from the newest checkpoint; without one nothing changes.
+// Go on from the newest checkpoint that is whole; newer ones are told, and forgotten with all that
+// was measured behind it. Without any nothing changes. Errors: of the newest one, if none is whole.
 ASSAY_MUST_USE enum assay_status training_restore(struct training *t, struct assay_error *err);
 
 #endif

@@ -19,7 +19,8 @@
 //
 // Who waits: the sampler for a version [until_published], the trainer for a batch [until_sampled],
 // both for the source, which grades one batch at a time [until_free]. Each wait tells what it waits
-// for after TELL_S, and ends the run after rl.wait_s_max.
+// for after TELL_S, and ends the run after rl.wait_s_max. What is graded is watched by
+// train_watch.c, and given up when the run ends.
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -217,6 +218,14 @@ static struct assay_train_counts door_counts(void *user)
     return d->counts;
 }
 
+static uint64_t door_progress(void *user)
+{
+    const struct door *d = user;
+    struct assay_task_source *inner = d->pipeline->inner;
+
+    return inner->progress(inner->user);
+}
+
 static enum assay_status door_patch(void *user, struct assay_bytes *out,
         const struct assay_train_answer *answer, struct assay_arena *arena, struct assay_error *err)
 {
@@ -247,6 +256,7 @@ static void open_door(struct training_pipeline *p, size_t number, const char *wh
     d->source.draw = door_draw;
     d->source.grade = door_grade;
     d->source.counts = door_counts;
+    d->source.progress = p->inner->progress ? door_progress : NULL;
     d->source.patch = p->inner->patch ? door_patch : NULL;
     if (p->inner->turns) {
         d->turns = *p->inner->turns;
@@ -478,6 +488,8 @@ void training_pipeline_stop(struct training *t)
     if (!p)
         return;
     atomic_store(&p->stop, true);
+    if (p->running)
+        training_watch_cancel(t);
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);

@@ -149,6 +149,13 @@ static struct assay_train_counts counts(void *user)
     return (struct assay_train_counts){c.answers, c.executed, c.remembered, c.unscored};
 }
 
+static uint64_t progress(void *user)
+{
+    const struct repair *r = user;
+
+    return assay_rewarder_progress(r->rewarder);
+}
+
 static void close_repair(void *user)
 {
     struct repair *r = user;
@@ -189,6 +196,7 @@ enum assay_status assay_task_repair_open(struct assay_task_source *out,
             .grade = grade,
             .patch = patch_of,
             .counts = counts,
+            .progress = progress,
             .close = close_repair};
     return ASSAY_OK;
 }

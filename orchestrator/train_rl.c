@@ -8,6 +8,8 @@
 #include "orchestrator/device.h"
 #include "orchestrator/train_group.h"
 
+#define FAMILIES_SHOWN 96 // of those that a step sampled
+
 // One step under way; everything is in its arena.
 struct rl_step {
     struct training *t;
@@ -277,6 +279,31 @@ static void put_rollouts(const struct rl_step *s, struct assay_metrics *m)
         assay_metrics_put(m, "branch_right", share((double)s->rare_right, (double)s->rare));
 }
 
+// Of all that was sampled, dead groups among them: what the curriculum sees, too.
+static enum assay_status put_sampled_families(
+        const struct rl_step *s, struct assay_metrics *m, struct assay_error *err)
+{
+    struct training_family *families =
+            assay_arena_array(s->arena, s->seen_count, sizeof(*families));
+    size_t count = 0;
+
+    if (!families)
+        return no_memory(err);
+    for (size_t g = 0; g < s->seen_count; g++) {
+        const struct group *group = s->seen[g];
+        struct training_family family = {.name = group->task.family};
+
+        for (size_t i = 0; i < group->size; i++) {
+            family.count += group->rollouts[i].verdict.scored;
+            family.solved += group->rollouts[i].verdict.scored && group->rollouts[i].verdict.solved;
+        }
+        if (family.count > 0)
+            families[count++] = family;
+    }
+    training_put_families(m, "family/", families, count, FAMILIES_SHOWN);
+    return ASSAY_OK;
+}
+
 static void put_updates(const struct rl_step *s, struct assay_metrics *m)
 {
     const struct assay_loss_metrics *l = &s->metrics;
@@ -430,6 +457,9 @@ enum assay_status training_rl_train(struct training *t, struct rl_step *s,
         if (s->updates > 0)
             put_updates(s, metrics);
         put_times(s, metrics);
+        status = put_sampled_families(s, metrics, err);
+    }
+    if (status == ASSAY_OK) {
         status = training_keep_rollouts(t, "rl", s->seen, s->seen_count, &place, err);
     }
     return status;

@@ -157,6 +157,19 @@ static enum assay_status decode(
     return status;
 }
 
+enum assay_status training_grade(struct training *t, struct assay_train_reward *rewards,
+        const struct assay_train_answer *answers, size_t count, struct assay_error *err)
+{
+    struct training_wait wait = {
+            .who = training_name(t), .what = "rewards of answers", .count = count};
+    enum assay_status status;
+
+    training_watch_begin(t, &wait);
+    status = t->source->grade(t->source->user, rewards, answers, count, err);
+    training_watch_end(t, &wait);
+    return status;
+}
+
 static enum assay_status grade(struct training *t, struct group *const *groups, size_t group_count,
         struct assay_arena *arena, struct assay_error *err)
 {
@@ -172,7 +185,7 @@ static enum assay_status grade(struct training *t, struct group *const *groups, 
         answers[i] = (struct assay_train_answer){&g->task, g->rollouts[i % size].text};
     }
     if (status == ASSAY_OK && count > 0)
-        status = t->source->grade(t->source->user, rewards, answers, count, err);
+        status = training_grade(t, rewards, answers, count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         struct group *g = groups[i / size];
         struct rollout *r = &g->rollouts[i % size];

@@ -118,6 +118,8 @@ struct assay_task_source {
             const struct assay_train_answer *answer, struct assay_arena *arena,
             struct assay_error *err);
     struct assay_train_counts (*counts)(void *user);
+    // Runs of tests that have ended, while grade() is at it, asked by any thread. NULL: none.
+    uint64_t (*progress)(void *user);
     void (*close)(void *user);
 };
 

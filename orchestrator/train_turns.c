@@ -79,16 +79,20 @@ static enum assay_status play_to(
         const struct wave *w, struct player *p, size_t count, bool *over, struct assay_error *err)
 {
     const struct assay_task_source *source = w->t->source;
+    struct training_wait wait = {
+            .who = training_name(w->t), .what = "an episode's box", .count = 1};
     enum assay_status status = ASSAY_OK;
 
+    training_watch_begin(w->t, &wait);
     if (!p->episode)
         status = source->turns->open(source->user, &p->episode, p->task, err);
-    for (; p->played < count && status == ASSAY_OK; p->played++) {
-        if (*over)
-            return assay_fail(err, ASSAY_EIO, "an episode ended earlier than it had before");
+    for (; p->played < count && status == ASSAY_OK && !*over; p->played++) {
         assay_buf_clear(&p->seen);
         status = source->turns->step(p->episode, p->said[p->played], &p->seen, over, err);
     }
+    training_watch_end(w->t, &wait);
+    if (status == ASSAY_OK && p->played < count)
+        status = assay_fail(err, ASSAY_EIO, "an episode ended earlier than it had before");
     return status;
 }
 
@@ -424,7 +428,6 @@ static enum assay_status play(
 
 static enum assay_status grade(struct wave *w, uint64_t *grade_ms, struct assay_error *err)
 {
-    const struct assay_task_source *source = w->t->source;
     const uint64_t began = assay_clock_ms();
     struct assay_train_answer *answers = assay_arena_array(w->arena, w->count, sizeof(*answers));
     struct assay_train_reward *rewards = assay_arena_array(w->arena, w->count, sizeof(*rewards));
@@ -441,7 +444,7 @@ static enum assay_status grade(struct wave *w, uint64_t *grade_ms, struct assay_
                     p->rollout->trajectory.count - p->rollout->prompt_count, w->arena, err);
     }
     if (status == ASSAY_OK)
-        status = source->grade(source->user, rewards, answers, w->count, err);
+        status = training_grade(w->t, rewards, answers, w->count, err);
     for (size_t i = 0; i < w->count && status == ASSAY_OK; i++) {
         struct player *p = &w->players[i];
 

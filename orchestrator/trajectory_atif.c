@@ -294,6 +294,7 @@ enum assay_status assay_atif_read(struct assay_trajectory_reader *r,
     const char *model = assay_json_text(assay_json_get(agent, "model_name"));
     const char *ended = assay_json_text(assay_json_get(extra, "exit_status"));
     const char *submission = assay_json_text(assay_json_get(extra, "submission"));
+    const char *instance_id = assay_json_text(assay_json_get(extra, "instance_id"));
     const bool own = name != NULL && strcmp(name, AGENT_NAME) == 0;
     const struct assay_json *steps = NULL;
     uint32_t message = 0;
@@ -311,6 +312,8 @@ enum assay_status assay_atif_read(struct assay_trajectory_reader *r,
     model = assay_trajectory_copy(r, model != NULL ? model : name != NULL ? name : "");
     ended = assay_trajectory_copy(r, ended != NULL ? ended : "");
     submission = assay_trajectory_copy(r, submission != NULL ? submission : "");
+    instance_id = assay_trajectory_copy(r, instance_id != NULL ? instance_id : "");
+    r->out->instance_id = instance_id != NULL ? instance_id : "";
     r->out->model = model != NULL ? model : "";
     r->out->exit_status = ended != NULL ? ended : "";
     r->out->submission = (struct assay_bytes){submission, submission ? strlen(submission) : 0};

@@ -26,7 +26,7 @@ void assay_trajectory_write(struct assay_buf *out, enum assay_trajectory_format 
         const struct assay_episode_row *row, const struct assay_turn *turns, size_t count,
         const struct assay_instance *instance, const char *workdir);
 
-// What a document of SWE-agent, mini-swe-agent or ATIF says. Everything in the arena.
+// What a document of any of them says. Everything in the arena.
 struct assay_trajectory {
     enum assay_trajectory_format format;
     struct assay_turn *turns; // another program's commands are calls of `bash`
@@ -34,6 +34,7 @@ struct assay_trajectory {
     enum assay_episode_cause cause;
     const char *exit_status; // as it is written; "" when it is not
     const char *model;       // "" when it is not told
+    const char *instance_id; // "" when it is not told
     struct assay_bytes submission;
 };
 // ASSAY_EINVAL: none of the formats, or a step that cannot be read ("file:line: ...").

@@ -41,4 +41,11 @@ void assay_atif_write(struct assay_json_writer *w, const struct assay_episode_ro
         const struct assay_turn *turns, size_t count, const struct assay_instance *instance,
         const char *workdir);
 
+// --- chat messages (trajectory_messages.c) -------------------------------------------------------
+
+// An object whose "messages" call tools as chat-completions endpoints have it. mini-swe-agent's,
+// which say so or have its "info", are not.
+bool assay_messages_are(const struct assay_json *document);
+void assay_messages_read(struct assay_trajectory_reader *r, const struct assay_json *document);
+
 #endif

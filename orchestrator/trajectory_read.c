@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// trajectory_read.c - what SWE-agent and mini-swe-agent wrote; ATIF is trajectory_atif.c's.
+// trajectory_read.c - what SWE-agent and mini-swe-agent wrote; ATIF is trajectory_atif.c's, chats
+// are trajectory_messages.c's.
 //
 // Where mini-swe-agent's messages do not list their actions, they are the tool calls, or else the
 // one fenced block of shell. What an action showed are the messages up to the next of the model's.
@@ -377,6 +378,9 @@ static enum assay_status read_document(struct assay_trajectory_reader *r,
     } else if (steps != NULL && assay_json_type(steps) == ASSAY_JSON_ARRAY) {
         r->out->format = ASSAY_TRAJECTORY_SWE_AGENT;
         status = read_swe_agent(r, steps, err);
+    } else if (assay_messages_are(document)) {
+        r->out->format = ASSAY_TRAJECTORY_MESSAGES;
+        assay_messages_read(r, document);
     } else if (messages != NULL && assay_json_type(messages) == ASSAY_JSON_ARRAY) {
         r->out->format = ASSAY_TRAJECTORY_MINI;
         read_mini(r, messages);
@@ -385,12 +389,12 @@ static enum assay_status read_document(struct assay_trajectory_reader *r,
         read_history(r, history);
     } else {
         status = assay_fail(err, ASSAY_EINVAL,
-                "none of \"trajectory\", \"history\" (SWE-agent), \"messages\" (mini-swe-agent) and "
+                "none of \"trajectory\", \"history\" (SWE-agent), \"messages\" (chats, mini-swe-agent) and "
                 "\"schema_version\": \"ATIF-...\" is in it");
     }
     if (status != ASSAY_OK)
         return assay_wrap(err, "%.100s", file);
-    if (r->out->format != ASSAY_TRAJECTORY_ATIF)
+    if (r->out->format == ASSAY_TRAJECTORY_SWE_AGENT || r->out->format == ASSAY_TRAJECTORY_MINI)
         read_info(r, document);
     return r->no_memory ? assay_fail(err, ASSAY_ENOMEM, "%.100s: out of memory", file) : ASSAY_OK;
 }
@@ -405,6 +409,7 @@ enum assay_status assay_trajectory_read(struct assay_trajectory *out, const char
     enum assay_status status = assay_json_parse(&document, text, len, limits, file, 1, err);
 
     memset(out, 0, sizeof(*out));
+    out->instance_id = "";
     if (status == ASSAY_OK)
         status = read_document(&r, document, file, err);
     assay_json_free(document);

@@ -99,11 +99,13 @@ static void write_chat(
     assay_json_put_text(w, "instance_id", row->instance_id);
     assay_json_put_text(w, "run_id", row->run_id);
     assay_json_put_u64(w, "sample", row->sample);
+    assay_json_put_text(w, "actor", row->actor);
     assay_json_put_text(w, "exit_status", assay_episode_cause_name(row->cause));
     if (row->has_verdict && row->scored)
         assay_json_put_bool(w, "resolved", row->resolved);
     else
         assay_json_put_null(w, "resolved");
+    put_answer(w, "submission", row);
     assay_json_put_written(w, "messages", messages);
     assay_tools_write(w, "tools");
 }
@@ -159,7 +161,11 @@ static void write_mini_turn(struct assay_json_writer *w, const struct assay_turn
     assay_json_put_text(w, "role", "user");
     assay_json_put_bytes(w, "content", turn->observation.data, turn->observation.len);
     assay_json_begin_object(w, "extra");
-    assay_json_put_u64(w, "returncode", (uint64_t)turn->exit_code);
+    // As Python's subprocess says it; mini-swe-agent's own word for a limit is -1.
+    assay_json_put_i64(w, "returncode",
+            turn->signal != 0                                                   ? -turn->signal
+                    : turn->cause != NULL && strcmp(turn->cause, "exited") != 0 ? -1
+                                                                                : turn->exit_code);
     assay_json_end_object(w);
     assay_json_end_object(w);
 }

@@ -167,7 +167,8 @@ static void explain_weight(
     if (!kind->masked) {
         (void)assay_buf_addf(out,
                 "mask      none; what PPO's bounds [%g, %g] would throw away is counted as "
-                "rescued\n",
+                "rescued:\n"
+                "          clip_low and clip_high move that statistic, and nothing else\n",
                 o->clip_low, o->clip_high);
         return;
     }

@@ -11,7 +11,7 @@
 #define ALIGN_ELEMENTS 16
 #define CHUNK ((uint64_t)1 << 16)
 
-enum assay_status assay_params_create(struct assay_params *out,
+enum assay_status assay_params_lay_out(struct assay_params *out,
         const struct assay_model_config *config, const struct assay_ops *ops,
         struct assay_arena *arena, struct assay_error *err)
 {
@@ -37,6 +37,19 @@ enum assay_status assay_params_create(struct assay_params *out,
         params.offsets[i] = params.element_count;
         params.element_count += (elements + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
     }
+    *out = params;
+    return ASSAY_OK;
+}
+
+enum assay_status assay_params_create(struct assay_params *out,
+        const struct assay_model_config *config, const struct assay_ops *ops,
+        struct assay_arena *arena, struct assay_error *err)
+{
+    struct assay_params params;
+    enum assay_status status = assay_params_lay_out(&params, config, ops, arena, err);
+
+    if (status != ASSAY_OK)
+        return status;
     status = ops->device.alloc(
             &params.weights, params.element_count * assay_dtype_bytes(ops->weight), err);
     if (status == ASSAY_OK)

@@ -22,7 +22,12 @@ struct assay_params {
     void *weights; // [element_count] W
 };
 
-// Lay out the tensors of `config` and allocate them, zero. Bookkeeping is in the arena.
+// Lay out the tensors of `config`, without memory for them: what a model would have. Bookkeeping is
+// in the arena. Errors: ASSAY_ENOMEM.
+ASSAY_MUST_USE enum assay_status assay_params_lay_out(struct assay_params *out,
+        const struct assay_model_config *config, const struct assay_ops *ops,
+        struct assay_arena *arena, struct assay_error *err);
+// The same, and allocate them, zero.
 // Errors: ASSAY_ENOMEM.
 ASSAY_MUST_USE enum assay_status assay_params_create(struct assay_params *out,
         const struct assay_model_config *config, const struct assay_ops *ops,

@@ -73,6 +73,8 @@ enum assay_cgroup_shape assay_sandbox_cgroup_shape(const struct assay_sandbox *s
 pid_t assay_sandbox_spawner_pid(const struct assay_sandbox *sandbox);
 // The CPUs that commands are given, one or more at a time (sandbox/slots.h).
 uint32_t assay_sandbox_cpu_count(const struct assay_sandbox *sandbox);
+// Commands that run now, and those that wait for a CPU or for memory.
+void assay_sandbox_load(struct assay_sandbox *sandbox, uint32_t *running, uint32_t *waiting);
 const struct assay_probes *assay_sandbox_probes(const struct assay_sandbox *sandbox); // borrowed
 // After the spawner's death every run fails with ASSAY_EIO until this: it starts
 // a new one, which removes what the dead one left. No run may be in flight.

@@ -342,6 +342,11 @@ uint32_t assay_sandbox_cpu_count(const struct assay_sandbox *sandbox)
     return assay_slots_cpu_count(sandbox->slots);
 }
 
+void assay_sandbox_load(struct assay_sandbox *sandbox, uint32_t *running, uint32_t *waiting)
+{
+    assay_slots_load(sandbox->slots, running, waiting);
+}
+
 const struct assay_probes *assay_sandbox_probes(const struct assay_sandbox *sandbox)
 {
     return &sandbox->probes;

@@ -181,6 +181,18 @@ uint64_t assay_slots_memory_budget(const struct assay_slots *slots)
     return slots->memory_bytes_budget;
 }
 
+void assay_slots_load(struct assay_slots *slots, uint32_t *running, uint32_t *waiting)
+{
+    uint32_t count = 0;
+
+    pthread_mutex_lock(&slots->lock);
+    *running = slots->running;
+    for (const struct waiter *waiter = slots->first; waiter != NULL; waiter = waiter->next)
+        count++;
+    pthread_mutex_unlock(&slots->lock);
+    *waiting = count;
+}
+
 // --- under the lock ------------------------------------------------------------------------------
 
 // Other assay processes of this host hold a lock on the kernel's own file of each CPU that they

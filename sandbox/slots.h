@@ -41,6 +41,9 @@ void assay_slots_destroy(struct assay_slots *slots); // nobody waits or holds; N
 uint32_t assay_slots_cpu_count(const struct assay_slots *slots);
 uint64_t assay_slots_memory_budget(const struct assay_slots *slots);
 
+// Commands that have a lease, and those that wait for one, at this moment.
+void assay_slots_load(struct assay_slots *slots, uint32_t *running, uint32_t *waiting);
+
 // Wait for `cpu_count` CPUs (ASSAY_CPUS_ALL of box.h: all there are; 0: none) and for room
 // for `memory_bytes`. `cancel` (may be NULL) is looked at while waiting:
 // ASSAY_EINTERRUPTED. ASSAY_EINVAL: there are never so many CPUs. The lease is

@@ -38,6 +38,8 @@ enum assay_base_kind {
     ASSAY_BASE_EMPTY,   // no file at all
 };
 
+#define ASSAY_BASE_PATCH_FILE "base.patch" // beside instance.json, of a native suite
+
 struct assay_base {
     enum assay_base_kind kind;
     const char *where; // absolute once a reader has resolved it

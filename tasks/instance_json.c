@@ -15,7 +15,8 @@ static const char *const instance_keys[] = {"schema", "instance_id", "repo", "ba
         "limits", "network", "hosts", "tags", "rules", "fail_only", "canaries", "log_parser",
         "version", "FAIL_TO_FAIL", "ERROR_TO_ERROR", "NOT_FAIL", "tests_at"};
 static const char *const limits_keys[] = {"wall_ms", "cpu_ms", "memory_bytes"};
-static const char *const base_keys[] = {"git", "commit", "archive", "sha256", "dir", "empty"};
+static const char *const base_keys[] = {
+        "git", "commit", "archive", "sha256", "dir", "empty", "patched"};
 
 static enum assay_status base_fields(
         struct assay_base *base, const struct assay_fields *instance, struct assay_error *err)
@@ -26,10 +27,14 @@ static enum assay_status base_fields(
     } kinds[] = {{"git", "commit", ASSAY_BASE_GIT}, {"archive", "sha256", ASSAY_BASE_ARCHIVE},
             {"dir", NULL, ASSAY_BASE_DIR}};
     struct assay_fields fields;
+    bool patched = false;
     enum assay_status status = assay_fields_object(&fields, instance, "base", err);
 
     if (status == ASSAY_OK)
         status = assay_fields_only(&fields, base_keys, COUNT(base_keys), err);
+    if (status != ASSAY_OK)
+        return status;
+    status = assay_fields_bool_or(&patched, &fields, "patched", err);
     if (status != ASSAY_OK)
         return status;
     if (assay_json_get(fields.object, "empty") != NULL && assay_json_count(fields.object) == 1) {
@@ -45,9 +50,12 @@ static enum assay_status base_fields(
 
         if (assay_json_get(fields.object, kinds[i].where) == NULL)
             continue;
-        if (assay_json_count(fields.object) != (kinds[i].with == NULL ? 1 : 2))
+        if (assay_json_count(fields.object) != (kinds[i].with == NULL ? 1u : 2u) + patched)
             break;
         base->kind = kinds[i].kind;
+        // Whoever reads the instance's folder puts the patch itself in its place.
+        if (patched)
+            base->patch = (struct assay_bytes){"", 0};
         status = assay_fields_text(&base->where, &fields, kinds[i].where, err);
         if (status == ASSAY_OK && kinds[i].with != NULL)
             status = assay_fields_text(with, &fields, kinds[i].with, err);
@@ -258,6 +266,8 @@ static void put_base(struct assay_json_writer *w, const struct assay_base *base)
         assay_json_put_bool(w, "empty", true);
         break;
     }
+    if (base->patch.data != NULL)
+        assay_json_put_bool(w, "patched", true);
     assay_json_end_object(w);
 }
 

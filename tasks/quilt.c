@@ -145,6 +145,7 @@ static bool is_trailer(const char *line, size_t len)
 
 static void add_line(struct assay_buf *out, size_t start, const char *line, size_t len)
 {
+    len = strnlen(line, len);
     while (len > 0 && strchr(BLANKS, line[len - 1]) != NULL)
         len--;
     if (len == 1 && line[0] == '.') // DEP-3's empty line

@@ -42,6 +42,19 @@ static enum assay_status find_episode(sqlite3 *db, struct begin_args *args, stru
     return assay_query_end(&query, "find episode", err);
 }
 
+static void add_options(struct assay_query *query, const struct assay_episode_begin *begin)
+{
+    const struct assay_episode_limits *limits = &begin->options.limits;
+
+    assay_query_u64(query, limits->turns_max);
+    assay_query_u64(query, limits->wall_ms_max);
+    assay_query_u64(query, limits->cpu_ms_max);
+    assay_query_u64(query, limits->command_ms_max);
+    assay_query_u64(query, limits->observation_bytes_max);
+    assay_query_u64(query, begin->options.fresh);
+    assay_query_u64(query, begin->tokens_max);
+}
+
 static enum assay_status insert_episode(
         sqlite3 *db, struct begin_args *args, struct assay_error *err)
 {
@@ -53,9 +66,10 @@ static enum assay_status insert_episode(
     assay_clock_utc(now);
     assay_query_begin(&query, db,
             "INSERT INTO episodes (run_number, instance_id, sample, graded_in, actor, seed, attempt,"
-            " cause, reason, turn_count, started_at, source, source_format)"
-            " SELECT run_number, ?2, ?3, ?4, ?5, ?6, 1, 'running', '', 0, ?7, ?8, ?9 FROM runs"
-            " WHERE run_id = ?1");
+            " cause, reason, turn_count, started_at, source, source_format, turns_max, wall_ms_max,"
+            " cpu_ms_max, command_ms_max, observation_bytes_max, fresh, tokens_max)"
+            " SELECT run_number, ?2, ?3, ?4, ?5, ?6, 1, 'running', '', 0, ?7, ?8, ?9, ?10, ?11, ?12,"
+            " ?13, ?14, ?15, ?16 FROM runs WHERE run_id = ?1");
     assay_query_text(&query, begin->run_id);
     assay_query_text(&query, begin->instance_id);
     assay_query_u64(&query, begin->sample);
@@ -65,6 +79,7 @@ static enum assay_status insert_episode(
     assay_query_text(&query, now);
     assay_query_text(&query, begin->source);
     assay_query_text(&query, begin->source_format);
+    add_options(&query, begin);
     status = assay_query_run(&query, "begin episode", err);
     if (status != ASSAY_OK)
         return status;
@@ -137,7 +152,7 @@ static enum assay_status turn_work(sqlite3 *db, void *user, struct assay_error *
 
     assay_query_begin(&query, db,
             "INSERT INTO turns SELECT episode_number, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-            " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20 FROM episodes"
+            " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21 FROM episodes"
             " WHERE episode_number = ?1 AND attempt = ?2 AND cause = 'running'");
     assay_query_u64(&query, args->handle.number);
     assay_query_u64(&query, args->handle.attempt);
@@ -159,6 +174,7 @@ static enum assay_status turn_work(sqlite3 *db, void *user, struct assay_error *
     assay_query_u64(&query, turn->prompt_tokens);
     assay_query_u64(&query, turn->answer_tokens);
     assay_query_text(&query, turn->sampled);
+    assay_query_u64(&query, (uint64_t)turn->signal);
     return assay_query_run(&query, "put turn", err);
 }
 
@@ -325,17 +341,17 @@ enum assay_status assay_store_end_lost_episodes(struct assay_store *store, const
 
 #define SUM_OF_TURNS(column)                                                                       \
     "(SELECT sum(" column ") FROM turns AS t WHERE t.episode_number = e.episode_number)"
-#define EPISODE_COLUMNS                                                                                                           \
-    "SELECT e.episode_number, r.run_id, r.suite, e.instance_id, e.graded_in, e.actor, e.seed,"                                    \
-    " e.reason, e.sample, e.attempt, e.cause, " SUM_OF_TURNS(                                                                     \
-            "1") ", e.started_at,"                                                                                                \
-                 " e.finished_at, e.answer, " SUM_OF_TURNS("prompt_tokens") ", " SUM_OF_TURNS("answer_tokens") ", " SUM_OF_TURNS( \
-                         "wall_us") ", " SUM_OF_TURNS("actor_us") ", v.scored, v.resolved, v.cause,"                              \
-                                                                  " e.source, e.source_format"                                    \
-                                                                  " FROM episodes AS e JOIN runs AS r USING (run_number)"         \
-                                                                  " LEFT JOIN runs AS g ON g.run_id = e.graded_in"                \
-                                                                  " LEFT JOIN evaluations AS x ON x.run_number = g.run_number"    \
-                                                                  "   AND x.instance_id = e.instance_id"                          \
+#define EPISODE_COLUMNS                                                                                                                                                                                    \
+    "SELECT e.episode_number, r.run_id, r.suite, e.instance_id, e.graded_in, e.actor, e.seed,"                                                                                                             \
+    " e.reason, e.sample, e.attempt, e.cause, " SUM_OF_TURNS(                                                                                                                                              \
+            "1") ", e.started_at,"                                                                                                                                                                         \
+                 " e.finished_at, e.answer, " SUM_OF_TURNS("prompt_tokens") ", " SUM_OF_TURNS("answer_tokens") ", " SUM_OF_TURNS(                                                                          \
+                         "wall_us") ", " SUM_OF_TURNS("actor_us") ", v.scored, v.resolved, v.cause,"                                                                                                       \
+                                                                  " e.source, e.source_format, e.turns_max, e.wall_ms_max, e.cpu_ms_max, e.command_ms_max, e.observation_bytes_max, e.fresh, e.tokens_max" \
+                                                                  " FROM episodes AS e JOIN runs AS r USING (run_number)"                                                                                  \
+                                                                  " LEFT JOIN runs AS g ON g.run_id = e.graded_in"                                                                                         \
+                                                                  " LEFT JOIN evaluations AS x ON x.run_number = g.run_number"                                                                             \
+                                                                  "   AND x.instance_id = e.instance_id"                                                                                                   \
                                                                   " LEFT JOIN verdicts AS v ON v.evaluation_number = x.evaluation_number"
 
 static void episode_columns(
@@ -370,6 +386,13 @@ static void episode_columns(
     row->verdict_cause = assay_column_text(query, 21, arena);
     row->source = assay_column_text(query, 22, arena);
     row->source_format = assay_column_text(query, 23, arena);
+    row->options.limits.turns_max = (uint32_t)assay_column_u64(query, 24);
+    row->options.limits.wall_ms_max = assay_column_u64(query, 25);
+    row->options.limits.cpu_ms_max = assay_column_u64(query, 26);
+    row->options.limits.command_ms_max = assay_column_u64(query, 27);
+    row->options.limits.observation_bytes_max = (size_t)assay_column_u64(query, 28);
+    row->options.fresh = assay_column_u64(query, 29) != 0;
+    row->tokens_max = assay_column_u64(query, 30);
 }
 
 struct list_args {
@@ -472,6 +495,7 @@ static void turn_columns(
     turn->prompt_tokens = assay_column_u64(query, 15);
     turn->answer_tokens = assay_column_u64(query, 16);
     turn->sampled = assay_column_text(query, 17, arena);
+    turn->signal = (int)assay_column_u64(query, 18);
 }
 
 static enum assay_status turns_work(sqlite3 *db, void *user, struct assay_error *err)
@@ -488,7 +512,7 @@ static enum assay_status turns_work(sqlite3 *db, void *user, struct assay_error 
     assay_query_begin(&query, db,
             "SELECT turn, message, text, call_id, tool, arguments, observation, failed, cause,"
             " exit_code, wall_us, cpu_us, queue_us, actor_us, step_us, prompt_tokens,"
-            " answer_tokens, sampled FROM turns WHERE episode_number = ? ORDER BY turn");
+            " answer_tokens, sampled, signal FROM turns WHERE episode_number = ? ORDER BY turn");
     assay_query_u64(&query, args->number);
     while (args->filled < args->count && assay_query_row(&query))
         turn_columns(&args->turns[args->filled++], &query, args->arena);

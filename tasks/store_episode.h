@@ -13,12 +13,14 @@
 // Whose episode, and how it came to be.
 struct assay_episode_begin {
     const char *run_id, *instance_id;
-    unsigned sample;                    // from 1
-    const char *graded_in;              // run whose evaluation of this instance is its verdict
-    const char *actor;                  // as the command named it
-    const char *seed;                   // digits
-    bool retry_infra;                   // one that ended in trouble of ours begins again, too
-    const char *source, *source_format; // of an imported one; else NULL
+    unsigned sample;                      // from 1
+    const char *graded_in;                // run whose evaluation of this instance is its verdict
+    const char *actor;                    // as the command named it
+    const char *seed;                     // digits
+    bool retry_infra;                     // one that ended in trouble of ours begins again, too
+    struct assay_episode_options options; // whoever does it again takes them; 0: the default
+    uint64_t tokens_max;                  // 0: no limit
+    const char *source, *source_format;   // of an imported one; else NULL
 };
 
 // Who may write to it: an attempt that is not the newest may not.
@@ -55,6 +57,8 @@ struct assay_episode_row {
     uint32_t turn_count; // so far, while it is running
     const char *started_at, *finished_at;
     struct assay_bytes answer;
+    struct assay_episode_options options; // as it was begun with; 0: the default
+    uint64_t tokens_max;
     const char *source, *source_format;                       // NULL: not imported
     uint64_t prompt_tokens, answer_tokens, wall_us, actor_us; // sums over its turns
     bool has_verdict, scored, resolved;

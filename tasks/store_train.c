@@ -9,6 +9,7 @@
 #include "tasks/store_db.h"
 
 #define POSITIONS_ALL ((uint64_t)1 << 62)
+#define OF_RUN " AND training_number = (SELECT training_number FROM trainings WHERE run_id = ?)"
 #define TRAINING_COLUMNS "run_id, identity, config, command, state, started_at, finished_at"
 
 static void training_columns(
@@ -275,9 +276,7 @@ static enum assay_status drop_work(sqlite3 *db, void *user, struct assay_error *
     const struct list_args *args = user;
     struct assay_query query;
 
-    assay_query_begin(&query, db,
-            "DELETE FROM checkpoints WHERE position < ? AND training_number ="
-            " (SELECT training_number FROM trainings WHERE run_id = ?)");
+    assay_query_begin(&query, db, "DELETE FROM checkpoints WHERE position < ?" OF_RUN);
     assay_query_u64(&query, args->position);
     assay_query_text(&query, args->run_id);
     return assay_query_run(&query, "drop checkpoints", err);
@@ -289,6 +288,33 @@ enum assay_status assay_store_drop_checkpoints(
     struct list_args args = {.run_id = run_id, .position = position};
 
     return assay_store_write(store, drop_work, &args, err);
+}
+
+static enum assay_status rewind_work(sqlite3 *db, void *user, struct assay_error *err)
+{
+    static const char *const statements[] = {"DELETE FROM checkpoints WHERE position > ?" OF_RUN,
+            "DELETE FROM metrics WHERE position - (phase = 'eval') >= ?" OF_RUN,
+            "DELETE FROM rollouts WHERE position - (phase = 'eval') >= ?" OF_RUN};
+    const struct list_args *args = user;
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]) && status == ASSAY_OK; i++) {
+        struct assay_query query;
+
+        assay_query_begin(&query, db, statements[i]);
+        assay_query_u64(&query, args->position);
+        assay_query_text(&query, args->run_id);
+        status = assay_query_run(&query, "rewind training", err);
+    }
+    return status;
+}
+
+enum assay_status assay_store_rewind_training(
+        struct assay_store *store, const char *run_id, uint64_t position, struct assay_error *err)
+{
+    struct list_args args = {.run_id = run_id, .position = position};
+
+    return assay_store_write(store, rewind_work, &args, err);
 }
 
 static enum assay_status steps_work(sqlite3 *db, void *user, struct assay_error *err)

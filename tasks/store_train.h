@@ -77,6 +77,10 @@ ASSAY_MUST_USE enum assay_status assay_store_training_checkpoints(struct assay_s
 // Forget those before `position`; their files are the caller's.
 ASSAY_MUST_USE enum assay_status assay_store_drop_checkpoints(
         struct assay_store *store, const char *run_id, uint64_t position, struct assay_error *err);
+// Forget what a run that goes on from its checkpoint at `position` will do again: later
+// checkpoints, steps from there on, evaluations behind it, and their rollouts.
+ASSAY_MUST_USE enum assay_status assay_store_rewind_training(
+        struct assay_store *store, const char *run_id, uint64_t position, struct assay_error *err);
 // In order of positions, and of phases by name.
 ASSAY_MUST_USE enum assay_status assay_store_training_steps(struct assay_store *store,
         const char *run_id, struct assay_arena *arena, struct assay_training_step **rows,

@@ -350,11 +350,13 @@ static enum assay_status read_texts(const struct native_reader *reader,
         bool is_patch, may_be_empty;
     } files[] = {{"problem.md", &instance->problem, false, true},
             {"gold.patch", &instance->gold_patch, true, false},
-            {"test.patch", &instance->test_patch, true, true}};
+            {"test.patch", &instance->test_patch, true, true},
+            {ASSAY_BASE_PATCH_FILE, &instance->base.patch, true, false}};
+    const size_t count = COUNT(files) - (instance->base.patch.data == NULL);
     struct assay_arena *arena = reader->suite->arena;
     enum assay_status status = ASSAY_OK;
 
-    for (size_t i = 0; i < COUNT(files) && status == ASSAY_OK; i++) {
+    for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
         const char *path = assay_arena_printf(arena, "%s/%s", id, files[i].name);
         const char *shown = assay_arena_printf(arena, "%s/%s/%s", reader->dir, id, files[i].name);
 

@@ -28,6 +28,23 @@ enum assay_episode_cause {
 const char *assay_episode_cause_name(enum assay_episode_cause cause); // "submitted", ...
 bool assay_episode_cause_from_name(enum assay_episode_cause *out, const char *name);
 
+// 0 takes the default.
+struct assay_episode_limits {
+    uint32_t turns_max;           // 100
+    uint64_t wall_ms_max;         // 3,600 s, the actor's own time included
+    uint64_t cpu_ms_max;          // 1,800 s, of all commands together
+    uint64_t command_ms_max;      // 120 s; a command may ask for less
+    size_t observation_bytes_max; // 16,000: head and tail are kept, and what was left out is told
+};
+#define ASSAY_EPISODE_TURNS_MAX 10000u
+
+struct assay_episode_options {
+    struct assay_episode_limits limits;
+    // `bash` runs each command in a process of its own: directory and exported variables carry
+    // over, functions and unexported ones do not. Such an episode is forked in constant time.
+    bool fresh;
+};
+
 // Do two observations show the same? Decimal fractions count for nothing: programs print how long
 // they took ("Ran 3 tests in 0.004s").
 bool assay_observation_same(struct assay_bytes a, struct assay_bytes b);
@@ -45,6 +62,7 @@ struct assay_turn {
     bool failed;                        // the tool refused it
     const char *cause;                  // how a command of it ended ("exited"); NULL: it ran none
     int exit_code;                      // when exited
+    int signal;                         // when signalled; 0: not known
     uint64_t wall_us, cpu_us, queue_us; // of its command: its own time; waiting for a CPU
     uint64_t actor_us; // that the actor took to say it; at the first turn of a message
     uint64_t step_us;  // that the turn took in all, after the actor

@@ -14,6 +14,11 @@ struct flattening {
     const char *prefixes[ASSAY_YAML_DEPTH_MAX + 1]; // "loss." of each level
     const char *key;                                // read, waiting for its value
     size_t depth, key_line;
+    struct mapping { // that a key opened
+        const char *key;
+        size_t line;
+    } * mappings; // [ASSAY_YAML_ENTRIES_MAX]
+    size_t mapping_count;
 };
 
 static enum assay_status wrong(
@@ -62,6 +67,19 @@ static enum assay_status on_scalar(
     return text ? add(f, text, err) : no_memory(f, err);
 }
 
+// Two mappings of one name would be one to a reader of both, and the second to other programs.
+static enum assay_status add_mapping(struct flattening *f, struct assay_error *err)
+{
+    for (size_t i = 0; i < f->mapping_count; i++)
+        if (strcmp(f->mappings[i].key, f->key) == 0)
+            return assay_fail(err, ASSAY_EINVAL, "%s:%zu: %s stands on line %zu already", f->source,
+                    f->key_line, f->key, f->mappings[i].line);
+    if (f->mapping_count == ASSAY_YAML_ENTRIES_MAX)
+        return wrong(f, f->key_line, "too many settings", err);
+    f->mappings[f->mapping_count++] = (struct mapping){f->key, f->key_line};
+    return ASSAY_OK;
+}
+
 static enum assay_status on_mapping(
         struct flattening *f, const yaml_event_t *event, struct assay_error *err)
 {
@@ -73,6 +91,12 @@ static enum assay_status on_mapping(
         return wrong(f, line, "too many levels", err);
     if (f->depth > 0 && !f->key)
         return wrong(f, line, "a name is expected here", err);
+    if (f->key) {
+        const enum assay_status status = add_mapping(f, err);
+
+        if (status != ASSAY_OK)
+            return status;
+    }
     f->prefixes[++f->depth] = f->key ? assay_arena_printf(f->arena, "%s.", f->key) : "";
     f->key = NULL;
     return f->prefixes[f->depth] ? ASSAY_OK : no_memory(f, err);
@@ -119,7 +143,8 @@ enum assay_status assay_yaml_flatten(struct assay_yaml_entry **out, size_t *coun
     bool done = false;
 
     f.entries = assay_arena_array(arena, ASSAY_YAML_ENTRIES_MAX, sizeof(*f.entries));
-    if (!f.entries || !yaml_parser_initialize(&f.parser))
+    f.mappings = assay_arena_array(arena, ASSAY_YAML_ENTRIES_MAX, sizeof(*f.mappings));
+    if (!f.entries || !f.mappings || !yaml_parser_initialize(&f.parser))
         return no_memory(&f, err);
     yaml_parser_set_input_string(&f.parser, (const unsigned char *)text, len);
     while (status == ASSAY_OK && !done) {

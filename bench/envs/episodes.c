@@ -269,6 +269,35 @@ static bool measure_actions(const struct bench *b, bool fresh)
     return true;
 }
 
+// What a group of samples costs without any fork.
+static bool measure_group(const struct bench *b)
+{
+    struct assay_episode *group[FORKS] = {NULL};
+    uint64_t us[FORK_ROUNDS];
+    char spread[64];
+    double ms = 0;
+    bool fine = true;
+
+    for (size_t round = 0; round < FORK_ROUNDS && fine; round++) {
+        const uint64_t before_us = assay_clock_us();
+
+        for (size_t i = 0; i < FORKS && fine; i++) {
+            group[i] = reset(b, true);
+            fine = group[i] != NULL;
+        }
+        us[round] = assay_clock_us() - before_us;
+        for (size_t i = 0; i < FORKS; i++) {
+            assay_episode_close(group[i]);
+            group[i] = NULL;
+        }
+    }
+    if (!fine)
+        return false;
+    ms = median_ms(us, FORK_ROUNDS, spread);
+    print_figure(b, "16 resets of one instance, median", ms, "ms", spread, "<= 25", ms <= 25);
+    return true;
+}
+
 static bool measure_forks(const struct bench *b)
 {
     struct assay_episode *forks[FORKS] = {NULL};
@@ -397,7 +426,8 @@ int main(int argc, char **argv)
     if (!fine)
         (void)fprintf(stderr, "episodes: %s\n", err.message);
     fine = fine && measure_resets(&bench) && measure_actions(&bench, false) &&
-            measure_actions(&bench, true) && measure_forks(&bench) && measure_crowd(&bench, alive);
+            measure_actions(&bench, true) && measure_group(&bench) && measure_forks(&bench) &&
+            measure_crowd(&bench, alive);
     stop(&bench);
     return fine ? 0 : 1;
 }

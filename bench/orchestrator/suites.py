@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What suites take: disk of 500 instances over 25 commits each of 20 repositories, and the time of one more.
+"""What suites take: disk of 500 instances over 25 commits each of 20 repositories, and the time of one more; how fast a history is mined.
 
-    python3 bench/orchestrator/suites.py [--json] [--repositories 20] [--commits 25] [--files 120]
+    python3 bench/orchestrator/suites.py [--json] [--repositories 20] [--commits 25] [--files 120] [--mined 24]
 
 Repositories are made of the host's own Python modules, some of which change with each commit. $ASSAY_BUILD_DIR names the
 build (build/release). Bytes are blocks of the home as `du` counts them, folders of trees and the database included, against the
-bytes of every different content once; seconds are whole commands, process start included.
+bytes of every different content once; seconds are whole commands, process start included. What is mined is a history of which every
+commit changes a module and its test, so each is a candidate and costs four runs of pytest (two before, two after), as `suite mine` has it.
 """
 import argparse
 import glob
@@ -73,10 +74,32 @@ def add(work, name, rows):
     return time.monotonic() - began
 
 
+def mine(work, count):
+    """Candidates a minute and core, of a history in which every commit is one that is kept."""
+    repo = f"{work}/history"
+    os.makedirs(f"{repo}/tests")
+    git(work, "init", "-q", repo)
+    for i in range(count + 1):
+        with open(f"{repo}/thing.py", "a") as file:
+            file.write(f"def f{i}(x):\n    return x + {i}\n\n\n")
+        with open(f"{repo}/tests/test_thing.py", "a") as file:
+            head = "" if i else "import os\nimport sys\nsys.path.insert(0, os.getcwd())\nimport thing\n\n\n"
+            file.write(f"{head}def test_f{i}():\n    assert thing.f{i}(1) == {i + 1}\n\n\n")
+        git(repo, "add", "-A")
+        git(repo, "commit", "-q", "-m", f"Add f{i}")
+    began = time.monotonic()
+    out = subprocess.run([ASSAY, "suite", "mine", repo, f"{work}/mined", "--framework", "pytest", "--test-cmd", "/usr/bin/python3 -m pytest -q",
+                          "--commits", str(count), "--json"], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    minutes = (time.monotonic() - began) / 60
+    if json.loads(out)["kept"] != count:
+        raise SystemExit(f"mining kept not {count}: {out}")
+    return count / minutes / len(os.sched_getaffinity(0))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    for option, value in (("repositories", 20), ("commits", 25), ("files", 120)):
+    for option, value in (("repositories", 20), ("commits", 25), ("files", 120), ("mined", 24)):
         parser.add_argument(f"--{option}", type=int, default=value)
     args = parser.parse_args()
     work = tempfile.mkdtemp(prefix="assay-bench-suites-")
@@ -97,12 +120,14 @@ def main():
         for i in range(5):
             repositories[i % args.repositories].commit()
             one_more.append(add(work, f"one{i}", [repositories[i % args.repositories].row(repositories[i % args.repositories].commits[-1])]))
+        mined = mine(work, args.mined)
     finally:
         shutil.rmtree(work)
     figures = (("bytes of the home, times those of unique contents", home / unique, "x", 2, f"{home / 1e6:.1f} of {unique / 1e6:.1f} MB"),
                ("adding one instance of a known repository", 1000 * statistics.median(one_more), "ms", 100,
                 f"{1000 * min(one_more):.0f} to {1000 * max(one_more):.0f}"),
-               (f"adding {args.repositories * args.commits} instances", seconds, "s", None, ""))
+               (f"adding {args.repositories * args.commits} instances", seconds, "s", None, ""),
+               ("mining: candidates a minute and core", mined, "", None, f"{args.mined} commits, four runs of pytest each"))
     for metric, value, unit, bound, spread in figures:
         if args.json:
             print(json.dumps({"bench": "suites", "metric": metric, "value": round(value, 3), "unit": unit, "spread": spread, "peer": None,

@@ -45,16 +45,18 @@ double median(double *values, size_t count)
 bool figure_print(const char *bench, const struct figure *f, bool json)
 {
     const bool compared = f->bound > 0; // without a peer there is no bound
+    const char *quote = f->peer != NULL ? "\"" : "";
     const bool met = f->at_most ? f->ratio <= f->bound : f->ratio >= f->bound;
 
     if (json && !compared)
         (void)printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.4f,\"unit\":\"%s\","
-                     "\"spread\":%.4f,\"peer\":null,\"peer_value\":null,\"ratio\":null,"
+                     "\"spread\":%.4f,\"peer\":%s%s%s,\"peer_value\":null,\"ratio\":null,"
                      "\"bound\":null,\"met\":null}\n",
-                bench, f->metric, f->value, f->unit, f->spread);
+                bench, f->metric, f->value, f->unit, f->spread, quote,
+                f->peer != NULL ? f->peer : "null", quote);
     else if (!compared)
-        (void)printf("%-26s %10.3f %-9s (+- %.3f)  no peer: not compared\n", f->metric, f->value,
-                f->unit, f->spread);
+        (void)printf("%-26s %10.3f %-9s (+- %.3f)  %s\n", f->metric, f->value, f->unit, f->spread,
+                f->peer != NULL ? f->peer : "not compared");
     else if (json)
         (void)printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.4f,\"unit\":\"%s\","
                      "\"spread\":%.4f,\"peer\":\"%s\",\"peer_value\":%.4f,\"ratio\":%.3f,"

@@ -29,7 +29,8 @@ struct figure {
     bool at_most; // the ratio, not at least
 };
 
-// One line, or with `json` one object. bound 0: it was compared with nothing. False: the bound is
+// One line, or with `json` one object. bound 0: it was compared with nothing, and
+// `peer`, if it is there, says why. False: the bound is
 // not met.
 bool figure_print(const char *bench, const struct figure *figure, bool json);
 

@@ -24,8 +24,14 @@ struct peer *peer_start(const char *script, const char *model_dir)
     posix_spawn_file_actions_t actions;
     int ask[2], answer[2];
 
-    if (python == NULL)
+    if (python == NULL) {
+        (void)fprintf(stderr,
+                "%s: skipped: no peer. ASSAY_BENCH_PYTHON names a Python that has it: python3 -m "
+                "venv build/peer && build/peer/bin/pip install torch transformers trl, then "
+                "ASSAY_BENCH_PYTHON=$PWD/build/peer/bin/python make bench\n",
+                script);
         return NULL;
+    }
     peer = calloc(1, sizeof(*peer));
     must(peer != NULL, "memory");
     (void)snprintf(program, sizeof(program), "%s", python);

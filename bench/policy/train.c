@@ -7,7 +7,7 @@
 // clip, AdamW. Ours also recomputes every logp before the first update and ends the program where
 // one bit differs, as a training run does. A step is such a batch. In turns, medians. Start from
 // the root of the repository with ASSAY_BENCH_PYTHON (torch, transformers, trl); without, there is
-// no peer and no bound.
+// no peer and no bound, and the figure says so.
 //
 //     train [--json]
 #include <fcntl.h>
@@ -168,7 +168,7 @@ static void report(struct bench *bench, const char *metric, double ours[ROUNDS],
 {
     struct figure f = {.metric = metric,
             .unit = "steps/s",
-            .peer = theirs_s > 0 ? "trl" : "none",
+            .peer = theirs_s > 0 ? "trl" : PEER_SKIPPED,
             .bound = theirs_s > 0 ? 3 : 0};
 
     f.value = 1 / median(ours, ROUNDS);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Real packages: adds tasks/data/pypi (downloads sdists with pip, in boxes), then evaluates gold and
 # the unchanged trees three times each, every time executed, and wants identical per-test vectors.
-# Appends its rows to the table that tests/conformance/run.sh writes.
+# Then runs the gold actor and the one that does nothing through episodes. Appends its rows to the table that tests/conformance/run.sh writes.
 set -eu
 cd "$(dirname "$0")/../.."
 assay=${ASSAY:-build/release/assay}
@@ -27,6 +27,10 @@ for kind in gold empty; do
     "$assay" eval pypi --$kind --again --no-cache --no-zygote --json >"$work/pypi-$kind-cold.jsonl"
     /usr/bin/python3 tests/support/same_verdicts.py "$work/pypi-$kind-1.jsonl" "$work/pypi-$kind-cold.jsonl" || same=no
 done
+# The same through episodes: a box in which the patch is laid, the tree that is left, a verdict.
+for actor in gold noop; do
+    "$assay" run pypi --actor $actor --again --no-cache --json >"$work/pypi-run-$actor.jsonl"
+done
 /usr/bin/python3 - "$work" "$added" "$(($(date +%s) - start - added))" "$same" >>"$table" <<'PY'
 import json, sys
 work, added, evaluated, same_cold = sys.argv[1:]
@@ -46,9 +50,15 @@ for kind in ("gold", "empty"):
     packages = len({v.split("__")[0] for v in runs[0][0]})
     print(f"| pypi, {kind}, 3 executed rounds | {total} instances of {packages} packages: resolved {resolved}, "
           f"per-test vectors {'identical' if same else 'DIFFER'} | {'met' if met else 'NOT MET'} |")
+for actor in ("gold", "noop"):
+    summary = json.loads(open(f"{work}/pypi-run-{actor}.jsonl").read().splitlines()[-1])
+    met = summary["scored"] == summary["episodes"] >= 24 and summary["resolved"] == (summary["episodes"] if actor == "gold" else 0)
+    ok = ok and met
+    print(f"| pypi, assay run --actor {actor} | {summary['episodes']} episodes: {summary['resolved']} resolved, {summary['scored']} with a "
+          f"verdict, ended {summary['causes']} | {'met' if met else 'NOT MET'} |")
 ok = ok and same_cold == "yes"
 print(f"| pypi, gold and empty, with zygotes and without | verdicts {'identical' if same_cold == 'yes' else 'DIFFER'} "
       f"but for what they used | {'met' if same_cold == 'yes' else 'NOT MET'} |")
-print(f"| pypi, time | added in {added} s, eight rounds in {evaluated} s | - |")
+print(f"| pypi, time | added in {added} s, eight rounds and two runs in {evaluated} s | - |")
 sys.exit(not ok)
 PY

@@ -165,6 +165,34 @@ static void our_engine_applies_the_difference(void **state)
     }
 }
 
+static void a_tree_with_the_difference_is_the_other_tree(void **state)
+{
+    struct fixture *f = *state;
+    struct assay_rng rng;
+
+    assay_rng_seed(&rng, 3, 0);
+    for (int round = 0; round < 20; round++) {
+        char old_hash[65], new_hash[65], hash[65];
+        struct assay_buf text;
+
+        random_pair(f, &rng, false);
+        if (round == 0) // the last file of a folder takes the folder along
+            fixture_shell(f, "mkdir -p old/.ci/sub; echo x > old/.ci/sub/only");
+        fixture_import(f, "old", old_hash);
+        fixture_import(f, "new", new_hash);
+        assay_buf_init(&text, (size_t)64 << 20);
+        assert_int_equal(assay_depot_diff(f->depot, old_hash, new_hash, NULL, NULL, &text, &f->err),
+                ASSAY_OK);
+        if (text.len > 0) {
+            assert_int_equal(assay_depot_patch_tree(f->depot, old_hash,
+                                     (struct assay_bytes){text.data, text.len}, hash, &f->err),
+                    ASSAY_OK);
+            assert_string_equal(hash, new_hash);
+        }
+        assay_buf_free(&text);
+    }
+}
+
 static bool is_python(void *user, const char *path)
 {
     const size_t len = strlen(path);
@@ -234,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(git_applies_the_difference),
             TEST(our_engine_applies_the_difference),
+            TEST(a_tree_with_the_difference_is_the_other_tree),
             TEST(a_difference_reads_as_git_writes_it),
             TEST(equal_trees_have_no_difference_and_a_missing_one_is_not_found),
     };

@@ -66,6 +66,13 @@ openai 0 good -i $ONE -n 2 --tokens 150
 run 0 assay run quick --actor openai:x --base-url http://127.0.0.1:1/v1 --request-tries 2 -i $ONE --json
 [ "$(json 'd["causes"]')" = "{'actor_failed': 1}" ] || fail "nobody there: $(json d)"
 
+# A rate is of all episodes together: six requests, the last of them a second behind the first.
+began=$(date +%s%N)
+openai 0 good -i $ONE -i $TWO -j 2 --request-rate 5 --again
+[ "$(json 'd["resolved"]')" = 2 ] || fail "rate: $(cat "$WORK/out")"
+[ $(($(date +%s%N) - began)) -ge 1000000000 ] || fail "faster than --request-rate allows"
+openai 2 good --request-rate 0
+
 # A fork goes on in the conversation.
 run 0 assay episodes list --json
 openai 0 good -i $ONE --again
@@ -86,6 +93,10 @@ chmod 600 "$WORK/key"
 run 0 assay run quick --actor openai:good --base-url "$URL" --key-file "$WORK/key" -i $ONE
 run 2 assay run quick --actor openai:good --base-url "http://me:$STUB_KEY@127.0.0.1/v1"
 ! grep -q "$STUB_KEY" "$WORK/out" "$WORK/err" || fail "the key is in a message"
+for tail in "?api_key=$STUB_KEY" "#$STUB_KEY"; do
+    run 2 assay run quick --actor openai:good --base-url "$URL$tail" -i $ONE --again
+    ! grep -q "$STUB_KEY" "$WORK/out" "$WORK/err" || fail "the key is in a message"
+done
 run 2 assay run quick --actor openai:good --key-env NO_SUCH_VARIABLE
 ! grep -rqa "$STUB_KEY" "$ASSAY_HOME" "$WORK/written" || fail "the key was written: $(grep -rla "$STUB_KEY" "$ASSAY_HOME" "$WORK/written")"
 [ ! -s "$WORK/stub.err" ] || fail "the server did not like a request: $(cat "$WORK/stub.err")"

@@ -33,3 +33,14 @@ run 1 assay store check
 has out "1 problem"
 run 0 assay suite add "$quick" --replace
 run 0 assay store check
+
+# What tests printed goes when it is old, and the verdict stays.
+run 0 assay eval quick --gold --instance quick__ini-reader-1 --run-id old
+[ -n "$(find "$ASSAY_HOME/runs" -type f)" ] || fail "no log"
+run 0 assay store prune --older-than 30 --json
+[ -n "$(find "$ASSAY_HOME/runs" -type f)" ] || fail "a new log went"
+find "$ASSAY_HOME/runs" -type f -exec touch -d '40 days ago' {} +
+run 0 env ASSAY_KEEP_LOG_DAYS=30 "$ASSAY" store prune --older-than 30
+[ -z "$(find "$ASSAY_HOME/runs" -type f)" ] || fail "an old log stayed: $(cat "$WORK/out")"
+run 0 assay report old
+run 2 env ASSAY_KEEP_DAYS=soon "$ASSAY" store prune

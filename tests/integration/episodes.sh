@@ -14,6 +14,8 @@ run 0 assay run quick --actor gold --json --predictions "$WORK/gold.jsonl"
 [ "$(wc -l <"$WORK/out")" -eq $((count + 1)) ] || fail "a line an episode"
 run 0 assay run quick --actor noop --json
 [ "$(json 'd["resolved"], d["scored"]')" = "0 $count" ] || fail "noop: $(json d)"
+has err "suite is not fully certified"
+has err "certified=\"0 of $count\""
 
 # The same command reports; --again starts over. Predictions of a run are what eval reads.
 run 0 assay run quick --actor noop

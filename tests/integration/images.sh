@@ -87,4 +87,20 @@ printf 'nothing of the kind' >"$WORK/text"
 run 1 assay image import "$WORK/text"
 [ "$before" = "$(find "$ASSAY_HOME/images" -maxdepth 1 | sort | cksum)" ] || fail "something hostile stayed"
 [ ! -e "$ASSAY_HOME/images/names/bad" ] || fail "something hostile has a name"
+
+# An image that lost its name goes when it is old enough, with what it alone held; the others stay whole.
+count() { find "$ASSAY_HOME/images" -mindepth 2 -maxdepth 2 -name rootfs | wc -l; }
+blobs() { find "$ASSAY_HOME/images/blobs" -type f | wc -l; }
+all=$(count)
+contents=$(blobs)
+run 0 assay store prune --older-than 30
+[ "$(count)" = "$all" ] || fail "an image with a name went"
+old=$(cat "$ASSAY_HOME/images/names/image2")
+run 0 assay image import "$WORK/image1" --name image2
+run 0 assay store prune --older-than 30
+[ -d "$ASSAY_HOME/images/$old" ] || fail "an image that is not old went"
+run 0 assay store prune --older-than 0
+[ ! -d "$ASSAY_HOME/images/$old" ] || fail "an image without a name stayed: $(cat "$WORK/out")"
+[ "$(count)" = $((all - 1)) ] && [ "$(blobs)" -lt "$contents" ] || fail "$(count) images, $(blobs) contents"
+[ -d "$ASSAY_HOME/images/$(cat "$ASSAY_HOME/images/names/image2")/rootfs" ] || fail "the named one went"
 no_leftovers

@@ -91,6 +91,7 @@ kill -TERM "$pid" 2>/dev/null || true
 got=0
 wait "$pid" || got=$?
 [ "$got" -eq 130 ] || [ "$got" -eq 0 ] || fail "SIGTERM of the starter: exit $got: $(cat shrinks.err)"
+[ "$(grep -c interrupted shrinks.err)" -le 1 ] || fail "everybody says that it was interrupted: $(cat shrinks.err)"
 run 0 assay train config.yaml --set name=shrinks
 same shrinks
 

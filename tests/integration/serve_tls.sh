@@ -39,6 +39,8 @@ ask() { curl -s -m 20 -o "$WORK/body" -w '%{http_code}' "$@" || true; }
 [ "$(ask --cacert "$WORK/other.pem" "https://localhost:$port/healthz")" = 000 ] || fail "another's certificate will do"
 [ "$(ask --tls-max 1.1 --cacert "$WORK/ours.pem" "https://localhost:$port/healthz")" = 000 ] || fail "TLS 1.1 will do"
 [ "$(ask "http://localhost:$port/healthz")" != 200 ] || fail "it answers without TLS"
+curl -s -N -m 2 --cacert "$WORK/ours.pem" "https://localhost:$port/v1/events" >"$WORK/events" || true
+grep -q '^retry:' "$WORK/events" || fail "no events over TLS"
 head -c 4096 /dev/urandom | curl -s -m 2 --data-binary @- "telnet://localhost:$port" >/dev/null 2>&1 || true
 [ "$(ask --cacert "$WORK/ours.pem" "https://localhost:$port/v1/version")" = 200 ] || fail "it fell over what was no TLS"
 kill -TERM "$server"

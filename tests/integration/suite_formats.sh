@@ -192,3 +192,20 @@ run 1 assay suite add "$WORK/bad.parquet" --repos "$WORK/repos"
 has err "which reads Parquet"
 run 2 assay suite add "$WORK/smith.jsonl" --repos "$WORK/repos" --format nonsense
 has err "is not auto, native"
+
+# A suite that was never a Harbor folder becomes one: read back, gold scores 1 and the tree as it is 0.
+mkdir "$WORK/three"
+cp tasks/data/quick/suite.json "$WORK/three"
+for id in quick__csv-stream-1 quick__interval-set-1 quick__conf-merge-1; do
+    cp -r "tasks/data/quick/$id" "$WORK/three"
+done
+run 0 assay suite add "$WORK/three" --name three
+run 0 assay suite export three "$WORK/three-harbor" --format harbor
+run 0 assay suite add "$WORK/three-harbor" --format harbor --name three-back
+has out "3 instances added"
+run 0 assay eval three-back --gold --json
+[ "$(json 'd["resolved_instances"]')" = 3 ] || fail "Harbor of others, gold: $(tail -n 1 "$WORK/out")"
+run 0 assay eval three-back --empty --json
+[ "$(json 'd["resolved_instances"], d["infra_failure_instances"]')" = "0 0" ] || fail "Harbor of others, empty: $(tail -n 1 "$WORK/out")"
+run 0 assay suite export three-back "$WORK/three-again" --format harbor
+diff -r "$WORK/three-harbor" "$WORK/three-again" || fail "Harbor of others does not come back as it was"

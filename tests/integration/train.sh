@@ -34,7 +34,8 @@ sample: {sequences_max: 64}
 YAML
 
 files_of() { # weights, optimizer and what was measured, without the clock
-    (cd "$ASSAY_HOME/runs/$1" && sha256sum final/model.safetensors final/config.json checkpoints/45/*.safetensors)
+    (cd "$ASSAY_HOME/runs/$1" && sha256sum final/model.safetensors final/config.json &&
+        cd checkpoints && sha256sum "$(ls | sort -n | tail -n 1)"/*.safetensors)
     /usr/bin/python3 - "$ASSAY_HOME/runs/$1/metrics.jsonl" <<'PY'
 import json, sys
 for line in open(sys.argv[1]):
@@ -179,24 +180,56 @@ run 0 assay top --once --json
 [ "$(json "d['items']")" = "[]" ] || fail "something is running"
 
 # --- kill -9 ----------------------------------------------------------------------------------------
-# kill_often NAME WANTED SETTING: as often as was asked for, at any moment; then to its end.
+# kill_often NAME COUNT OPTIONS...: so often, all over a run that is long enough for it; then to its end, which is that
+# of a run that nobody killed.
 kill_often() {
-    i=0
-    while [ "$i" -lt "$kills" ]; do
-        i=$((i + 1))
-        "$ASSAY" train config.yaml --set "name=$1" --set "$3" >"$WORK/out" 2>"$WORK/err" &
-        pid=$!
-        sleep "$(/usr/bin/python3 -c "import random; print(random.randrange(900) / 1000)")"
-        kill -9 "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
+    name=$1
+    count=$2
+    shift 2
+    set -- --set sft.updates=60 --set "rl.steps=$((30 + 2 * count))" "$@"
+    run 0 assay train config.yaml --set "name=$name-whole" "$@"
+    files_of "$name-whole" >"$name-whole.txt"
+    /usr/bin/python3 "$ROOT/tests/integration/kill_often.py" "$count" 20 "$ASSAY_HOME/runs/$name" \
+        "$ASSAY" train config.yaml --set "name=$name" "$@" || fail "$name was not killed $count times"
     run 0 assay report --list # of a run that was killed, too
-    run 0 assay train config.yaml --set "name=$1" --set "$3" --json
-    files_of "$1" >"$1.txt"
-    cmp "$2" "$1.txt" || fail "the killed run $1 differs"
+    run 0 assay train config.yaml --set "name=$name" "$@" --json
+    [ "$(json "d['resumed'] and not d['was_finished']")" = True ] || fail "$name was over: $(cat "$WORK/out")"
+    files_of "$name" >"$name.txt"
+    cmp "$name-whole.txt" "$name.txt" || fail "the killed run $name differs"
 }
-kill_often killed whole.txt rl.staleness=0
-kill_often killed-ahead ahead.txt rl.staleness=2
+kill_often killed "$kills"
+kill_often killed-ahead "$kills" --set rl.staleness=2
+
+# --- a checkpoint cut in half, another one gone: the next older one, by name, and the same bits ---------
+# It is killed once three are there.
+for try in 1 2 3 4 5; do
+    spoiled=spoiled-$try
+    "$ASSAY" train config.yaml --set "name=$spoiled" --set checkpoint.keep=3 >"$WORK/out" 2>"$WORK/err" &
+    pid=$!
+    until [ "$(ls "$ASSAY_HOME/runs/$spoiled/checkpoints" 2>/dev/null | wc -l)" -ge 4 ] || ! kill -0 "$pid" 2>/dev/null; do
+        sleep 0.02
+    done
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    [ -e "$ASSAY_HOME/runs/$spoiled/final" ] || break # it was too fast
+done
+counted() { # those with a row: the newest directory may have none
+    /usr/bin/python3 -c "
+import sqlite3, sys
+rows = sqlite3.connect(sys.argv[1]).execute(
+    'SELECT c.position FROM checkpoints AS c JOIN trainings USING (training_number) WHERE run_id = ? ORDER BY 1 DESC',
+    (sys.argv[2],))
+print(*[row[0] for row in rows])" "$ASSAY_HOME/assay.db" "$spoiled"
+}
+set -- $(counted)
+[ "$#" -ge 3 ] || fail "three checkpoints were wanted: $*"
+truncate -s 1000 "$ASSAY_HOME/runs/$spoiled/checkpoints/$1/model.safetensors"
+rm -r "$ASSAY_HOME/runs/$spoiled/checkpoints/$2"
+run 0 assay train config.yaml --set "name=$spoiled" --set checkpoint.keep=3
+has err "checkpoints/$1/model.safetensors is not the file that was written: it was cut short or changed"
+has err "checkpoints/$2/model.safetensors: no such file"
+files_of "$spoiled" >spoiled.txt
+cmp whole.txt spoiled.txt || fail "the run that fell back differs"
 
 # --- held close to the policy that rl began with ----------------------------------------------------
 run 0 assay train config.yaml --set name=close --set loss.kl=1 --set loss.kl_estimator=k3
@@ -210,11 +243,8 @@ assert all("kl_ref" not in row for row in free)
 PY
 cmp -s "$ASSAY_HOME/runs/close/final/model.safetensors" "$ASSAY_HOME/runs/whole/final/model.safetensors" &&
     fail "loss.kl changes nothing"
-often=$kills
-kills=2
+kill_often killed-close 2 --set loss.kl=1 --set loss.kl_estimator=k3
 sed -i 's/^seed: 3$/seed: 3\nloss: {kl: 1, kl_estimator: k3}/' config.yaml
-kill_often killed-close close.txt rl.staleness=0
-kills=$often
 # its file is another one: said by name
 "$ASSAY" train config.yaml --set name=torn >"$WORK/out" 2>"$WORK/torn.err" &
 pid=$!
@@ -277,7 +307,7 @@ fi
 # --- clear errors -----------------------------------------------------------------------------------
 run 1 assay train config.yaml --set name=whole --set seed=4
 has err "training whole is of other settings"
-run 1 assay train config.yaml --set rl.step=4
+run 2 assay train config.yaml --set rl.step=4
 has err "rl.step: no such setting; did you mean rl.steps?"
 run 1 assay train config.yaml --set tasks.path=none.jsonl
 has err "none.jsonl"
@@ -292,16 +322,41 @@ with open("broken/model.safetensors", "r+b") as file: # the last weight is none
 PY
 run 1 assay train config.yaml --set name=nan --set model.path=broken
 has err "no numbers to go on with; the weights are as before"
+run 0 assay top nan --once # at once, and not only when it has been silent for long
+has out "train nan  stopped"
 run 0 assay train config.yaml --explain-loss
 has out "w = min(r, 5)"
 run 0 assay train config.yaml --dry-run
 has out "config.yaml:5"
 has out "20 steps of 64 rollouts"
+has out "MB free: fits"
+has out "; as run "
+grep -qE "^time +[0-9.]+ minutes; sft 25 of [0-9.]+ s; rl 20 of [0-9.]+ s; evaluations 3 of " "$WORK/out" || fail "no time: $(cat "$WORK/out")"
+run 0 assay train config.yaml --dry-run --json --set seed=77
+[ "$(json "d['plan']['parameters'] > 20000 and d['plan']['memory_fits'] and d['plan']['seconds'] is None")" = True ] ||
+    fail "the plan as JSON: $(cat "$WORK/out")"
+[ "$(json "[s['origin'] for s in d['settings'] if s['name'] == 'seed'][0]")" = --set ] || fail "an origin is missing"
+run 0 assay train config.yaml --explain-loss --json
+[ "$(json "d['loss'] + ' ' + [s['value'] for s in d['settings'] if s['name'] == 'loss.is_cap'][0]")" = "cispo 5" ] || fail "the loss as JSON"
+# Shapes are counted, not allocated.
+run 0 assay train config.yaml --set model.width=16384 --set model.ffn=20000 --set model.layers=8 --dry-run
+has out "DOES NOT FIT"
+has out "time      not measured"
+run 1 assay train config.yaml --dry-run --set tasks.path=none.jsonl
+has err "none.jsonl"
+# What is drawn from later must be there before anything is.
+grep -v '"split": "rl"' tasks.jsonl >no_rl.jsonl
+run 1 assay train config.yaml --set tasks.path=no_rl.jsonl
+has err "no_rl.jsonl: no task of split rl, which rl.steps needs"
+run 0 assay train config.yaml --set tasks.path=no_rl.jsonl --set rl.steps=0 --dry-run
+run 2 assay train config.yaml --set completely.unrelated=3
+! grep -q "did you mean" "$WORK/err" || fail "a guess at any distance: $(cat "$WORK/err")"
 
 # A wait that is too long ends the run, and says what it was for; with patience it goes on.
 run 1 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9 --set rl.wait_s_max=0.001 \
     --set sft.updates=10 --set rl.groups=400 --set rl.steps=2
-has err "step 2 of 3: trainer waited 0 s for batch 1; sampler: " # which may not have begun yet
+grep -qE "step 2 of 3: trainer waited 0 s for batch 1; sampler: |waited 0 s for rewards of answers" "$WORK/err" ||
+    fail "what was waited for is not told: $(cat "$WORK/err")"
 run 0 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9 --set sft.updates=10 --set rl.groups=400 \
     --set rl.steps=2
 
@@ -319,4 +374,5 @@ for file in "$ASSAY_HOME"/runs/cut/checkpoints/*/optimizer.safetensors; do
     truncate -s 1000 "$file"
 done
 run 1 assay train config.yaml --set name=cut --set seed=6 --set sft.updates=100000
+has err "none of 2 checkpoints is whole; the newest: "
 has err "is not the file that was written"

@@ -10,10 +10,12 @@ struct ground {
     char folder[40];
     struct assay_context *context;
     struct assay_arena *arena;
+    volatile bool cancel; // the context's interrupt
 };
 
 // An error says what this host lacks; ground_close() follows in any case.
 enum assay_status ground_open(struct ground *ground, struct assay_error *err);
+enum assay_status ground_open_bare(struct ground *ground, struct assay_error *err); // no sandbox
 void ground_close(struct ground *ground);
 
 #endif

@@ -6,8 +6,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "orchestrator/html_page.h"
 #include "support/harness.h"
 #include "support/temp.h"
@@ -41,8 +43,8 @@ static struct assay_top load(struct world *w, const char *run_id, uint64_t later
     struct assay_top top = {0};
     struct assay_error err = {0};
 
-    if (assay_top_load(&top, w->store, run_id, assay_clock_now_ms() + later_ms, w->arena, &err) !=
-            ASSAY_OK)
+    if (assay_top_load(&top, w->store, "/nowhere", run_id, assay_clock_now_ms() + later_ms,
+                w->arena, &err) != ASSAY_OK)
         fail_msg("%s", err.message);
     return top;
 }
@@ -82,12 +84,42 @@ static void nothing_recorded_yet_and_no_such_run(void **state)
     world_open(&w, state);
     top = load(&w, NULL, 0);
     assert_int_equal(top.count, 0);
-    assert_int_equal(assay_top_load(&top, w.store, "none", 0, w.arena, &err), ASSAY_ENOTFOUND);
+    assert_int_equal(
+            assay_top_load(&top, w.store, "/nowhere", "none", 0, w.arena, &err), ASSAY_ENOTFOUND);
     begin_training(&w, "b", 0);
     top = load(&w, NULL, 0);
     assert_int_equal(top.count, 1);
     assert_true(top.items[0].left_ms == ASSAY_TOP_UNKNOWN_MS);
     assert_string_equal(top.items[0].phase, "sft");
+    world_close(&w);
+}
+
+// A training's process has its lock; asking for it takes nothing.
+static void a_training_whose_process_is_gone_is_stopped(void **state)
+{
+    const struct assay_temp *temp = *state;
+    char path[160];
+    struct assay_top top;
+    struct world w;
+    int fd = -1, second = -1;
+
+    world_open(&w, state);
+    begin_training(&w, "a", 6);
+    assert_int_equal(assay_fs_mkdirs(temp->fd, "runs/a", 0755, NULL), ASSAY_OK);
+    assay_temp_write(temp, "runs/a/lock", "");
+    (void)snprintf(path, sizeof(path), "%s/runs/a/lock", temp->path);
+    for (int held = 1; held >= 0; held--) {
+        if (held)
+            assert_int_equal(assay_fs_lock(&fd, path, false, NULL), ASSAY_OK);
+        assert_int_equal(
+                assay_top_load(&top, w.store, temp->path, "a", assay_clock_now_ms(), w.arena, NULL),
+                ASSAY_OK);
+        assert_int_equal(top.items[0].state, held ? ASSAY_TOP_RUNNING : ASSAY_TOP_STOPPED);
+        if (held)
+            close(fd);
+    }
+    assert_int_equal(assay_fs_lock(&second, path, false, NULL), ASSAY_OK);
+    close(second);
     world_close(&w);
 }
 
@@ -174,6 +206,8 @@ int main(void)
                     assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
                     nothing_recorded_yet_and_no_such_run, assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(a_training_whose_process_is_gone_is_stopped,
+                    assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
                     lines_are_cut_and_cleaned, assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(

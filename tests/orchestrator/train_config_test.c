@@ -89,6 +89,26 @@ static void a_loss_brings_what_it_was_published_with(void **state)
     assay_arena_destroy(arena);
 }
 
+// A switch at 0 may keep what belongs to it, and what a loss was published with was not given.
+static void what_is_switched_off_may_stand(void **state)
+{
+    static const char *const texts[] = {"{rl: {steps: 1}, sft: {whole: 300, mistaken: 150}}\n",
+            "{rl: {steps: 1}, loss: {name: grpo, clip_high: 1.28}}\n",
+            "{rl: {steps: 1}, loss: {name: cispo, clip_high: 1.28}}\n",
+            "{rl: {steps: 1}, loss: {name: reinforce_is, clip_dual: 0}}\n",
+            "{rl: {steps: 1}, loss: {name: rloo, norm_constant: 2}}\n"};
+    struct assay_train_settings s;
+    struct assay_arena *arena = NULL;
+    struct assay_error err = {0};
+
+    (void)state;
+    assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (read_config(&s, texts[i], NULL, arena, &err) != ASSAY_OK)
+            fail_msg("%s: %s", texts[i], err.message);
+    assay_arena_destroy(arena);
+}
+
 static void what_is_wrong_is_named_with_its_place(void **state)
 {
     static const struct {
@@ -99,6 +119,8 @@ static void what_is_wrong_is_named_with_its_place(void **state)
             {"rl: {steps: 1}\n", "loss.iscap=3",
                     "--set: loss.iscap: no such setting; did you mean "
                     "loss.is_cap?"},
+            {"rl: {steps: 1}\n", "completely.unrelated=3",
+                    "--set: completely.unrelated: no such setting"},
             {"rl: {steps: 1}\n", "loss.is_cap", "--set: \"loss.is_cap\" is not name=value"},
             {"rl:\n  steps: many\n", NULL,
                     "demo.yaml:2: rl.steps: \"many\" is not a whole number in [0, 1000000000]"},
@@ -116,6 +138,22 @@ static void what_is_wrong_is_named_with_its_place(void **state)
             {"rl: {steps: 1}\ntasks: {source: file}\n", NULL, "tasks.path goes with"},
             {"rl: {steps: 1}\nmodel: {heads: 4, kv_heads: 3}\n", NULL, "does not divide"},
             {"rl: [1]\n", NULL, "demo.yaml:1: lists"},
+            {"rl: {steps: 1}\nloss: {name: cispo}\nrl: {groups: 4}\n", NULL,
+                    "demo.yaml:3: rl stands on line 1 already"},
+            // What was given, and would change nothing.
+            {"rl: {steps: 1}\nloss: {name: grpo, is_cap: 5}\n", NULL,
+                    "demo.yaml:2: loss.is_cap: 5 would change nothing: the weight of this "
+                    "loss.name has no cap"},
+            {"rl: {steps: 1}\nloss: {is_cap: 5}\n", "loss.name=dapo", "has no cap"},
+            {"rl: {steps: 1}\n", "loss.norm_constant=5", "loss.norm is not constant"},
+            {"rl: {steps: 1}\n", "loss.clip_dual=3", "masks no token"},
+            {"rl: {steps: 1}\ntasks: {source: file, path: x, rare: 1}\n", NULL,
+                    "tasks.source mini"},
+            {"rl: {steps: 1}\ntasks: {source: file, path: x, families: 3}\n", NULL,
+                    "tasks.families: 3 would change nothing: it goes with tasks.source repair"},
+            {"rl: {steps: 1}\ntasks: {source: file, path: x, seed: 3}\n", NULL, "not generated"},
+            {"sft: {updates: 60, mistaken: 100}\n", NULL, "sft.mistaken: 100 would change nothing"},
+            {"sft: {updates: 60}\n", "sft.whole=1000", "--set: sft.whole: 1000 would change"},
     };
 
     (void)state;
@@ -126,9 +164,15 @@ static void what_is_wrong_is_named_with_its_place(void **state)
         struct assay_error err = {0};
 
         assert_int_equal(assay_arena_create(&arena, 1 << 20, NULL), ASSAY_OK);
-        assert_int_equal(read_config(&s, rows[i].text, sets, arena, &err), ASSAY_EINVAL);
+        const enum assay_status status = read_config(&s, rows[i].text, sets, arena, &err);
+
         if (!strstr(err.message, rows[i].message))
             fail_msg("%s, want %s", err.message, rows[i].message);
+        // What --set alone says wrong is a wrong command line.
+        assert_int_equal(status, strstr(err.message, "--set: ") ? ASSAY_EUSAGE : ASSAY_EINVAL);
+        assert_int_equal(err.status, status);
+        assert_true(!rows[i].set || strcmp(rows[i].set, "completely.unrelated=3") != 0 ||
+                !strstr(err.message, "did you mean"));
         assert_int_equal(s.count, 77);
         assay_arena_destroy(arena);
     }
@@ -139,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(each_value_says_where_it_came_from),
             cmocka_unit_test(a_loss_brings_what_it_was_published_with),
+            cmocka_unit_test(what_is_switched_off_may_stand),
             cmocka_unit_test(what_is_wrong_is_named_with_its_place),
     };
 

@@ -203,6 +203,7 @@ static void they_are_served_in_the_order_of_asking(void **state)
     struct assay_lease held = take(slots, 1, MIB);
     atomic_uint order = 0;
     struct asker askers[6];
+    uint32_t running = 0, waiting = 0;
 
     (void)state;
     for (size_t i = 0; i < 6; i++) {
@@ -213,6 +214,11 @@ static void they_are_served_in_the_order_of_asking(void **state)
         start(&askers[i]);
     }
     assert_int_equal(atomic_load(&order), 0); // though some CPU may be free
+    for (int tries = 0; waiting < 6 && tries < 5000; tries++) {
+        assay_slots_load(slots, &running, &waiting);
+        pause_ms(1);
+    }
+    assert_true(running == 1 && waiting == 6);
     assay_slots_give(slots, &held);
     for (size_t i = 0; i < 6; i++)
         pthread_join(askers[i].thread, NULL);

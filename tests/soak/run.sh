@@ -39,12 +39,18 @@ row() {
 
 row "kill -9 of assay, spawner, box" "50 rounds, one verdict each, nothing left" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" sh tests/integration/kill.sh
-row "kill -9 of a training" "30 times, the same bits at the end" \
+row "kill -9 of a training" "30 times over each of two runs, in turn and ahead, the same bits at the end" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS=30 sh tests/integration/train.sh
-row "kill -9 during a run of 200 episodes" "50 rounds, each episode once, trajectories whole" \
+row "kill -9 of a training with boxes" "30 times over one run, the same bits at the end" \
+    env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS=30 ASSAY_TURNS=0 sh tests/integration/turns.sh
+row "kill -9 of a training in episodes" "30 times over one run, the same bits at the end" \
+    env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS=30 sh tests/integration/turns.sh
+row "kill -9 during a run of 200 episodes" "50 kills of one run, each episode once, trajectories whole" \
     env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" ASSAY_SAMPLES=50 sh tests/integration/episodes_kill.sh
-row "kill -9 of the service" "50 times with two jobs in flight, a verdict each, nothing lost" \
-    env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" sh tests/integration/serve.sh
+row "kill -9 of the service under load" "50 times, two jobs in flight and four episodes open: a verdict each, none open, nothing left" \
+    env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_KILLS="${ASSAY_KILLS:-50}" sh tests/integration/serve_kill.sh
+row "the service at work" "30 minutes: memory, descriptors and processes at rest as at the beginning" \
+    env ASSAY_BUILD_DIR="$PWD/$build" ASSAY_SOAK_SECONDS="${ASSAY_SOAK_SECONDS:-1800}" sh tests/soak/serve_soak.sh
 row "seeded defects certified" "each named; one run of twenty within 100 runs" \
     env ASSAY_SOAK=1 ASSAY_BUILD_DIR="$PWD/$build" sh tests/integration/certify.sh
 for who in root user no_cgroups; do

@@ -38,7 +38,14 @@ static const struct assay_episode_begin begin = {.run_id = "r",
         .sample = 2,
         .graded_in = "r.2",
         .actor = "gold",
-        .seed = "18446744073709551615"};
+        .seed = "18446744073709551615",
+        .options = {.limits = {.turns_max = 7,
+                            .wall_ms_max = 1500,
+                            .cpu_ms_max = 2,
+                            .command_ms_max = 3,
+                            .observation_bytes_max = 300},
+                .fresh = true},
+        .tokens_max = 9};
 
 static struct assay_episode_handle begin_episode(
         struct assay_store *store, const struct assay_episode_begin *how, bool finished_wanted)
@@ -65,6 +72,7 @@ static void post(
             .failed = turn == 2,
             .cause = "exited",
             .exit_code = 3,
+            .signal = turn == 3 ? 9 : 0,
             .wall_us = 4,
             .prompt_tokens = 10,
             .answer_tokens = 2};
@@ -107,6 +115,13 @@ static void an_episode_comes_back_as_it_was_told(void **state)
     assert_int_equal(rows[0].wall_us, 12);
     assert_memory_equal(rows[0].answer.data, "p\0q", 3);
     assert_false(rows[0].has_verdict);
+    assert_int_equal(rows[0].options.limits.turns_max, 7);
+    assert_int_equal(rows[0].options.limits.wall_ms_max, 1500);
+    assert_int_equal(rows[0].options.limits.cpu_ms_max, 2);
+    assert_int_equal(rows[0].options.limits.command_ms_max, 3);
+    assert_int_equal(rows[0].options.limits.observation_bytes_max, 300);
+    assert_true(rows[0].options.fresh);
+    assert_int_equal(rows[0].tokens_max, 9);
     assert_null(rows[0].source);
     assert_int_equal(
             assay_store_get_turns(store, handle.number, arena, &turns, &count, NULL), ASSAY_OK);
@@ -118,6 +133,8 @@ static void an_episode_comes_back_as_it_was_told(void **state)
     assert_int_equal(turns[2].observation.len, 4);
     assert_memory_equal(turns[2].observation.data, "a\0b\xff", 4);
     assert_int_equal(turns[2].exit_code, 3);
+    assert_int_equal(turns[1].signal, 0);
+    assert_int_equal(turns[2].signal, 9);
     assay_arena_destroy(arena);
     assay_store_close(store);
 }

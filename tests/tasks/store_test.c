@@ -47,7 +47,7 @@ static void a_newer_or_foreign_database_is_refused_and_untouched(void **state)
     assay_store_close(open_store(state));
     sql(in_dir(state, "assay.db"), "PRAGMA user_version = 99");
     assert_fails(assay_store_open(&store, in_dir(state, "assay.db"), &err), &err, ASSAY_EREFUSED,
-            "store: written by a newer assay (schema 99; this program knows 13)");
+            "store: written by a newer assay (schema 99; this program knows 14)");
     sql(in_dir(state, "other.db"), "CREATE TABLE theirs (x)");
     assert_fails(assay_store_open(&store, in_dir(state, "other.db"), &err), &err, ASSAY_EREFUSED,
             "store: this database is not one of assay's");

@@ -110,6 +110,45 @@ static void steps_and_checkpoints_come_together(void **state)
     world_close(&w);
 }
 
+// What a run that goes on from an older checkpoint does again is gone, and nothing else.
+static void a_rewound_training_is_where_its_checkpoint_was(void **state)
+{
+    const struct assay_training_step first[] = {{.position = 0, .phase = "sft", .body = "{}"},
+            {.position = 1, .phase = "eval", .body = "{}"}};
+    const struct assay_training_step later[] = {{.position = 1, .phase = "rl", .body = "{}"},
+            {.position = 2, .phase = "eval", .body = "{}"}};
+    const struct assay_training_checkpoint one = {1, "runs/t/1", HASH_A, HASH_B, "{}"};
+    const struct assay_training_checkpoint two = {2, "runs/t/2", HASH_B, HASH_A, "{}"};
+    static const char *const ids[] = {"t", "u"};
+    struct assay_training_checkpoint *checkpoints = NULL;
+    struct assay_training_step *rows = NULL;
+    struct assay_training t;
+    struct world w;
+    size_t count = 0;
+    bool resumed;
+
+    world_open(&w, state);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(open_training(&w, ids[i], ids[i], false, &t, &resumed, NULL), ASSAY_OK);
+        assert_int_equal(put(&w, ids[i], first, 2, &one, NULL), ASSAY_OK);
+        assert_int_equal(put(&w, ids[i], later, 2, &two, NULL), ASSAY_OK);
+    }
+    assert_int_equal(assay_store_rewind_training(w.store, "t", 1, NULL), ASSAY_OK);
+    assert_int_equal(
+            assay_store_training_steps(w.store, "t", w.arena, &rows, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[0].phase, "sft");
+    assert_string_equal(rows[1].phase, "eval");
+    assert_int_equal(
+            assay_store_training_checkpoints(w.store, "t", w.arena, &checkpoints, &count, NULL),
+            ASSAY_OK);
+    assert_true(count == 1 && checkpoints[0].position == 1);
+    assert_int_equal( // another run's stay
+            assay_store_training_steps(w.store, "u", w.arena, &rows, &count, NULL), ASSAY_OK);
+    assert_int_equal(count, 4);
+    world_close(&w);
+}
+
 // A step that is done again leaves its rollouts, and only those.
 static void rollouts_come_back_as_they_were(void **state)
 {
@@ -232,6 +271,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(
                     the_same_settings_are_one_training, assay_temp_setup, assay_temp_teardown),
+            cmocka_unit_test_setup_teardown(a_rewound_training_is_where_its_checkpoint_was,
+                    assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
                     steps_and_checkpoints_come_together, assay_temp_setup, assay_temp_teardown),
             cmocka_unit_test_setup_teardown(
