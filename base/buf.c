@@ -132,3 +132,15 @@ enum assay_status assay_buf_check(
         return assay_fail(err, ASSAY_ENOMEM, "%s is larger than %zu bytes", what, buf->max);
     return ASSAY_OK;
 }
+
+bool assay_buf_add_quoted(struct assay_buf *buf, const char *text)
+{
+    assay_buf_addc(buf, '\'');
+    for (; *text != '\0'; text++) {
+        if (*text == '\'')
+            assay_buf_adds(buf, "'\\''");
+        else
+            assay_buf_addc(buf, *text);
+    }
+    return assay_buf_addc(buf, '\'');
+}

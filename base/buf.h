@@ -29,6 +29,7 @@ bool assay_buf_add(struct assay_buf *buf, const void *bytes, size_t len);
 bool assay_buf_adds(struct assay_buf *buf, const char *text);
 bool assay_buf_addc(struct assay_buf *buf, char c);
 bool assay_buf_addf(struct assay_buf *buf, const char *fmt, ...) ASSAY_PRINTF(2, 3);
+bool assay_buf_add_quoted(struct assay_buf *buf, const char *text); // as one word for a shell
 
 // Make room for `more` bytes behind .len, for a caller that writes there itself
 // (a read(2)) and then adds to .len and sets the NUL. False as for an append.

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 #define ASSAY_SHA256_HEX_BYTES 65 // 64 digits and the NUL
@@ -40,6 +41,9 @@ bool assay_secrets_equal(const void *a, const void *b, size_t size);
 #define ASSAY_SHA1_BASE64_BYTES 29
 ASSAY_MUST_USE enum assay_status assay_sha1_base64(
         char out[ASSAY_SHA1_BASE64_BYTES], const void *bytes, size_t size, struct assay_error *err);
+
+// Bytes in base 64, in one line, appended. False: the buffer has failed.
+bool assay_base64(struct assay_buf *out, const void *bytes, size_t size);
 
 uint64_t assay_hash64(const void *bytes, size_t size); // XXH3, the same on every host; no proof
 

@@ -184,6 +184,10 @@ static enum assay_status cap(
     assay_buf_add(&cut, out->text.data, head);
     assay_buf_addf(&cut, "\n[assay: %zu bytes left out]\n", tail - head);
     assay_buf_add(&cut, out->text.data + tail, out->text.len - tail);
+    // What is said beside it stands in the tail.
+    if (out->text.len - out->written_bytes < cut.len)
+        out->written_bytes = cut.len - (out->text.len - out->written_bytes);
+    out->written_whole = false;
     assay_buf_free(&out->text);
     out->text = cut;
     return assay_buf_check(&out->text, "observation", err);

@@ -56,8 +56,10 @@ struct assay_observation {
     // Of the command that it ran, if it ran one.
     bool ran;
     enum assay_box_cause box_cause;
-    int exit_code; // when exited
-    int signal;    // when signalled
+    int exit_code;        // when exited
+    int signal;           // when signalled
+    size_t written_bytes; // of text, from its beginning: what it wrote; the rest is assay's words
+    bool written_whole;   // nothing of that was left out
     uint64_t wall_us, cpu_us, queue_us;
 };
 void assay_observation_release(struct assay_observation *observation);

@@ -121,6 +121,8 @@ enum assay_status assay_tool_command(struct assay_episode *e, struct assay_comma
     out->cpu_us = result.cpu_user_us + result.cpu_system_us;
     out->queue_us = result.queue_us;
     assay_buf_add(&out->text, result.output.data, result.output.len);
+    out->written_bytes = out->text.len;
+    out->written_whole = !result.output_truncated;
     describe_end(out, &result, command->wall_ms_max);
     status = note_result(e, &result, err);
     assay_command_result_release(&result);

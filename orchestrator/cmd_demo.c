@@ -274,14 +274,11 @@ static enum assay_status read_options(struct assay_demo_plan *out,
 }
 
 static enum assay_status perform(struct assay_context *context,
-        const struct assay_invocation *invocation, volatile bool *cancel, struct assay_demo *demo,
-        struct assay_error *err)
+        const struct assay_invocation *invocation, const struct assay_demo_plan *begun,
+        struct assay_demo *demo, struct assay_error *err)
 {
     struct chart chart = {.terminal = isatty(STDERR_FILENO)};
-    struct assay_demo_plan plan = {.steps = 24,
-            .command_line = invocation->command_line,
-            .cancel = cancel,
-            .interrupted = invocation->interrupted};
+    struct assay_demo_plan plan = *begun;
     char prefix[64], now[ASSAY_TIME_TEXT_BYTES];
     enum assay_status status = read_options(&plan, invocation, err);
 
@@ -308,6 +305,10 @@ enum assay_exit assay_cmd_demo_cispo(struct assay_invocation *invocation)
     struct assay_context *context = NULL;
     struct assay_error err = {0};
     volatile bool cancel = false;
+    const struct assay_demo_plan plan = {.steps = 24,
+            .command_line = invocation->command_line,
+            .cancel = &cancel,
+            .interrupted = invocation->interrupted};
     enum assay_exit code = ASSAY_EXIT_OK;
     enum assay_status status = demo ? ASSAY_OK : assay_fail(&err, ASSAY_ENOMEM, "out of memory");
 
@@ -318,7 +319,7 @@ enum assay_exit assay_cmd_demo_cispo(struct assay_invocation *invocation)
     if (status == ASSAY_OK)
         status = assay_context_open(&context, &inner, true, &err);
     if (status == ASSAY_OK)
-        status = perform(context, invocation, &cancel, demo, &err);
+        status = perform(context, invocation, &plan, demo, &err);
     if (status != ASSAY_OK)
         code = assay_cli_fail(&err);
     assay_context_close(context);

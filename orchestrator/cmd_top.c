@@ -122,7 +122,7 @@ static enum assay_status show_trouble(
     } else {
         write_head(&text, c);
         for (const char *at = trouble->message; *at; at++) // what a terminal would obey is gone
-            (void)assay_buf_addc(&text, *at < ' ' || *at == 0x7f ? '?' : *at);
+            (void)assay_buf_addc(&text, (char)(*at < ' ' || *at == 0x7f ? '?' : *at));
         (void)assay_buf_adds(&text, "; asking again");
     }
     (void)assay_buf_addc(&text, '\n');

@@ -69,6 +69,10 @@ struct assay_http *assay_http_of(const struct assay_http_request *request); // i
 const char *assay_http_method(const struct assay_http_request *request);    // "GET", "POST", ...
 const char *assay_http_path(const struct assay_http_request *request);      // decoded
 struct assay_buf *assay_http_body(struct assay_http_request *request);      // empty in admit()
+// A body of multipart/form-data, part by part ("": one without a name); the bytes of one come in
+// pieces, in order. False: it is none, or `part` said false.
+bool assay_http_read_form(struct assay_http_request *request,
+        bool (*part)(void *user, const char *name, const char *bytes, size_t len), void *user);
 // A header or a query's parameter; NULL: none. Borrowed.
 const char *assay_http_header(struct assay_http_request *request, const char *name);
 const char *assay_http_query(struct assay_http_request *request, const char *name);

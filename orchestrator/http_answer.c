@@ -193,8 +193,8 @@ struct assay_http_stream *assay_http_stream(struct assay_http_request *request, 
                 MHD_SIZE_UNKNOWN, STREAM_PIECE, give, stream, response_freed);
     if (response == NULL) {
         if (stream != NULL) {
+            stream->holders = 1; // nobody sends
             assay_http_stream_gone(stream);
-            assay_http_stream_drop(stream);
             assay_http_stream_drop(stream);
         }
         assay_http_answer(request, 500, NULL);

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "orchestrator/http_inner.h"
 
+#define FORM_BYTES 65536 // libmicrohttpd's own, for one part's head and what it looks at
+
 // Of a body that is too large as much again as may come is read and forgotten: a client that
 // listens only at the end of what it sends is to hear of it. Then the connection is cut.
 
@@ -239,6 +241,39 @@ const char *assay_http_path(const struct assay_http_request *request)
 struct assay_buf *assay_http_body(struct assay_http_request *request)
 {
     return &request->body;
+}
+
+struct form {
+    bool (*part)(void *user, const char *name, const char *bytes, size_t len);
+    void *user;
+};
+
+static enum MHD_Result take_part(void *user, enum MHD_ValueKind kind, const char *name,
+        const char *file, const char *type, const char *encoding, const char *bytes,
+        uint64_t offset, size_t len)
+{
+    const struct form *form = user;
+
+    (void)kind;
+    (void)file;
+    (void)type;
+    (void)encoding;
+    (void)offset;
+    return form->part(form->user, name != NULL ? name : "", bytes, len) ? MHD_YES : MHD_NO;
+}
+
+bool assay_http_read_form(struct assay_http_request *request,
+        bool (*part)(void *user, const char *name, const char *bytes, size_t len), void *user)
+{
+    struct form form = {part, user};
+    struct MHD_PostProcessor *reader =
+            MHD_create_post_processor(request->connection, FORM_BYTES, take_part, &form);
+    bool read;
+
+    if (reader == NULL)
+        return false;
+    read = MHD_post_process(reader, request->body.data, request->body.len) == MHD_YES;
+    return MHD_destroy_post_processor(reader) == MHD_YES && read;
 }
 
 const char *assay_http_header(struct assay_http_request *request, const char *name)

@@ -104,6 +104,7 @@ static void fill_view(struct assay_lease_view *out, const struct assay_lease *le
     memcpy(out->id, lease->id, sizeof(out->id));
     memcpy(out->owner, lease->owner, sizeof(out->owner));
     memcpy(out->reason, lease->shown.reason, sizeof(out->reason));
+    memcpy(out->shell, lease->shell, sizeof(out->shell));
     out->task = lease->task;
     out->workdir = lease->recipe->workdir;
     out->cause = lease->shown.cause;
@@ -212,6 +213,24 @@ enum assay_status assay_leases_step(struct assay_leases *leases, const char *id,
     leases->counts.turns += status == ASSAY_OK;
     pthread_mutex_unlock(&leases->lock);
     give_back(leases, lease);
+    return status;
+}
+
+enum assay_status assay_leases_name_shell(struct assay_leases *leases, const char *id,
+        const char *from, const char *to, struct assay_error *err)
+{
+    enum assay_status status = ASSAY_OK;
+    struct assay_lease *lease;
+
+    pthread_mutex_lock(&leases->lock);
+    lease = find(leases, id);
+    if (lease == NULL)
+        status = no_lease(id, err);
+    else if (strcmp(lease->shell, from) != 0)
+        status = assay_fail(err, ASSAY_ECONFLICT, "its shell is called '%s'", lease->shell);
+    else
+        snprintf(lease->shell, sizeof(lease->shell), "%s", to);
+    pthread_mutex_unlock(&leases->lock);
     return status;
 }
 

@@ -34,12 +34,14 @@ struct assay_lease_begin {
     uint64_t idle_ms;  // 0: as long as may be
     uint64_t seed;     // for the record
     const char *owner; // whose it is; copied
+    const char *id;    // copied; assay_id_new() made it; NULL: a new one
 };
 
-// ASSAY_EREFUSED: as many are open as may be.
+// ASSAY_EREFUSED: as many are open as may be. ASSAY_ECONFLICT: the id is another's.
 ASSAY_MUST_USE enum assay_status assay_leases_open(struct assay_leases *leases,
         const struct assay_lease_begin *begin, char id[ASSAY_ID_BYTES], struct assay_error *err);
 
+#define ASSAY_LEASE_WORD_BYTES 64
 struct assay_lease_view {
     char id[ASSAY_ID_BYTES];
     char owner[64];
@@ -48,8 +50,9 @@ struct assay_lease_view {
     enum assay_episode_cause cause;
     char reason[ASSAY_ERROR_MESSAGE_BYTES];
     uint32_t turns;
-    bool busy;                // a step is under way
-    uint64_t age_ms, idle_ms; // since it was opened; since it was touched
+    bool busy;                          // a step is under way
+    char shell[ASSAY_LEASE_WORD_BYTES]; // as its client calls its shell; "": not yet
+    uint64_t age_ms, idle_ms;           // since it was opened; since it was touched
     uint64_t idle_ms_max;
 };
 // ASSAY_ENOTFOUND here and below: no such lease, or it is gone.
@@ -63,6 +66,10 @@ size_t assay_leases_list(struct assay_leases *leases, struct assay_lease_view *o
 ASSAY_MUST_USE enum assay_status assay_leases_step(struct assay_leases *leases, const char *id,
         const struct assay_action *action, struct assay_observation *seen,
         struct assay_lease_view *view, struct assay_error *err);
+// Its client calls its shell `to` from now on, if it called it `from` till now ("": not named);
+// ASSAY_ECONFLICT: it did not.
+ASSAY_MUST_USE enum assay_status assay_leases_name_shell(struct assay_leases *leases,
+        const char *id, const char *from, const char *to, struct assay_error *err);
 // Another lease that stands where this one stood after `turn` (UINT32_MAX: where it stands now).
 ASSAY_MUST_USE enum assay_status assay_leases_fork(struct assay_leases *leases, const char *id,
         uint32_t turn, char fork_id[ASSAY_ID_BYTES], uint32_t *differs, struct assay_error *err);

@@ -55,6 +55,8 @@ enum assay_status assay_lease_record(
     snprintf(seed, sizeof(seed), "%" PRIu64, lease->seed);
     if (status == ASSAY_OK)
         status = assay_store_open_run(store, &wanted, ids, 1, false, arena, &run, &known, err);
+    if (status == ASSAY_OK && known)
+        status = assay_fail(err, ASSAY_ECONFLICT, "the episode %s exists already", lease->id);
     if (status == ASSAY_OK)
         status = assay_claims_take(assay_context_claims(leases->context), lease->id,
                 assay_context_interrupted(leases->context), &lease->claim, err);
@@ -95,7 +97,7 @@ enum assay_status assay_lease_make(struct assay_lease **out, struct assay_leases
             ? begin->idle_ms
             : leases->idle_ms_max;
     struct assay_lease *lease = calloc(1, sizeof(*lease));
-    enum assay_status status;
+    enum assay_status status = ASSAY_OK;
 
     if (lease == NULL)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
@@ -107,9 +109,13 @@ enum assay_status assay_lease_make(struct assay_lease **out, struct assay_leases
     lease->opened_ms = lease->touched_ms = assay_clock_ms();
     snprintf(lease->owner, sizeof(lease->owner), "%s", begin->owner != NULL ? begin->owner : "");
     lease->recipe = assay_suite_recipe(begin->task->suite, begin->task->instance->recipe);
-    status = lease->recipe != NULL ? assay_id_new(lease->id, err)
-                                   : assay_fail(err, ASSAY_EINVAL, "recipe '%s' is unknown",
-                                             begin->task->instance->recipe);
+    if (lease->recipe == NULL)
+        status = assay_fail(
+                err, ASSAY_EINVAL, "recipe '%s' is unknown", begin->task->instance->recipe);
+    else if (begin->id == NULL)
+        status = assay_id_new(lease->id, err);
+    else
+        snprintf(lease->id, sizeof(lease->id), "%s", begin->id);
     if (status == ASSAY_OK)
         *out = lease;
     else

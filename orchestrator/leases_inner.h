@@ -28,6 +28,7 @@ struct assay_lease {
     uint32_t turns;
     // Under the lock.
     bool busy, closing;
+    char shell[ASSAY_LEASE_WORD_BYTES];
     uint64_t touched_ms;
     struct {
         enum assay_episode_cause cause;

@@ -46,10 +46,14 @@ static bool find_place(struct test_place *out, const char *id, struct assay_aren
     out->name = name;
     if (!out->path || !name)
         return false;
+    // "::" becomes "."
     for (char *at = name, *to = name;; at++) {
-        if (at[0] == ':' && at[1] == ':')
+        if (at[0] == ':' && at[1] == ':') {
+            *to++ = '.';
             at++;
-        *to++ = *at == ':' ? '.' : *at;
+        } else {
+            *to++ = *at;
+        }
         if (*at == '\0')
             break;
     }

@@ -305,18 +305,6 @@ static enum assay_status hear_unchanged(struct agentless *a, const struct assay_
                                 : assay_fail(err, ASSAY_ENOMEM, "agentless: out of memory");
 }
 
-static void quote(struct assay_buf *out, const char *path)
-{
-    assay_buf_addc(out, '\'');
-    for (; *path != '\0'; path++) {
-        if (*path == '\'')
-            assay_buf_adds(out, "'\\''");
-        else
-            assay_buf_addc(out, *path);
-    }
-    assay_buf_addc(out, '\'');
-}
-
 // Lines of shell that keep what the repair will change, or put it back. Compiled Python goes with
 // it: one second and one size may be those of two repairs.
 static void shell_around(struct assay_buf *out, const struct repair *repair, bool keep)
@@ -325,7 +313,7 @@ static void shell_around(struct assay_buf *out, const struct repair *repair, boo
     assay_buf_adds(out, keep ? "rm -rf " KEPT " && mkdir -p " KEPT "\nfor f in" : "for f in");
     for (size_t i = 0; i < repair->edits->count; i++) {
         assay_buf_addc(out, ' ');
-        quote(out, repair->edits->items[i].path);
+        assay_buf_add_quoted(out, repair->edits->items[i].path);
     }
     assay_buf_adds(out,
             keep ? "; do [ ! -e \"$f\" ] || cp -p --parents -- \"$f\" " KEPT "; done"

@@ -51,6 +51,8 @@ enum assay_status assay_service_start(struct assay_service **out,
     if (status == ASSAY_OK)
         status = assay_sockets_create(&serve->sockets, serve->workers, options->episodes_max * 2,
                 options->idle_ms_max, err);
+    if (status == ASSAY_OK)
+        status = assay_calls_create(&serve->calls, err);
     if (status == ASSAY_OK && options->rate > 0)
         status = assay_rates_create(&serve->rates, options->rate, err);
     if (status == ASSAY_OK && serve->options.http.address != NULL)
@@ -91,6 +93,7 @@ void assay_service_stop(struct assay_service *serve)
         assay_workers_end(serve->workers);
     if (serve->events != NULL)
         assay_events_end(serve->events);
+    assay_calls_destroy(serve->calls); // their episodes are over, and nobody works on one
     assay_http_stop(serve->http);
     assay_sockets_destroy(serve->sockets);
     assay_leases_destroy(serve->leases);

@@ -11,6 +11,7 @@
 #include "orchestrator/histogram.h"
 #include "orchestrator/leases.h"
 #include "orchestrator/serve.h"
+#include "orchestrator/serve_calls.h"
 #include "orchestrator/serve_events.h"
 #include "orchestrator/serve_rate.h"
 #include "orchestrator/serve_suites.h"
@@ -18,7 +19,7 @@
 #include "orchestrator/workers.h"
 
 #define ASSAY_SERVE_CLASSES 6
-#define ASSAY_SERVE_ROUTES_MAX 64
+#define ASSAY_SERVE_ROUTES_MAX 128
 #define ASSAY_SERVE_JSON "application/json"
 #define ASSAY_SERVE_BODY_BYTES_MAX ((size_t)64 << 20)
 #define ASSAY_SERVE_DEPTH_MAX 64
@@ -35,6 +36,7 @@ struct assay_service {
     struct assay_sockets *sockets;
     struct assay_workers *workers; // for handlers that wait
     struct assay_events *events;
+    struct assay_calls *calls;
     struct assay_rates *rates; // NULL: no limit
     uint64_t start_ms;
     atomic_bool draining;
@@ -146,6 +148,32 @@ void assay_service_nemo_verify(struct assay_service_call *call);
 void assay_service_nemo_seed(struct assay_service_call *call);
 void assay_service_nemo_mode(struct assay_service_call *call);
 void assay_service_nemo_metrics(struct assay_service_call *call);
+void assay_service_ors_version(struct assay_service_call *call);
+void assay_service_ors_environments(struct assay_service_call *call);
+void assay_service_ors_create_session(struct assay_service_call *call);
+void assay_service_ors_delete_session(struct assay_service_call *call);
+void assay_service_ors_create(struct assay_service_call *call);
+void assay_service_ors_ping(struct assay_service_call *call);
+void assay_service_ors_delete(struct assay_service_call *call);
+void assay_service_ors_tools(struct assay_service_call *call);
+void assay_service_ors_task_tools(struct assay_service_call *call);
+void assay_service_ors_splits(struct assay_service_call *call);
+void assay_service_ors_tasks(struct assay_service_call *call);
+void assay_service_ors_num_tasks(struct assay_service_call *call);
+void assay_service_ors_task(struct assay_service_call *call);
+void assay_service_ors_task_range(struct assay_service_call *call);
+void assay_service_ors_prompt(struct assay_service_call *call);
+void assay_service_ors_messages(struct assay_service_call *call);
+void assay_service_ors_call(struct assay_service_call *call);
+void assay_service_swerex_alive(struct assay_service_call *call);
+void assay_service_swerex_create_session(struct assay_service_call *call);
+void assay_service_swerex_run(struct assay_service_call *call);
+void assay_service_swerex_close_session(struct assay_service_call *call);
+void assay_service_swerex_execute(struct assay_service_call *call);
+void assay_service_swerex_read_file(struct assay_service_call *call);
+void assay_service_swerex_write_file(struct assay_service_call *call);
+void assay_service_swerex_upload(struct assay_service_call *call);
+void assay_service_swerex_close(struct assay_service_call *call);
 
 // May this client act in the episode? If not, *err is as if there were none.
 bool assay_service_owns(struct assay_service *serve, unsigned role, const char *who, const char *id,

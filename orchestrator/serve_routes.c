@@ -63,6 +63,44 @@ static const struct assay_service_route routes[] = {
         {"POST", "/verify", ASSAY_ROLE_RUN, true, assay_service_nemo_verify},
         {"POST", "/aggregate_metrics", ASSAY_ROLE_RUN, false, assay_service_nemo_metrics},
         {"GET", "/reverify_mode", ASSAY_ROLE_READ, false, assay_service_nemo_mode},
+        {"GET", "/version", ASSAY_ROLE_NONE, false, assay_service_ors_version},
+        {"GET", "/list_environments", ASSAY_ROLE_READ, false, assay_service_ors_environments},
+        {"POST", "/create_session", ASSAY_ROLE_RUN, false, assay_service_ors_create_session},
+        {"POST", "/delete_session", ASSAY_ROLE_RUN, false, assay_service_ors_delete_session},
+        {"POST", "/create", ASSAY_ROLE_RUN, true, assay_service_ors_create},
+        {"POST", "/ping", ASSAY_ROLE_RUN, false, assay_service_ors_ping},
+        {"POST", "/delete", ASSAY_ROLE_RUN, true, assay_service_ors_delete},
+        {"GET", "/tools", ASSAY_ROLE_READ, false, assay_service_ors_tools},
+        {"GET", "/*/tools", ASSAY_ROLE_READ, false, assay_service_ors_tools},
+        {"GET", "/task_tools", ASSAY_ROLE_RUN, false, assay_service_ors_task_tools},
+        {"GET", "/*/task_tools", ASSAY_ROLE_RUN, false, assay_service_ors_task_tools},
+        {"GET", "/splits", ASSAY_ROLE_READ, true, assay_service_ors_splits},
+        {"GET", "/*/splits", ASSAY_ROLE_READ, true, assay_service_ors_splits},
+        {"POST", "/tasks", ASSAY_ROLE_READ, true, assay_service_ors_tasks},
+        {"POST", "/*/tasks", ASSAY_ROLE_READ, true, assay_service_ors_tasks},
+        {"POST", "/num_tasks", ASSAY_ROLE_READ, true, assay_service_ors_num_tasks},
+        {"POST", "/*/num_tasks", ASSAY_ROLE_READ, true, assay_service_ors_num_tasks},
+        {"POST", "/task", ASSAY_ROLE_READ, true, assay_service_ors_task},
+        {"POST", "/*/task", ASSAY_ROLE_READ, true, assay_service_ors_task},
+        {"POST", "/task_range", ASSAY_ROLE_READ, true, assay_service_ors_task_range},
+        {"POST", "/*/task_range", ASSAY_ROLE_READ, true, assay_service_ors_task_range},
+        {"GET", "/prompt", ASSAY_ROLE_RUN, false, assay_service_ors_prompt},
+        {"GET", "/*/prompt", ASSAY_ROLE_RUN, false, assay_service_ors_prompt},
+        {"GET", "/messages", ASSAY_ROLE_RUN, false, assay_service_ors_messages},
+        {"GET", "/*/messages", ASSAY_ROLE_RUN, false, assay_service_ors_messages},
+        {"POST", "/call", ASSAY_ROLE_RUN, true, assay_service_ors_call},
+        {"POST", "/*/call", ASSAY_ROLE_RUN, true, assay_service_ors_call},
+        {"GET", "/swerex/*/is_alive", ASSAY_ROLE_RUN, false, assay_service_swerex_alive},
+        {"POST", "/swerex/*/create_session", ASSAY_ROLE_RUN, true,
+                assay_service_swerex_create_session},
+        {"POST", "/swerex/*/run_in_session", ASSAY_ROLE_RUN, true, assay_service_swerex_run},
+        {"POST", "/swerex/*/close_session", ASSAY_ROLE_RUN, false,
+                assay_service_swerex_close_session},
+        {"POST", "/swerex/*/execute", ASSAY_ROLE_RUN, true, assay_service_swerex_execute},
+        {"POST", "/swerex/*/read_file", ASSAY_ROLE_RUN, true, assay_service_swerex_read_file},
+        {"POST", "/swerex/*/write_file", ASSAY_ROLE_RUN, true, assay_service_swerex_write_file},
+        {"POST", "/swerex/*/upload", ASSAY_ROLE_RUN, true, assay_service_swerex_upload},
+        {"POST", "/swerex/*/close", ASSAY_ROLE_RUN, false, assay_service_swerex_close},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 _Static_assert(ROUTE_COUNT <= ASSAY_SERVE_ROUTES_MAX, "each route has its histogram");
@@ -110,7 +148,7 @@ const struct assay_service_route *assay_service_route_find(const char *method, c
             continue;
         if (strcmp(routes[i].method, wanted) == 0)
             found = &routes[i];
-        else if (used < allowed_max)
+        else if (used < allowed_max && strstr(allowed, routes[i].method) == NULL)
             used += (size_t)snprintf(allowed + used, allowed_max - used, "%s%s",
                     used > 0 ? ", " : "", routes[i].method);
     }
@@ -162,7 +200,10 @@ void assay_service_admit(void *user, struct assay_http_request *request)
                 request, 403, "host", "this is not a name of this server (--host-name)");
         return;
     }
-    role = assay_tokens_role(o->tokens, assay_http_header(request, "Authorization"), who);
+    // Clients of Open Reward's and SWE-ReX know one header, all others the usual one.
+    role = assay_http_header(request, "Authorization") != NULL
+            ? assay_tokens_role(o->tokens, assay_http_header(request, "Authorization"), who)
+            : assay_tokens_role_of(o->tokens, assay_http_header(request, "X-API-Key"), who);
     assay_http_set_who(request, role, who);
     route = assay_service_route_find(assay_http_method(request), assay_http_path(request), allowed,
             sizeof(allowed), &argument, &len);

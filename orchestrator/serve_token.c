@@ -134,20 +134,16 @@ static unsigned differ(const char *a, const char *b)
     return bits;
 }
 
-enum assay_role assay_tokens_role(
-        const struct assay_tokens *tokens, const char *authorization, char who[ASSAY_WHO_BYTES])
+enum assay_role assay_tokens_role_of(
+        const struct assay_tokens *tokens, const char *token, char who[ASSAY_WHO_BYTES])
 {
-    static const char scheme[] = "Bearer ";
     char hash[ASSAY_SHA256_HEX_BYTES];
     enum assay_role role = ASSAY_ROLE_NONE;
 
     who[0] = '\0';
     if (tokens == NULL)
         return ASSAY_ROLE_ADMIN;
-    if (authorization == NULL || strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
-        return ASSAY_ROLE_NONE;
-    authorization += sizeof(scheme) - 1;
-    if (assay_sha256_bytes(hash, authorization, strlen(authorization), NULL) != ASSAY_OK)
+    if (token == NULL || assay_sha256_bytes(hash, token, strlen(token), NULL) != ASSAY_OK)
         return ASSAY_ROLE_NONE;
     for (size_t i = 0; i < tokens->count; i++) {
         if (differ(hash, tokens->items[i].hash) != 0)
@@ -156,6 +152,16 @@ enum assay_role assay_tokens_role(
         snprintf(who, ASSAY_WHO_BYTES, "%s", tokens->items[i].name);
     }
     return role;
+}
+
+enum assay_role assay_tokens_role(
+        const struct assay_tokens *tokens, const char *authorization, char who[ASSAY_WHO_BYTES])
+{
+    static const char scheme[] = "Bearer ";
+    const size_t len = sizeof(scheme) - 1;
+    const bool bears = authorization != NULL && strncasecmp(authorization, scheme, len) == 0;
+
+    return assay_tokens_role_of(tokens, bears ? authorization + len : NULL, who);
 }
 
 // Length of the host in "host:port", without brackets and port; *host is moved past a bracket.

@@ -34,6 +34,9 @@ void assay_tokens_free(struct assay_tokens *tokens); // NULL is allowed
 // its NAME. Takes equally long whatever is right about it. NULL tokens: everybody is an admin.
 enum assay_role assay_tokens_role(
         const struct assay_tokens *tokens, const char *authorization, char who[ASSAY_WHO_BYTES]);
+// The same of a token alone, as X-API-Key has it (NULL: there was none).
+enum assay_role assay_tokens_role_of(
+        const struct assay_tokens *tokens, const char *token, char who[ASSAY_WHO_BYTES]);
 
 // Does a Host header (or the host of an Origin) name this server: localhost, a numeric loopback
 // address, or one of `names`, with any port? A page of another site, which a browser was lured to,

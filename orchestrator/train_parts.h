@@ -149,18 +149,17 @@ ASSAY_MUST_USE enum assay_status training_pass(
 ASSAY_MUST_USE enum assay_status training_grade(struct training *t,
         struct assay_train_reward *rewards, const struct assay_train_answer *answers, size_t count,
         struct assay_error *err);
-// Draw tasks, sample answers of each, decode, grade. Everything is in the arena. *sample_ms and
-// *grade_ms are added to.
+struct sample_times {
+    uint64_t *sample_ms, *grade_ms; // added to
+};
+// Draw tasks, sample answers of each, decode, grade. Everything is in the arena.
 ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct group **out,
-        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
-        uint64_t *grade_ms, struct assay_error *err);
+        const struct sample_request *request, struct assay_arena *arena, struct sample_times times,
+        struct assay_error *err);
 
 // --- turns (train_turns.c) -----------------------------------------------------------------------
 // Sample and grade groups whose tasks are drawn, of a source with turns: `text` of a rollout is all
 // that was said and seen.
-struct sample_times {
-    uint64_t *sample_ms, *grade_ms; // added to
-};
 ASSAY_MUST_USE enum assay_status training_play(struct training *t, struct group *const *groups,
         size_t count, const struct sample_request *request, struct assay_arena *arena,
         struct sample_times times, struct assay_error *err);

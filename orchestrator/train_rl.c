@@ -117,8 +117,8 @@ static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct a
             .temperature = c->temperature,
             .rng = &s->rng};
     struct group *groups = NULL;
-    enum assay_status status =
-            training_sample(s->t, &groups, &request, s->arena, &s->sample_ms, &s->grade_ms, err);
+    const struct sample_times times = {&s->sample_ms, &s->grade_ms};
+    enum assay_status status = training_sample(s->t, &groups, &request, s->arena, times, err);
 
     s->rounds++;
     if (status == ASSAY_OK && c->shuffle_rewards)

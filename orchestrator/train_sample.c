@@ -221,12 +221,11 @@ static enum assay_status answer_all(struct training *t, struct group *const *gro
 }
 
 enum assay_status training_sample(struct training *t, struct group **out,
-        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
-        uint64_t *grade_ms, struct assay_error *err)
+        const struct sample_request *request, struct assay_arena *arena, struct sample_times times,
+        struct assay_error *err)
 {
     struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
     struct group **mine = assay_arena_array(arena, request->group_count, sizeof(struct group *));
-    const struct sample_times times = {sample_ms, grade_ms};
     size_t count = 0;
     enum assay_status status = groups && mine ? ASSAY_OK : no_memory(err);
 

@@ -103,6 +103,20 @@ static void reserved_room_is_written_by_the_caller(void **state)
     assay_buf_free(&buf);
 }
 
+static void a_word_for_a_shell_is_one_whatever_it_holds(void **state)
+{
+    struct assay_buf buf;
+
+    (void)state;
+    assay_buf_init(&buf, 64);
+    assert_true(assay_buf_add_quoted(&buf, "it's $x \"`\\"));
+    assert_string_equal(buf.data, "'it'\\''s $x \"`\\'");
+    assay_buf_clear(&buf);
+    assert_true(assay_buf_add_quoted(&buf, ""));
+    assert_string_equal(buf.data, "''");
+    assay_buf_free(&buf);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -112,6 +126,7 @@ int main(void)
             cmocka_unit_test(sizes_that_overflow_fail_like_any_other),
             cmocka_unit_test(growth_keeps_content_and_counts_embedded_nuls),
             cmocka_unit_test(reserved_room_is_written_by_the_caller),
+            cmocka_unit_test(a_word_for_a_shell_is_one_whatever_it_holds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

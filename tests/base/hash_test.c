@@ -167,12 +167,36 @@ static void a_known_hmac_comes_out(void **state)
     assert_false(assay_secrets_equal(out, want, sizeof(want)));
 }
 
+// RFC 4648's, and bytes that take more than one piece.
+static void base_64_has_no_breaks(void **state)
+{
+    static const struct {
+        const char *bytes, *text;
+    } rows[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}};
+    static const char zeros[3 * 1024 * 2 + 1];
+    struct assay_buf text;
+
+    (void)state;
+    assay_buf_init(&text, 1 << 16);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assay_buf_clear(&text);
+        assert_true(assay_base64(&text, rows[i].bytes, strlen(rows[i].bytes)));
+        assert_string_equal(text.data, rows[i].text);
+    }
+    assay_buf_clear(&text);
+    assert_true(assay_base64(&text, zeros, sizeof(zeros)));
+    assert_int_equal(text.len, 4 * (2 * 1024 + 1));
+    assert_int_equal(strspn(text.data, "A"), text.len - 2);
+    assay_buf_free(&text);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test(known_answers_come_out),
             cmocka_unit_test(a_known_hmac_comes_out),
             cmocka_unit_test(a_handshake_is_answered),
+            cmocka_unit_test(base_64_has_no_breaks),
             cmocka_unit_test(pieces_hash_like_the_whole),
             cmocka_unit_test(fields_cannot_run_together),
             cmocka_unit_test(a_field_is_its_length_and_its_bytes),

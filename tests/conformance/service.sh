@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Unmodified clients from PyPI against `assay serve`: OpenEnv's, the MCP SDK's, OpenAI's, mini-swe-agent. Appends its rows to
+# Unmodified clients from PyPI against `assay serve`: OpenEnv's, the MCP SDK's, Open Reward's, SWE-ReX's, OpenAI's, mini-swe-agent. Appends its rows to
 # the table of tests/conformance/run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,14 +17,19 @@ if [ ! -x "$agents" ]; then
     python3 -m venv "$work/agents"
     "$agents" -m pip install -q openai mini-swe-agent==2.4.6
 fi
+rewards=$work/rewards/bin/python
+if [ ! -x "$rewards" ]; then
+    python3 -m venv "$work/rewards"
+    "$rewards" -m pip install -q openreward==0.1.167 swe-rex==1.4.0
+fi
 export ASSAY_BUILD_DIR=${ASSAY_BUILD_DIR:-$PWD/build/release}
 export ASSAY_HOME=$work/home WORK=$work
 rm -rf "$ASSAY_HOME"
 "$ASSAY_BUILD_DIR/assay" suite add tasks/data/quick >/dev/null
 code=0
 export MSWEA_SILENT_STARTUP=1
-for client in openenv mcp openai mini; do
-    case $client in openai | mini) with=$agents ;; *) with=$python ;; esac
+for client in openenv mcp ors swerex openai mini; do
+    case $client in openai | mini) with=$agents ;; ors | swerex) with=$rewards ;; *) with=$python ;; esac
     result=$(PYTHONPATH=tests/integration "$with" tests/conformance/service.py "$client" 2>"$work/$client.err") || {
         code=1
         tail -n 20 "$work/$client.err" >&2

@@ -172,7 +172,7 @@ static void a_tree_with_the_difference_is_the_other_tree(void **state)
 
     assay_rng_seed(&rng, 3, 0);
     for (int round = 0; round < 20; round++) {
-        char old_hash[65], new_hash[65], hash[65];
+        char old_hash[65], new_hash[65], patched[65];
         struct assay_buf text;
 
         random_pair(f, &rng, false);
@@ -185,9 +185,9 @@ static void a_tree_with_the_difference_is_the_other_tree(void **state)
                 ASSAY_OK);
         if (text.len > 0) {
             assert_int_equal(assay_depot_patch_tree(f->depot, old_hash,
-                                     (struct assay_bytes){text.data, text.len}, hash, &f->err),
+                                     (struct assay_bytes){text.data, text.len}, patched, &f->err),
                     ASSAY_OK);
-            assert_string_equal(hash, new_hash);
+            assert_string_equal(patched, new_hash);
         }
         assay_buf_free(&text);
     }

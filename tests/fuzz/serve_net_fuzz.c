@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define BYTES_MAX ((size_t)64 << 10)
 #define SILENCE_MS 100 // of a stream that goes on
+#define MOMENT_MS 10
 #define LOOK_MS 2000
 #define LOOKS 4 // without a byte or an end: it hangs
 #define PATIENCE_S 8
@@ -46,22 +47,28 @@ static int reach(void)
     return fd;
 }
 
-// The first bytes of what comes back, until the end or until nothing comes.
+// The first bytes of what comes back, until the end or until nothing comes. That we have no more to
+// say is told after a moment: of an end that comes with the last bytes libmicrohttpd hears late.
 static size_t hear(int fd, char *out, size_t max)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};
     size_t len = 0;
     unsigned silent = 0;
+    bool told = false;
     char piece[4096];
 
     // Several short looks: a process that was stopped for a while finds one of them over.
     while (silent < (len > 0 ? 1 : LOOKS)) {
+        const int wait_ms = len > 0 ? SILENCE_MS : told ? LOOK_MS : MOMENT_MS;
+        const bool heard = poll(&events, 1, wait_ms) > 0;
         ssize_t got;
 
-        if (poll(&events, 1, len > 0 ? SILENCE_MS : LOOK_MS) <= 0) {
-            silent++;
+        if (!told)
+            (void)shutdown(fd, SHUT_WR);
+        silent += told && !heard;
+        told = true;
+        if (!heard)
             continue;
-        }
         got = recv(fd, piece, sizeof(piece), 0);
         if (got <= 0)
             return len;
@@ -83,7 +90,6 @@ static void talk(const char *first, const uint8_t *data, size_t size)
     (void)send(fd, data, size, MSG_NOSIGNAL); // cut by the service, perhaps
     if (first[0] == '\0')
         (void)send(fd, END, strlen(END), MSG_NOSIGNAL); // a head that is cut is waited for
-    (void)shutdown(fd, SHUT_WR);
     len = hear(fd, heard, sizeof(heard) - 1);
     must(len == 0 || strncmp(heard, "HTTP/1.", len < 7 ? len : 7) == 0);
     close(fd);

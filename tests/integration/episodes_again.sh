@@ -18,31 +18,38 @@ cat >"$WORK/script" <<'EOF'
 {"tool": "bash", "arguments": {"command": "f() { echo kept; }; seq 500"}}
 {"tool": "bash", "arguments": {"command": "f; printf 'a\\0b\\n'; printf 'x%.0s' $(seq 5000); echo"}}
 {"tool": "bash", "arguments": {"command": "kill -9 $$"}}
-{"tool": "bash", "arguments": {"command": "sleep 5"}}
 {"tool": "think", "arguments": {"thought": "never"}}
 EOF
-run 0 assay run quick --actor "script:$WORK/script" -i $ONE --run-id limits --shell fresh --observation 9000 --command-timeout 1 --turns 4 --json
+run 0 assay run quick --actor "script:$WORK/script" -i $ONE --run-id limits --shell fresh --observation 9000 --turns 3 --json
 [ "$(json 'd["causes"]')" = "{'turn_limit': 1}" ] || fail "limits: $(json d)"
 episode_of limits
 run 0 assay episodes replay "$number" --json
-[ "$(json 'd["turns"], d["differing"], d["same_answer"]')" = "4 0 True" ] || fail "replay: $(json d) $(cat "$WORK/err")"
+[ "$(json 'd["turns"], d["differing"], d["same_answer"]')" = "3 0 True" ] || fail "replay: $(json d) $(cat "$WORK/err")"
 run 0 assay episodes fork "$number" --turn 2 --json
-[ "$(json 'd["turns"], d["differing"], d["cause"]')" = "4 0 turn_limit" ] || fail "fork: $(json d)"
+[ "$(json 'd["turns"], d["differing"], d["cause"]')" = "3 0 turn_limit" ] || fail "fork: $(json d)"
 run 1 assay episodes replay "$number" --observation 300 --json # a flag says otherwise
 [ "$(json 'd["first_differing"]')" = 1 ] || fail "replay with a flag: $(json d)"
-run 1 assay episodes fork "$number" --turn 4
-has err "it may take 4 turns"
-run 0 assay episodes fork "$number" --turn 4 --turns 9 --json
-[ "$(json 'd["turns"], d["cause"]')" = "4 stopped" ] || fail "a fork with more turns: $(json d)"
+run 1 assay episodes fork "$number" --turn 3
+has err "it may take 3 turns"
+run 0 assay episodes fork "$number" --turn 3 --turns 9 --json
+[ "$(json 'd["turns"], d["cause"]')" = "3 stopped" ] || fail "a fork with more turns: $(json d)"
 
 # What was killed has no exit status; a NUL is shown, and what is left out is counted.
 run 0 assay episodes show "$number" --json
-[ "$(json '[(t["cause"], t["exit_code"], t["signal"]) for t in d["turns"]][2:]')" = "[('signalled', None, 9), ('wall_limit', None, None)]" ] ||
-    fail "how they ended: $(json 'd["turns"][2:]')"
+[ "$(json '[(t["cause"], t["exit_code"], t["signal"]) for t in d["turns"]][1:]')" = "[('exited', 0, None), ('signalled', None, 9)]" ] ||
+    fail "how they ended: $(json 'd["turns"][1:]')"
 run 0 assay episodes show "$number"
 has out 'a\0b'
 has out "[1000 bytes of this line are left out; --json has them]"
 has out "signalled by signal 9"
+
+echo '{"tool": "bash", "arguments": {"command": "sleep 600"}}' >"$WORK/slow"
+run 0 assay run quick --actor "script:$WORK/slow" -i $ONE --run-id slow --command-timeout 1
+episode_of slow
+run 0 assay episodes show "$number" --json
+[ "$(json '[(t["cause"], t["exit_code"], t["signal"]) for t in d["turns"]]')" = "[('wall_limit', None, None)]" ] || fail "slow: $(json 'd["turns"]')"
+run 0 assay episodes replay "$number" --json
+[ "$(json 'd["differing"]')" = 0 ] || fail "slow again: $(json d)"
 
 # --- out as chat messages, and in ---
 run 0 assay run quick --actor gold -i $ONE -i $TWO -n 2 -j 1 --run-id gold --json
@@ -70,7 +77,7 @@ run 0 assay episodes import "$WORK/gold.jsonl" --suite quick --json # once more 
 run 0 assay episodes export limits --format messages
 cp "$WORK/out" "$WORK/one.jsonl"
 run 0 assay episodes import "$WORK/one.jsonl" --suite quick --json
-[ "$(json 'd["instance_id"], d["turns"], d["cause"], d["resolved"]')" = "$ONE 4 turn_limit None" ] || fail "one line: $(json d)"
+[ "$(json 'd["instance_id"], d["turns"], d["cause"], d["resolved"]')" = "$ONE 3 turn_limit None" ] || fail "one line: $(json d)"
 # Another's conversation: results by id in any order, a message without a call, a call that has a command.
 cat >"$WORK/$ONE.traj" <<'EOF'
 {"messages": [{"role": "user", "content": "do"}, {"role": "assistant", "content": [{"type": "text", "text": "hm"}], "tool_calls": [{"id": "a", "type": "function", "function": {"name": "execute", "arguments": {"command": "ls"}}}, {"id": "b", "type": "function", "function": {"name": "think", "arguments": "{\"thought\": \"so\"}"}}]}, {"role": "tool", "tool_call_id": "b", "content": "B"}, {"role": "tool", "tool_call_id": "a", "content": "A"}, {"role": "assistant", "content": "done?"}, {"role": "user", "content": "yes"}]}
@@ -83,6 +90,21 @@ run 0 assay episodes show "$(json 'd["episode"]')" --json
 printf '%s\n%s\n' "$(head -n 1 "$WORK/gold.jsonl")" '{"messages": 1}' >"$WORK/bad.jsonl"
 run 1 assay episodes import "$WORK/bad.jsonl" --suite quick
 has err "bad.jsonl, line 2"
+
+# --- a group: every sample begins in the same box, to the byte ---
+cat >"$WORK/same" <<'EOF'
+{"tool": "bash", "arguments": {"command": "pwd; ls -ln --time-style=full-iso . inireader; id; env | sort; umask; ulimit -a; cut -d' ' -f2,3 /proc/mounts"}}
+{"tool": "view", "arguments": {"path": "inireader/reader.py"}}
+{"tool": "search", "arguments": {"pattern": "def "}}
+EOF
+run 0 assay run quick --actor "script:$WORK/same" -i $ONE -n 6 -j 3 --run-id same
+/usr/bin/python3 - "$ASSAY_HOME/assay.db" <<'PY'
+import sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+rows = db.execute("SELECT turn, group_concat(DISTINCT failed), count(*), count(DISTINCT observation), max(length(observation)) FROM turns JOIN episodes "
+                  "USING (episode_number) JOIN runs USING (run_number) WHERE run_id = 'same' GROUP BY turn ORDER BY turn").fetchall()
+assert [r[:4] for r in rows] == [(t, "0", 6, 1) for t in (1, 2, 3)] and rows[0][4] > 500, rows
+PY
 
 # --- a report of all samples ---
 /usr/bin/python3 - "$ROOT/tasks/data/quick" >"$WORK/agent.py" <<'PY'

@@ -53,6 +53,10 @@ static void each_token_has_its_role(void **state)
         assert_int_equal(assay_tokens_role(tokens, rows[i].header, who), rows[i].role);
         assert_string_equal(who, rows[i].who);
     }
+    assert_int_equal(assay_tokens_role_of(tokens, "bbbbbbbbbbbbbbbb", who), ASSAY_ROLE_RUN);
+    assert_string_equal(who, "run-3");
+    assert_int_equal(assay_tokens_role_of(tokens, "Bearer bbbbbbbbbbbbbbbb", who), ASSAY_ROLE_NONE);
+    assert_int_equal(assay_tokens_role_of(tokens, NULL, who), ASSAY_ROLE_NONE);
     assert_int_equal(assay_tokens_role(NULL, NULL, who), ASSAY_ROLE_ADMIN);
     assay_tokens_free(tokens);
 }

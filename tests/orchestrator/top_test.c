@@ -156,8 +156,8 @@ static void what_was_written_is_read_as_it_was(void **state)
 {
     static const char *const wrong[] = {"", "[]", "{}", "{\"items\":{},\"forgotten\":0}",
             "{\"items\":[1],\"forgotten\":0}", "{\"items\":[],\"forgotten\":-1}",
-            "{\"items\":[{\"run_id\":\"a\",\"kind\":\"run\",\"state\":\"asleep\",\"quiet_ms\":1}],"
-            "\"forgotten\":0}",
+            ("{\"items\":[{\"run_id\":\"a\",\"kind\":\"run\",\"state\":\"asleep\",\"quiet_ms\":1}],"
+             "\"forgotten\":0}"),
             "{\"items\":[],\"forgotten\":0,\"service\":{\"version\":1}}"};
     const struct assay_top_service service = {.version = "1\xc2\x9b"
                                                          "2J",
