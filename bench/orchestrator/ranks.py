@@ -4,7 +4,7 @@
 
     python3 bench/orchestrator/ranks.py [--json] [--ranks 2] [--rounds 3] [--updates 60]
 
-$ASSAY_BUILD_DIR names the build (build/release). A policy of a million parameters learns demonstrations whose rows are all
+$ASSAY_BUILD_DIR names the build (build/release). A policy of 0.8 million parameters learns demonstrations whose rows are all
 different; both sides sum the same shards and end in the same weights, which is checked. A B A B; a run is warmed by its first
 step (ten updates), which does not count.
 """
