@@ -56,10 +56,31 @@ static bool heads(struct assay_bytes title, const char *id)
     return *name == '\0' && i == title.len;
 }
 
+// "tests/x.py:12: " of the test's own file: what was shown last is of it.
+static bool is_own_place(const char *at, const char *end, const char *id)
+{
+    const char *name = strstr(id, "::");
+    const size_t len = name ? (size_t)(name - id) : 0;
+
+    return len > 0 && (size_t)(end - at) > len && memcmp(at, id, len) == 0 && at[len] == ':';
+}
+
+// One exception led to another: what counts is what the last one says.
+static bool is_chain(const char *at, const char *end)
+{
+    static const char *const links[] = {"During handling of the above", "The above exception was"};
+
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        if ((size_t)(end - at) > strlen(links[i]) && memcmp(at, links[i], strlen(links[i])) == 0)
+            return true;
+    return false;
+}
+
 static struct symptom find_symptom(struct assay_bytes log, const char *id)
 {
     const char *const end = log.data ? log.data + log.len : NULL;
     struct symptom found = {{NULL, 0}, {NULL, 0}};
+    struct assay_bytes shown = {NULL, 0};
     bool inside = false;
 
     for (const char *at = log.data; at && at < end;) {
@@ -71,8 +92,12 @@ static struct symptom find_symptom(struct assay_bytes log, const char *id)
             break;
         if (title.len > 2)
             inside = heads(title, id);
-        else if (inside && *at == '>' && !found.statement.data)
-            found.statement = trim(at + 1, stop);
+        else if (inside && *at == '>')
+            shown = trim(at + 1, stop);
+        else if (inside && is_own_place(at, stop, id))
+            found.statement = shown.data ? shown : found.statement;
+        else if (inside && is_chain(at, stop))
+            found.message = (struct assay_bytes){NULL, 0};
         else if (inside && stop - at > 2 && at[0] == 'E' && at[1] == ' ' && !found.message.data)
             found.message = trim(at + 1, stop);
         at = stop + 1;
