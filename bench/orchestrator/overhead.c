@@ -311,7 +311,7 @@ static void print_figure(struct figure f, double *ms, size_t count, bool json)
 
 static void print_figures(double ms[WAYS][ROUNDS_MAX], const char *of, size_t count, bool json)
 {
-    double over_call[ROUNDS_MAX], over_job[ROUNDS_MAX];
+    double over_call[ROUNDS_MAX] = {0}, over_job[ROUNDS_MAX] = {0};
 
     for (size_t i = 0; i < count; i++) {
         over_call[i] = ms[2][i] - ms[0][i];

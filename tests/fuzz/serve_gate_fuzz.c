@@ -70,12 +70,13 @@ static void check_route(const char *method, const char *path)
 static void check_tokens(const char *authorization, const uint8_t *file, size_t size)
 {
     struct assay_tokens *tokens = NULL;
-    char path[32], who[ASSAY_WHO_BYTES];
+    char path[32];
     const int fd = memory_file(path, file, size);
 
     if (fd < 0)
         return;
     if (fchmod(fd, S_IRUSR | S_IWUSR) == 0 && assay_tokens_read(&tokens, path, NULL) == ASSAY_OK) {
+        char who[ASSAY_WHO_BYTES];
         const enum assay_role role = assay_tokens_role(tokens, authorization, who);
 
         must(memchr(who, '\0', sizeof(who)) != NULL);
