@@ -184,37 +184,49 @@ static bool field_known(const char *line, size_t len)
     return begins_any(line, len, known, COUNT(known));
 }
 
+struct header {
+    struct assay_buf *out;
+    size_t start;                              // of what this header says, in out
+    enum { PROSE, TAKEN, PASSED_OVER } within; // where the line before was: in prose or a field
+    bool fields; // so far there were fields alone, and any name may be one
+};
+
+static void take_line(struct header *h, const char *line, size_t len)
+{
+    const size_t name_len = h->fields || field_known(line, len) ? field_name_len(line, len) : 0;
+
+    if (name_len > 0) {
+        const bool taken = begins(line, len, "Subject:") || begins(line, len, "Description:");
+
+        h->within = taken ? TAKEN : PASSED_OVER;
+        if (taken)
+            add_subject(h->out, h->start, line + name_len + 1, len - name_len - 1);
+    } else if (h->within != PROSE && len > 0 && (line[0] == ' ' || line[0] == '\t')) { // goes on
+        if (h->within == TAKEN)
+            add_line(h->out, h->start, line + 1, len - 1);
+    } else if (!begins(line, len, "From ")) { // git's first line
+        h->within = PROSE;
+        h->fields = false;
+        if (!is_trailer(line, len))
+            add_line(h->out, h->start, line, len);
+    }
+}
+
 void assay_quilt_problem(struct assay_buf *out, struct assay_bytes patch)
 {
-    const size_t start = out->len;
+    struct header header = {.out = out, .start = out->len, .within = PROSE, .fields = true};
     const char *const end = patch.data + patch.len;
-    enum { PROSE, TAKEN, PASSED_OVER } now = PROSE;
-    bool head = true; // so far there were fields alone, and any name may be one
 
     for (const char *line = patch.data, *next = NULL; line < end; line = next) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         const size_t len = (size_t)((newline == NULL ? end : newline) - line);
-        const size_t name_len = head || field_known(line, len) ? field_name_len(line, len) : 0;
 
         next = newline == NULL ? end : newline + 1;
         if (header_ends(line, len))
             break;
-        if (name_len > 0) {
-            now = begins(line, len, "Subject:") || begins(line, len, "Description:") ? TAKEN
-                                                                                     : PASSED_OVER;
-            if (now == TAKEN)
-                add_subject(out, start, line + name_len + 1, len - name_len - 1);
-        } else if (now != PROSE && len > 0 && (line[0] == ' ' || line[0] == '\t')) { // goes on
-            if (now == TAKEN)
-                add_line(out, start, line + 1, len - 1);
-        } else if (!begins(line, len, "From ")) { // git's first line
-            now = PROSE;
-            head = false;
-            if (!is_trailer(line, len))
-                add_line(out, start, line, len);
-        }
+        take_line(&header, line, len);
     }
-    while (out->len > start + 1 && out->data[out->len - 2] == '\n')
+    while (out->len > header.start + 1 && out->data[out->len - 2] == '\n')
         assay_buf_truncate(out, out->len - 1);
 }
 

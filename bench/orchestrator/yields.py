@@ -58,7 +58,10 @@ class Plan:
                  " ORDER BY certificate_number")
         for row in store.execute(query, (self.name,)):
             self.certificates[row[0]] = row[1:]
-        self.hash = next((r[0] for r in store.execute("SELECT hash FROM suites WHERE name = ?", (self.name,))), "")
+        # The suite in the store is of these pairs only if the last `suite add` came to its end.
+        held = sum(1 for p in self.pairs if self.outcome(p)[0] == "certified")
+        query = "SELECT hash FROM suites WHERE name = ? AND instance_count = ?"
+        self.hash = next((r[0] for r in store.execute(query, (self.name, held))), "")
 
     def outcome(self, pair):
         """("certified" | "fell" | "left out" | "not measured", reason)"""
