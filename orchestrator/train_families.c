@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // train_families.c - shares of solved answers by family.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ void training_put_families(struct assay_metrics *metrics, const char *prefix,
         char name[ASSAY_METRIC_NAME_BYTES];
 
         (void)snprintf(name, sizeof(name), "%s%s", prefix, families[i].name);
+        if (!isnan(assay_metrics_get(metrics, name)))
+            continue; // a family that two splits have is told by the first
         assay_metrics_put(metrics, name, (double)families[i].solved / (double)families[i].count);
     }
 }

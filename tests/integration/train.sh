@@ -15,7 +15,7 @@ rules = {"max": max, "min": min, "first": lambda a, b: a, "last": lambda a, b: b
 with open("tasks.jsonl", "w") as file:
     for split, count in (("sft", 300), ("rl", 300), ("seeds", 60), ("families", 20)):
         for _ in range(count):
-            rule = "last" if split == "families" else rng.choice(["max", "min", "first"])
+            rule = rng.choice(["last", "max"] if split == "families" else ["max", "min", "first"]) # max is in both
             a, b = rng.randrange(10), rng.randrange(10)
             file.write(json.dumps({"split": split, "family": rule, "prompt": f"{rule} {a} {b} =",
                                    "answer": str(rules[rule](a, b)), "mistake": "?"}) + "\n")
