@@ -139,17 +139,25 @@ enum assay_status assay_collective_use_nccl(
     struct assay_collective *c = collective;
     const struct assay_bulk *bulk = NULL;
     uint64_t bounds[ASSAY_RANKS_MAX + 1] = {0}; // all of it is rank 0's
-    char id[ASSAY_BULK_ID_BYTES] = {0};
-    enum assay_status status = assay_gpu_bulk(&bulk, err);
+    struct {
+        char id[ASSAY_BULK_ID_BYTES];
+        uint32_t status; // of an enum assay_status: rank 0's, which all are told
+    } told = {.status = ASSAY_OK};
+    enum assay_status status = assay_gpu_bulk(&bulk, err), made = ASSAY_OK;
 
     for (uint32_t r = 1; r <= c->ranks.world; r++)
-        bounds[r] = sizeof(id);
+        bounds[r] = sizeof(told);
     if (status == ASSAY_OK && c->ranks.rank == 0)
-        status = bulk->id(id, err);
+        made = bulk->id(told.id, err);
+    told.status = (uint32_t)made;
     if (status == ASSAY_OK)
-        status = assay_collective_gather(c, id, bounds, err);
+        status = assay_collective_gather(c, &told, bounds, err);
+    if (status == ASSAY_OK && told.status != ASSAY_OK)
+        return made != ASSAY_OK
+                ? made
+                : assay_fail(err, (enum assay_status)told.status, "rank 0 has no NCCL");
     if (status == ASSAY_OK)
-        status = bulk->open(&c->bulk_group, id, c->ranks, stream, err);
+        status = bulk->open(&c->bulk_group, told.id, c->ranks, stream, err);
     if (status == ASSAY_OK)
         c->bulk = bulk;
     return status;

@@ -45,11 +45,11 @@ static enum assay_status sign(unsigned char mac[ASSAY_HMAC_BYTES], const char *s
     unsigned char text[8 + 2 * NONCE_BYTES + 2 * sizeof(uint32_t)] = {0};
 
     assert(strlen(who) < 8);
-    memcpy(text, who, strlen(who));
+    (void)snprintf((char *)text, 8, "%s", who);
     memcpy(text + 8, theirs, NONCE_BYTES);
     memcpy(text + 8 + NONCE_BYTES, hello->nonce, NONCE_BYTES);
-    memcpy(text + 8 + 2 * NONCE_BYTES, &hello->rank, sizeof(uint32_t));
-    memcpy(text + 8 + 2 * NONCE_BYTES + sizeof(uint32_t), &hello->world, sizeof(uint32_t));
+    memcpy(text + 8 + (size_t)2 * NONCE_BYTES, &hello->rank, sizeof(uint32_t));
+    memcpy(text + 8 + (size_t)2 * NONCE_BYTES + sizeof(uint32_t), &hello->world, sizeof(uint32_t));
     return assay_hmac_sha256(mac, secret, strlen(secret), text, sizeof(text), err);
 }
 
@@ -58,8 +58,7 @@ static enum assay_status sign(unsigned char mac[ASSAY_HMAC_BYTES], const char *s
 static enum assay_status receive(struct assay_star *s, const char *secret, struct assay_error *err)
 {
     const uint64_t deadline_ms = assay_clock_ms() + SHAKE_MS;
-    const struct assay_transfer in = {0, false, false, deadline_ms};
-    const struct assay_transfer out = {0, true, false, deadline_ms};
+    const struct assay_transfer over = {0, false, deadline_ms};
     unsigned char nonce[NONCE_BYTES], mac[ASSAY_HMAC_BYTES];
     struct welcome welcome = {.status = ASSAY_OK, .world = s->ranks.world};
     struct hello hello;
@@ -68,8 +67,8 @@ static enum assay_status receive(struct assay_star *s, const char *secret, struc
 
     if (status != ASSAY_OK)
         return status;
-    if (assay_star_move(s, &out, nonce, sizeof(nonce), &fault) != ASSAY_OK ||
-            assay_star_move(s, &in, &hello, sizeof(hello), &fault) != ASSAY_OK)
+    if (assay_star_move(s, &over, NULL, nonce, sizeof(nonce), &fault) != ASSAY_OK ||
+            assay_star_move(s, &over, &hello, NULL, sizeof(hello), &fault) != ASSAY_OK)
         return ASSAY_OK;
     status = sign(mac, secret, "rank", nonce, &hello, err);
     if (status == ASSAY_OK)
@@ -81,7 +80,7 @@ static enum assay_status receive(struct assay_star *s, const char *secret, struc
     else if (hello.world != s->ranks.world || hello.rank == 0 || hello.rank >= s->ranks.world ||
             s->fds[hello.rank] >= 0)
         welcome.status = ASSAY_ECONFLICT;
-    if (assay_star_move(s, &out, &welcome, sizeof(welcome), &fault) == ASSAY_OK &&
+    if (assay_star_move(s, &over, NULL, &welcome, sizeof(welcome), &fault) == ASSAY_OK &&
             welcome.status == ASSAY_OK) {
         s->fds[hello.rank] = s->fds[0];
         s->fds[0] = -1;
@@ -94,8 +93,7 @@ static enum assay_status receive(struct assay_star *s, const char *secret, struc
 static enum assay_status introduce(struct assay_star *s, const struct assay_collective_options *o,
         uint64_t deadline_ms, struct assay_error *err)
 {
-    const struct assay_transfer in = {0, false, false, deadline_ms};
-    const struct assay_transfer out = {0, true, false, deadline_ms};
+    const struct assay_transfer over = {0, false, deadline_ms};
     unsigned char nonce[NONCE_BYTES], mac[ASSAY_HMAC_BYTES];
     struct hello hello = {.rank = s->ranks.rank, .world = s->ranks.world};
     struct welcome welcome = {0};
@@ -103,13 +101,13 @@ static enum assay_status introduce(struct assay_star *s, const struct assay_coll
     enum assay_status status = assay_rng_bytes(hello.nonce, sizeof(hello.nonce), err);
 
     if (status == ASSAY_OK)
-        status = assay_star_move(s, &in, nonce, sizeof(nonce), &fault);
+        status = assay_star_move(s, &over, nonce, NULL, sizeof(nonce), &fault);
     if (status == ASSAY_OK)
         status = sign(hello.mac, o->secret, "rank", nonce, &hello, err);
     if (status == ASSAY_OK)
-        status = assay_star_move(s, &out, &hello, sizeof(hello), &fault);
+        status = assay_star_move(s, &over, NULL, &hello, sizeof(hello), &fault);
     if (status == ASSAY_OK)
-        status = assay_star_move(s, &in, &welcome, sizeof(welcome), &fault);
+        status = assay_star_move(s, &over, &welcome, NULL, sizeof(welcome), &fault);
     if (status == ASSAY_OK && welcome.status == ASSAY_EINVAL)
         return assay_fail(err, ASSAY_EINVAL, "rank 0 at %s has another secret", o->master);
     if (status == ASSAY_OK)

@@ -36,7 +36,7 @@ struct reply {
 // Until the transfer can go on, or somebody is gone: *fault. Rank 0, which waits for one, sees that
 // another one is gone.
 static enum assay_status wait_for(
-        const struct assay_star *s, const struct assay_transfer *t, uint32_t *fault)
+        const struct assay_star *s, const struct assay_transfer *t, short events, uint32_t *fault)
 {
     const bool all = t->watches && s->ranks.rank == 0;
     const uint32_t count = s->ranks.rank == 0 ? s->ranks.world : 1;
@@ -47,7 +47,7 @@ static enum assay_status wait_for(
         polled[r].events = POLLRDHUP;
         polled[r].revents = 0;
     }
-    polled[t->at].events = t->out ? POLLOUT : POLLIN;
+    polled[t->at].events = events;
     for (;;) {
         const uint64_t left = assay_clock_left_ms(t->deadline_ms);
         const int ready = poll(polled, count, left < SLICE_MS ? (int)left : SLICE_MS);
@@ -68,24 +68,24 @@ static enum assay_status wait_for(
 }
 
 enum assay_status assay_star_move(const struct assay_star *star,
-        const struct assay_transfer *transfer, void *bytes, size_t size, uint32_t *fault)
+        const struct assay_transfer *transfer, void *to, const void *from, size_t size,
+        uint32_t *fault)
 {
     const int fd = star->fds[transfer->at];
-    char *at = bytes;
+    size_t at = 0;
 
     *fault = transfer->at;
-    while (size > 0) {
-        enum assay_status status = wait_for(star, transfer, fault);
+    while (at < size) {
+        enum assay_status status = wait_for(star, transfer, from ? POLLOUT : POLLIN, fault);
         ssize_t moved;
 
         if (status != ASSAY_OK)
             return status;
-        moved = transfer->out ? send(fd, at, size, MSG_NOSIGNAL | MSG_DONTWAIT)
-                              : recv(fd, at, size, MSG_DONTWAIT);
+        moved = from ? send(fd, (const char *)from + at, size - at, MSG_NOSIGNAL | MSG_DONTWAIT)
+                     : recv(fd, (char *)to + at, size - at, MSG_DONTWAIT);
         if (moved == 0 || (moved < 0 && errno != EAGAIN && errno != EINTR))
             return ASSAY_EIO;
-        at += moved > 0 ? moved : 0;
-        size -= moved > 0 ? (size_t)moved : 0;
+        at += moved > 0 ? (size_t)moved : 0;
     }
     return ASSAY_OK;
 }
@@ -122,9 +122,9 @@ static enum assay_status blame(const struct turn *t, enum assay_status status, u
 
 static enum assay_status take(const struct turn *t, uint32_t from, void *bytes, size_t size)
 {
-    const struct assay_transfer in = {from, false, true, t->deadline_ms};
+    const struct assay_transfer in = {from, true, t->deadline_ms};
     uint32_t fault = from;
-    enum assay_status status = assay_star_move(t->s, &in, bytes, size, &fault);
+    enum assay_status status = assay_star_move(t->s, &in, bytes, NULL, size, &fault);
 
     return status == ASSAY_OK ? ASSAY_OK : blame(t, status, fault);
 }
@@ -132,12 +132,12 @@ static enum assay_status take(const struct turn *t, uint32_t from, void *bytes, 
 // What rank 0 said before its connection ended, if it did.
 static bool take_reason(const struct turn *t, const struct reply *reply, enum assay_status *status)
 {
-    const struct assay_transfer in = {0, false, false, t->deadline_ms};
+    const struct assay_transfer in = {0, false, t->deadline_ms};
     char text[sizeof(((struct assay_error *)NULL)->message)];
     uint32_t fault;
 
     if (reply->status == ASSAY_OK || reply->bytes >= sizeof(text) ||
-            assay_star_move(t->s, &in, text, reply->bytes, &fault) != ASSAY_OK)
+            assay_star_move(t->s, &in, text, NULL, reply->bytes, &fault) != ASSAY_OK)
         return false;
     text[reply->bytes] = 0;
     *status = assay_fail(t->err, (enum assay_status)reply->status, "%s", text);
@@ -146,17 +146,16 @@ static bool take_reason(const struct turn *t, const struct reply *reply, enum as
 
 static enum assay_status give(const struct turn *t, uint32_t to, const void *bytes, size_t size)
 {
-    const struct assay_transfer in = {0, false, false, t->deadline_ms};
+    const struct assay_transfer in = {0, false, t->deadline_ms};
     struct reply reply;
-    const struct assay_transfer out = {to, true, false, t->deadline_ms};
-    void *const from = (void *)(uintptr_t)bytes; // is only read
+    const struct assay_transfer out = {to, false, t->deadline_ms};
     uint32_t fault = to;
-    enum assay_status status = assay_star_move(t->s, &out, from, size, &fault);
+    enum assay_status status = assay_star_move(t->s, &out, NULL, bytes, size, &fault);
 
     if (status == ASSAY_OK)
         return ASSAY_OK;
     if (t->s->ranks.rank != 0 && status == ASSAY_EIO &&
-            assay_star_move(t->s, &in, &reply, sizeof(reply), &fault) == ASSAY_OK &&
+            assay_star_move(t->s, &in, &reply, NULL, sizeof(reply), &fault) == ASSAY_OK &&
             take_reason(t, &reply, &status))
         return status;
     return blame(t, status, to);

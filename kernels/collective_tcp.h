@@ -12,15 +12,17 @@ struct assay_star {
     char *own, *theirs;       // [world][ASSAY_PIECE_BYTES]
 };
 
-// Move all bytes over the connection to `at`. *fault: whose it is that it failed. Errors: ASSAY_EIO
+// Move all bytes over the connection to `at`: `from` out, or in to `to`, the other one being NULL.
+// *fault: whose it is that it failed. Errors: ASSAY_EIO
 // (a connection has ended), ASSAY_ETIMEOUT.
 struct assay_transfer {
     uint32_t at;
-    bool out, watches; // watches: that another connection has ended is an error, too
+    bool watches; // that another connection has ended is an error, too
     uint64_t deadline_ms;
 };
 ASSAY_MUST_USE enum assay_status assay_star_move(const struct assay_star *star,
-        const struct assay_transfer *transfer, void *bytes, size_t size, uint32_t *fault);
+        const struct assay_transfer *transfer, void *to, const void *from, size_t size,
+        uint32_t *fault);
 
 // Connect to rank 0, or let all others in. Errors: as assay_collective_create().
 ASSAY_MUST_USE enum assay_status assay_star_meet(struct assay_star *star,

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "kernels/gpu.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/ranks.h"
 #include "sandbox/probe.h"
 
 const struct assay_option assay_doctor_options[] = {
@@ -97,6 +98,39 @@ static void print_gpus(void)
     }
 }
 
+// What `assay train` would take this process for.
+static void print_ranks(void)
+{
+    struct assay_error err = {0};
+    struct assay_place place;
+
+    if (assay_place_find(&place, &err) != ASSAY_OK)
+        printf("ranks: refused: %s\n", err.message);
+    else if (place.ranks.world > 1)
+        printf("ranks: the environment makes this process rank %u of %u, number %u of its host\n",
+                place.ranks.rank, place.ranks.world, place.local);
+    else
+        fputs("ranks: one process; assay train --ranks N, srun or mpirun make more "
+              "(docs/training.md)\n",
+                stdout);
+}
+
+static void put_ranks(struct assay_json_writer *w)
+{
+    struct assay_error err = {0};
+    struct assay_place place;
+
+    assay_json_begin_object(w, "ranks");
+    if (assay_place_find(&place, &err) != ASSAY_OK) {
+        assay_json_put_text(w, "error", err.message);
+    } else {
+        assay_json_put_u64(w, "rank", place.ranks.rank);
+        assay_json_put_u64(w, "world", place.ranks.world);
+        assay_json_put_u64(w, "local", place.local);
+    }
+    assay_json_end_object(w);
+}
+
 static void put_gpus(struct assay_json_writer *w)
 {
     assay_json_begin_array(w, "gpus");
@@ -152,6 +186,7 @@ static enum assay_status print_json(const struct assay_probes *probes, struct as
     }
     assay_json_end_array(&w);
     put_gpus(&w);
+    put_ranks(&w);
     assay_json_end_object(&w);
     return assay_cli_print(&text, err);
 }
@@ -169,8 +204,10 @@ enum assay_exit assay_cmd_doctor(struct assay_invocation *invocation)
         status = print_json(&probes, &err);
     else if (status == ASSAY_OK)
         print_text(&probes);
-    if (status == ASSAY_OK && !assay_cli_flag(invocation, "json"))
+    if (status == ASSAY_OK && !assay_cli_flag(invocation, "json")) {
         print_gpus();
+        print_ranks();
+    }
     if (status != ASSAY_OK)
         return assay_cli_fail(&err);
     return probes.tier > ASSAY_TIER_C ? ASSAY_EXIT_FAILED : ASSAY_EXIT_OK;

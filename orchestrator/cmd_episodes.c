@@ -218,33 +218,35 @@ static void put_text(const char *text)
     putchar('\n');
 }
 
-// Bytes of one line, in which a control byte is what a terminal would obey, and a NUL its end.
-static void put_line(const char *bytes, size_t len)
+static void end_line(size_t len)
 {
-    const size_t shown = len < LINE_BYTES_MAX ? len : LINE_BYTES_MAX;
-
-    for (size_t i = 0; i < shown; i++) {
-        const char text[2] = {bytes[i], '\0'};
-
-        if (bytes[i] == '\0')
-            fputs("\\0", stdout);
-        else
-            assay_cli_put(stdout, text);
-    }
-    if (shown < len)
-        printf(" [%zu bytes of this line are left out; --json has them]", len - shown);
+    if (len > LINE_BYTES_MAX)
+        printf(" [%zu bytes of this line are left out; --json has them]",
+                len - (size_t)LINE_BYTES_MAX);
     putchar('\n');
 }
 
+// Line by line: a control byte within one is what a terminal would obey, and a NUL is told as one.
 static void put_observation(struct assay_bytes text)
 {
-    for (size_t at = 0; at < text.len;) {
-        const char *end = memchr(text.data + at, '\n', text.len - at);
-        const size_t len = end != NULL ? (size_t)(end - text.data) - at : text.len - at;
+    size_t len = 0; // of the line, so far
 
-        put_line(text.data + at, len);
-        at += len + 1;
+    for (size_t i = 0; i < text.len; i++) {
+        const char byte[2] = {text.data[i], '\0'};
+
+        if (byte[0] == '\n') {
+            end_line(len);
+            len = 0;
+            continue;
+        }
+        if (len < LINE_BYTES_MAX && byte[0] == '\0')
+            fputs("\\0", stdout);
+        else if (len < LINE_BYTES_MAX)
+            assay_cli_put(stdout, byte);
+        len++;
     }
+    if (len > 0)
+        end_line(len);
 }
 
 // How the command of a turn ended.

@@ -8,12 +8,16 @@
 #include "base/json.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/device.h"
+#include "orchestrator/ranks.h"
 #include "orchestrator/report.h"
 #include "orchestrator/train.h"
 
 const struct assay_option assay_train_options[] = {
         {"set", 's', "NAME=VALUE", "in place of the config's value", true},
         {"device", 0, "NAME", "in place of the config's: " ASSAY_DEVICE_NAMES, false},
+        {"ranks", 0, "N",
+                "train in N processes of this host; others by their launcher (docs/training.md)",
+                false},
         {"again", 0, NULL, "start a new run although this one is finished", false},
         {"dry-run", 0, NULL, "print every setting with its origin, and what the run would take",
                 false},
@@ -36,12 +40,24 @@ struct train {
     struct assay_task_source source;
     char source_hash[65];
     bool has_source;
+    struct assay_place place;
+    struct assay_collective *collective, *ahead;
+    uint32_t world;       // ranks: those that are, or that --ranks is to start
+    bool starts;          // them
     volatile bool cancel; // what the context is interrupted by (train.h)
 };
 
+static const char *origin_of(const struct train *t, const char *key)
+{
+    for (size_t i = 0; i < t->settings.count; i++)
+        if (strcmp(t->settings.values[i].key, key) == 0)
+            return t->settings.values[i].origin;
+    return "";
+}
+
 static enum assay_status read_settings(struct train *t, struct assay_error *err)
 {
-    const char *path = t->invocation->arguments[0], *sets[SETS_MAX + 1];
+    const char *path = t->invocation->arguments[0], *sets[SETS_MAX + 2];
     const char *device = assay_cli_value(t->invocation, "device");
     struct assay_buf text;
     size_t count = 0;
@@ -62,8 +78,55 @@ static enum assay_status read_settings(struct train *t, struct assay_error *err)
     if (status == ASSAY_OK)
         status = assay_train_config_read(
                 &t->settings, text.data, text.len, path, sets, count, t->arena, err);
+    // Where nobody says how many shards an update has, each rank has one.
+    if (status == ASSAY_OK && t->world > 1 &&
+            strcmp(origin_of(t, "batch.shards"), "default") == 0) {
+        sets[count] = assay_arena_printf(t->arena, "batch.shards=%u", t->world);
+        status = sets[count++] ? assay_train_config_read(&t->settings, text.data, text.len, path,
+                                         sets, count, t->arena, err)
+                               : assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    }
     assay_buf_free(&text);
     return status;
+}
+
+// What this process is, and what it is asked to start.
+static enum assay_status find_place(struct train *t, struct assay_error *err)
+{
+    uint64_t wanted = 1;
+    enum assay_status status =
+            assay_cli_number(&wanted, t->invocation, "ranks", 1, ASSAY_RANKS_MAX, err);
+
+    if (status == ASSAY_OK)
+        status = assay_place_find(&t->place, err);
+    if (status != ASSAY_OK)
+        return status;
+    if (t->place.is_started) // several write to one terminal: whole lines
+        (void)setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    t->world = t->place.ranks.world;
+    if (wanted > 1 && !t->place.is_started && t->world > 1)
+        return assay_fail(err, ASSAY_EUSAGE,
+                "--ranks %u, but the environment makes this process rank %u of %u already: one or "
+                "the other",
+                (unsigned)wanted, t->place.ranks.rank, t->world);
+    t->starts = wanted > 1 && !t->place.is_started;
+    if (t->starts)
+        t->world = (uint32_t)wanted;
+    return ASSAY_OK;
+}
+
+static enum assay_status check_ranks(const struct train *t, struct assay_error *err)
+{
+    const struct assay_train_config *c = &t->settings.config;
+
+    if (c->shards % t->world != 0)
+        return assay_fail(err, ASSAY_EUSAGE,
+                "batch.shards: an update of %u shards cannot be shared by %u ranks alike",
+                (unsigned)c->shards, t->world);
+    if (t->world > 1 && c->swap == ASSAY_SWAP_TOKEN)
+        return assay_fail(err, ASSAY_EUSAGE,
+                "rl.swap: token is for one process: ranks would take weights at different tokens");
+    return ASSAY_OK;
 }
 
 static enum assay_status print_text(struct assay_buf *text, struct assay_error *err)
@@ -251,6 +314,8 @@ static struct assay_train_options options_of(struct train *t)
 {
     return (struct assay_train_options){.settings = &t->settings,
             .source = &t->source,
+            .local = t->place.local,
+            .world = t->world,
             .source_hash = *t->source_hash ? t->source_hash : NULL,
             .again = assay_cli_flag(t->invocation, "again"),
             .command_line = t->invocation->command_line,
@@ -295,17 +360,25 @@ static enum assay_status dry_run(struct train *t, struct assay_error *err)
 
 static enum assay_status train(struct train *t, struct assay_error *err)
 {
+    const uint64_t wait_ms = (uint64_t)(t->settings.config.rank_wait_s_max * 1000);
     const bool boxes = strcmp(t->settings.config.source, "file") != 0;
     struct assay_train_options options;
     struct assay_train_result result;
+    // The spawner of boxes first: before memory is shared and connections are made.
     enum assay_status status = open_context(t, boxes, err);
 
     if (status == ASSAY_OK)
         status = open_source(t, err);
     options = options_of(t);
     if (status == ASSAY_OK)
+        status = assay_ranks_join(&t->collective, &t->place, NULL, wait_ms, err);
+    if (status == ASSAY_OK && t->settings.config.staleness > 0)
+        status = assay_ranks_join(&t->ahead, &t->place, t->collective, wait_ms, err);
+    options.collective = t->collective;
+    options.ahead = t->ahead;
+    if (status == ASSAY_OK)
         status = assay_train(&result, t->context, &options, t->arena, err);
-    if (status != ASSAY_OK)
+    if (status != ASSAY_OK || t->place.ranks.rank > 0)
         return status;
     if (assay_cli_flag(t->invocation, "json"))
         return print_json(&result, err);
@@ -318,14 +391,18 @@ static enum assay_status perform(struct train *t, struct assay_error *err)
     enum assay_status status = assay_arena_create(&t->arena, ARENA_BYTES, err);
 
     if (status == ASSAY_OK)
+        status = find_place(t, err);
+    if (status == ASSAY_OK)
         status = read_settings(t, err);
+    if (status == ASSAY_OK)
+        status = check_ranks(t, err);
     if (status != ASSAY_OK)
         return status;
     if (assay_cli_flag(t->invocation, "explain-loss"))
         return explain(t, err);
     if (assay_cli_flag(t->invocation, "dry-run"))
         return dry_run(t, err);
-    return train(t, err);
+    return t->starts ? assay_ranks_start(t->invocation, t->world, err) : train(t, err);
 }
 
 enum assay_exit assay_cmd_train(struct assay_invocation *invocation)
@@ -334,8 +411,15 @@ enum assay_exit assay_cmd_train(struct assay_invocation *invocation)
     struct assay_error err = {0};
     enum assay_exit code = ASSAY_EXIT_OK;
 
-    if (perform(&t, &err) != ASSAY_OK)
-        code = assay_cli_fail(&err);
+    if (perform(&t, &err) != ASSAY_OK) {
+        if (t.place.ranks.world > 1 && err.status != ASSAY_EINTERRUPTED)
+            (void)assay_wrap(&err, "rank %u", t.place.ranks.rank);
+        // Whoever started this rank was interrupted, too, and says so once.
+        code = t.place.is_started && err.status == ASSAY_EINTERRUPTED ? ASSAY_EXIT_INTERRUPTED
+                                                                      : assay_cli_fail(&err);
+    }
+    assay_collective_destroy(t.ahead);
+    assay_collective_destroy(t.collective); // the others see it, whatever is still to be closed
     if (t.has_source)
         t.source.close(t.source.user);
     assay_context_close(t.context);

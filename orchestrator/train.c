@@ -19,8 +19,9 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "kernels/gpu.h"
 #include "orchestrator/device.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 #include "policy/save.h"
 
 #define TEXT_BYTES_MAX ((size_t)1 << 20)
@@ -63,6 +64,7 @@ enum assay_status training_identify(
     return ASSAY_OK;
 }
 
+// A rank but 0 has a directory of its own, in its own home, for what others told it.
 static enum assay_status make_run_directory(struct training *t, struct assay_error *err)
 {
     const char *home = assay_depot_home(assay_context_depot(t->context));
@@ -70,10 +72,12 @@ static enum assay_status make_run_directory(struct training *t, struct assay_err
     enum assay_status status;
     int home_fd;
 
-    t->relative = assay_arena_printf(t->arena, "runs/%s", t->run_id);
-    t->dir = assay_arena_printf(t->arena, "%s/runs/%s", home, t->run_id);
-    lock = assay_arena_printf(t->arena, "%s/runs/%s/lock", home, t->run_id);
-    if (!t->relative || !t->dir || !lock)
+    t->relative = t->ranks.rank > 0
+            ? assay_arena_printf(t->arena, "runs/%s/ranks/%u", t->run_id, t->ranks.rank)
+            : assay_arena_printf(t->arena, "runs/%s", t->run_id);
+    t->dir = t->relative ? assay_arena_printf(t->arena, "%s/%s", home, t->relative) : NULL;
+    lock = t->dir ? assay_arena_printf(t->arena, "%s/lock", t->dir) : NULL;
+    if (!lock)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
     home_fd = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (home_fd < 0)
@@ -88,14 +92,33 @@ static enum assay_status make_run_directory(struct training *t, struct assay_err
     return status;
 }
 
-static enum assay_status open_run(
-        struct training *t, bool *resumed, bool *finished, struct assay_error *err)
+static enum assay_status open_row(struct training *t, const char *identity,
+        struct assay_train_result *result, struct assay_error *err)
 {
     const struct assay_train_options *o = t->options;
-    char identity[65];
     struct assay_training wanted = {.identity = identity, .command = o->command_line}, opened;
     struct assay_buf config;
-    enum assay_status status = training_identify(identity, o, err);
+    enum assay_status status;
+
+    assay_buf_init(&config, TEXT_BYTES_MAX);
+    assay_train_config_print(o->settings, &config);
+    wanted.config = config.data;
+    wanted.run_id = *t->config->name ? t->config->name : NULL;
+    status = assay_store_open_training(assay_context_store(t->context), &wanted, o->again, t->arena,
+            &opened, &result->resumed, err);
+    assay_buf_free(&config);
+    if (status != ASSAY_OK)
+        return status;
+    t->run_id = opened.run_id;
+    result->was_finished = opened.state == ASSAY_RUN_FINISHED;
+    return ASSAY_OK;
+}
+
+static enum assay_status open_run(
+        struct training *t, struct assay_train_result *result, struct assay_error *err)
+{
+    char identity[65];
+    enum assay_status status = training_identify(identity, t->options, err);
 
     if (status != ASSAY_OK)
         return status;
@@ -104,24 +127,44 @@ static enum assay_status open_run(
                     strlen(t->config->name) > 100))
         return assay_fail(
                 err, ASSAY_EINVAL, "name: \"%.60s\" is no name of a directory", t->config->name);
-    assay_buf_init(&config, TEXT_BYTES_MAX);
-    assay_train_config_print(o->settings, &config);
-    wanted.config = config.data;
-    wanted.run_id = *t->config->name ? t->config->name : NULL;
-    status = assay_store_open_training(
-            assay_context_store(t->context), &wanted, o->again, t->arena, &opened, resumed, err);
-    assay_buf_free(&config);
-    if (status != ASSAY_OK)
+    status = training_compare(t, identity, err);
+    if (status == ASSAY_OK && t->ranks.rank == 0)
+        status = open_row(t, identity, result, err);
+    if (status == ASSAY_OK && t->collective)
+        status = training_tell_text(t, &t->run_id, t->run_id, err);
+    if (status == ASSAY_OK)
+        status = training_tell(t, &result->was_finished, sizeof(result->was_finished), err);
+    return status == ASSAY_OK ? make_run_directory(t, err) : status;
+}
+
+// GPUs of a host go round its ranks. Large exchanges go through NCCL where it is.
+static enum assay_status make_stream(struct training *t, struct assay_error *err)
+{
+    struct assay_stream_options stream = {.thread_count = (size_t)t->config->threads};
+    struct assay_error why = {0};
+    const bool gpu = strncmp(t->config->device, "cuda", 4) == 0;
+    const int gpus = gpu ? assay_gpu_count() : 0;
+    enum assay_status status;
+
+    if (gpus > 0)
+        stream.device_index = (int)(t->options->local % (uint32_t)gpus);
+    status = t->ops->device.stream_create(&t->stream, &stream, err);
+    if (status != ASSAY_OK || !gpu || !t->collective)
         return status;
-    t->run_id = opened.run_id;
-    *finished = opened.state == ASSAY_RUN_FINISHED;
-    return make_run_directory(t, err);
+    status = assay_collective_use_nccl(t->collective, t->stream, &why);
+    if (status == ASSAY_ENOTFOUND) {
+        assay_log(assay_context_log(t->context), ASSAY_LOG_WARN, "train", "without NCCL", "reason",
+                why.message, NULL);
+        return ASSAY_OK;
+    }
+    if (status != ASSAY_OK && err)
+        *err = why;
+    return status;
 }
 
 static enum assay_status prepare(struct training *t, struct assay_error *err)
 {
     const struct assay_train_config *c = t->config;
-    const struct assay_stream_options stream = {.thread_count = (size_t)c->threads};
     enum assay_status status;
 
     t->curriculum = assay_arena_array(t->arena, 1, sizeof(*t->curriculum));
@@ -132,7 +175,7 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
     t->total = t->sft_steps + c->steps;
     status = assay_device_find(&t->ops, c->device, err);
     if (status == ASSAY_OK)
-        status = t->ops->device.stream_create(&t->stream, &stream, err);
+        status = make_stream(t, err);
     if (status == ASSAY_OK)
         status = training_make_tokenizer(t, err);
     if (status == ASSAY_OK)
@@ -143,7 +186,7 @@ static enum assay_status prepare(struct training *t, struct assay_error *err)
         status = training_make_trainer(t, t->sft_steps == 0, err);
     if (status == ASSAY_OK)
         status = training_restore(t, err);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && t->ranks.rank == 0)
         status = assay_train_log_open(
                 &t->log, assay_context_store(t->context), t->run_id, t->dir, t->position, err);
     return status;
@@ -186,6 +229,8 @@ static void tell(struct training *t, const char *phase, const struct assay_metri
     char where[48], line[512];
     size_t at = 0;
 
+    if (t->ranks.rank > 0)
+        return;
     (void)snprintf(where, sizeof(where), "%" PRIu64 "/%" PRIu64, t->position, t->total);
     line[0] = 0;
     for (size_t i = 0; names[i] && at < sizeof(line); i++) {
@@ -330,14 +375,24 @@ static enum assay_status run(struct training *t, struct assay_error *err)
     if (t->position == 0 && evaluation_due(t))
         status = evaluate_first(t, err);
     while (status == ASSAY_OK && t->position < t->total) {
+        bool stops = false;
+
         status = step(t, err);
         if (status != ASSAY_OK && status != ASSAY_EINTERRUPTED && err)
             (void)assay_wrap(err, "step %" PRIu64 " of %" PRIu64, t->position + 1, t->total);
-        if (status == ASSAY_OK && t->position < t->total && training_interrupted(t))
+        // Ranks stop behind the same step, whoever was told first.
+        stops = training_interrupted(t);
+        if (status == ASSAY_OK)
+            status = training_ask_all(t, &stops, err);
+        if (status == ASSAY_OK && t->position < t->total && stops)
             status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
     }
-    if (status == ASSAY_OK)
-        status = save_final(t, err);
+    // Others were gone sooner than we saw it.
+    if (status != ASSAY_OK && t->collective && training_interrupted(t))
+        status = assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
+    if (status != ASSAY_OK || t->ranks.rank > 0)
+        return status;
+    status = save_final(t, err);
     if (status == ASSAY_OK)
         status = assay_store_finish_training(assay_context_store(t->context), t->run_id, err);
     return status;
@@ -399,9 +454,15 @@ enum assay_status assay_train(struct assay_train_result *out, struct assay_conte
             .options = options,
             .source = options->source,
             .arena = arena,
+            .collective = options->collective,
+            .ranks = {.rank = 0, .world = 1},
             .lock_fd = -1};
     struct assay_train_result result = {0};
-    enum assay_status status = open_run(&t, &result.resumed, &result.was_finished, err);
+    enum assay_status status;
+
+    if (options->collective)
+        t.ranks = assay_collective_ranks(options->collective);
+    status = open_run(&t, &result, err);
 
     if (status == ASSAY_OK && !result.was_finished)
         status = training_watch_start(&t, err);
@@ -410,7 +471,7 @@ enum assay_status assay_train(struct assay_train_result *out, struct assay_conte
     if (status == ASSAY_OK && !result.was_finished)
         status = run(&t, err);
     status = training_watch_explain(&t, status, err);
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && t.ranks.rank == 0)
         status = read_rates(&result, &t, err);
     if (status == ASSAY_OK) {
         result.run_id = t.run_id;

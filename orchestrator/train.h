@@ -19,7 +19,13 @@
 struct assay_train_options {
     const struct assay_train_settings *settings;
     struct assay_task_source *source; // borrowed
-    const char *source_hash;          // of what its tasks come from; NULL: of nothing but settings
+    // Of a training of several processes, borrowed: all ranks call with the same settings, and rank
+    // 0 alone has the run. NULL: alone. `local`: which of this host's processes this is.
+    struct assay_collective *collective;
+    struct assay_collective *ahead; // with rl.staleness: the same ranks, for what samples ahead
+    uint32_t local;
+    uint32_t world;          // of a plan: ranks; 0 is 1
+    const char *source_hash; // of what its tasks come from; NULL: of nothing but settings
     bool again;
     const char *command_line;
     // The context was opened with `cancel` as its interrupt; training sets it when the user asks to
@@ -45,10 +51,11 @@ struct assay_train_result {
 };
 
 // Run it to its end, or go on with the one that the same settings began. What the result points to
-// is in the arena. Errors: ASSAY_EINTERRUPTED (the same command goes on), ASSAY_ECONFLICT (another
-// process is at it), ASSAY_ETIMEOUT (a wait that was too long, by name), ASSAY_EINVAL (settings
-// that do not fit each other, a number that is none, a sampler and a trainer that disagree), of the
-// source, ASSAY_EIO.
+// is in the arena; a rank but 0 is told of run and steps alone. Errors: ASSAY_EINTERRUPTED (the
+// same command goes on), ASSAY_ECONFLICT (another process is at it), ASSAY_ETIMEOUT (a wait or a
+// rank that was too long, by name), ASSAY_EINVAL (settings that do not fit each other, a number
+// that is none, a sampler and a trainer that disagree), of the source, ASSAY_EIO (a rank that is
+// gone, too).
 ASSAY_MUST_USE enum assay_status assay_train(struct assay_train_result *out,
         struct assay_context *context, const struct assay_train_options *options,
         struct assay_arena *arena, struct assay_error *err);
@@ -59,6 +66,9 @@ struct assay_train_plan {
     uint64_t parameters, layers;
     bool on_gpu; // then memory is the device's, and compared with nothing
     // Bytes: weights, gradients and moments; one pass of each; the weights that sampling ahead has.
+    uint32_t world; // ranks; bytes of memory are of each of them
+    uint64_t shards;
+    double moments_bytes; // of the state
     double state_bytes, train_pass_bytes, sample_pass_bytes, ahead_bytes;
     double memory_bytes, ram_bytes; // of all these; of this host
     // One checkpoint; all that stay, one more while it is written, final/, reference/; free at

@@ -10,7 +10,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 #include "policy/checkpoint.h"
 
 #define STATE_BYTES_MAX ((size_t)1 << 20)
@@ -115,6 +115,15 @@ static enum assay_status record_with_checkpoint(
     return status;
 }
 
+// Of a rank but 0: it gives its part of the optimizer.
+static enum assay_status give_part(struct training *t, bool checkpoint, struct assay_error *err)
+{
+    struct assay_checkpoint none;
+
+    return checkpoint ? assay_checkpoint_write(&none, t->model, t->trainer, t->stream, NULL, err)
+                      : ASSAY_OK;
+}
+
 enum assay_status training_record(struct training *t, const struct assay_training_step *steps,
         size_t count, bool checkpoint, struct assay_error *err)
 {
@@ -122,10 +131,13 @@ enum assay_status training_record(struct training *t, const struct assay_trainin
             .step_count = count,
             .rollouts = t->rollouts,
             .rollout_count = t->rollout_count};
-    enum assay_status status = checkpoint
+    enum assay_status status;
+
+    if (t->ranks.rank > 0)
+        return give_part(t, checkpoint, err);
+    status = checkpoint
             ? record_with_checkpoint(t, &record, err)
             : assay_store_put_training(assay_context_store(t->context), t->run_id, &record, err);
-
     training_forget_rollouts(t);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++)
         status = assay_train_log_add(t->log, &steps[i], err);
@@ -172,22 +184,27 @@ static enum assay_status read_state(
     return status;
 }
 
-static enum assay_status read_checkpoint(
-        struct training *t, const struct assay_training_checkpoint *row, struct assay_error *err)
+struct found {
+    const char *state; // "": there is none
+    char path[2 * PATH_BYTES];
+    struct assay_checkpoint hashes;
+};
+
+// Is it whole? Then *out and the rest are of it.
+static enum assay_status look_at(struct training *t, struct found *out,
+        const struct assay_training_checkpoint *row, struct assay_error *err)
 {
     const char *home = assay_depot_home(assay_context_depot(t->context));
-    struct assay_checkpoint wanted;
-    char path[2 * PATH_BYTES];
-    bool rl = false;
+    bool rl;
     enum assay_status status = read_state(t, &rl, row->state, err);
 
-    (void)snprintf(path, sizeof(path), "%s/%s", home, row->directory);
-    (void)snprintf(wanted.model_hash, sizeof(wanted.model_hash), "%s", row->model_hash);
-    (void)snprintf(wanted.optimizer_hash, sizeof(wanted.optimizer_hash), "%s", row->optimizer_hash);
+    (void)snprintf(out->path, sizeof(out->path), "%s/%s", home, row->directory);
+    (void)snprintf(out->hashes.model_hash, sizeof(out->hashes.model_hash), "%s", row->model_hash);
+    (void)snprintf(out->hashes.optimizer_hash, sizeof(out->hashes.optimizer_hash), "%s",
+            row->optimizer_hash);
+    out->state = row->state;
     if (status == ASSAY_OK)
-        status = training_make_trainer(t, rl, err);
-    if (status == ASSAY_OK)
-        status = assay_checkpoint_read(t->model, t->trainer, t->stream, path, &wanted, err);
+        status = assay_checkpoint_check(out->path, &out->hashes, err);
     if (status == ASSAY_OK)
         t->position = row->position;
     return status;
@@ -213,7 +230,9 @@ static bool is_spoiled(enum assay_status status) // rather than out of reach at 
     return status == ASSAY_EINVAL || status == ASSAY_ENOTFOUND;
 }
 
-enum assay_status training_restore(struct training *t, struct assay_error *err)
+// Of rank 0: the newest that is whole.
+static enum assay_status find_checkpoint(
+        struct training *t, struct found *out, struct assay_error *err)
 {
     const struct assay_log *log = assay_context_log(t->context);
     struct assay_training_checkpoint *rows = NULL;
@@ -225,7 +244,7 @@ enum assay_status training_restore(struct training *t, struct assay_error *err)
     if (status != ASSAY_OK || count == 0)
         return status;
     for (status = ASSAY_EINVAL; at < count && is_spoiled(status); at++) {
-        status = read_checkpoint(t, &rows[at], &why);
+        status = look_at(t, out, &rows[at], &why);
         if (at == 0)
             newest = why;
         if (is_spoiled(status))
@@ -240,4 +259,31 @@ enum assay_status training_restore(struct training *t, struct assay_error *err)
         return is_spoiled(status) ? newest.status : status;
     }
     return drop_newer(t, rows, at - 1, err);
+}
+
+enum assay_status training_restore(struct training *t, struct assay_error *err)
+{
+    struct found *found = assay_arena_alloc(t->arena, sizeof(*found));
+    bool rl = false;
+    enum assay_status status = ASSAY_OK;
+
+    if (!found)
+        return assay_fail(err, ASSAY_ENOMEM, "out of memory");
+    found->state = "";
+    if (t->ranks.rank == 0)
+        status = find_checkpoint(t, found, err);
+    if (status == ASSAY_OK && t->collective)
+        status = training_tell_text(t, &found->state, found->state, err);
+    if (status == ASSAY_OK)
+        status = training_tell(t, &t->position, sizeof(t->position), err);
+    if (status == ASSAY_OK && !*found->state)
+        return assay_trainer_follow(t->trainer, err);
+    if (status == ASSAY_OK)
+        status = read_state(t, &rl, found->state, err);
+    if (status == ASSAY_OK)
+        status = training_make_trainer(t, rl, err);
+    if (status == ASSAY_OK)
+        status = assay_checkpoint_read(t->model, t->trainer, t->stream,
+                t->ranks.rank == 0 ? found->path : NULL, &found->hashes, err);
+    return status;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/collective.h"
 #include "orchestrator/device.h"
 #include "orchestrator/nearest.h"
 #include "orchestrator/train_idle.h"
@@ -217,6 +218,10 @@ static const struct setting settings[] = {
                 "of a step that are kept for the report; every cause among them"),
         NUMBER("batch.rows_max", rows_max, "4096", 2, 1e7, "tokens of one pass of training"),
         NUMBER("batch.sequences_max", sequences_max, "64", 1, 65536, "rollouts of one pass"),
+        NUMBER("batch.shards", shards, "1", 1, ASSAY_RANKS_MAX,
+                "that an update is summed in; ranks share them, and no bit depends on how many do"),
+        {"ranks.wait_s_max", REAL, AT(rank_wait_s_max), "1800", 1e-3, 1e6, NULL, NULL, false,
+                "that a rank waits for the others before it ends and names who did not come"},
         QUIET("sample.sequences_max", sample_sequences_max, "256", 2, 65536,
                 "answers under way at once; no bit depends on it"),
 };

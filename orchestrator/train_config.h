@@ -70,7 +70,8 @@ struct assay_train_config {
 
     uint64_t eval_every, eval_count, eval_seen, eval_pass_count, eval_pass_size;
     uint64_t checkpoint_every, checkpoint_keep, record_rollouts;
-    uint64_t rows_max, sequences_max, sample_sequences_max;
+    uint64_t rows_max, sequences_max, shards, sample_sequences_max;
+    double rank_wait_s_max;
 };
 
 struct assay_train_value {

@@ -74,7 +74,7 @@ static enum assay_status sample_part(struct training *t, struct group **groups,
             .rng = &rng};
 
     assay_rng_seed(&rng, t->config->seed, 0);
-    return training_sample(t, groups, &request, arena, &ms[0], &ms[1], err);
+    return training_sample(t, groups, &request, arena, (struct sample_times){&ms[0], &ms[1]}, err);
 }
 
 static enum assay_status evaluate_greedy(struct training *t, const struct eval_part *part,

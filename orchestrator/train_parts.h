@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "kernels/collective.h"
 #include "orchestrator/train.h"
 #include "orchestrator/train_curriculum.h"
 #include "orchestrator/train_histories.h"
@@ -23,8 +24,11 @@ struct training {
     const struct assay_train_options *options;
     struct assay_task_source *source;
     struct assay_arena *arena;           // of the run
-    const char *run_id, *relative, *dir; // of its files; relative to the home
+    const char *run_id, *relative, *dir; // of its files; relative to the home. Of a rank but 0:
+                                         // of what it keeps to itself
     bool stopped;                        // by options->on_step
+    struct assay_collective *collective; // borrowed; NULL: alone
+    struct assay_ranks ranks;            // this process's place; alone 0 of 1
     int lock_fd;
     const struct assay_ops *ops;
     struct assay_stream *stream;
@@ -118,6 +122,10 @@ struct group {
     size_t size;
     enum assay_group_state state;
     bool unscored; // a rollout has no reward: the group is left out
+    uint32_t number;
+    struct assay_tokens prompt;
+    struct assay_rng rng; // of its samples, where groups draw apart from each other
+    uint64_t seed;        // of its samples, where it has one
 };
 struct sample_request {
     struct draw_from from;
@@ -141,17 +149,25 @@ ASSAY_MUST_USE enum assay_status training_pass(
 ASSAY_MUST_USE enum assay_status training_grade(struct training *t,
         struct assay_train_reward *rewards, const struct assay_train_answer *answers, size_t count,
         struct assay_error *err);
-// Draw tasks, sample answers of each, decode, grade. Everything is in the arena. *sample_ms and
-// *grade_ms are added to.
+struct sample_times {
+    uint64_t *sample_ms, *grade_ms; // added to
+};
+// Draw tasks, sample answers of each, decode, grade. Everything is in the arena.
 ASSAY_MUST_USE enum assay_status training_sample(struct training *t, struct group **out,
-        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
-        uint64_t *grade_ms, struct assay_error *err);
+        const struct sample_request *request, struct assay_arena *arena, struct sample_times times,
+        struct assay_error *err);
 
 // --- turns (train_turns.c) -----------------------------------------------------------------------
-// The same for a source with turns: `text` of a rollout is all that was said and seen.
-ASSAY_MUST_USE enum assay_status training_sample_turns(struct training *t, struct group **out,
-        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
-        uint64_t *grade_ms, struct assay_error *err);
+// Sample and grade groups whose tasks are drawn, of a source with turns: `text` of a rollout is all
+// that was said and seen.
+ASSAY_MUST_USE enum assay_status training_play(struct training *t, struct group *const *groups,
+        size_t count, const struct sample_request *request, struct assay_arena *arena,
+        struct sample_times times, struct assay_error *err);
+// Do groups draw apart from each other, so that whoever samples one needs to know of no other?
+static inline bool training_draws_apart(const struct training *t)
+{
+    return t->config->shards > 1;
+}
 // An episode to learn from, in the arena: what is said is learned. One that is too long, or has a
 // message that is longer than rl.answer_tokens_max, is longer than tasks.tokens_max.
 ASSAY_MUST_USE enum assay_status training_encode_talk(struct training *t,

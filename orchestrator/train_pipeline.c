@@ -372,6 +372,7 @@ static enum assay_status make_sampler(
     s->trainer = NULL;
     s->histories = NULL;
     s->stop = &p->stop;
+    s->collective = t->options->ahead; // calls of both threads are in no order
     s->swaps = c->swap == ASSAY_SWAP_TOKEN;
     s->source = &p->doors[1].source;
     s->curriculum = assay_arena_array(t->arena, 1, sizeof(*s->curriculum));

@@ -16,7 +16,8 @@
 
 // --- counted -------------------------------------------------------------------------------------
 
-static enum assay_status count_memory(struct assay_train_plan *plan,
+// Of each rank: weights and gradients are whole, moments are cut (ZeRO-1).
+static enum assay_status count_memory(struct assay_train_plan *plan, uint32_t world,
         const struct assay_train_config *c, struct assay_arena *arena, struct assay_error *err)
 {
     const struct assay_pass_options train = {.rows_max = (size_t)c->rows_max,
@@ -43,7 +44,12 @@ static enum assay_status count_memory(struct assay_train_plan *plan,
     plan->on_gpu = strcmp(c->device, "cuda") == 0;
     plan->parameters = params.element_count;
     plan->layers = config.layer_count;
-    plan->state_bytes = 4 * weights;
+    plan->world = world;
+    plan->shards = c->shards;
+    plan->moments_bytes = 2 * weights / world;
+    // Shards that one process adds to each other; of several ranks, in a rank's own range.
+    plan->state_bytes =
+            2 * weights + plan->moments_bytes + (c->shards > world ? weights / world : 0);
     plan->train_pass_bytes = (double)assay_pass_bytes(&config, ops, &train);
     plan->sample_pass_bytes = (double)assay_pass_bytes(&config, ops, &sample);
     plan->ahead_bytes = c->staleness > 0 ? weights * (double)(c->staleness + 2) : 0;
@@ -152,7 +158,8 @@ enum assay_status assay_train_plan_make(struct assay_train_plan *out, struct ass
 {
     const struct assay_train_config *c = &options->settings->config;
     struct assay_train_plan plan = {0};
-    enum assay_status status = count_memory(&plan, c, arena, err);
+    enum assay_status status =
+            count_memory(&plan, options->world > 0 ? options->world : 1, c, arena, err);
 
     if (status == ASSAY_OK)
         status = look_at_disk(&plan, context, err);
@@ -217,6 +224,11 @@ void assay_train_plan_print(const struct assay_train_plan *plan, const struct as
             "%.0f MB a pass of sampling\n",
             plan->state_bytes / MEBI, plan->train_pass_bytes / MEBI,
             plan->sample_pass_bytes / MEBI);
+    if (plan->world > 1)
+        (void)assay_buf_addf(out,
+                "          of each rank: %.0f MB moments: 1/%u of all; %u ranks, %" PRIu64
+                " shards of an update\n",
+                plan->moments_bytes / MEBI, plan->world, plan->world, plan->shards);
     if (plan->ahead_bytes > 0)
         (void)assay_buf_addf(out,
                 "          %.0f MB weights of %" PRIu64 " versions and of the sampler\n",
@@ -260,6 +272,7 @@ void assay_train_plan_put(const struct assay_train_plan *plan, struct assay_json
     assay_json_put_text(w, "device", plan->device);
     assay_json_put_u64(w, "parameters", plan->parameters);
     assay_json_put_u64(w, "layers", plan->layers);
+    assay_json_put_u64(w, "ranks", plan->world);
     assay_json_put_double(w, "memory_bytes", plan->memory_bytes);
     assay_json_put_double(w, "memory_bytes_host", plan->ram_bytes);
     if (plan->on_gpu)

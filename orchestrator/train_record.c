@@ -154,13 +154,13 @@ static enum assay_status keep(struct training *t, const char *phase, uint32_t pl
             .version = r->version,
             .task = assay_arena_strdup(arena, task->id ? task->id : ""),
             .family = assay_arena_strdup(arena, task->family ? task->family : ""),
-            .cause = r->verdict.cause ? r->verdict.cause : "",
+            .cause = assay_arena_strdup(arena, r->verdict.cause ? r->verdict.cause : ""),
             .reason = assay_arena_strdup(arena, r->verdict.reason),
             .finish = assay_finish_name(r->finish),
             .solved = r->verdict.scored && r->verdict.solved,
             .reward = r->verdict.scored ? r->reward : (double)NAN,
             .advantage = r->trained ? r->advantage : (double)NAN};
-    if (!out->task || !out->family || !out->reason)
+    if (!out->task || !out->family || !out->cause || !out->reason)
         return no_memory(err);
     status = keep_bytes(&out->prompt, task->prompt, arena, err);
     if (status == ASSAY_OK)
@@ -213,7 +213,7 @@ enum assay_status training_keep_rollouts(struct training *t, const char *phase,
     bool more = true;
     enum assay_status status;
 
-    if (wanted == 0 || group_count == 0)
+    if (wanted == 0 || group_count == 0 || t->ranks.rank > 0)
         return ASSAY_OK;
     status = begin_record(t, err);
     if (status == ASSAY_OK)

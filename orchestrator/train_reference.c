@@ -59,7 +59,9 @@ static enum assay_status make_reference(struct training *t, struct assay_error *
             .optimizer = c->optimizer,
             .temperature = c->temperature,
             .rows_max = (size_t)c->rows_max,
-            .sequences_max = (size_t)c->sequences_max};
+            .sequences_max = (size_t)c->sequences_max,
+            .collective = t->collective,
+            .shards = (uint32_t)c->shards};
     const char *dir = assay_arena_printf(t->arena, "%s/reference", t->dir);
     const char *path = assay_arena_printf(t->arena, "%s/reference/model.safetensors", t->dir);
     enum assay_status status = ASSAY_OK;
@@ -67,13 +69,21 @@ static enum assay_status make_reference(struct training *t, struct assay_error *
     t->reference = calloc(1, sizeof(*t->reference));
     if (!dir || !path || !t->reference)
         return assay_fail(err, ASSAY_ENOMEM, "out of memory");
-    status = t->reference_hash[0] ? check_weights(t, path, err) : save_weights(t, dir, path, err);
-    if (status == ASSAY_OK)
+    if (t->ranks.rank > 0) {
         status =
-                assay_model_open(&t->reference->model, dir, NULL, &dialect, t->ops, t->stream, err);
+                assay_model_create(&t->reference->model, &t->model->config, t->ops, t->stream, err);
+    } else {
+        status = t->reference_hash[0] ? check_weights(t, path, err)
+                                      : save_weights(t, dir, path, err);
+        if (status == ASSAY_OK)
+            status = assay_model_open(
+                    &t->reference->model, dir, NULL, &dialect, t->ops, t->stream, err);
+    }
     if (status == ASSAY_OK)
         status = assay_trainer_create(
                 &t->reference->scorer, t->reference->model, &options, t->stream, err);
+    if (status == ASSAY_OK)
+        status = assay_trainer_follow(t->reference->scorer, err);
     return status;
 }
 

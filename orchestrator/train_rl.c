@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "orchestrator/device.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 
 #define FAMILIES_SHOWN 96 // of those that a step sampled
 
@@ -117,8 +117,8 @@ static enum assay_status sample_round(struct rl_step *s, size_t wanted, struct a
             .temperature = c->temperature,
             .rng = &s->rng};
     struct group *groups = NULL;
-    enum assay_status status =
-            training_sample(s->t, &groups, &request, s->arena, &s->sample_ms, &s->grade_ms, err);
+    const struct sample_times times = {&s->sample_ms, &s->grade_ms};
+    enum assay_status status = training_sample(s->t, &groups, &request, s->arena, times, err);
 
     s->rounds++;
     if (status == ASSAY_OK && c->shuffle_rewards)
@@ -358,6 +358,22 @@ static void put_times(const struct rl_step *s, struct assay_metrics *m)
         assay_metrics_put(m, "idle_for_rewards", share((double)s->grade_ms, all));
 }
 
+// What ranks have done of a batch, counted together; the slowest one's times.
+static enum assay_status count_all(struct rl_step *s, struct assay_error *err)
+{
+    uint64_t values[] = {s->executed, s->remembered, s->boxed, s->known, s->sample_ms, s->grade_ms};
+    enum assay_status status =
+            training_sum_counts(s->t, values, sizeof(values) / sizeof(values[0]), 4, err);
+
+    s->executed = values[0];
+    s->remembered = values[1];
+    s->boxed = values[2];
+    s->known = values[3];
+    s->sample_ms = values[4];
+    s->grade_ms = values[5];
+    return status;
+}
+
 // --- a step, in two halves -----------------------------------------------------------------------
 
 // Whoever samples may be batches ahead of whoever records.
@@ -397,6 +413,8 @@ enum assay_status training_rl_sample(
         s->passed_over = t->passed_over - s->passed_over;
         s->boxed = t->boxed - s->boxed;
         s->known = t->known - s->known;
+        if (status == ASSAY_OK)
+            status = count_all(s, err);
         if (status == ASSAY_OK)
             status = keep_curriculum(s, err);
     } else {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
 
@@ -88,16 +88,39 @@ static enum assay_status make_rollouts(struct group *g, struct writer *w, uint32
     return ASSAY_OK;
 }
 
-static enum assay_status begin_group(struct training *t, struct group *g, uint32_t number,
+// All tasks of a batch, whoever samples their answers.
+static enum assay_status draw_groups(struct training *t, struct group *groups,
+        const struct sample_request *request, struct assay_arena *arena, struct assay_error *err)
+{
+    const size_t room = (size_t)t->config->answer_tokens_max;
+    enum assay_status status = ASSAY_OK;
+
+    for (size_t i = 0; i < request->group_count && status == ASSAY_OK; i++) {
+        struct group *g = &groups[i];
+
+        g->number = (uint32_t)i;
+        g->size = request->group_size;
+        // With turns, alone, each message draws a seed of its own from the batch's.
+        if (!t->source->turns || training_draws_apart(t))
+            g->seed = assay_rng_next(request->rng);
+        if (t->source->turns && training_draws_apart(t))
+            assay_rng_seed(&g->rng, g->seed, 0);
+        status = training_draw(t, &g->task, &g->prompt, &request->from, room, arena, err);
+    }
+    return status;
+}
+
+static enum assay_status begin_group(struct training *t, struct group *g,
         const struct sample_request *request, struct assay_arena *arena, struct assay_error *err)
 {
     const size_t room = (size_t)t->config->answer_tokens_max;
     struct writer *w = assay_arena_array(arena, 1, sizeof(*w));
-    struct assay_tokens prompt = {0};
-    struct assay_generation generation = {.sample_count = request->group_size,
+    struct assay_generation generation = {.prompt = g->prompt.ids,
+            .prompt_count = g->prompt.count,
+            .sample_count = g->size,
             .token_count_max = room,
             .sampling = ASSAY_SAMPLING_PLAIN,
-            .seed = assay_rng_next(request->rng),
+            .seed = g->seed,
             .stop_ids = &t->end_id,
             .stop_id_count = 1,
             .certain_count_max = (size_t)t->config->certain_count_max,
@@ -106,17 +129,12 @@ static enum assay_status begin_group(struct training *t, struct group *g, uint32
             .user = w};
     enum assay_status status = w ? ASSAY_OK : no_memory(err);
 
-    g->size = request->group_size;
     if (w)
         w->t = t;
     if (status == ASSAY_OK)
-        status = training_draw(t, &g->task, &prompt, &request->from, room, arena, err);
-    if (status == ASSAY_OK)
-        status = make_rollouts(g, w, number, &prompt, room, arena, err);
+        status = make_rollouts(g, w, g->number, &g->prompt, room, arena, err);
     if (status != ASSAY_OK)
         return status;
-    generation.prompt = prompt.ids;
-    generation.prompt_count = prompt.count;
     generation.sampling.temperature = request->temperature;
     return assay_generator_add(t->generator, &generation, err);
 }
@@ -152,25 +170,25 @@ enum assay_status training_grade(struct training *t, struct assay_train_reward *
     return status;
 }
 
-static enum assay_status grade(struct training *t, struct group *groups, size_t group_count,
-        size_t group_size, struct assay_arena *arena, struct assay_error *err)
+static enum assay_status grade(struct training *t, struct group *const *groups, size_t group_count,
+        struct assay_arena *arena, struct assay_error *err)
 {
-    const size_t count = group_count * group_size;
+    const size_t size = group_count > 0 ? groups[0]->size : 0, count = group_count * size;
     struct assay_train_answer *answers = assay_arena_array(arena, count, sizeof(*answers));
     struct assay_train_reward *rewards = assay_arena_array(arena, count, sizeof(*rewards));
     enum assay_status status = answers && rewards ? ASSAY_OK : no_memory(err);
 
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        struct group *g = &groups[i / group_size];
+        struct group *g = groups[i / size];
 
-        status = decode(t, &g->rollouts[i % group_size], arena, err);
-        answers[i] = (struct assay_train_answer){&g->task, g->rollouts[i % group_size].text};
+        status = decode(t, &g->rollouts[i % size], arena, err);
+        answers[i] = (struct assay_train_answer){&g->task, g->rollouts[i % size].text};
     }
-    if (status == ASSAY_OK)
+    if (status == ASSAY_OK && count > 0)
         status = training_grade(t, rewards, answers, count, err);
     for (size_t i = 0; i < count && status == ASSAY_OK; i++) {
-        struct group *g = &groups[i / group_size];
-        struct rollout *r = &g->rollouts[i % group_size];
+        struct group *g = groups[i / size];
+        struct rollout *r = &g->rollouts[i % size];
 
         r->verdict = rewards[i];
         r->reward = rewards[i].reward +
@@ -181,28 +199,46 @@ static enum assay_status grade(struct training *t, struct group *groups, size_t 
     return status;
 }
 
-enum assay_status training_sample(struct training *t, struct group **out,
-        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
-        uint64_t *grade_ms, struct assay_error *err)
+static enum assay_status answer_all(struct training *t, struct group *const *groups, size_t count,
+        const struct sample_request *request, struct assay_arena *arena, struct sample_times times,
+        struct assay_error *err)
 {
-    if (t->source->turns)
-        return training_sample_turns(t, out, request, arena, sample_ms, grade_ms, err);
-
-    struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
     const uint64_t began = assay_clock_ms();
     uint64_t sampled;
-    size_t left = 1;
-    enum assay_status status = groups ? ASSAY_OK : no_memory(err);
+    size_t left = count;
+    enum assay_status status = ASSAY_OK;
 
-    for (size_t g = 0; g < request->group_count && status == ASSAY_OK; g++)
-        status = begin_group(t, &groups[g], (uint32_t)g, request, arena, err);
+    for (size_t g = 0; g < count && status == ASSAY_OK; g++)
+        status = begin_group(t, groups[g], request, arena, err);
     while (status == ASSAY_OK && left > 0)
         status = training_pass(t, &left, err);
     sampled = assay_clock_ms();
     if (status == ASSAY_OK)
-        status = grade(t, groups, request->group_count, request->group_size, arena, err);
-    *sample_ms += sampled - began;
-    *grade_ms += assay_clock_ms() - sampled;
+        status = grade(t, groups, count, arena, err);
+    *times.sample_ms += sampled - began;
+    *times.grade_ms += assay_clock_ms() - sampled;
+    return status;
+}
+
+enum assay_status training_sample(struct training *t, struct group **out,
+        const struct sample_request *request, struct assay_arena *arena, struct sample_times times,
+        struct assay_error *err)
+{
+    struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
+    struct group **mine = assay_arena_array(arena, request->group_count, sizeof(struct group *));
+    size_t count = 0;
+    enum assay_status status = groups && mine ? ASSAY_OK : no_memory(err);
+
+    if (status == ASSAY_OK)
+        status = draw_groups(t, groups, request, arena, err);
+    for (size_t g = 0; g < request->group_count && status == ASSAY_OK; g++)
+        if (training_is_mine(t, g))
+            mine[count++] = &groups[g];
+    if (status == ASSAY_OK)
+        status = t->source->turns ? training_play(t, mine, count, request, arena, times, err)
+                                  : answer_all(t, mine, count, request, arena, times, err);
+    if (status == ASSAY_OK)
+        status = training_exchange(t, groups, request->group_count, arena, err);
     if (status == ASSAY_OK)
         *out = groups;
     return status;

@@ -15,7 +15,9 @@ enum assay_status training_make_trainer(struct training *t, bool rl, struct assa
             .optimizer = rl ? c->optimizer : c->sft,
             .temperature = rl ? c->temperature : 1,
             .rows_max = (size_t)c->rows_max,
-            .sequences_max = (size_t)c->sequences_max};
+            .sequences_max = (size_t)c->sequences_max,
+            .collective = t->collective,
+            .shards = (uint32_t)c->shards};
 
     if (!rl)
         (void)assay_objective_default(&options.objective, "sft");

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
-#include "orchestrator/train_parts.h"
+#include "orchestrator/train_group.h"
 #include "policy/bpe_train.h"
 
 #define TOKENIZER_BYTES_MAX ((size_t)64 << 20)
@@ -88,9 +88,11 @@ enum assay_status training_make_tokenizer(struct training *t, struct assay_error
     enum assay_status status = path ? ASSAY_OK : no_memory(err);
     struct stat st;
 
-    if (status == ASSAY_OK && stat(path, &st) != 0)
+    if (status == ASSAY_OK && t->ranks.rank == 0 && stat(path, &st) != 0)
         status = *t->config->model_path ? copy_tokenizer(t, path, err)
                                         : write_tokenizer(t, path, err);
+    if (status == ASSAY_OK)
+        status = training_tell_file(t, path, err);
     if (status == ASSAY_OK)
         status = assay_tokenizer_open(&t->tokenizer, path, NULL, err);
     if (status != ASSAY_OK)

@@ -46,7 +46,7 @@ struct wave {
     struct training *t;
     const struct sample_request *request;
     struct assay_arena *arena;
-    struct group *groups;
+    struct group *const *groups;
     size_t group_count;
     struct player *players; // [count], a group's together
     struct player **asked;  // [count] those whose messages are being sampled
@@ -222,31 +222,26 @@ static enum assay_status seat(struct player *p, const struct training *t,
             &p->history, "task", (struct assay_bytes){p->task->id, strlen(p->task->id)}, err);
 }
 
-static enum assay_status begin_group(
-        struct wave *w, size_t index, uint32_t number, struct assay_error *err)
+static enum assay_status begin_group(struct wave *w, size_t index, struct assay_error *err)
 {
-    const struct sample_request *request = w->request;
-    struct group *g = &w->groups[index];
-    struct assay_tokens prompt = {0};
-    enum assay_status status =
-            training_draw(w->t, &g->task, &prompt, &request->from, room_of(w->t), w->arena, err);
+    struct group *g = w->groups[index];
+    enum assay_status status = ASSAY_OK;
 
-    g->size = request->group_size;
     g->rollouts = assay_arena_array(w->arena, g->size, sizeof(*g->rollouts));
-    if (status == ASSAY_OK && !g->rollouts)
-        status = no_memory(err);
+    if (!g->rollouts)
+        return no_memory(err);
     for (size_t i = 0; i < g->size && status == ASSAY_OK; i++) {
         struct player *p = &w->players[index * g->size + i];
 
         p->rollout = &g->rollouts[i];
         p->task = &g->task;
-        status = seat(p, w->t, &prompt, w->arena, err);
-        g->rollouts[i].prompt_count = prompt.count;
+        status = seat(p, w->t, &g->prompt, w->arena, err);
+        g->rollouts[i].prompt_count = g->prompt.count;
         g->rollouts[i].trajectory = (struct assay_trajectory){.ids = p->ids,
                 .mask = p->mask,
                 .logp_old = p->logp,
-                .count = prompt.count,
-                .group = number};
+                .count = g->prompt.count,
+                .group = g->number};
     }
     return status;
 }
@@ -262,16 +257,17 @@ static bool on_token(void *user, const struct assay_generated *token)
 }
 
 // What these have said and seen so far is the same, and is read once.
-static enum assay_status ask(
-        struct wave *w, struct player **players, size_t count, struct assay_error *err)
+static enum assay_status ask(struct wave *w, struct group *g, struct player **players, size_t count,
+        struct assay_error *err)
 {
     const struct training *t = w->t;
+    struct assay_rng *rng = training_draws_apart(t) ? &g->rng : w->request->rng;
     struct assay_generation generation = {.prompt = players[0]->ids,
             .prompt_count = players[0]->rollout->trajectory.count,
             .sample_count = count,
             .token_count_max = room_of(t),
             .sampling = ASSAY_SAMPLING_PLAIN,
-            .seed = assay_rng_next(w->request->rng),
+            .seed = assay_rng_next(rng),
             .stop_ids = &t->end_id,
             .stop_id_count = 1,
             .certain_count_max = (size_t)t->config->certain_count_max,
@@ -310,7 +306,7 @@ static enum assay_status ask_group(
         for (size_t k = i; k < size; k++)
             if (!group[k].over && is_alike(&group[i], &group[k]))
                 w->asked[(*asked)++] = &group[k];
-        status = ask(w, w->asked + first, *asked - first, err);
+        status = ask(w, w->groups[index], w->asked + first, *asked - first, err);
     }
     return status;
 }
@@ -455,7 +451,7 @@ static enum assay_status grade(struct wave *w, uint64_t *grade_ms, struct assay_
         rewards[i].scored &= !p->broken;
         p->rollout->verdict = rewards[i];
         p->rollout->reward = rewards[i].reward;
-        w->groups[i / w->request->group_size].unscored |= !rewards[i].scored;
+        w->groups[i / w->request->group_size]->unscored |= !rewards[i].scored;
     }
     *grade_ms += assay_clock_ms() - began;
     return status;
@@ -471,19 +467,18 @@ static void leave(struct wave *w)
     }
 }
 
-enum assay_status training_sample_turns(struct training *t, struct group **out,
-        const struct sample_request *request, struct assay_arena *arena, uint64_t *sample_ms,
-        uint64_t *grade_ms, struct assay_error *err)
+enum assay_status training_play(struct training *t, struct group *const *groups, size_t count,
+        const struct sample_request *request, struct assay_arena *arena, struct sample_times times,
+        struct assay_error *err)
 {
     const size_t size = request->group_size;
     const size_t most = size < PLAYERS_MAX ? PLAYERS_MAX / size : 1;
-    struct group *groups = assay_arena_array(arena, request->group_count, sizeof(*groups));
-    enum assay_status status = groups ? ASSAY_OK : no_memory(err);
+    enum assay_status status = ASSAY_OK;
 
-    if (status == ASSAY_OK && !t->histories)
+    if (!t->histories)
         status = assay_histories_create(&t->histories, err);
-    for (size_t from = 0; from < request->group_count && status == ASSAY_OK; from += most) {
-        const size_t left = request->group_count - from;
+    for (size_t from = 0; from < count && status == ASSAY_OK; from += most) {
+        const size_t left = count - from;
         struct wave w = {.t = t,
                 .request = request,
                 .arena = arena,
@@ -496,15 +491,13 @@ enum assay_status training_sample_turns(struct training *t, struct group **out,
         if (!w.players || !w.asked)
             return no_memory(err);
         for (size_t g = 0; g < w.group_count && status == ASSAY_OK; g++)
-            status = begin_group(&w, g, (uint32_t)(from + g), err);
+            status = begin_group(&w, g, err);
         if (status == ASSAY_OK)
-            status = play(&w, sample_ms, grade_ms, err);
+            status = play(&w, times.sample_ms, times.grade_ms, err);
         if (status == ASSAY_OK)
-            status = grade(&w, grade_ms, err);
+            status = grade(&w, times.grade_ms, err);
         leave(&w);
     }
-    if (status == ASSAY_OK)
-        *out = groups;
     return status;
 }
 

@@ -284,6 +284,19 @@ static enum assay_status read_optimizer(struct parts *p, const char *path, struc
     return status;
 }
 
+enum assay_status assay_checkpoint_check(
+        const char *dir, const struct assay_checkpoint *wanted, struct assay_error *err)
+{
+    char path[PATH_BYTES];
+    enum assay_status status = join(path, dir, model_name, err);
+
+    if (status == ASSAY_OK)
+        status = check_hash(path, wanted->model_hash, err);
+    if (status == ASSAY_OK)
+        status = join(path, dir, optimizer_name, err);
+    return status == ASSAY_OK ? check_hash(path, wanted->optimizer_hash, err) : status;
+}
+
 static enum assay_status read_files(struct assay_model *model, struct parts *p,
         struct assay_stream *stream, const char *dir, const struct assay_checkpoint *wanted,
         struct assay_error *err)
@@ -294,9 +307,7 @@ static enum assay_status read_files(struct assay_model *model, struct parts *p,
     if (status == ASSAY_OK)
         status = join(optimizer, dir, optimizer_name, err);
     if (status == ASSAY_OK)
-        status = check_hash(weights, wanted->model_hash, err);
-    if (status == ASSAY_OK)
-        status = check_hash(optimizer, wanted->optimizer_hash, err);
+        status = assay_checkpoint_check(dir, wanted, err);
     if (status == ASSAY_OK)
         status = read_weights(model, stream, weights, err);
     if (status == ASSAY_OK)

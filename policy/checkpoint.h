@@ -26,6 +26,10 @@ ASSAY_MUST_USE enum assay_status assay_checkpoint_write(struct assay_checkpoint 
         const struct assay_model *model, struct assay_trainer *trainer, struct assay_stream *stream,
         const char *dir, struct assay_error *err);
 
+// Are both files there, and those that were written? Errors: as of reading.
+ASSAY_MUST_USE enum assay_status assay_checkpoint_check(
+        const char *dir, const struct assay_checkpoint *wanted, struct assay_error *err);
+
 // Back into a model and a trainer of the same description. Errors: ASSAY_ENOTFOUND, ASSAY_EINVAL (a
 // file that is not the one that was written, by name; another model's), ASSAY_EIO. The model may be
 // half read then.

@@ -24,7 +24,7 @@ static void lay_out(struct assay_shares *s, uint64_t element_count)
         s->bounds[i] = at < element_count ? at : element_count;
     }
     for (uint32_t r = 0; r <= s->ranks.world; r++)
-        s->owners[r] = s->bounds[r * each];
+        s->owners[r] = s->bounds[(size_t)r * each];
     s->from = s->owners[s->ranks.rank];
     s->until = s->owners[s->ranks.rank + 1];
 }

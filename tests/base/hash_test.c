@@ -151,6 +151,22 @@ static void a_handshake_is_answered(void **state)
     assert_string_equal(out, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
+// Case 2 of RFC 4231.
+static void a_known_hmac_comes_out(void **state)
+{
+    static const unsigned char want[ASSAY_HMAC_BYTES] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75,
+            0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00, 0x3f, 0x08, 0x9d,
+            0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43};
+    static const char text[] = "what do ya want for nothing?";
+    unsigned char out[ASSAY_HMAC_BYTES];
+
+    (void)state;
+    assert_int_equal(assay_hmac_sha256(out, "Jefe", 4, text, sizeof(text) - 1, NULL), ASSAY_OK);
+    assert_true(assay_secrets_equal(out, want, sizeof(want)));
+    out[31] ^= 1;
+    assert_false(assay_secrets_equal(out, want, sizeof(want)));
+}
+
 // RFC 4648's, and bytes that take more than one piece.
 static void base_64_has_no_breaks(void **state)
 {
@@ -178,6 +194,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test(known_answers_come_out),
+            cmocka_unit_test(a_known_hmac_comes_out),
             cmocka_unit_test(a_handshake_is_answered),
             cmocka_unit_test(base_64_has_no_breaks),
             cmocka_unit_test(pieces_hash_like_the_whole),
