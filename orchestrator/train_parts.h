@@ -26,21 +26,21 @@ struct training {
     struct assay_arena *arena;           // of the run
     const char *run_id, *relative, *dir; // of its files; relative to the home. Of a rank but 0:
                                          // of what it keeps to itself
-    bool stopped;                        // by options->on_step
     struct assay_collective *collective; // borrowed; NULL: alone
     struct assay_ranks ranks;            // this process's place; alone 0 of 1
     int lock_fd;
+    bool stopped; // by options->on_step
+    bool trainer_is_rl;
+    bool swaps; // newer weights are taken between tokens
     const struct assay_ops *ops;
     struct assay_stream *stream;
     struct assay_model *model;
     struct assay_tokenizer *tokenizer;
     int32_t start_id, end_id; // before a prompt; behind an answer
     struct assay_trainer *trainer;
-    bool trainer_is_rl;
     struct assay_generator *generator;
     struct assay_train_log *log;
     struct training_pipeline *pipeline; // rl.staleness > 0, once rl has begun
-    bool swaps;                         // newer weights are taken between tokens
     uint64_t swap_count;
     struct training_watch *watch; // over all that boxes do
     const _Atomic bool *stop;     // may be NULL: whoever samples ends early

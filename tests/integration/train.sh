@@ -364,7 +364,10 @@ run 0 assay train config.yaml --set name=waits --set rl.staleness=1 --set seed=9
 run 1 assay train config.yaml --set name=again --set seed=5 --set sft.updates=100000
 has err "the same settings are open under another name"
 begin cut 6
-until [ -e "$ASSAY_HOME/runs/cut/checkpoints/9" ]; do # then those of 3 and 6 count
+newest() { # checkpoint's number; 0: none
+    ls "$ASSAY_HOME/runs/$1/checkpoints" 2>/dev/null | grep -E '^[0-9]+$' | sort -n | tail -n 1 | grep . || echo 0
+}
+until [ "$(newest cut)" -ge 9 ]; do # then the two before it count
     kill -0 "$pid" || fail "cut ended: $(cat "$WORK/cut.err")"
     sleep 0.1
 done
