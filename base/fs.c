@@ -344,7 +344,9 @@ enum assay_status assay_fs_lock(int *fd_out, const char *path, bool wait, struct
             return assay_fail(err, ASSAY_ECONFLICT, "%s is locked by another process", path);
         return assay_fail_errno(err, error, "lock %s", path);
     }
-    (void)fcntl(fd, F_OFD_SETLK, &mark); // unlike flock(), it can be asked for without taking it
+    // Unlike flock(), it can be asked for without taking it. Not an open file's mark (F_OFD_SETLK),
+    // which every box would see in /proc/locks.
+    (void)fcntl(fd, F_SETLK, &mark);
     *fd_out = fd;
     return ASSAY_OK;
 }
@@ -357,7 +359,7 @@ enum assay_lock_state assay_fs_lock_state(const char *path)
 
     if (fd < 0)
         return errno == ENOENT ? ASSAY_LOCK_NONE : ASSAY_LOCK_HELD;
-    if (fcntl(fd, F_OFD_GETLK, &mark) == 0 && mark.l_type == F_UNLCK)
+    if (fcntl(fd, F_GETLK, &mark) == 0 && mark.l_type == F_UNLCK)
         state = ASSAY_LOCK_FREE;
     close(fd);
     return state;

@@ -79,8 +79,9 @@ ASSAY_MUST_USE enum assay_status assay_fs_copy_tree(
 // no NUL or control byte?
 bool assay_fs_path_is_plain(const char *path);
 
-// Is the file there, and somebody's by assay_fs_lock()? Asking takes nothing; a file that cannot be
-// asked counts as locked.
+// Is the file there, and another process's by assay_fs_lock()? Asking takes nothing; a file that
+// cannot be asked counts as locked. Not for a process that holds it: who closes the file any
+// descriptor of which it has open takes its own mark away (fcntl(2)).
 enum assay_lock_state { ASSAY_LOCK_NONE, ASSAY_LOCK_FREE, ASSAY_LOCK_HELD };
 enum assay_lock_state assay_fs_lock_state(const char *path);
 

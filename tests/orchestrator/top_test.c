@@ -4,8 +4,10 @@
 // pauses lay between; a name cannot reach the terminal.
 #include "orchestrator/top.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -94,6 +96,27 @@ static void nothing_recorded_yet_and_no_such_run(void **state)
     world_close(&w);
 }
 
+// A process that has the lock until it is killed.
+static pid_t hold_lock(const char *path)
+{
+    int ready[2], fd = -1;
+    char byte = 0;
+    pid_t pid;
+
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (assay_fs_lock(&fd, path, false, NULL) == ASSAY_OK && write(ready[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
 // A training's process has its lock; asking for it takes nothing.
 static void a_training_whose_process_is_gone_is_stopped(void **state)
 {
@@ -101,7 +124,7 @@ static void a_training_whose_process_is_gone_is_stopped(void **state)
     char path[160];
     struct assay_top top;
     struct world w;
-    int fd = -1, second = -1;
+    int fd = -1;
 
     world_open(&w, state);
     begin_training(&w, "a", 6);
@@ -109,17 +132,19 @@ static void a_training_whose_process_is_gone_is_stopped(void **state)
     assay_temp_write(temp, "runs/a/lock", "");
     (void)snprintf(path, sizeof(path), "%s/runs/a/lock", temp->path);
     for (int held = 1; held >= 0; held--) {
-        if (held)
-            assert_int_equal(assay_fs_lock(&fd, path, false, NULL), ASSAY_OK);
+        const pid_t pid = held ? hold_lock(path) : 0;
+
         assert_int_equal(
                 assay_top_load(&top, w.store, temp->path, "a", assay_clock_now_ms(), w.arena, NULL),
                 ASSAY_OK);
         assert_int_equal(top.items[0].state, held ? ASSAY_TOP_RUNNING : ASSAY_TOP_STOPPED);
-        if (held)
-            close(fd);
+        if (held) {
+            kill(pid, SIGKILL);
+            assert_int_equal(waitpid(pid, NULL, 0), pid);
+        }
     }
-    assert_int_equal(assay_fs_lock(&second, path, false, NULL), ASSAY_OK);
-    close(second);
+    assert_int_equal(assay_fs_lock(&fd, path, false, NULL), ASSAY_OK);
+    close(fd);
     world_close(&w);
 }
 
