@@ -93,7 +93,7 @@ has err "bad.jsonl, line 2"
 
 # --- a group: every sample begins in the same box, to the byte ---
 cat >"$WORK/same" <<'EOF'
-{"tool": "bash", "arguments": {"command": "pwd; ls -ln --time-style=full-iso . inireader; id; env | sort; umask; ulimit -a; cut -d' ' -f2,3 /proc/mounts"}}
+{"tool": "bash", "arguments": {"command": "pwd; ls -ln --time-style=full-iso . inireader; id; env | sort; umask; ulimit -a; cut -d' ' -f2,3 /proc/mounts | sort"}}
 {"tool": "view", "arguments": {"path": "inireader/reader.py"}}
 {"tool": "search", "arguments": {"pattern": "def "}}
 EOF
