@@ -52,7 +52,7 @@ static enum assay_status grade(void *user, struct assay_train_reward *rewards,
     (void)answers;
     for (size_t i = 0; s->slices == 0 || i < s->slices; i++) {
         assert_true(i < SLICES_MAX);
-        if (*cancelled)
+        if (__atomic_load_n(cancelled, __ATOMIC_RELAXED)) // the watch sets it
             return assay_fail(err, ASSAY_EINTERRUPTED, "interrupted");
         usleep(SLICE_US);
         if (s->slices > 0)
