@@ -158,7 +158,8 @@ static enum assay_status begin(struct telling *t, struct detection *d, const cha
     return ASSAY_OK;
 }
 
-static enum assay_status end(struct telling *t, struct detection *d, struct assay_error *err)
+static enum assay_status end_telling(
+        struct telling *t, struct detection *d, struct assay_error *err)
 {
     if (t->failed)
         return no_memory(err);
@@ -260,7 +261,7 @@ static enum assay_status detect_python(struct detection *d, struct assay_error *
     t.out->test_cmd =
             LIST(&t, "/env/venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider");
     t.out->needs = LIST(&t, "/usr/bin/python3");
-    return end(&t, d, err);
+    return end_telling(&t, d, err);
 }
 
 // --- Node ---------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ static enum assay_status detect_node(struct detection *d, struct assay_error *er
             jest ? "ln -sfn /env/node/node_modules node_modules && exec node_modules/.bin/jest"
                  : "ln -sfn /env/node/node_modules node_modules && exec node_modules/.bin/mocha");
     t.out->needs = LIST(&t, "/usr/bin/node", "/usr/bin/npm");
-    return end(&t, d, err);
+    return end_telling(&t, d, err);
 }
 
 // --- Go, Rust, Java -----------------------------------------------------------------------------
@@ -347,7 +348,7 @@ static enum assay_status detect_go(struct detection *d, struct assay_error *err)
     t.out->framework = "gotest";
     t.out->test_cmd = LIST(&t, "/usr/bin/go", "test", "-json", "./...");
     t.out->needs = LIST(&t, "/usr/bin/go");
-    return end(&t, d, err);
+    return end_telling(&t, d, err);
 }
 
 static enum assay_status detect_cargo(struct detection *d, struct assay_error *err)
@@ -382,7 +383,7 @@ static enum assay_status detect_cargo(struct detection *d, struct assay_error *e
     t.out->framework = "cargo";
     t.out->test_cmd = LIST(&t, "/usr/bin/cargo", "test");
     t.out->needs = LIST(&t, "/usr/bin/cargo");
-    return end(&t, d, err);
+    return end_telling(&t, d, err);
 }
 
 static enum assay_status detect_maven(struct detection *d, struct assay_error *err)
@@ -407,7 +408,7 @@ static enum assay_status detect_maven(struct detection *d, struct assay_error *e
     t.out->framework = "maven";
     t.out->test_cmd = LIST(&t, "/usr/bin/mvn", "-B", "-o", "test");
     t.out->needs = LIST(&t, "/usr/bin/mvn");
-    return end(&t, d, err);
+    return end_telling(&t, d, err);
 }
 
 // --- what is built where its tests run ----------------------------------------------------------
@@ -440,7 +441,7 @@ static enum assay_status detect_builds(struct detection *d, struct assay_error *
         t.out->framework = rows[i].framework;
         t.out->test_cmd = LIST(&t, "/bin/sh", "-ec", rows[i].command);
         t.out->needs = list(&t, rows[i].needs);
-        status = end(&t, d, err);
+        status = end_telling(&t, d, err);
     }
     if (status == ASSAY_OK)
         status = first_file(&path, &text, d, makefiles, err);
@@ -452,7 +453,7 @@ static enum assay_status detect_builds(struct detection *d, struct assay_error *
     t.out->test_cmd = LIST(&t, "/bin/sh", "-ec",
             strcmp(path, "configure") == 0 ? "./configure && exec make check" : "exec make check");
     t.out->needs = LIST(&t, "/usr/bin/make");
-    return end(&t, d, err);
+    return end_telling(&t, d, err);
 }
 
 enum assay_status assay_recipe_detect(struct assay_detected **out, size_t *count, int dir_fd,

@@ -165,6 +165,7 @@ void assay_trainer_destroy(struct assay_trainer *trainer)
 
 static void *range_of(const struct assay_trainer *t, enum assay_moment which)
 {
+    // cppcheck-suppress constVariable; its elements are
     void *const ranges[] = {[ASSAY_MOMENT_FIRST] = t->first,
             [ASSAY_MOMENT_SECOND] = t->second,
             [ASSAY_MOMENT_MASTER] = t->master};
