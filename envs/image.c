@@ -72,15 +72,6 @@ static enum assay_status make_places(struct importing *im, struct assay_error *e
 
 // --- image.json ----------------------------------------------------------------------------------
 
-static void put_strings(
-        struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
-{
-    assay_json_begin_array(w, key);
-    for (size_t i = 0; i < strings->count; i++)
-        assay_json_put_text(w, NULL, strings->items[i]);
-    assay_json_end_array(w);
-}
-
 static enum assay_status write_record(
         const struct assay_image *image, const char *dir, struct assay_error *err)
 {
@@ -97,8 +88,8 @@ static enum assay_status write_record(
     assay_json_put_u64(&w, "schema", 1);
     assay_json_put_text(&w, "id", image->id);
     assay_json_put_text(&w, "workdir", image->workdir);
-    put_strings(&w, "env", &image->env);
-    put_strings(&w, "layers", &image->layers);
+    assay_strings_write(&w, "env", &image->env);
+    assay_strings_write(&w, "layers", &image->layers);
     assay_json_put_u64(&w, "bytes", image->bytes);
     assay_json_put_u64(&w, "entry_count", image->entry_count);
     assay_json_end_object(&w);

@@ -8,7 +8,6 @@
 #include "rewards/match.h"
 
 #define CELL_BYTES_MAX ((size_t)64 << 20)
-#define EVIDENCE_BYTES_MAX ((size_t)512 << 20)
 
 static const char letters[] = {
         [ASSAY_TEST_MISSING] = '-',
@@ -102,15 +101,8 @@ static enum assay_status read_evidence(struct assay_cell *cell,
 
     if (grade->evidence_count == 0 || instance->task != ASSAY_TASK_REPAIR)
         return ASSAY_OK;
-    assay_buf_init(&raw, EVIDENCE_BYTES_MAX);
-    {
-        const struct assay_frame *frame = &grade->evidence[grade->evidence_count - 1];
-
-        status = assay_frame_unpack(&raw, (struct assay_bytes){frame->data, frame->len},
-                frame->raw_bytes, "evidence", err);
-    }
-    if (status == ASSAY_OK)
-        status = assay_evidence_read(&evidence, raw.data, raw.len, arena, err);
+    status = assay_evidence_unpack(
+            &evidence, &raw, &grade->evidence[grade->evidence_count - 1], arena, err);
     if (status == ASSAY_OK)
         read_log(cell, check, &evidence.judged);
     if (status == ASSAY_OK && check == ASSAY_CHECK_GOLD)

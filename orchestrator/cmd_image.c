@@ -17,15 +17,6 @@ const struct assay_option assay_image_import_options[] = {
         {NULL, 0, NULL, NULL, false},
 };
 
-static void put_strings(
-        struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
-{
-    assay_json_begin_array(w, key);
-    for (size_t i = 0; i < strings->count; i++)
-        assay_json_put_text(w, NULL, strings->items[i]);
-    assay_json_end_array(w);
-}
-
 static enum assay_status print_json(const struct assay_image *image, struct assay_error *err)
 {
     struct assay_page page;
@@ -34,8 +25,8 @@ static enum assay_status print_json(const struct assay_image *image, struct assa
     assay_json_put_text(w, "id", image->id);
     assay_json_put_text(w, "name", image->name);
     assay_json_put_text(w, "workdir", image->workdir);
-    put_strings(w, "env", &image->env);
-    put_strings(w, "layers", &image->layers);
+    assay_strings_write(w, "env", &image->env);
+    assay_strings_write(w, "layers", &image->layers);
     assay_json_put_u64(w, "bytes", image->bytes);
     assay_json_put_u64(w, "new_bytes", image->new_bytes);
     assay_json_put_u64(w, "entry_count", image->entry_count);

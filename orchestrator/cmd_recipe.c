@@ -58,20 +58,11 @@ struct recipe_command {
 
 // --- telling ------------------------------------------------------------------------------------
 
-static void put_strings(
-        struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
-{
-    assay_json_begin_array(w, key);
-    for (size_t i = 0; i < strings->count; i++)
-        assay_json_put_text(w, NULL, strings->items[i]);
-    assay_json_end_array(w);
-}
-
 static void write_recipe(struct assay_json_writer *w, const struct assay_recipe *recipe)
 {
     assay_json_begin_object(w, recipe->name);
     assay_json_put_text(w, "base", recipe->base);
-    put_strings(w, "setup", &recipe->setup);
+    assay_strings_write(w, "setup", &recipe->setup);
     assay_json_begin_object(w, "env");
     for (size_t i = 0; i < recipe->env.count; i++) {
         const char *equals = strchr(recipe->env.items[i], '=');
@@ -84,7 +75,7 @@ static void write_recipe(struct assay_json_writer *w, const struct assay_recipe 
     assay_json_end_object(w);
     assay_json_put_text(w, "workdir", recipe->workdir);
     if (recipe->hosts.count > 0)
-        put_strings(w, "hosts", &recipe->hosts);
+        assay_strings_write(w, "hosts", &recipe->hosts);
     assay_json_end_object(w);
 }
 
@@ -235,7 +226,7 @@ static enum assay_status print_detected_json(
         assay_json_put_text(w, "file", found[i].file);
         assay_json_put_text(w, "why", found[i].why);
         assay_json_put_text(w, "framework", found[i].framework);
-        put_strings(w, "test_cmd", &found[i].test_cmd);
+        assay_strings_write(w, "test_cmd", &found[i].test_cmd);
         assay_json_put_text(w, "missing", missing_program(&found[i]));
         assay_json_begin_object(w, "recipes");
         write_recipe(w, &found[i].recipe);

@@ -63,6 +63,11 @@ ASSAY_MUST_USE enum assay_status assay_evidence_pack(struct assay_frame *out,
         struct assay_error *err);
 ASSAY_MUST_USE enum assay_status assay_evidence_read(struct assay_run_evidence *out,
         const char *text, size_t len, struct assay_arena *arena, struct assay_error *err);
+// Back from the frame at once: *raw gets the frame's content, which *out borrows; the caller frees
+// it, after an error too.
+ASSAY_MUST_USE enum assay_status assay_evidence_unpack(struct assay_run_evidence *out,
+        struct assay_buf *raw, const struct assay_frame *frame, struct assay_arena *arena,
+        struct assay_error *err);
 
 // One verdict from the verdicts of all runs of one grading, in their order (count > 0; each with
 // what it points to in the arena). The last scored one counts, unless another scored one is not

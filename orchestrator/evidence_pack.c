@@ -348,3 +348,14 @@ enum assay_status assay_evidence_read(struct assay_run_evidence *out, const char
     assay_json_free(head);
     return status;
 }
+
+enum assay_status assay_evidence_unpack(struct assay_run_evidence *out, struct assay_buf *raw,
+        const struct assay_frame *frame, struct assay_arena *arena, struct assay_error *err)
+{
+    enum assay_status status;
+
+    assay_buf_init(raw, RAW_BYTES_MAX);
+    status = assay_frame_unpack(
+            raw, (struct assay_bytes){frame->data, frame->len}, frame->raw_bytes, "evidence", err);
+    return status == ASSAY_OK ? assay_evidence_read(out, raw->data, raw->len, arena, err) : status;
+}

@@ -16,7 +16,6 @@
 #include "orchestrator/mutate_parts.h"
 #include "rewards/framework.h"
 
-#define EVIDENCE_BYTES_MAX ((size_t)512 << 20)
 #define DETAILS_BYTES_MAX ((size_t)16 << 20)
 #define WALL_MS_MIN 20000u
 #define CPU_MS_MIN 3000u
@@ -88,15 +87,8 @@ static enum assay_status read_log(struct assay_bytes *out, const struct assay_gr
     *out = (struct assay_bytes){NULL, 0};
     if (grade->evidence_count == 0)
         return ASSAY_OK;
-    assay_buf_init(&raw, EVIDENCE_BYTES_MAX);
-    {
-        const struct assay_frame *frame = &grade->evidence[grade->evidence_count - 1];
-
-        status = assay_frame_unpack(&raw, (struct assay_bytes){frame->data, frame->len},
-                frame->raw_bytes, "evidence", err);
-    }
-    if (status == ASSAY_OK)
-        status = assay_evidence_read(&evidence, raw.data, raw.len, arena, err);
+    status = assay_evidence_unpack(
+            &evidence, &raw, &grade->evidence[grade->evidence_count - 1], arena, err);
     if (status == ASSAY_OK && evidence.judged.log.data) {
         out->data = assay_arena_memdup(arena, evidence.judged.log.data, evidence.judged.log.len);
         out->len = evidence.judged.log.len;

@@ -48,15 +48,6 @@ static enum assay_status write_text(
 
 // --- suite.json ---------------------------------------------------------------------------------
 
-static void put_strings(
-        struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
-{
-    assay_json_begin_array(w, key);
-    for (size_t i = 0; i < strings->count; i++)
-        assay_json_put_text(w, NULL, strings->items[i]);
-    assay_json_end_array(w);
-}
-
 static enum assay_status write_head(
         int dir_fd, const struct assay_suite *suite, struct assay_error *err)
 {
@@ -75,10 +66,10 @@ static enum assay_status write_head(
 
         assay_json_begin_object(&w, recipe->name);
         assay_json_put_text(&w, "base", recipe->base);
-        put_strings(&w, "setup", &recipe->setup);
-        put_strings(&w, "env", &recipe->env);
+        assay_strings_write(&w, "setup", &recipe->setup);
+        assay_strings_write(&w, "env", &recipe->env);
         assay_json_put_text(&w, "workdir", recipe->workdir);
-        put_strings(&w, "hosts", &recipe->hosts);
+        assay_strings_write(&w, "hosts", &recipe->hosts);
         assay_json_end_object(&w);
     }
     assay_json_end_object(&w);

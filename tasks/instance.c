@@ -348,3 +348,12 @@ bool assay_instance_fault(struct assay_fault *out, const struct assay_instance *
         return fault(out, "tests_at", "must be an absolute path without \"..\"");
     return lists_fault(out, instance);
 }
+
+void assay_strings_write(
+        struct assay_json_writer *w, const char *key, const struct assay_strings *strings)
+{
+    assay_json_begin_array(w, key);
+    for (size_t i = 0; i < strings->count; i++)
+        assay_json_put_text(w, NULL, strings->items[i]);
+    assay_json_end_array(w);
+}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/json.h"
 
 // Bytes that need not be text: patches are kept byte for byte, CRLF and all.
 struct assay_bytes {
@@ -29,6 +30,9 @@ struct assay_strings {
     const char *const *items;
     size_t count;
 };
+// As a JSON array; key NULL inside of one.
+void assay_strings_write(
+        struct assay_json_writer *w, const char *key, const struct assay_strings *strings);
 
 enum assay_base_kind {
     ASSAY_BASE_GIT, // `where` a repository (bare or not, a tarball of one, or a URL), at `commit`
